@@ -1,0 +1,79 @@
+//! Everything about surviving a power cut stands here.
+//!
+//! A small file is replaced by: create a new name exclusively, write, fsync the file, rename over the old name, fsync the directory. At
+//! each moment the name leads to the whole old or the whole new content. An executable is written once, fsynced, and only then named
+//! (swap/).
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Refusal, Result, io};
+use crate::limits::ByteLimit;
+
+/// A file that did not exist before, readable and writable by its owner alone.
+pub(super) fn create_private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Replaces `dir/name` durably; see above.
+pub(super) fn replace(dir: &Path, name: &str, content: &[u8]) -> Result<()> {
+    let (mut file, path) = create_new(dir, "write")?;
+    let written = file.write_all(content).and_then(|()| make_readable(&file)).and_then(|()| file.sync_all());
+    drop(file);
+    let renamed = written.and_then(|()| std::fs::rename(&path, dir.join(name)));
+    if let Err(error) = renamed {
+        remove(&path);
+        return Err(io("write", &dir.join(name))(error));
+    }
+    sync_dir(dir)
+}
+
+/// A new private file with a random name that begins with `prefix`.
+pub(super) fn create_new(dir: &Path, prefix: &str) -> Result<(File, PathBuf)> {
+    let suffix = u64::from_le_bytes(super::random()?);
+    let path = dir.join(format!("{prefix}-{suffix:016x}"));
+    let file = create_private(&path).map_err(io("create", &path))?;
+    Ok((file, path))
+}
+
+/// Makes the names in a directory survive a power cut.
+pub(super) fn sync_dir(dir: &Path) -> Result<()> {
+    // Windows has no such call and needs none: NTFS journals names.
+    if cfg!(unix) {
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("synchronise", dir))?;
+    }
+    Ok(())
+}
+
+/// Reads a small file whole; `None` where there is none.
+pub(super) fn read(path: &Path, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
+    let mut content = Vec::new();
+    match File::open(path).and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
+        Ok(_) if content.len() as u64 > limit.0 => {
+            Err(Refusal::StateDamaged { why: format!("{} has more than {} bytes", path.display(), limit.0) }
+                .into())
+        }
+        Ok(_) => Ok(Some(content)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io("read", path)(error)),
+    }
+}
+
+/// Removes what is no longer needed. Failing to is no error: it is tried again under the next lock.
+pub(super) fn remove(path: &Path) {
+    drop(std::fs::remove_file(path));
+}
+
+/// State may be read by all who may run the tool; it holds no secrets.
+fn make_readable(file: &File) -> std::io::Result<()> {
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! One process at a time changes anything beside an executable. The others go on with what is installed.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Site;
+use crate::error::{Machine, Result, io};
+
+/// Held while it lives; the system releases it if the process dies.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+const POLL: Duration = Duration::from_millis(20);
+
+impl Lock {
+    /// Takes the lock, waiting for at most `wait`.
+    ///
+    /// # Errors
+    /// [`Machine::Busy`] when another process keeps it longer.
+    pub(crate) fn take(site: &Site, wait: Duration) -> Result<Lock> {
+        site.make_dir()?;
+        let path = site.dir().join("lock");
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(io("open the lock", &path))?;
+        let until = Instant::now() + wait;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL.min(wait)),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Machine::Busy { path: site.executable().into(), waited: wait }.into());
+                }
+                Err(TryLockError::Error(error)) => return Err(io("lock", &path)(error)),
+            }
+        }
+    }
+}

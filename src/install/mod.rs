@@ -1,0 +1,29 @@
+//! What happens on the disk: from a signed hash to an executable at its path, and back.
+//!
+//! ```text
+//! .<exe>.relatch/   state      floors, what is installed, previous, held, pending        state.rs
+//!                   root       the newest root that was verified, with its signatures    state.rs
+//!                   lock       held by whoever changes anything here                     lock.rs
+//!                   previous   the executable that --rollback brings back                swap/, rollback.rs
+//!                   new-*      staged, 0600 until its hash is verified                   stage.rs, probe.rs
+//! <exe>             changed by one exchange of names, and by nothing else                swap/
+//! ```
+
+mod durable;
+mod lock;
+mod probe;
+mod rollback;
+mod site;
+mod stage;
+mod state;
+mod swap;
+
+pub(crate) use lock::Lock;
+pub use probe::Probe;
+pub(crate) use probe::{answer_probe, answers_probe};
+pub(crate) use rollback::rollback;
+pub use site::Site;
+pub(crate) use stage::{Staged, clean_up, first_install};
+pub use state::{Copy, Standing, State};
+pub(crate) use state::{Loaded, Settings, load_root, random, save_root};
+pub(crate) use swap::{recover, swap_in};

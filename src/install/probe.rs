@@ -1,0 +1,161 @@
+//! Does the new executable run here at all? Asked before the swap (SPEC step 11).
+//!
+//! The staged file is started with a nonce in its environment. The library in it answers before `main` does anything: one line with the
+//! nonce, its product and version. It is also given the argument `--version`, so that a release that forgot the library does nothing
+//! worse than to print one.
+
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Staged, random};
+use crate::error::{Machine, Result, io, printable};
+use crate::limits;
+use crate::trust::{Name, Version};
+
+/// How a new executable shows that it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Probe {
+    /// It links this library, which answers with product and version.
+    Library,
+    /// It runs with these arguments and exits with 0.
+    Command(Vec<String>),
+    /// It is not tried.
+    None,
+}
+
+/// Holds the nonce; set for a probed process only.
+const VARIABLE: &str = "RELATCH_PROBE";
+/// Much more than an answer, so that a chatty program is answered by an error and not by a blocked pipe.
+const OUTPUT: u64 = 64 * 1024;
+const POLL: Duration = Duration::from_millis(2);
+
+impl Probe {
+    /// Runs the probe; see the module.
+    ///
+    /// # Errors
+    /// [`Machine::CannotRun`] with what happened instead of the right answer.
+    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<()> {
+        super::swap::make_executable(staged)?;
+        let nonce = base16ct::lower::encode_string(&random::<16>()?);
+        let cannot_run = |why: String| Machine::CannotRun { version: staged.version().clone(), why }.into();
+        let mut command = Command::new(staged.path());
+        match self {
+            Probe::None => return Ok(()),
+            Probe::Library => command.arg("--version").env(VARIABLE, &nonce),
+            Probe::Command(arguments) => command.args(arguments),
+        };
+        let child = start(command, staged.path())
+            .map_err(|error| cannot_run(format!("it cannot be started: {error}")))?;
+        let ended = wait(child, limits::PROBE).map_err(io("wait for", staged.path()))?;
+        let Some((status, stdout, stderr)) = ended else {
+            return Err(cannot_run(format!("it did not answer within {} s", limits::PROBE.as_secs())));
+        };
+        if !status.success() {
+            let said = stderr.lines().next().unwrap_or_default();
+            return Err(cannot_run(format!("it ended with {status}, saying: {}", printable(said))));
+        }
+        let expected = answer(&nonce, product, staged.version());
+        if *self == Probe::Library && stdout != expected {
+            let said = stdout.lines().next().unwrap_or_default().replace(&nonce, "…");
+            let expected = format!("{product} {}", staged.version());
+            return Err(cannot_run(format!(
+                "asked who it is it said `{}`, expected was `{expected}`",
+                printable(&said)
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether an executable answers the probe of this library: how `relatch install` finds out what to ask later.
+    pub(crate) fn detect(staged: &Staged, product: &Name) -> Result<Probe> {
+        match Probe::Library.run(staged, product) {
+            Ok(()) => Ok(Probe::Library),
+            Err(crate::Error::Machine(Machine::CannotRun { why, .. }))
+                if !why.contains("cannot be started") =>
+            {
+                Ok(Probe::None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+fn answer(nonce: &str, product: &Name, version: &Version) -> String {
+    format!("relatch-probe/1 {nonce} {product} {version}\n")
+}
+
+/// Whether this process was started to be probed.
+pub(crate) fn answers_probe() -> Option<String> {
+    let nonce = std::env::var(VARIABLE).ok()?;
+    (nonce.len() == 32 && nonce.bytes().all(|b| b.is_ascii_hexdigit())).then_some(nonce)
+}
+
+/// Answers the probe: the one thing that this library ever prints to stdout.
+pub(crate) fn answer_probe(nonce: &str, product: &Name, version: &Version) {
+    use std::io::Write;
+    drop(std::io::stdout().write_all(answer(nonce, product, version).as_bytes()));
+}
+
+/// Starts a file that was just written. Another thread's fork may hold a writable descriptor of it for a moment (ETXTBSY).
+fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(dir) = path.parent() {
+        command.current_dir(dir);
+    }
+    let mut tries = 0;
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && tries < 50 => {
+                tries += 1;
+                thread::sleep(Duration::from_millis(10));
+            }
+            started => return started,
+        }
+    }
+}
+
+type Ended = (std::process::ExitStatus, String, String);
+
+/// Waits, kills at the limit, and never waits for a pipe that a grandchild keeps open.
+fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<Ended>> {
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    let until = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() >= until {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(POLL);
+    };
+    let rest = Duration::from_millis(500);
+    let text = |pipe: Receiver<Vec<u8>>| {
+        String::from_utf8_lossy(&pipe.recv_timeout(rest).unwrap_or_default()).into_owned()
+    };
+    Ok(Some((status, text(stdout), text(stderr))))
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            drop(pipe.by_ref().take(OUTPUT).read_to_end(&mut bytes));
+            drop(sender.send(bytes));
+            drop(std::io::copy(&mut pipe, &mut std::io::sink()));
+        }
+    });
+    receiver
+}

@@ -1,0 +1,60 @@
+//! Going back to the previous executable: one hash, one exchange of names, no network (SPEC section 6).
+
+use std::fs::File;
+
+use super::stage::digest_of;
+use super::state::PendingSwap;
+use super::swap;
+use super::{Copy, Lock, Site, State};
+use crate::error::{Machine, Refusal, Result, io};
+use crate::trust::Version;
+
+/// Brings the recorded previous executable back and holds the version that is left. A second rollback goes forward again.
+///
+/// `running` is the version at the path, for an executable that no swap has recorded yet.
+///
+/// # Errors
+/// [`Machine::NothingToRollBack`]; [`Refusal::PreviousAltered`], [`Refusal::BelowFloor`], [`Refusal::PreviousEpoch`]. Nothing is changed.
+pub(crate) fn rollback(
+    site: &Site,
+    state: &mut State,
+    running: Option<&Version>,
+    lock: &Lock,
+) -> Result<(Version, Version)> {
+    let nothing = || Machine::NothingToRollBack { path: site.executable().into() };
+    let to = state.previous.clone().ok_or_else(nothing)?;
+    let path = site.previous();
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nothing().into()),
+        opened => opened.map_err(io("open", &path))?,
+    };
+    if !file.metadata().map_err(io("look at", &path))?.is_file() {
+        return Err(nothing().into());
+    }
+    let (_, found) = digest_of(&mut file).map_err(io("read", &path))?;
+    if found != to.blake3 {
+        return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
+    }
+    if let Some(floor) = &state.min_version
+        && !to.version.compare(floor).is_ok_and(|order| order.is_ge())
+    {
+        return Err(Refusal::BelowFloor { floor: floor.clone(), found: to.version }.into());
+    }
+    if let Ok(trusted) = crate::trust::Epoch::try_from(state.root_epoch.max(state.floors.epoch))
+        && to.epoch != trusted
+    {
+        return Err(Refusal::PreviousEpoch { previous: to.epoch, trusted }.into());
+    }
+    let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
+    let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
+    let from = match (&state.installed, running) {
+        (Some(copy), _) if copy.blake3 == blake3 => copy.clone(),
+        // Somebody put another executable at the path: only the one that runs can say which version it is.
+        (_, Some(running)) => Copy { version: running.clone(), blake3, epoch: to.epoch },
+        (Some(copy), None) => Copy { blake3, ..copy.clone() },
+        (None, None) => return Err(nothing().into()),
+    };
+    let versions = (from.version.clone(), to.version.clone());
+    swap::exchange(site, state, PendingSwap { file: swap::PREVIOUS.into(), from, to, rollback: true }, lock)?;
+    Ok(versions)
+}

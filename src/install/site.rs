@@ -1,0 +1,192 @@
+//! Where an executable is installed, and whether that place is safe to change.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Machine, Result, io};
+
+/// An executable's path and the directory `.<exe>.relatch/` beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    executable: PathBuf,
+    dir: PathBuf,
+    displaced: bool,
+}
+
+impl Site {
+    /// The site of the running process.
+    ///
+    /// A process may find itself inside `.<exe>.relatch/`: started there by a person in need, or swapped out by another process after
+    /// it started. Either way its site is the one of `<exe>`, and it is [`Site::is_displaced`].
+    ///
+    /// # Errors
+    /// [`Machine::Io`] where the system does not say which file runs, as after it was deleted.
+    pub fn of_running() -> Result<Self> {
+        let path = std::env::current_exe()
+            .map_err(io("find the running executable", Path::new("/proc/self/exe")))?;
+        if let Some(executable) = executable_of(&path) {
+            return Ok(Site { displaced: true, ..Site::beside(executable) });
+        }
+        Site::at(&path)
+    }
+
+    /// The site of an executable at `path`; symbolic links are resolved once, and stay.
+    ///
+    /// # Errors
+    /// [`Machine::Io`] where there is no such file.
+    pub fn at(path: &Path) -> Result<Self> {
+        let executable = fs::canonicalize(path).map_err(io("find", path))?;
+        Ok(Site::beside(executable_of(&executable).unwrap_or(executable)))
+    }
+
+    /// The site of an executable that does not exist yet, in a directory that does.
+    ///
+    /// # Errors
+    /// [`Error::Caller`] for a path that ends in no file name; [`Machine::Io`] where there is no such directory.
+    pub fn for_new(path: &Path) -> Result<Self> {
+        if path.exists() {
+            return Site::at(path);
+        }
+        let name =
+            path.file_name().ok_or_else(|| Error::caller(format!("{} names no file", path.display())))?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = fs::canonicalize(parent).map_err(io("find the directory", parent))?;
+        Ok(Site::beside(parent.join(name)))
+    }
+
+    fn beside(executable: PathBuf) -> Self {
+        let mut name = std::ffi::OsString::from(".");
+        name.push(executable.file_name().unwrap_or_default());
+        name.push(".relatch");
+        let dir = executable.with_file_name(name);
+        Site { executable, dir, displaced: false }
+    }
+
+    /// The path that people run.
+    pub fn executable(&self) -> &Path {
+        &self.executable
+    }
+
+    /// `.<exe>.relatch`, which may not exist yet.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the executable before the last update or rollback is kept.
+    pub fn previous(&self) -> PathBuf {
+        self.dir.join(super::swap::PREVIOUS)
+    }
+
+    /// Whether the running process is not the one at [`Site::executable`].
+    pub fn is_displaced(&self) -> bool {
+        self.displaced
+    }
+
+    /// SPEC step 1.
+    ///
+    /// # Errors
+    /// [`Machine::UnsafeSite`], with the reason.
+    pub fn check_safe(&self) -> Result<()> {
+        refuse_raised_privileges(&self.executable)?;
+        let meta = fs::symlink_metadata(&self.executable).map_err(io("look at", &self.executable))?;
+        if !meta.is_file() {
+            return Err(unsafe_site(&self.executable, "it is not a regular file"));
+        }
+        self.check_safe_for_new()
+    }
+
+    /// SPEC step 1 for a first install, where there is no executable yet.
+    pub(crate) fn check_safe_for_new(&self) -> Result<()> {
+        refuse_raised_privileges(&self.executable)?;
+        let parent = self.executable.parent().unwrap_or(Path::new("/"));
+        refuse_writable_by_others(parent)?;
+        match fs::symlink_metadata(&self.dir) {
+            Ok(meta) if !meta.is_dir() => Err(unsafe_site(&self.dir, "it is not a directory")),
+            Ok(_) => refuse_writable_by_others(&self.dir),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether the file at the path is this recorded copy.
+    pub(crate) fn holds(&self, copy: &super::Copy) -> Result<bool> {
+        let mut file = fs::File::open(&self.executable).map_err(io("open", &self.executable))?;
+        let (_, found) = super::stage::digest_of(&mut file).map_err(io("read", &self.executable))?;
+        Ok(found == copy.blake3)
+    }
+
+    /// Makes `.<exe>.relatch`, under the same owner as everything else this process makes.
+    pub(super) fn make_dir(&self) -> Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+        match builder.create(&self.dir) {
+            Ok(()) => super::durable::sync_dir(self.executable.parent().unwrap_or(Path::new("/"))),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(io("create", &self.dir)(error)),
+        }
+    }
+}
+
+/// `dir/<exe>` for a path `dir/.<exe>.relatch/anything`.
+fn executable_of(path: &Path) -> Option<PathBuf> {
+    let dir = path.parent()?;
+    let name = dir.file_name()?.to_str()?;
+    let executable = name.strip_prefix('.')?.strip_suffix(".relatch")?;
+    (!executable.is_empty()).then(|| dir.with_file_name(executable))
+}
+
+fn unsafe_site(path: &Path, why: impl Into<String>) -> Error {
+    Machine::UnsafeSite { path: path.into(), why: why.into() }.into()
+}
+
+/// A set-user-id program would let its caller choose environment, working directory and descriptors of an update done as somebody else.
+#[cfg(unix)]
+fn refuse_raised_privileges(executable: &Path) -> Result<()> {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    if getuid() != geteuid() || getgid() != getegid() {
+        let why = format!("it runs as user {} for user {}", geteuid().as_raw(), getuid().as_raw());
+        return Err(unsafe_site(executable, why));
+    }
+    if is_at_secure() {
+        return Err(unsafe_site(executable, "the system started it with raised privileges (AT_SECURE)"));
+    }
+    Ok(())
+}
+
+/// Linux tells a program with file capabilities or a changed security label through the auxiliary vector (getauxval(3)).
+#[cfg(unix)]
+fn is_at_secure() -> bool {
+    const AT_SECURE: usize = 23;
+    const WORD: usize = size_of::<usize>();
+    let vector = fs::read("/proc/self/auxv").unwrap_or_default();
+    let word = |bytes: &[u8]| bytes.first_chunk().map(|word: &[u8; WORD]| usize::from_ne_bytes(*word));
+    vector.chunks_exact(2 * WORD).any(|entry| {
+        word(entry) == Some(AT_SECURE) && entry.get(WORD..).and_then(word).is_some_and(|value| value != 0)
+    })
+}
+
+#[cfg(unix)]
+fn refuse_writable_by_others(dir: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::metadata(dir).map_err(io("look at", dir))?;
+    let user = rustix::process::geteuid().as_raw();
+    if meta.mode() & 0o002 != 0 {
+        return Err(unsafe_site(dir, format!("everybody may write there (mode {:o})", meta.mode() & 0o7777)));
+    }
+    if meta.uid() != user && meta.uid() != 0 {
+        let why = format!("it belongs to user {}, who is neither you (user {user}) nor root", meta.uid());
+        return Err(unsafe_site(dir, why));
+    }
+    Ok(())
+}
+
+/// Windows has neither; who may write is the directory's ACL, which is the installer's business there (SECURITY.md).
+#[cfg(not(unix))]
+fn refuse_raised_privileges(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn refuse_writable_by_others(_: &Path) -> Result<()> {
+    Ok(())
+}

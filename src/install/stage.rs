@@ -1,0 +1,342 @@
+//! From a signed hash to a verified file, ready to be named (SPEC steps 9 and 10).
+//!
+//! Blobs land under private names with mode 0600. A decoder only ever sees bytes whose hash was checked, its output is bounded by the
+//! signed size and its window by 128 MiB. What is installed is what was hashed: one inode, from the check to the swap.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Copy, Site, State, durable};
+use crate::error::{Error, Machine, Refusal, Result, io, printable};
+use crate::limits;
+use crate::source::{Bounded, Object};
+use crate::trust::{Artifact, Digest, Encoding, Epoch, Stored, Version};
+
+const PREFIX: &str = "new";
+
+/// A file in the site's private directory. It is removed when this is dropped.
+#[must_use]
+#[derive(Debug)]
+struct Scratch {
+    file: File,
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Scratch {
+    fn create(site: &Site) -> Result<Self> {
+        let (file, path) = durable::create_new(site.dir(), PREFIX)?;
+        Ok(Scratch { file, path, keep: false })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.keep {
+            durable::remove(&self.path);
+        }
+    }
+}
+
+/// An executable whose bytes were verified after the last write to them, with the descriptor over which that was done.
+///
+/// It can be swapped in, once, and is removed if it is not. It has no `Clone`:
+/// ```compile_fail
+/// fn twice(staged: relatch::install::Staged) -> (relatch::install::Staged, relatch::install::Staged) {
+///     (staged.clone(), staged)
+/// }
+/// ```
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Staged {
+    scratch: Scratch,
+    version: Version,
+    blake3: Digest,
+}
+
+/// Told how far a download is: bytes so far, bytes in all.
+pub(crate) type Downloading<'a> = &'a mut dyn FnMut(u64, u64);
+
+impl Staged {
+    /// Downloads the cheapest stored form that can be used, and verifies what comes out of it.
+    ///
+    /// # Errors
+    /// [`Refusal`] where anything differs from what is signed; [`Error::Unavailable`]; [`Machine::Io`]. Nothing is left behind.
+    pub(crate) fn download(
+        site: &Site,
+        artifact: &Artifact,
+        version: &Version,
+        source: &Bounded,
+        downloading: Downloading<'_>,
+    ) -> Result<Self> {
+        let mut unavailable = None;
+        for (stored, encoding, prefix) in usable_forms(site, artifact) {
+            match decode(site, artifact, stored, encoding, &prefix, source, downloading) {
+                Ok(scratch) => return Staged::verify(scratch, artifact, stored, version),
+                // Another form may be there. What was there and was wrong is never passed over in silence.
+                Err(Error::Unavailable(why)) => unavailable = unavailable.or(Some(why)),
+                Err(other) => return Err(other),
+            }
+        }
+        match unavailable {
+            Some(why) => Err(why.into()),
+            None => {
+                let offered: Vec<_> = artifact.stored.iter().map(|stored| stored.encoding.as_str()).collect();
+                Err(Refusal::NoUsableForm { offered: offered.join(", ") }.into())
+            }
+        }
+    }
+
+    /// SPEC step 10: fsync, then the hash over the descriptor of the file that will be installed. The descriptor with which it was
+    /// written is closed before, because no system runs a file that somebody may still write to.
+    fn verify(mut scratch: Scratch, artifact: &Artifact, stored: &Stored, version: &Version) -> Result<Self> {
+        let path = scratch.path.clone();
+        scratch.file.sync_all().map_err(io("synchronise", &path))?;
+        let reopened = File::open(&path).map_err(io("open", &path))?;
+        if !is_same_file(&scratch.file, &reopened).map_err(io("look at", &path))? {
+            return Err(Machine::ChangedMeanwhile { path }.into());
+        }
+        scratch.file = reopened;
+        let object = Object::Blob(stored.blake3);
+        let (size, found) = digest_of(&mut scratch.file).map_err(io("read", &path))?;
+        if size != artifact.size || found != artifact.blake3 {
+            if stored.known_encoding() == Some(Encoding::Identity) {
+                return Err(Refusal::BlobDigest { object, expected: artifact.blake3, found }.into());
+            }
+            let why = format!(
+                "{size} bytes with the hash {found} came out, {} with {} are signed",
+                artifact.size, artifact.blake3
+            );
+            return Err(Refusal::Undecodable { object, why }.into());
+        }
+        Ok(Staged { scratch, version: version.clone(), blake3: artifact.blake3 })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.scratch.path
+    }
+
+    pub(crate) fn version(&self) -> &Version {
+        &self.version
+    }
+
+    pub(crate) fn blake3(&self) -> Digest {
+        self.blake3
+    }
+
+    /// Hands the file over to a swap, by its name in the site's directory: from now on the old executable may come to lie there.
+    pub(super) fn into_name(mut self) -> String {
+        self.scratch.keep = true;
+        self.scratch.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The descriptor over which the hash was checked.
+    pub(super) fn file(&self) -> &File {
+        &self.scratch.file
+    }
+}
+
+/// The stored forms that this program can use here, cheapest first. Patches bring the bytes that they need.
+fn usable_forms<'a>(site: &Site, artifact: &'a Artifact) -> Vec<(&'a Stored, Encoding, Vec<u8>)> {
+    let mut current: Option<(Digest, Vec<u8>)> = None;
+    let mut forms = Vec::new();
+    for stored in &artifact.stored {
+        let prefix = match (stored.known_encoding(), stored.from) {
+            (Some(Encoding::ZstdPatch), Some(from)) if artifact.size <= limits::PATCH_SIZE => {
+                let (digest, bytes) = match current.take().map_or_else(|| read_current(site), Some) {
+                    Some(read) => current.insert(read),
+                    None => continue,
+                };
+                if *digest != from {
+                    continue;
+                }
+                bytes.clone()
+            }
+            (Some(Encoding::Identity | Encoding::Zstd), None) => Vec::new(),
+            _ => continue,
+        };
+        if let Some(encoding) = stored.known_encoding() {
+            forms.push((stored, encoding, prefix));
+        }
+    }
+    forms.sort_by_key(|(stored, ..)| stored.size);
+    forms
+}
+
+/// The installed executable with its hash, if it is small enough to patch. Not being able to read it only costs a larger download.
+fn read_current(site: &Site) -> Option<(Digest, Vec<u8>)> {
+    let file = File::open(site.executable()).ok()?;
+    let mut bytes = Vec::new();
+    file.take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= limits::PATCH_SIZE).then(|| (Digest::of(&bytes), bytes))
+}
+
+/// SPEC step 9 for one stored form.
+fn decode(
+    site: &Site,
+    artifact: &Artifact,
+    stored: &Stored,
+    encoding: Encoding,
+    prefix: &[u8],
+    source: &Bounded,
+    downloading: Downloading<'_>,
+) -> Result<Scratch> {
+    let mut blob = download(site, stored, source, downloading)?;
+    if encoding == Encoding::Identity {
+        return Ok(blob);
+    }
+    let object = Object::Blob(stored.blake3);
+    let undecodable = |error: std::io::Error| Refusal::Undecodable {
+        object: object.clone(),
+        why: printable(&error.to_string()),
+    };
+    blob.file.rewind().map_err(io("read", &blob.path))?;
+    let reader = BufReader::new(&blob.file);
+    let mut decoder =
+        zstd::stream::read::Decoder::with_ref_prefix(reader, prefix).map_err(undecodable)?.single_frame();
+    decoder.window_log_max(limits::ZSTD_WINDOW_LOG).map_err(undecodable)?;
+    let output = Scratch::create(site)?;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut written: u64 = 0;
+    loop {
+        let count = decoder.read(&mut buffer).map_err(undecodable)?;
+        if count == 0 {
+            break;
+        }
+        written += count as u64;
+        if written > artifact.size {
+            let why = format!("it goes on after the {} bytes that are signed", artifact.size);
+            return Err(Refusal::Undecodable { object, why }.into());
+        }
+        let chunk = buffer.get(..count).unwrap_or_default();
+        (&output.file).write_all(chunk).map_err(io("write", &output.path))?;
+    }
+    let rest = decoder.finish().fill_to_end().map_err(io("read", &blob.path))?;
+    if rest {
+        return Err(Refusal::Undecodable { object, why: "something follows the zstd frame".into() }.into());
+    }
+    Ok(output)
+}
+
+trait FillToEnd {
+    /// Whether anything is left to read.
+    fn fill_to_end(self) -> std::io::Result<bool>;
+}
+
+impl<R: std::io::BufRead> FillToEnd for R {
+    fn fill_to_end(mut self) -> std::io::Result<bool> {
+        Ok(!self.fill_buf()?.is_empty())
+    }
+}
+
+/// A blob of exactly the signed size and hash, under a private name.
+fn download(site: &Site, stored: &Stored, source: &Bounded, downloading: Downloading<'_>) -> Result<Scratch> {
+    let object = Object::Blob(stored.blake3);
+    let blob = Scratch::create(site)?;
+    let mut stream = source.stream(&object)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut read: u64 = 0;
+    loop {
+        let count = match stream.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) => {
+                return Err(stream.into_failure().map_or_else(|| io("read", &blob.path)(error), Error::from));
+            }
+        };
+        if count == 0 {
+            break;
+        }
+        read += count as u64;
+        if read > stored.size {
+            return Err(Refusal::Long { object, expected: stored.size }.into());
+        }
+        let chunk = buffer.get(..count).unwrap_or_default();
+        hasher.update(chunk);
+        (&blob.file).write_all(chunk).map_err(io("write", &blob.path))?;
+        downloading(read, stored.size);
+    }
+    if read < stored.size {
+        return Err(Refusal::Short { object, expected: stored.size, found: read }.into());
+    }
+    let found = Digest::from(hasher.finalize());
+    if found != stored.blake3 {
+        return Err(Refusal::BlobDigest { object, expected: stored.blake3, found }.into());
+    }
+    Ok(blob)
+}
+
+/// Size and hash of a file, read from its beginning in small pieces.
+pub(super) fn digest_of(file: &mut File) -> std::io::Result<(u64, Digest)> {
+    file.rewind()?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 64 * 1024];
+    let mut size: u64 = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok((size, hasher.finalize().into())),
+            count => {
+                hasher.update(buffer.get(..count).unwrap_or_default());
+                size += count as u64;
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+pub(super) fn is_same_file(a: &File, b: &File) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (a, b) = (a.metadata()?, b.metadata()?);
+    Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_same_file(_: &File, _: &File) -> std::io::Result<bool> {
+    Ok(true) // the name lies in a private directory; Windows tells a file's identity to unsafe code only
+}
+
+/// Removes what processes left that were killed while they staged. Called under the lock, when no swap is pending.
+pub(crate) fn clean_up(site: &Site) {
+    let Ok(entries) = fs::read_dir(site.dir()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("new-") || name.starts_with("write-") {
+            durable::remove(&entry.path());
+        }
+    }
+}
+
+/// Gives a verified executable its first name and records it. `replace` says whether something of unknown origin is there to be replaced.
+pub(crate) fn first_install(
+    site: &Site,
+    state: &mut State,
+    staged: Staged,
+    epoch: Epoch,
+    replace: bool,
+) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::Permissions::from_mode(0o755);
+        staged.file().set_permissions(mode).map_err(io("make executable", staged.path()))?;
+        staged.file().sync_all().map_err(io("synchronise", staged.path()))?;
+    }
+    state.installed = Some(Copy { version: staged.version().clone(), blake3: staged.blake3(), epoch });
+    state.previous = None;
+    state.save(site)?;
+    // A hard link, unlike a rename, never replaces what somebody put there meanwhile.
+    let named = if replace {
+        fs::rename(staged.path(), site.executable())
+    } else {
+        fs::hard_link(staged.path(), site.executable())
+    };
+    match named {
+        Ok(()) => durable::sync_dir(site.executable().parent().unwrap_or(Path::new("/"))),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(Machine::Exists { path: site.executable().into() }.into())
+        }
+        Err(error) => Err(io("create", site.executable())(error)),
+    }
+}

@@ -1,0 +1,147 @@
+//! The one change that people see: new bytes at the executable's path (SPEC step 12).
+//!
+//! ```text
+//! state.pending = {file, from, to}; fsync        from here on a crash is finished or undone by the next start
+//! exchange(<exe>, .<exe>.relatch/<file>)         Linux renameat2(RENAME_EXCHANGE), macOS renamex_np(RENAME_SWAP)
+//! fsync both directories                         <exe> is the new one; at no moment was there none
+//! rename(<file>, previous); fsync                unless <file> already is `previous`, as in a rollback
+//! state.installed = to, previous = from, pending = none; fsync
+//! ```
+//! Where names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`, rename `leaving` to `previous`.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(not(unix))]
+mod windows;
+
+#[cfg(unix)]
+use unix as system;
+#[cfg(not(unix))]
+use windows as system;
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use super::stage::digest_of;
+use super::state::PendingSwap;
+use super::{Copy, Lock, Site, Staged, State, durable};
+use crate::error::{Machine, Result, io};
+use crate::trust::{Digest, Epoch, Version};
+
+/// Where the old executable lies while names cannot be exchanged.
+const LEAVING: &str = "leaving";
+/// The name in the site's directory that a rollback exchanges.
+pub(super) const PREVIOUS: &str = "previous";
+
+/// Lets a staged file be run, by the one who may run the installed one.
+pub(super) fn make_executable(staged: &Staged) -> Result<()> {
+    system::make_executable(staged.file()).map_err(io("make executable", staged.path()))
+}
+
+/// Swaps a staged executable in; the old one becomes `previous`.
+pub(crate) fn swap_in(
+    site: &Site,
+    state: &mut State,
+    staged: Staged,
+    running: &Version,
+    epoch: Epoch,
+    lock: &Lock,
+) -> Result<()> {
+    let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
+    system::carry_over(&current, staged.file(), site.executable())?;
+    staged.file().sync_all().map_err(io("synchronise", staged.path()))?;
+    let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
+    // What is at the path came under the epoch that was recorded for these bytes; unknown bytes count as of today.
+    let known = state.installed.take().filter(|copy| copy.blake3 == blake3);
+    let from = known.unwrap_or_else(|| Copy { version: running.clone(), blake3, epoch });
+    let to = Copy { version: staged.version().clone(), blake3: staged.blake3(), epoch };
+    exchange(site, state, PendingSwap { file: staged.into_name(), from, to, rollback: false }, lock)
+}
+
+/// Does what the module says, from the pending record to the commit.
+pub(super) fn exchange(site: &Site, state: &mut State, pending: PendingSwap, _: &Lock) -> Result<()> {
+    let file = site.dir().join(&pending.file);
+    let to = pending.to.clone();
+    state.pending = Some(pending);
+    let swapped = state.save(site).and_then(|()| put_at_path(site, &file));
+    if let Err(error) = swapped {
+        // Finished or undone at once where the disk lets us, else by the next start: the record says what was begun.
+        recover(site, state)?;
+        return if state.installed.as_ref() == Some(&to) { Ok(()) } else { Err(error) };
+    }
+    commit(site, state)
+}
+
+fn put_at_path(site: &Site, file: &Path) -> Result<()> {
+    if !system::exchange(file, site.executable())
+        .map_err(io("exchange with the new version", site.executable()))?
+    {
+        let leaving = site.dir().join(LEAVING);
+        durable::remove(&leaving);
+        system::keep_copy(site.executable(), &leaving)?;
+        durable::sync_dir(site.dir())?;
+        system::replace(file, site.executable()).map_err(io("replace", site.executable()))?;
+    }
+    sync_both(site)
+}
+
+fn sync_both(site: &Site) -> Result<()> {
+    durable::sync_dir(site.executable().parent().unwrap_or(Path::new("/")))?;
+    durable::sync_dir(site.dir())
+}
+
+/// The new executable is at its path: keep the old one as `previous`, and remember both.
+fn commit(site: &Site, state: &mut State) -> Result<()> {
+    let Some(pending) = state.pending.take() else { return Ok(()) };
+    for name in [LEAVING, &pending.file] {
+        let path = site.dir().join(name);
+        if name != PREVIOUS && path.exists() && is_copy(&path, &pending.from.blake3)? {
+            fs::rename(&path, site.previous())
+                .map_err(io("keep the previous version as", &site.previous()))?;
+            durable::sync_dir(site.dir())?;
+            break;
+        }
+    }
+    if pending.rollback {
+        state.release_hold(&pending.to.version);
+        state.hold(pending.from.version.clone());
+    }
+    state.installed = Some(pending.to);
+    state.previous = Some(pending.from);
+    state.save(site)
+}
+
+/// Finishes or undoes a swap that a crash interrupted (SPEC step 2): what lies at the path says which. Called under the lock.
+pub(crate) fn recover(site: &Site, state: &mut State) -> Result<()> {
+    let Some(pending) = &state.pending else { return Ok(()) };
+    system::close_gap(site, &site.dir().join(&pending.file), &site.dir().join(LEAVING))?;
+    let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
+    let (_, found) = digest_of(&mut current).map_err(io("read", site.executable()))?;
+    if found == pending.to.blake3 {
+        sync_both(site)?;
+        return commit(site, state);
+    }
+    // Either nothing happened yet, or somebody put a third executable there since. Both mean: no swap is under way.
+    durable::remove(&site.dir().join(LEAVING));
+    if pending.file != PREVIOUS {
+        durable::remove(&site.dir().join(&pending.file));
+    }
+    state.pending = None;
+    state.save(site)
+}
+
+fn is_copy(path: &Path, expected: &Digest) -> Result<bool> {
+    let mut file = File::open(path).map_err(io("open", path))?;
+    let (_, found) = digest_of(&mut file).map_err(io("read", path))?;
+    Ok(found == *expected)
+}
+
+/// Something that must stay with an executable cannot be given to its successor.
+#[cfg(unix)]
+fn cannot_carry(path: &Path, what: &str, error: std::io::Error) -> crate::Error {
+    Machine::UnsafeSite {
+        path: path.into(),
+        why: format!("its {what} cannot be carried over to the new version: {error}"),
+    }
+    .into()
+}

@@ -1,0 +1,59 @@
+//! Signed self-updates for command-line tools, with an instant way back.
+//!
+//! What it protects: an attacker who owns the bucket, the CDN, the network and fewer keys than a threshold gets no byte executed, and no
+//! crash, full disk or bad release leaves a person without a working tool.
+//!
+//! ```no_run
+//! // First thing in main, before arguments are parsed:
+//! relatch::Startup::new(
+//!     "demo",
+//!     env!("CARGO_PKG_VERSION"),
+//! #   br#"
+//!     include_bytes!("root.json")
+//! #   "#
+//!     ,
+//!     "https://releases.example.com/demo",
+//! )
+//! .run();
+//! ```
+//!
+//! # The way of an update
+//! The numbers are the steps of `docs/SPEC.md`, section 5; the source cites them.
+//! ```text
+//!            source/             trust/                       policy            install/
+//!  1 safe?                                                                      site
+//!  2 lock, state, recover                                                       lock, state, swap
+//!  3 roots  ─▶ Fetched ─▶ Verified<Root>
+//!  4 VERSION ─▶ Fetched ─▶ Verified<VersionFile>   5 time
+//!  6 manifest ─▶ Fetched ─▶ Verified<Manifest>
+//!  7                                                                            State::advance
+//!  8                                                       Decision::Update(Selected)
+//!  9 blob ──────────────────────────────────────────────────────────────────▶   stage (10: hash) ─▶ Staged
+//! 11                                                                            probe
+//! 12                                                                            swap; rollback goes back
+//! ```
+//! Read the files in that order. Each arrow consumes its left side, so that no step can be left out.
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+#[cfg(feature = "cli")]
+pub mod cli;
+mod clock;
+mod error;
+pub mod install;
+pub mod limits;
+pub mod policy;
+mod report;
+pub mod source;
+mod startup;
+pub mod trust;
+mod updater;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Cause, Error, Machine, Refusal, Result, Unavailable, Utc};
+pub use report::{Quiet, Reporter, Terminal};
+pub use startup::{Policy, Startup};
+pub use updater::{Checked, Install, Outcome, RolledBack, Status, Updater};
+
+/// The Rust target triple that this library was built for: the name under which a tool finds its executable in a manifest.
+pub const TARGET: &str = env!("RELATCH_TARGET");

@@ -1,0 +1,200 @@
+//! Limits, deadlines, the minimum rate and retries: once, for all sources.
+//!
+//! Each read runs on a thread of its own and is waited for, never joined: whatever DNS, a proxy, a hung share or a server does, the
+//! caller has its answer at its deadline. A thread left behind holds nothing but its connection.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Object, Source, unreachable};
+use crate::error::{Error, Machine, Refusal, Result, Unavailable};
+use crate::limits::{self, ByteLimit};
+use crate::trust::Fetched;
+
+/// A source behind limits.
+#[derive(Clone)]
+pub struct Bounded {
+    source: Arc<dyn Source>,
+}
+
+/// Bytes handed over at once; four of them are the memory that a download costs.
+const CHUNK: usize = 64 * 1024;
+const CHUNKS: usize = 4;
+
+/// Waits before the second and third try; each is also cut by the deadline.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
+
+impl Bounded {
+    /// Puts limits before a source.
+    pub fn new(source: impl Source) -> Self {
+        Bounded { source: Arc::new(source) }
+    }
+
+    /// The address of the source.
+    pub fn location(&self) -> String {
+        self.source.location()
+    }
+
+    /// Reads a whole small object, or fails by the deadline.
+    ///
+    /// # Errors
+    /// [`Refusal::Oversized`] past `limit`; [`Unavailable`] otherwise, after retries where these may help.
+    pub fn fetch(&self, object: &Object, limit: ByteLimit, deadline: Instant) -> Result<Fetched> {
+        let mut waits = BACKOFF.iter();
+        loop {
+            match self.fetch_once(object, limit, deadline) {
+                Err(Error::Unavailable(why)) if why.is_transient() => match waits.next() {
+                    Some(wait) if Instant::now() + *wait < deadline => thread::sleep(*wait),
+                    _ => return Err(why.into()),
+                },
+                answer => return answer,
+            }
+        }
+    }
+
+    fn fetch_once(&self, object: &Object, limit: ByteLimit, deadline: Instant) -> Result<Fetched> {
+        let (sender, receiver) = sync_channel(1);
+        self.spawn(object, move |source, object| {
+            let read = source.open(object).and_then(|reader| {
+                let mut bytes = Vec::new();
+                let read = reader.take(limit.0 + 1).read_to_end(&mut bytes);
+                read.map(|_| bytes).map_err(|error| unreachable(source, object, &error))
+            });
+            drop(sender.send(read)); // nobody waits any more: the deadline has passed
+        })?;
+        let started = Instant::now();
+        let bytes = match receiver.recv_timeout(deadline.saturating_duration_since(started)) {
+            Ok(read) => read?,
+            Err(_) => {
+                let limit = deadline.saturating_duration_since(started);
+                return Err(Unavailable::TooSlow {
+                    location: self.location(),
+                    object: object.clone(),
+                    limit,
+                }
+                .into());
+            }
+        };
+        if bytes.len() as u64 > limit.0 {
+            return Err(Refusal::Oversized { object: object.clone(), limit: limit.0 }.into());
+        }
+        Ok(Fetched::new(bytes))
+    }
+
+    /// Begins a download. The reader fails when the stream falls below the minimum rate; its length is for the reader to bound.
+    pub fn stream(&self, object: &Object) -> Result<Stream> {
+        let (sender, chunks) = sync_channel(CHUNKS);
+        self.spawn(object, move |source, object| match source.open(object) {
+            Ok(reader) => pump(reader, &sender, |error| unreachable(source, object, &error)),
+            Err(why) => drop(sender.send(Err(why))),
+        })?;
+        let first_by = limits::CONNECT + limits::FIRST_BYTE;
+        Ok(Stream {
+            chunks,
+            chunk: Vec::new(),
+            read: 0,
+            slow: Unavailable::TooSlow {
+                location: self.location(),
+                object: object.clone(),
+                limit: limits::RATE_WINDOW,
+            },
+            window_ends: Instant::now() + first_by.max(limits::RATE_WINDOW),
+            in_window: 0,
+            failure: None,
+        })
+    }
+
+    fn spawn(&self, object: &Object, work: impl FnOnce(&dyn Source, &Object) + Send + 'static) -> Result<()> {
+        let (source, object) = (Arc::clone(&self.source), object.clone());
+        let builder = thread::Builder::new().name("relatch-source".into());
+        match builder.spawn(move || work(&*source, &object)) {
+            Ok(_) => Ok(()),
+            Err(source) => {
+                Err(Machine::Io { action: "start a thread to read", path: self.location().into(), source }
+                    .into())
+            }
+        }
+    }
+}
+
+type Chunk = Result<Vec<u8>, Unavailable>;
+
+/// Hands over what arrives as it arrives, until the end, an error, or nobody listens; the empty chunk is the end.
+fn pump(mut reader: impl Read, sender: &SyncSender<Chunk>, unavailable: impl Fn(io::Error) -> Unavailable) {
+    loop {
+        let mut chunk = vec![0; CHUNK];
+        let read = match reader.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read,
+        };
+        let last = !matches!(read, Ok(1..));
+        let chunk = read.map_err(&unavailable).map(|count| {
+            chunk.truncate(count);
+            chunk
+        });
+        if sender.send(chunk).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// A download in progress.
+pub struct Stream {
+    chunks: Receiver<Chunk>,
+    chunk: Vec<u8>,
+    read: usize,
+    slow: Unavailable,
+    window_ends: Instant,
+    in_window: u64,
+    failure: Option<Unavailable>,
+}
+
+impl Stream {
+    /// Why reading failed, where it did.
+    pub fn into_failure(self) -> Option<Unavailable> {
+        self.failure
+    }
+
+    fn next_chunk(&mut self) -> Result<Vec<u8>, Unavailable> {
+        let needed = limits::MINIMUM_RATE * limits::RATE_WINDOW.as_secs();
+        loop {
+            let now = Instant::now();
+            match self.chunks.recv_timeout(self.window_ends.saturating_duration_since(now)) {
+                Ok(chunk) => return chunk,
+                Err(RecvTimeoutError::Disconnected) => return Ok(Vec::new()),
+                Err(RecvTimeoutError::Timeout) if self.in_window < needed => return Err(self.slow.clone()),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.in_window = 0;
+                    self.window_ends = now + limits::RATE_WINDOW;
+                }
+            }
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.read == self.chunk.len() {
+            match self.next_chunk() {
+                Ok(chunk) => {
+                    self.in_window += chunk.len() as u64;
+                    (self.chunk, self.read) = (chunk, 0);
+                }
+                Err(why) => {
+                    let message = why.to_string();
+                    self.failure = Some(why);
+                    return Err(io::Error::other(message));
+                }
+            }
+        }
+        let rest = self.chunk.get(self.read..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        let (Some(from), Some(to)) = (rest.get(..count), buffer.get_mut(..count)) else { return Ok(0) };
+        to.copy_from_slice(from);
+        self.read += count;
+        Ok(count)
+    }
+}

@@ -1,0 +1,105 @@
+//! Where bytes come from. Bounded, and believed in nothing.
+//!
+//! A [`Source`] only knows how to begin reading an object. Limits, deadlines and retries stand in [`Bounded`], once for all sources.
+
+mod bounded;
+mod dir;
+#[cfg(feature = "https")]
+mod https;
+
+use std::fmt;
+use std::io::Read;
+use std::path::PathBuf;
+
+pub use bounded::Bounded;
+pub use dir::Dir;
+#[cfg(feature = "https")]
+pub use https::Https;
+
+use crate::error::{Error, Result, Unavailable, printable};
+use crate::trust::{Digest, Name};
+
+/// The name of an object in a repository (SPEC section 2). All but `VersionFile` are immutable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Object {
+    /// `root/<n>.json`
+    Root(u64),
+    /// `root/<n>.json.minisig`
+    RootSignatures(u64),
+    /// `<channel>/VERSION`
+    VersionFile(Name),
+    /// `manifests/<blake3>.json`
+    Manifest(Digest),
+    /// `manifests/<blake3>.json.minisig`
+    ManifestSignatures(Digest),
+    /// `blobs/<blake3>`
+    Blob(Digest),
+}
+
+impl fmt::Display for Object {
+    /// The path in the repository, with `/` on every system.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Object::Root(n) => write!(f, "root/{n}.json"),
+            Object::RootSignatures(n) => write!(f, "root/{n}.json.minisig"),
+            Object::VersionFile(channel) => write!(f, "{channel}/VERSION"),
+            Object::Manifest(digest) => write!(f, "manifests/{digest}.json"),
+            Object::ManifestSignatures(digest) => write!(f, "manifests/{digest}.json.minisig"),
+            Object::Blob(digest) => write!(f, "blobs/{digest}"),
+        }
+    }
+}
+
+/// A repository to read from.
+///
+/// An implementation need not be trusted, bounded or quick: callers go through [`Bounded`].
+pub trait Source: Send + Sync + 'static {
+    /// Begins to read an object from its first byte.
+    ///
+    /// # Errors
+    /// [`Unavailable`], with [`Unavailable::Absent`] exactly where the repository is known not to have it.
+    fn open(&self, object: &Object) -> Result<Box<dyn Read + Send>, Unavailable>;
+
+    /// The address as a person would write it, without secrets.
+    fn location(&self) -> String;
+}
+
+impl Source for Box<dyn Source> {
+    fn open(&self, object: &Object) -> Result<Box<dyn Read + Send>, Unavailable> {
+        (**self).open(object)
+    }
+
+    fn location(&self) -> String {
+        (**self).location()
+    }
+}
+
+/// The source that an address names: `https://host/path`, or a directory.
+///
+/// # Errors
+/// [`Error::Caller`] for an address of a kind that this build cannot read, such as `http:`, which nobody should use.
+pub fn from_location(location: &str) -> Result<Box<dyn Source>> {
+    let scheme = location.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        #[cfg(feature = "https")]
+        Some("https") => Ok(Box::new(Https::new(location)?)),
+        Some(scheme) => Err(Error::caller(format!(
+            "the repository {} cannot be read: this program knows {} and directories, not `{}:`",
+            printable(location),
+            if cfg!(feature = "https") { "`https:`" } else { "no network" },
+            printable(scheme)
+        ))),
+        None if location.is_empty() => Err(Error::caller("the address of the repository is empty")),
+        None => Ok(Box::new(Dir::new(PathBuf::from(location)))),
+    }
+}
+
+/// An I/O error of a source as a person reads it.
+fn unreachable(source: &dyn Source, object: &Object, error: &std::io::Error) -> Unavailable {
+    Unavailable::Unreachable {
+        location: source.location(),
+        object: object.clone(),
+        why: printable(&error.to_string()),
+        retryable: true,
+    }
+}

@@ -1,0 +1,437 @@
+//! The start-up check of a tool: policy, deadline, interval, notice, and the restart into the new version.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::error::{Cause, Error, Machine, Refusal, Result, Utc};
+use crate::install::{self, Loaded, Probe, Site, Standing, State};
+use crate::limits;
+use crate::report::Terminal;
+use crate::source::{Bounded, Source, from_location};
+use crate::trust::{Identity, Name, Version};
+use crate::updater::{Checked, Outcome, Updater};
+
+/// What a start does about a newer release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// Installs it and runs it, with the same arguments and environment. Where it cannot, the installed version runs.
+    #[default]
+    Auto,
+    /// Says so in one line on stderr.
+    Notify,
+    /// As `Auto`, but an outdated or unverifiable version does not run: for tools that deploy. Neither `--no-update`, nor the
+    /// environment, nor CI skips it.
+    Require,
+    /// Checks nothing. The flags work all the same.
+    Off,
+}
+
+/// The start-up check. [`Startup::run`] belongs first in `main`, before arguments are parsed and threads are started.
+///
+/// It answers, where one of them is the only argument: `--rollback`, `--update`, `--update=now` and `--update-status`; and it takes
+/// `--no-update` anywhere before `--` as the wish to skip the check this once. With the feature `cli`, flatten
+/// [`crate::cli::UpdateArgs`] into your arguments, so that they stand in `--help`.
+///
+/// Two variables of the environment matter: `RELATCH_NO_UPDATE` (any value) skips the check, and so does `CI`, unless `Require`.
+#[must_use = "nothing happens before .run()"]
+pub struct Startup {
+    product: String,
+    version: String,
+    root: Vec<u8>,
+    source: Result<Box<dyn Source>>,
+    channel: String,
+    target: String,
+    policy: Policy,
+    interval: Duration,
+    deadline: Duration,
+    flags: bool,
+}
+
+/// Set to the id of the process that restarts: a process keeps its id through exec, and its children have others.
+const RESTARTED: &str = "RELATCH_RESTARTED";
+const NO_UPDATE: &str = "RELATCH_NO_UPDATE";
+
+/// What the caller of the process goes on with.
+enum Next {
+    GoOn,
+    Exit(u8),
+    Restart(Box<Site>),
+}
+
+impl Startup {
+    /// - `product`: as in the root document.
+    /// - `version`: `env!("CARGO_PKG_VERSION")`, or the build number that CI counts.
+    /// - `root`: the root document, by `include_bytes!`.
+    /// - `repository`: `https://...`, or a directory.
+    pub fn new(product: &str, version: &str, root: &[u8], repository: &str) -> Self {
+        Startup {
+            product: product.into(),
+            version: version.into(),
+            root: root.into(),
+            source: from_location(repository),
+            channel: "stable".into(),
+            target: crate::TARGET.into(),
+            policy: Policy::default(),
+            interval: limits::STARTUP_INTERVAL,
+            deadline: limits::STARTUP_CHECK,
+            flags: true,
+        }
+    }
+
+    /// Reads from another source than the repository's address names: one with an internal CA, or one of your own.
+    pub fn source(mut self, source: impl Source) -> Self {
+        self.source = Ok(Box::new(source));
+        self
+    }
+
+    /// Follows another channel than `stable`.
+    pub fn channel(mut self, channel: &str) -> Self {
+        self.channel = channel.into();
+        self
+    }
+
+    /// Looks for another name than [`crate::TARGET`] in manifests.
+    pub fn target(mut self, target: &str) -> Self {
+        self.target = target.into();
+        self
+    }
+
+    /// Does something else than [`Policy::Auto`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How long a check counts; starts within it touch no network. Default: an hour.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// How long a check may take, whatever the network does; a download that it began is not counted. Default: 1.5 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Leaves `--rollback`, `--update`, `--update-status` and `--no-update` to the tool, which uses [`Startup::updater`] and
+    /// [`Updater::rollback`] instead.
+    pub fn own_flags(mut self) -> Self {
+        self.flags = false;
+        self
+    }
+
+    /// The updater of the running executable.
+    ///
+    /// # Errors
+    /// [`Error::Caller`] where product, version, channel, target or repository are not well-formed, or the root is another product's;
+    /// [`Error::Refused`] where the root document is not one.
+    pub fn updater(self) -> Result<Updater> {
+        let identity = self.identity()?;
+        let target = name("target", &self.target)?;
+        let (site, running) = (Site::of_running()?, self.running()?);
+        Updater::new(
+            site,
+            identity,
+            target,
+            Some(running),
+            &self.root,
+            Bounded::new(self.source?),
+            Probe::Library,
+        )
+    }
+
+    /// Checks as the policy says. It returns when the tool is to go on with what runs; it does not return where a newer version runs
+    /// instead, one of the flags was answered, or `Require` forbids to run. It never panics and never prints to stdout, but for what
+    /// the flags ask.
+    pub fn run(self) {
+        match self.start() {
+            Next::GoOn => {}
+            Next::Exit(code) => std::process::exit(code.into()),
+            Next::Restart(site) => restart(&site),
+        }
+    }
+
+    fn start(self) -> Next {
+        let product = self.product.clone();
+        let policy = self.policy;
+        if let Some(nonce) = install::answers_probe() {
+            return self.answer_probe(&nonce);
+        }
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        if let [argument] = &arguments[..]
+            && self.flags
+            && let Some(flag) = Flag::of(argument)
+        {
+            return self.answer_flag(flag);
+        }
+        match self.check(&arguments) {
+            Ok(next) => next,
+            Err(error) if policy == Policy::Require => {
+                eprintln!("{product}: not started: {error}\n  {}", error.advice());
+                Next::Exit(error.exit_code())
+            }
+            // Nothing to tell: another process is at it, or has just done it.
+            Err(Error::Machine(Machine::Busy { .. } | Machine::ChangedMeanwhile { .. })) => Next::GoOn,
+            Err(error) if error.cause() == Cause::Unavailable => {
+                eprintln!("{product}: no check for updates: {error}");
+                Next::GoOn
+            }
+            Err(error) => {
+                eprintln!("{product}: not updated: {error}\n  {}", error.advice());
+                Next::GoOn
+            }
+        }
+    }
+
+    fn identity(&self) -> Result<Identity> {
+        Ok(Identity { product: name("product", &self.product)?, channel: name("channel", &self.channel)? })
+    }
+
+    fn running(&self) -> Result<Version> {
+        self.version.parse().map_err(Error::caller)
+    }
+
+    fn answer_probe(&self, nonce: &str) -> Next {
+        match (name("product", &self.product), self.running()) {
+            (Ok(product), Ok(version)) => {
+                install::answer_probe(nonce, &product, &version);
+                Next::Exit(0)
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                eprintln!("{error}");
+                Next::Exit(error.exit_code())
+            }
+        }
+    }
+
+    fn answer_flag(self, flag: Flag) -> Next {
+        let product = self.product.clone();
+        let answer = match flag {
+            Flag::Rollback => self.roll_back(),
+            Flag::Status => self.status(),
+            Flag::Update { now } => self.update(now),
+        };
+        match answer {
+            Ok(text) => {
+                use std::io::Write as _;
+                drop(writeln!(std::io::stdout(), "{product}: {text}")); // a closed pipe is the reader's business
+                Next::Exit(0)
+            }
+            Err(error) => {
+                eprintln!("{product}: {error}\n  {}", error.advice());
+                Next::Exit(error.exit_code())
+            }
+        }
+    }
+
+    fn roll_back(&self) -> Result<String> {
+        let site = Site::of_running()?;
+        let running = self.running()?;
+        // What runs from `.<exe>.relatch/` is not what is at the path.
+        let done = Updater::rollback(&site, Some(&running).filter(|_| !site.is_displaced()))?;
+        Ok(done.to_string())
+    }
+
+    fn update(self, now: bool) -> Result<String> {
+        let reporter = Terminal::new(&self.product);
+        let mut updater = self.updater()?.reporter(reporter);
+        Ok(updater.update(now)?.to_string())
+    }
+
+    fn status(&self) -> Result<String> {
+        let site = Site::of_running()?;
+        let running = self.running()?;
+        let status = Updater::status(&site, Some(&running).filter(|_| !site.is_displaced()))?;
+        let location = self.source.as_ref().map_or_else(ToString::to_string, |source| source.location());
+        let mut text = status.to_string();
+        let _ = write!(text, "\n  from       {location}");
+        Ok(text)
+    }
+
+    /// The check itself. An error is told by the caller, as the policy says.
+    fn check(self, arguments: &[OsString]) -> Result<Next> {
+        let (policy, interval, deadline) = (self.policy, self.interval, self.deadline);
+        let require = policy == Policy::Require;
+        if policy == Policy::Off || was_restarted() || (!require && self.is_skipped(arguments)) {
+            return Ok(Next::GoOn);
+        }
+        let (product, running) = (self.product.clone(), self.running()?);
+        let mut updater = self.updater()?.reporter(Terminal::new(&product));
+        if updater.site().is_displaced() {
+            return displaced(require, &running);
+        }
+        let recorded = updater.recorded()?;
+        if let Loaded::Present(state) = &recorded
+            && !is_due(state, updater.system_time(), interval, require)
+            && (!require || may_run(state, &running, updater.system_time()).is_ok())
+        {
+            return Ok(Next::GoOn);
+        }
+        let until = Instant::now() + deadline;
+        let wait = if require { limits::LOCK_WAIT } else { Duration::ZERO };
+        let done = if policy == Policy::Notify {
+            updater.check_within(wait, until, false).map(|checked| {
+                if let Checked::Update { from, to, .. } = checked {
+                    eprintln!(
+                        "{product}: {to} is available, this is {from}; `{product} --update` installs it"
+                    );
+                }
+                None
+            })
+        } else {
+            let starting = |from: &Version, to: &Version| eprintln!("{product}: updating {from} to {to}");
+            updater.update_within(wait, until, false, starting).map(Some)
+        };
+        match done {
+            Ok(Some(Outcome::Updated { from, to })) => {
+                eprintln!("{product}: updated {from} to {to}; `{product} --rollback` goes back");
+                Ok(Next::Restart(Box::new(updater.site().clone())))
+            }
+            Ok(_) if require => match updater.recorded()? {
+                Loaded::Present(state) => {
+                    may_run(&state, &running, updater.system_time())?;
+                    Ok(Next::GoOn)
+                }
+                _ => Err(outdated(&running, "no check is recorded").into()),
+            },
+            Ok(_) => Ok(Next::GoOn),
+            Err(error) => {
+                if !matches!(error, Error::Machine(_)) {
+                    // That this cannot be written either changes nothing: the error at hand is the one to tell.
+                    drop(updater.record_failure());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A wish of the one who starts it, or a CI in which nothing should change under a job.
+    fn is_skipped(&self, arguments: &[OsString]) -> bool {
+        let flag = self.flags
+            && arguments
+                .iter()
+                .take_while(|argument| *argument != "--")
+                .any(|argument| argument == "--no-update");
+        let ci =
+            std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0");
+        flag || ci || std::env::var_os(NO_UPDATE).is_some()
+    }
+}
+
+/// The arguments that are answered where they stand alone.
+enum Flag {
+    Rollback,
+    Status,
+    Update { now: bool },
+}
+
+impl Flag {
+    fn of(argument: &OsString) -> Option<Flag> {
+        match argument.to_str()? {
+            "--rollback" => Some(Flag::Rollback),
+            "--update-status" => Some(Flag::Status),
+            "--update" => Some(Flag::Update { now: false }),
+            "--update=now" => Some(Flag::Update { now: true }),
+            _ => None,
+        }
+    }
+}
+
+fn name(what: &str, text: &str) -> Result<Name> {
+    text.parse().map_err(|why| Error::caller(format!("the {what}: {why}")))
+}
+
+/// A process that was swapped out after it started, or was started from `.<exe>.relatch/`, judges nothing.
+fn displaced(require: bool, running: &Version) -> Result<Next> {
+    if require {
+        let why = "another version was installed in its place; start the tool again";
+        return Err(outdated(running, why).into());
+    }
+    Ok(Next::GoOn)
+}
+
+fn outdated(running: &Version, why: &str) -> Refusal {
+    Refusal::Outdated { running: running.clone(), why: why.into() }
+}
+
+/// Whether a start goes to the network. A clock that was set back makes a check due, never later.
+fn is_due(state: &State, now: u64, interval: Duration, require: bool) -> bool {
+    let within = |since: u64, span: Duration| since != 0 && since <= now && now - since < span.as_secs();
+    let failed_lately = !require && within(state.failed, limits::STARTUP_RETRY.min(interval));
+    !within(state.checked, interval) && !failed_lately
+}
+
+/// Whether `Require` lets this version run, by what the last check recorded.
+fn may_run(state: &State, running: &Version, now: u64) -> Result<(), Refusal> {
+    if state.expires <= now {
+        return Err(outdated(
+            running,
+            &format!("what is known of releases expired at {}", Utc(state.expires)),
+        ));
+    }
+    if let Some(floor) = &state.min_version
+        && !running.compare(floor).is_ok_and(std::cmp::Ordering::is_ge)
+    {
+        return Err(outdated(running, &format!("it is below {floor}, the lowest that may run")));
+    }
+    match &state.standing {
+        Standing::Current | Standing::NotInRollout { .. } | Standing::Held { critical: false, .. } => Ok(()),
+        Standing::Held { version, critical: true } => {
+            Err(outdated(running, &format!("{version} was left by a rollback, but is critical")))
+        }
+        Standing::Outdated { version } => {
+            Err(outdated(running, &format!("{version} is the current release")))
+        }
+        Standing::NoTarget { version } => Err(outdated(
+            running,
+            &format!("{version} is the current release and has no executable for this target"),
+        )),
+        Standing::Unknown => Err(outdated(running, "no check has succeeded yet")),
+    }
+}
+
+/// Whether this very process image was started by a restart: it does not check again, so that nothing can loop.
+fn was_restarted() -> bool {
+    let this = restart_mark();
+    std::env::var_os(RESTARTED).is_some_and(|mark| mark == this.as_str())
+}
+
+fn restart_mark() -> String {
+    if cfg!(unix) {
+        std::process::id().to_string()
+    } else {
+        // Without exec the new version is a child with another id. Its own children of the same tool then skip one check each.
+        std::env::current_exe().unwrap_or_default().display().to_string()
+    }
+}
+
+/// Runs what is at the path now, with the same arguments and environment. Where that fails, the version in memory goes on.
+fn restart(site: &Site) {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next();
+    let mut command = Command::new(site.executable());
+    command.args(arguments).env(RESTARTED, restart_mark());
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        if let Some(name) = name {
+            command.arg0(name);
+        }
+        let error = command.exec();
+        eprintln!(
+            "{}: cannot be restarted ({error}); going on with the version that was started",
+            site.executable().display()
+        );
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = name;
+        match command.status() {
+            Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+            Err(error) => eprintln!("{}: cannot be restarted: {error}", site.executable().display()),
+        }
+    }
+}

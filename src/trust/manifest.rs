@@ -1,0 +1,210 @@
+//! The manifest: one release, and for each target the hash of its executable and how it can be had.
+
+use serde::{Deserialize, Serialize};
+
+use super::canonical::{self, Document, integer, is_set, sealed};
+use super::fields::{Digest, Epoch, Name, Notes, Seq};
+use super::{DocumentKind, Fetched, Identity, Root, Times, Verified, Version, VersionFile, verified};
+use crate::Refusal;
+
+/// `relatch-manifest/1` (SPEC section 3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "relatch-manifest/1")]
+pub struct Manifest {
+    /// The product.
+    pub product: Name,
+    /// The channel.
+    pub channel: Name,
+    /// The epoch of the root under which it is signed.
+    pub epoch: Epoch,
+    /// The root that a client must have at least.
+    #[serde(deserialize_with = "integer")]
+    pub root_version: u64,
+    /// The number of the release.
+    pub seq: Seq,
+    /// The version of the executables.
+    pub version: Version,
+    /// No version below this one may be installed or come back any more.
+    pub min_version: Option<Version>,
+    /// Passes the rollout, and ends what a person's hold may keep running under `Require`.
+    pub critical: bool,
+    /// Versions that must not be run; clients on them go to `version` even if it is lower. Sorted bytewise.
+    pub retracts: Vec<Version>,
+    /// Unix seconds.
+    #[serde(deserialize_with = "integer")]
+    pub issued: u64,
+    /// Unix seconds.
+    #[serde(deserialize_with = "integer")]
+    pub expires: u64,
+    /// For people.
+    pub notes: Notes,
+    /// One for each target, sorted by it.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// The executable for one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// A Rust target triple, or any other name.
+    pub target: Name,
+    /// Bytes of the executable.
+    #[serde(deserialize_with = "integer")]
+    pub size: u64,
+    /// Hash of the executable.
+    pub blake3: Digest,
+    /// How it can be had; sorted by encoding, then `from`.
+    pub stored: Vec<Stored>,
+}
+
+/// One form in which an executable lies in the repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// `identity`, `zstd`, `zstd-patch`; an unknown one is skipped.
+    pub encoding: Name,
+    /// For `zstd-patch` the hash of the executable that it needs.
+    pub from: Option<Digest>,
+    /// Bytes of the blob.
+    #[serde(deserialize_with = "integer")]
+    pub size: u64,
+    /// Hash of the blob, and with it where it lies.
+    pub blake3: Digest,
+}
+
+/// The encodings that this program can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// The executable itself.
+    Identity,
+    /// One zstd frame (RFC 8878).
+    Zstd,
+    /// One zstd frame with the executable `from` as its prefix, as `zstd --patch-from` makes it.
+    ZstdPatch,
+}
+
+impl Encoding {
+    /// The name in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Encoding::Identity => "identity",
+            Encoding::Zstd => "zstd",
+            Encoding::ZstdPatch => "zstd-patch",
+        }
+    }
+}
+
+impl Stored {
+    /// Which encoding this is; `None` for one of the future.
+    pub fn known_encoding(&self) -> Option<Encoding> {
+        [Encoding::Identity, Encoding::Zstd, Encoding::ZstdPatch]
+            .into_iter()
+            .find(|encoding| encoding.as_str() == self.encoding.as_str())
+    }
+}
+
+impl sealed::Sealed for Manifest {}
+
+impl Document for Manifest {
+    const TYPE: &'static str = "relatch-manifest/1";
+
+    fn kind(&self) -> DocumentKind {
+        DocumentKind::Manifest
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.root_version == 0 {
+            return Err("`root_version` must be at least 1".into());
+        }
+        if self.expires <= self.issued {
+            return Err("`expires` is not after `issued`".into());
+        }
+        if self.min_version.iter().chain(&self.retracts).any(|version| !version.same_kind(&self.version)) {
+            return Err("`min_version` and `retracts` must be of the kind of `version`".into());
+        }
+        if self.min_version.as_ref().is_some_and(|min| min.compare(&self.version).is_ok_and(|o| o.is_gt())) {
+            return Err("`min_version` is above `version`".into());
+        }
+        if !is_set(self.retracts.iter().map(Version::to_string)) {
+            return Err("`retracts` is not sorted, each once".into());
+        }
+        if self.retracts.contains(&self.version) {
+            return Err("`retracts` names `version` itself".into());
+        }
+        if !is_set(self.artifacts.iter().map(|artifact| &artifact.target)) {
+            return Err("`artifacts` are not sorted by `target`, each once".into());
+        }
+        self.artifacts.iter().try_for_each(Artifact::check)
+    }
+}
+
+impl Artifact {
+    fn check(&self) -> Result<(), String> {
+        let refuse = |why: &str| Err(format!("the artifact for {}: {why}", self.target));
+        if self.size == 0 || self.stored.iter().any(|stored| stored.size == 0) {
+            return refuse("a size must be at least 1");
+        }
+        if self.stored.is_empty() {
+            return refuse("`stored` is empty");
+        }
+        if !is_set(self.stored.iter().map(|stored| (&stored.encoding, stored.from))) {
+            return refuse("`stored` is not sorted by `encoding`, then `from`, each once");
+        }
+        for stored in &self.stored {
+            let encoding = stored.known_encoding();
+            if stored.from.is_some() != (encoding == Some(Encoding::ZstdPatch)) && encoding.is_some() {
+                return refuse("`from` belongs to `zstd-patch`, and only there");
+            }
+            if encoding == Some(Encoding::Identity)
+                && (stored.size, stored.blake3) != (self.size, self.blake3)
+            {
+                return refuse("the `identity` form must have the artifact's own size and hash");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Verified<Manifest> {
+    /// SPEC step 6.
+    pub fn check(
+        document: &Fetched,
+        signatures: &Fetched,
+        version: &Verified<VersionFile>,
+        root: &Verified<Root>,
+        identity: &Identity,
+        times: &Times,
+    ) -> Result<Self, Refusal> {
+        let kind = DocumentKind::Manifest;
+        let found = Digest::of(document.bytes());
+        if found != version.manifest {
+            return Err(Refusal::WrongDigest { document: kind, expected: version.manifest, found }); // 6a
+        }
+        let signatures = verified::signatures(kind, signatures.bytes())?; // 6b
+        verified::threshold(kind, root, document.bytes(), &signatures)?; // 6c
+        let manifest: Manifest = canonical::parse(kind, document.bytes())?; // 6d
+        if manifest.product != identity.product {
+            let expected = identity.product.clone();
+            return Err(Refusal::WrongProduct { document: kind, expected, found: manifest.product }); // 6e
+        }
+        if manifest.channel != identity.channel {
+            let expected = identity.channel.clone();
+            return Err(Refusal::WrongChannel { document: kind, expected, found: manifest.channel }); // 6f
+        }
+        if manifest.epoch != version.epoch {
+            let expected = version.epoch;
+            return Err(Refusal::WrongEpoch { document: kind, expected, found: manifest.epoch }); // 6g
+        }
+        if manifest.seq != version.seq {
+            return Err(Refusal::WrongSeq { document: kind, expected: version.seq, found: manifest.seq }); // 6h
+        }
+        if manifest.version != version.version {
+            let expected = version.version.clone();
+            return Err(Refusal::WrongVersion { document: kind, expected, found: manifest.version }); // 6i
+        }
+        if manifest.root_version > root.version {
+            let needed = manifest.root_version;
+            return Err(Refusal::RootAhead { document: kind, needed, trusted: root.version }); // 6j
+        }
+        times.check(kind, manifest.issued, manifest.expires)?; // 6k
+        Ok(Verified::seal(manifest))
+    }
+}

@@ -1,0 +1,243 @@
+//! The root document: which keys hold which role, and how many of them must sign.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::canonical::{self, Document, integer, is_set, sealed};
+use super::fields::{Epoch, Name};
+use super::minisign::PublicKey;
+use super::{DocumentKind, Fetched, Times, Verified, verified};
+use crate::Refusal;
+
+/// `relatch-root/1` (SPEC section 3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "relatch-root/1")]
+pub struct Root {
+    /// The product whose keys these are.
+    pub product: Name,
+    /// 1 for the first; each root is followed by the next number.
+    #[serde(deserialize_with = "integer")]
+    pub version: u64,
+    /// Unix seconds.
+    #[serde(deserialize_with = "integer")]
+    pub issued: u64,
+    /// Unix seconds.
+    #[serde(deserialize_with = "integer")]
+    pub expires: u64,
+    /// Raised after a key was stolen.
+    pub epoch: Epoch,
+    /// All keys that some role names, sorted by `public`.
+    pub keys: Vec<Key>,
+    /// Who may sign what.
+    pub roles: Roles,
+}
+
+/// The only key algorithm there is today.
+pub const ED25519: &str = "ed25519";
+
+/// A public key as a root holds it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// `ed25519`. A key of another algorithm parses and never counts, so that a root can introduce one.
+    pub alg: Name,
+    /// Lower-case hex: for Ed25519 the 64 digits of the 32 bytes.
+    pub public: String,
+}
+
+/// The three roles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roles {
+    /// Signs roots.
+    pub root: RoleKeys,
+    /// Signs manifests.
+    pub release: RoleKeys,
+    /// Signs `VERSION`.
+    pub timestamp: RoleKeys,
+}
+
+/// The keys of one role and how many distinct ones must sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleKeys {
+    /// `public` of keys, sorted.
+    pub keys: Vec<String>,
+    /// From 1 to the number of keys.
+    pub threshold: u32,
+}
+
+/// A role: what its keys are trusted to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Signs roots.
+    Root,
+    /// Signs manifests.
+    Release,
+    /// Signs `VERSION`.
+    Timestamp,
+}
+
+impl Role {
+    /// All roles, in the order of the document.
+    pub const ALL: [Role; 3] = [Role::Root, Role::Release, Role::Timestamp];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Root => "root",
+            Role::Release => "release",
+            Role::Timestamp => "timestamp",
+        })
+    }
+}
+
+impl Roles {
+    /// The keys of a role.
+    pub fn get(&self, role: Role) -> &RoleKeys {
+        match role {
+            Role::Root => &self.root,
+            Role::Release => &self.release,
+            Role::Timestamp => &self.timestamp,
+        }
+    }
+
+    /// The keys of a role, to change them.
+    pub fn get_mut(&mut self, role: Role) -> &mut RoleKeys {
+        match role {
+            Role::Root => &mut self.root,
+            Role::Release => &mut self.release,
+            Role::Timestamp => &mut self.timestamp,
+        }
+    }
+}
+
+impl Root {
+    /// The Ed25519 keys of a role; those of other algorithms never count.
+    pub fn keys_of(&self, role: Role) -> Vec<PublicKey> {
+        let held = &self.roles.get(role).keys;
+        self.keys
+            .iter()
+            .filter(|key| key.alg.as_str() == ED25519 && held.contains(&key.public))
+            .filter_map(|key| PublicKey::from_hex(&key.public).ok())
+            .collect()
+    }
+}
+
+impl sealed::Sealed for Root {}
+
+impl Document for Root {
+    const TYPE: &'static str = "relatch-root/1";
+
+    fn kind(&self) -> DocumentKind {
+        DocumentKind::Root(self.version)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.version == 0 {
+            return Err("`version` must be at least 1".into());
+        }
+        if self.expires <= self.issued {
+            return Err("`expires` is not after `issued`".into());
+        }
+        if !is_set(self.keys.iter().map(|key| &key.public)) {
+            return Err("`keys` are not sorted by `public`, each once".into());
+        }
+        for key in &self.keys {
+            if key.public.is_empty() || !key.public.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                return Err("`public` is not lower-case hex".into());
+            }
+        }
+        for role in Role::ALL {
+            let held = self.roles.get(role);
+            if !is_set(&held.keys) {
+                return Err(format!("the keys of role {role} are not sorted, each once"));
+            }
+            if held.threshold == 0 || held.threshold as usize > held.keys.len() {
+                return Err(format!(
+                    "role {role} has threshold {} of {} keys; it must be from 1 to the number of keys",
+                    held.threshold,
+                    held.keys.len()
+                ));
+            }
+            if let Some(unknown) =
+                held.keys.iter().find(|public| !self.keys.iter().any(|key| key.public == **public))
+            {
+                return Err(format!(
+                    "role {role} names the key {}, which is not in `keys`",
+                    crate::error::printable(unknown)
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Verified<Root> {
+    /// The root that the caller vouches for: compiled into the tool, or given at the first install. Everything else follows from it.
+    pub fn anchor(bytes: &[u8]) -> Result<Self, Refusal> {
+        let root = canonical::parse(DocumentKind::Root(0), bytes)?;
+        refuse_weak_keys(&root)?;
+        Ok(Verified::seal(root))
+    }
+
+    /// SPEC step 3: the root after this one, signed by a threshold of this root's keys *and* of its own.
+    pub fn next(&self, document: &Fetched, signatures: &Fetched) -> Result<Self, Refusal> {
+        let version = self.version + 1;
+        let kind = DocumentKind::Root(version);
+        let signatures = verified::signatures(kind, signatures.bytes())?;
+        verified::threshold(kind, self, document.bytes(), &signatures)?;
+        let next: Root = canonical::parse(kind, document.bytes())?;
+        refuse_weak_keys(&next)?;
+        verified::threshold(kind, &next, document.bytes(), &signatures)?;
+        if next.version != version {
+            return Err(Refusal::RootNumber { expected: version, found: next.version });
+        }
+        if next.product != self.product {
+            let expected = self.product.clone();
+            return Err(Refusal::WrongProduct { document: kind, expected, found: next.product });
+        }
+        if next.epoch < self.epoch {
+            return Err(Refusal::EpochLowered { version, trusted: self.epoch, found: next.epoch });
+        }
+        Ok(Verified::seal(next))
+    }
+
+    /// The newest root that this client persisted, read back. It was verified when it was fetched; that a threshold of its own keys
+    /// signed it shows that the disk gave back what was written, and it never takes the place of a newer or another product's root.
+    pub fn reload(&self, document: &Fetched, signatures: &Fetched) -> Result<Self, Refusal> {
+        let kind = DocumentKind::Root(0);
+        let signatures = verified::signatures(kind, signatures.bytes())?;
+        let root: Root = canonical::parse(kind, document.bytes())?;
+        refuse_weak_keys(&root)?;
+        verified::threshold(root.kind(), &root, document.bytes(), &signatures)?;
+        if root.product != self.product {
+            let expected = self.product.clone();
+            return Err(Refusal::WrongProduct { document: root.kind(), expected, found: root.product });
+        }
+        Ok(Verified::seal(root))
+    }
+
+    /// SPEC step 5 for roots of which only the last must be unexpired.
+    pub fn check_unexpired(&self, times: &Times) -> Result<(), Refusal> {
+        times.check(self.kind(), 0, self.expires)
+    }
+
+    /// SPEC step 5: a root from the future is refused before it is trusted.
+    pub fn check_issued(&self, times: &Times) -> Result<(), Refusal> {
+        times.check(self.kind(), self.issued, u64::MAX)
+    }
+}
+
+/// SPEC section 7: weak keys are refused where keys are loaded.
+fn refuse_weak_keys(root: &Root) -> Result<(), Refusal> {
+    for key in root.keys.iter().filter(|key| key.alg.as_str() == ED25519) {
+        let refuse = |why| Refusal::WeakKey {
+            document: root.kind(),
+            public: crate::error::printable(&key.public),
+            why,
+        };
+        let bytes = super::fields::hex32(&key.public).map_err(|_| refuse("not 64 hex digits long"))?;
+        PublicKey::from_bytes(bytes).map_err(refuse)?;
+    }
+    Ok(())
+}

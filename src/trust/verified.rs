@@ -1,0 +1,116 @@
+//! The proof that a document was signed: a value that only verification makes.
+
+use std::fmt;
+use std::ops::Deref;
+
+use super::minisign::{PublicKey, SignatureText};
+use super::{Document, Role, Root};
+use crate::Refusal;
+
+/// Bytes from a source: bounded, and believed in nothing.
+///
+/// They prove nothing and cannot be used as a document:
+/// ```compile_fail
+/// fn publish(_: relatch::trust::Verified<relatch::trust::Manifest>) {}
+/// publish(relatch::trust::Fetched::new(b"{}".to_vec()));
+/// ```
+#[must_use]
+pub struct Fetched(Vec<u8>);
+
+impl Fetched {
+    /// Untrusted bytes, already bounded by one of [`crate::limits`].
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Fetched(bytes)
+    }
+
+    /// The bytes as they came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A document whose checks all passed: signed by a threshold of distinct keys, canonical, and what it should be.
+///
+/// There is no other way to have one; it has no `Clone`, `Default` or `Deserialize`, and no public constructor:
+/// ```compile_fail
+/// let manifest: relatch::trust::Manifest = todo!();
+/// let verified = relatch::trust::Verified(manifest);
+/// ```
+/// ```compile_fail
+/// let verified: relatch::trust::Verified<relatch::trust::Manifest> = serde_json::from_str("{}").unwrap();
+/// ```
+#[must_use]
+pub struct Verified<T>(T);
+
+impl<T: Document> Verified<T> {
+    /// Called by `root`, `version_file` and `manifest` after the last check of each, and by nothing else.
+    pub(super) fn seal(document: T) -> Self {
+        Verified(document)
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Which document an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// A root with its number; 0 where the number is not known yet.
+    Root(u64),
+    /// The mutable object.
+    Version,
+    /// A release.
+    Manifest,
+}
+
+impl DocumentKind {
+    /// The role whose keys sign it.
+    pub fn role(&self) -> Role {
+        match self {
+            DocumentKind::Root(_) => Role::Root,
+            DocumentKind::Version => Role::Timestamp,
+            DocumentKind::Manifest => Role::Release,
+        }
+    }
+}
+
+impl fmt::Display for DocumentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DocumentKind::Root(0) => f.write_str("the root"),
+            DocumentKind::Root(version) => write!(f, "root {version}"),
+            DocumentKind::Version => f.write_str("VERSION"),
+            DocumentKind::Manifest => f.write_str("the manifest"),
+        }
+    }
+}
+
+/// The strict form of a signature text, or the refusal of the whole document.
+pub(super) fn signatures(document: DocumentKind, text: &[u8]) -> Result<SignatureText, Refusal> {
+    SignatureText::parse(text).map_err(|(line, why)| Refusal::SignatureForm { document, line, why })
+}
+
+/// The one threshold function, for all three roles: enough *distinct* keys of the role that may sign such a document.
+pub(super) fn threshold(
+    document: DocumentKind,
+    root: &Root,
+    message: &[u8],
+    signatures: &SignatureText,
+) -> Result<(), Refusal> {
+    let needed = root.roles.get(document.role()).threshold;
+    let valid = signatures.count_valid(&root.keys_of(document.role()), message);
+    let valid = u32::try_from(valid).unwrap_or(u32::MAX);
+    // A parsed root has no threshold 0; that it could never be met by nobody does not rest on the parser alone.
+    if valid >= needed.max(1) { Ok(()) } else { Err(Refusal::Threshold { document, needed, valid }) }
+}
+
+/// Which keys of the role have signed: what a signer shows to the one who collects signatures. It decides nothing.
+pub fn signing_keys(root: &Root, role: Role, message: &[u8], signatures: &SignatureText) -> Vec<PublicKey> {
+    let signed = |key: &PublicKey| signatures.count_valid(std::slice::from_ref(key), message) == 1;
+    root.keys_of(role).into_iter().filter(signed).collect()
+}

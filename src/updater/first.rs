@@ -1,0 +1,172 @@
+//! The verified first install of an executable in any language, by the same steps as an update.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::{Session, Updater};
+use crate::error::{Error, Machine, Result, io};
+use crate::install::{self, Loaded, Lock, Probe, Settings, Site, Standing, State};
+use crate::limits::{self, ByteLimit};
+use crate::policy::{self, Decision};
+use crate::report::Reporter;
+use crate::source::{Bounded, from_location};
+use crate::trust::{Identity, Name, Version};
+
+/// A first install: what to install, from where, and whom to trust.
+#[derive(Debug, Clone)]
+pub struct Install {
+    /// The address of the repository.
+    pub from: String,
+    /// A file with certificates of further authorities, for an `https:` repository.
+    pub ca_file: Option<PathBuf>,
+    /// The file with the root document that the person vouches for.
+    pub root: PathBuf,
+    /// The product.
+    pub product: Name,
+    /// The channel.
+    pub channel: Name,
+    /// The target, usually [`crate::TARGET`].
+    pub target: Name,
+    /// Where the executable goes.
+    pub path: PathBuf,
+    /// How later versions show that they run; `None` finds out whether this one answers the library's probe.
+    pub probe: Option<Probe>,
+    /// Replace an executable that is there.
+    pub force: bool,
+}
+
+impl Settings {
+    pub(super) fn source(&self) -> Result<Bounded> {
+        #[cfg(feature = "https")]
+        if let Some(ca_file) = &self.ca_file {
+            return Ok(Bounded::new(crate::source::Https::with_ca_file(&self.from, Path::new(ca_file))?));
+        }
+        Ok(Bounded::new(from_location(&self.from)?))
+    }
+}
+
+/// An address that still means the same from another working directory.
+fn absolute(location: &str) -> Result<String> {
+    if location.contains("://") {
+        return Ok(location.to_owned());
+    }
+    let path = std::fs::canonicalize(location).map_err(io("find the repository", Path::new(location)))?;
+    match path.into_os_string().into_string() {
+        Ok(path) => Ok(path),
+        Err(path) => Err(Error::caller(format!("the path {} is not UTF-8", path.display()))),
+    }
+}
+
+impl Install {
+    /// Installs the current release and remembers how to update it. Returns its version and the path, links resolved.
+    ///
+    /// # Errors
+    /// [`Machine::Exists`] without `force`; otherwise as for an update. Nothing is left behind.
+    pub fn run(self, reporter: impl Reporter + 'static) -> Result<(Version, PathBuf)> {
+        let site = Site::for_new(&self.path)?;
+        let exists = site.executable().exists();
+        if exists && !self.force {
+            return Err(Machine::Exists { path: site.executable().into() }.into());
+        }
+        if exists {
+            site.check_safe()?
+        } else {
+            site.check_safe_for_new()?
+        }
+        let root = read_text(&self.root, limits::ROOT)?;
+        let settings = Settings {
+            product: self.product,
+            channel: self.channel,
+            target: self.target,
+            from: absolute(&self.from)?,
+            ca_file: self.ca_file.map(|path| path.display().to_string()),
+            probe: self.probe.clone().unwrap_or(Probe::None),
+            root,
+        };
+        let source = settings.source()?;
+        let identity = Identity { product: settings.product.clone(), channel: settings.channel.clone() };
+        let anchor = settings.root.clone();
+        let had_dir = site.dir().exists();
+        let target = settings.target.clone();
+        let probe = settings.probe.clone();
+        let updater = Updater::new(site.clone(), identity, target, None, anchor.as_bytes(), source, probe)?;
+        let mut updater = updater.reporter(reporter);
+        let installed = updater.first_install(settings, self.probe, exists);
+        if installed.is_err() && !had_dir {
+            // What this made, it takes away: the lock and whatever a check may have recorded.
+            drop(std::fs::remove_dir_all(site.dir()));
+        }
+        Ok((installed?, site.executable().into()))
+    }
+}
+
+impl Updater {
+    fn first_install(
+        &mut self,
+        mut settings: Settings,
+        probe: Option<Probe>,
+        exists: bool,
+    ) -> Result<Version> {
+        let lock = Lock::take(&self.site, limits::LOCK_WAIT)?;
+        let (state, damaged) = match State::load(&self.site, Some(&self.identity))? {
+            Loaded::Present(state) => (*state, None),
+            Loaded::Absent => (State::new(&self.identity)?, None),
+            Loaded::Damaged(why) => (State::new(&self.identity)?, Some(why)),
+        };
+        let mut session = Session { lock, state, damaged };
+        let deadline = Instant::now() + limits::CHECK;
+        let root = self.load_root()?;
+        let root = self.walk(&mut session, root, deadline)?;
+        let release = self.release(&session, &root, None, deadline)?;
+        let Some(manifest) = &release.manifest else { return Err(Error::caller("nothing to install")) };
+        session.state.advance(&release.version, manifest);
+        session.state.trust(&root);
+        session.state.checked = self.clock.now();
+        let selected = match policy::first(&self.target, &session.state, manifest)? {
+            Decision::Update(selected) => selected,
+            Decision::Nothing(reason) => {
+                return Err(Error::caller(format!("nothing was installed: {reason}")));
+            }
+        };
+        let staged = self.stage(&selected)?;
+        settings.probe = match probe {
+            Some(probe) => {
+                probe.run(&staged, &self.identity.product)?;
+                probe
+            }
+            None => Probe::detect(&staged, &self.identity.product)?,
+        };
+        session.state.standing = Standing::Current;
+        session.damaged = None;
+        settings.save(&self.site)?;
+        let version = staged.version().clone();
+        let state = &mut session.state;
+        match state.installed.clone() {
+            // The same bytes are there: nothing is swapped, and what a rollback brings back stays.
+            Some(copy) if exists && copy.blake3 == staged.blake3() && self.site.holds(&copy)? => {
+                state.save(&self.site)?
+            }
+            Some(copy) if exists => {
+                install::swap_in(&self.site, state, staged, &copy.version, root.epoch, &session.lock)?;
+            }
+            // What is replaced has no known version and is nothing to go back to.
+            _ => install::first_install(&self.site, state, staged, root.epoch, exists)?,
+        }
+        Ok(version)
+    }
+}
+
+fn read_text(path: &Path, limit: ByteLimit) -> Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(io("open", path))?;
+    file.take(limit.0 + 1).read_to_string(&mut text).map_err(io("read", path))?;
+    if text.len() as u64 > limit.0 {
+        return Err(Error::caller(format!(
+            "{} has more than {} bytes and is no root document",
+            path.display(),
+            limit.0
+        )));
+    }
+    Ok(text)
+}

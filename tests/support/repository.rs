@@ -1,0 +1,237 @@
+//! A repository in a temporary directory, whose every document can be changed before it is signed, and after.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use relatch::source::Object;
+use relatch::trust::Digest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::minisign::{Key, sign_all};
+
+pub const PRODUCT: &str = "widget";
+const DAY: u64 = 24 * 60 * 60;
+
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+pub struct Repository {
+    pub dir: TempDir,
+    pub channel: String,
+    pub root_keys: Vec<Key>,
+    pub release_keys: Vec<Key>,
+    pub timestamp_keys: Vec<Key>,
+    /// Of root, release, timestamp.
+    pub thresholds: [u32; 3],
+    pub epoch: u64,
+    pub root_version: u64,
+    pub seq: u64,
+}
+
+/// A release before it is signed and written. Change what you like.
+#[derive(Clone)]
+pub struct Draft {
+    pub manifest: Value,
+    pub version: Value,
+    /// The first line of `VERSION`, where it is not the version.
+    pub first_line: Option<String>,
+    /// Whether `VERSION` names the hash of the manifest as it is signed, whatever was put there.
+    pub link: bool,
+    pub blobs: Vec<Vec<u8>>,
+    pub release_keys: Vec<Key>,
+    pub timestamp_keys: Vec<Key>,
+}
+
+impl Repository {
+    /// One key for each role.
+    pub fn new() -> Self {
+        Repository::with_keys(&[1], &[2], &[3], [1, 1, 1])
+    }
+
+    /// Keys by seed, and thresholds; root 1 is written.
+    pub fn with_keys(root: &[u8], release: &[u8], timestamp: &[u8], thresholds: [u32; 3]) -> Self {
+        let keys = |seeds: &[u8]| seeds.iter().map(|seed| Key::new(*seed)).collect::<Vec<_>>();
+        let repository = Repository {
+            dir: tempfile::tempdir().unwrap(),
+            channel: "stable".into(),
+            root_keys: keys(root),
+            release_keys: keys(release),
+            timestamp_keys: keys(timestamp),
+            thresholds,
+            epoch: 1,
+            root_version: 1,
+            seq: 0,
+        };
+        let root = repository.root();
+        repository.write_root(1, &root, &repository.root_keys);
+        repository
+    }
+
+    pub fn location(&self) -> String {
+        self.dir.path().to_str().unwrap().into()
+    }
+
+    pub fn path(&self, object: &Object) -> PathBuf {
+        self.dir.path().join(object.to_string())
+    }
+
+    pub fn version_path(&self) -> PathBuf {
+        self.path(&Object::VersionFile(self.channel.parse().unwrap()))
+    }
+
+    pub fn write(&self, object: &Object, content: impl AsRef<[u8]>) {
+        let path = self.path(object);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// The root document that today's keys make, as a value to change.
+    pub fn root(&self) -> Value {
+        let mut all: Vec<String> = [&self.root_keys, &self.release_keys, &self.timestamp_keys]
+            .into_iter()
+            .flatten()
+            .map(Key::hex)
+            .collect();
+        all.sort();
+        all.dedup();
+        let keys: Vec<Value> = all.iter().map(|public| json!({"alg": "ed25519", "public": public})).collect();
+        let role = |keys: &[Key], threshold: u32| {
+            let mut keys: Vec<String> = keys.iter().map(Key::hex).collect();
+            keys.sort();
+            json!({"keys": keys, "threshold": threshold})
+        };
+        json!({
+            "type": "relatch-root/1",
+            "product": PRODUCT,
+            "version": self.root_version,
+            "issued": now() - DAY,
+            "expires": now() + 365 * DAY,
+            "epoch": self.epoch,
+            "keys": keys,
+            "roles": {
+                "root": role(&self.root_keys, self.thresholds[0]),
+                "release": role(&self.release_keys, self.thresholds[1]),
+                "timestamp": role(&self.timestamp_keys, self.thresholds[2]),
+            },
+        })
+    }
+
+    /// The bytes of the first root, as a tool embeds them.
+    pub fn anchor(&self) -> Vec<u8> {
+        std::fs::read(self.path(&Object::Root(1))).unwrap()
+    }
+
+    pub fn write_root(&self, number: u64, root: &Value, signers: &[Key]) {
+        let bytes = root.to_string();
+        self.write(&Object::Root(number), &bytes);
+        self.write(&Object::RootSignatures(number), sign_all(signers, bytes.as_bytes()));
+    }
+
+    /// The next root with today's fields, signed by the keys before and after a change.
+    pub fn rotate(&mut self, change: impl FnOnce(&mut Repository)) {
+        let mut signers = self.root_keys.clone();
+        change(self);
+        self.root_version += 1;
+        for key in &self.root_keys {
+            if !signers.iter().any(|signer| signer.id == key.id) {
+                signers.push(key.clone());
+            }
+        }
+        let root = self.root();
+        self.write_root(self.root_version, &root, &signers);
+    }
+
+    /// The next release, well-formed: one executable for the target `test`, stored as it is.
+    pub fn draft(&mut self, version: &str, executable: &[u8]) -> Draft {
+        self.seq += 1;
+        let digest = Digest::of(executable).to_string();
+        let manifest = json!({
+            "type": "relatch-manifest/1",
+            "product": PRODUCT,
+            "channel": self.channel,
+            "epoch": self.epoch,
+            "root_version": self.root_version,
+            "seq": self.seq,
+            "version": version,
+            "min_version": null,
+            "critical": false,
+            "retracts": [],
+            "issued": now() - 60,
+            "expires": now() + 90 * DAY,
+            "notes": "",
+            "artifacts": [{
+                "target": "test",
+                "size": executable.len(),
+                "blake3": digest,
+                "stored": [{"encoding": "identity", "from": null, "size": executable.len(), "blake3": digest}],
+            }],
+        });
+        let pointer = json!({
+            "type": "relatch-version/1",
+            "product": PRODUCT,
+            "channel": self.channel,
+            "epoch": self.epoch,
+            "seq": self.seq,
+            "version": version,
+            "manifest": "",
+            "rollout": 100,
+            "issued": now() - 60,
+            "expires": now() + 7 * DAY,
+        });
+        Draft {
+            manifest,
+            version: pointer,
+            first_line: None,
+            link: true,
+            blobs: vec![executable.to_vec()],
+            release_keys: self.release_keys.clone(),
+            timestamp_keys: self.timestamp_keys.clone(),
+        }
+    }
+
+    /// Signs and writes a draft: blobs, manifest, then `VERSION`.
+    pub fn publish(&self, draft: &Draft) {
+        for blob in &draft.blobs {
+            self.write(&Object::Blob(Digest::of(blob)), blob);
+        }
+        self.publish_documents(draft.manifest.to_string().as_bytes(), draft);
+    }
+
+    /// The same with the manifest's bytes as they are to be, canonical or not.
+    pub fn publish_documents(&self, manifest: &[u8], draft: &Draft) {
+        let digest = Digest::of(manifest);
+        self.write(&Object::Manifest(digest), manifest);
+        self.write(&Object::ManifestSignatures(digest), sign_all(&draft.release_keys, manifest));
+        let mut pointer = draft.version.clone();
+        if draft.link {
+            pointer["manifest"] = digest.to_string().into();
+        }
+        let line = draft
+            .first_line
+            .clone()
+            .unwrap_or_else(|| pointer["version"].as_str().unwrap_or_default().into());
+        self.publish_version(&format!("{line}\n{pointer}\n"), &draft.timestamp_keys);
+    }
+
+    /// Signs and writes the two lines of `VERSION`, whatever they are.
+    pub fn publish_version(&self, signed: &str, keys: &[Key]) {
+        let object = Object::VersionFile(self.channel.parse().unwrap());
+        self.write(&object, format!("{signed}{}", sign_all(keys, signed.as_bytes())));
+    }
+
+    /// Draft and publish in one: a good release.
+    pub fn release(&mut self, version: &str, executable: &[u8]) -> Draft {
+        let draft = self.draft(version, executable);
+        self.publish(&draft);
+        draft
+    }
+
+    /// The manifest that `VERSION` names now.
+    pub fn current_manifest(&self) -> Digest {
+        let text = std::fs::read_to_string(self.version_path()).unwrap();
+        let pointer: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+        pointer["manifest"].as_str().unwrap().parse().unwrap()
+    }
+}

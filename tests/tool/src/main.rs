@@ -1,0 +1,88 @@
+//! Any version of any product: what it is stands as one line of JSON appended to the executable, before the last newline.
+//!
+//! One build gives the tests as many real executables as they like, each with its own hash.
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use relatch::{Policy, Startup};
+use serde::Deserialize;
+
+/// What the tests append.
+#[derive(Deserialize)]
+struct Config {
+    product: String,
+    version: String,
+    channel: Option<String>,
+    root: String,
+    repository: String,
+    /// Plain HTTP on loopback instead of `repository` as it is.
+    #[serde(default)]
+    plain: bool,
+    ca_file: Option<String>,
+    policy: Option<String>,
+    interval: Option<u64>,
+    deadline_ms: Option<u64>,
+    /// `crash` before the library is called, `silent` never answering, `wrong` version told.
+    broken: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let Some(config) = own_config() else {
+        eprintln!("test-tool: nothing is appended to this executable");
+        return ExitCode::from(70);
+    };
+    match config.broken.as_deref() {
+        Some("crash") => std::process::abort(),
+        Some("silent") => std::thread::sleep(Duration::from_secs(3600)),
+        _ => {}
+    }
+    let told = if config.broken.as_deref() == Some("wrong") { "999.0.0" } else { &config.version };
+    let mut startup = Startup::new(&config.product, told, config.root.as_bytes(), &config.repository)
+        .target("test")
+        .policy(match config.policy.as_deref() {
+            Some("notify") => Policy::Notify,
+            Some("require") => Policy::Require,
+            Some("off") => Policy::Off,
+            _ => Policy::Auto,
+        });
+    if let Some(channel) = &config.channel {
+        startup = startup.channel(channel);
+    }
+    if let Some(seconds) = config.interval {
+        startup = startup.interval(Duration::from_secs(seconds));
+    }
+    if let Some(milliseconds) = config.deadline_ms {
+        startup = startup.deadline(Duration::from_millis(milliseconds));
+    }
+    let source = match (&config.ca_file, config.plain) {
+        (Some(file), _) => Some(relatch::source::Https::with_ca_file(&config.repository, file.as_ref())),
+        (None, true) => Some(relatch::source::Https::plain_on_loopback(&config.repository)),
+        (None, false) => None,
+    };
+    match source {
+        Some(Ok(source)) => startup = startup.source(source),
+        Some(Err(error)) => {
+            eprintln!("test-tool: {error}");
+            return ExitCode::from(70);
+        }
+        None => {}
+    }
+    startup.run();
+
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    println!("{} {} {}", config.product, config.version, arguments.join(" "));
+    ExitCode::SUCCESS
+}
+
+/// The last line of the file that was started.
+fn own_config() -> Option<Config> {
+    let mut bytes = Vec::new();
+    // On Linux this link leads to the file that was started, even after another process has swapped or removed its name.
+    let this =
+        if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().ok()? };
+    std::fs::File::open(this).ok()?.read_to_end(&mut bytes).ok()?;
+    let start = bytes.iter().rposition(|byte| *byte == b'\n')?;
+    serde_json::from_slice(bytes.get(start..)?).ok()
+}
