@@ -57,3 +57,12 @@ pub use updater::{Checked, Install, Outcome, RolledBack, Status, Updater};
 
 /// The Rust target triple that this library was built for: the name under which a tool finds its executable in a manifest.
 pub const TARGET: &str = env!("RELATCH_TARGET");
+
+/// For the targets in `fuzz/`; in no other build.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// Reads a state file and writes it again.
+    pub fn state(content: &[u8]) -> Option<Vec<u8>> {
+        crate::install::State::rewritten(content)
+    }
+}

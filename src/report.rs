@@ -1,6 +1,14 @@
 //! What is told while something is done: to a terminal, or to nobody.
 
+use std::fmt;
+use std::io::Write as _;
+
 use crate::trust::Version;
+
+/// A line on stderr. That nobody reads it, or that its disk is full, is no reason to fail, as it would be for `eprintln!`.
+pub(crate) fn tell(line: fmt::Arguments<'_>) {
+    drop(std::io::stderr().write_all(format!("{line}\n").as_bytes()));
+}
 
 /// Told of what happens on the way. Nothing here decides anything.
 pub trait Reporter {
@@ -42,7 +50,7 @@ impl Terminal {
 
 impl Reporter for Terminal {
     fn warn(&mut self, what: &str) {
-        eprintln!("{}: {what}", self.name);
+        tell(format_args!("{}: {what}", self.name));
     }
 
     #[cfg(not(feature = "progress"))]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Cause, Error, Machine, Refusal, Result, Utc};
 use crate::install::{self, Loaded, Probe, Site, Standing, State};
 use crate::limits;
-use crate::report::Terminal;
+use crate::report::{Terminal, tell};
 use crate::source::{Bounded, Source, from_location};
 use crate::trust::{Identity, Name, Version};
 use crate::updater::{Checked, Outcome, Updater};
@@ -170,17 +170,17 @@ impl Startup {
         match self.check(&arguments) {
             Ok(next) => next,
             Err(error) if policy == Policy::Require => {
-                eprintln!("{product}: not started: {error}\n  {}", error.advice());
+                tell(format_args!("{product}: not started: {error}\n  {}", error.advice()));
                 Next::Exit(error.exit_code())
             }
             // Nothing to tell: another process is at it, or has just done it.
             Err(Error::Machine(Machine::Busy { .. } | Machine::ChangedMeanwhile { .. })) => Next::GoOn,
             Err(error) if error.cause() == Cause::Unavailable => {
-                eprintln!("{product}: no check for updates: {error}");
+                tell(format_args!("{product}: no check for updates: {error}"));
                 Next::GoOn
             }
             Err(error) => {
-                eprintln!("{product}: not updated: {error}\n  {}", error.advice());
+                tell(format_args!("{product}: not updated: {error}\n  {}", error.advice()));
                 Next::GoOn
             }
         }
@@ -201,7 +201,7 @@ impl Startup {
                 Next::Exit(0)
             }
             (Err(error), _) | (_, Err(error)) => {
-                eprintln!("{error}");
+                tell(format_args!("{error}"));
                 Next::Exit(error.exit_code())
             }
         }
@@ -221,7 +221,7 @@ impl Startup {
                 Next::Exit(0)
             }
             Err(error) => {
-                eprintln!("{product}: {error}\n  {}", error.advice());
+                tell(format_args!("{product}: {error}\n  {}", error.advice()));
                 Next::Exit(error.exit_code())
             }
         }
@@ -275,19 +275,20 @@ impl Startup {
         let done = if policy == Policy::Notify {
             updater.check_within(wait, until, false).map(|checked| {
                 if let Checked::Update { from, to, .. } = checked {
-                    eprintln!(
+                    tell(format_args!(
                         "{product}: {to} is available, this is {from}; `{product} --update` installs it"
-                    );
+                    ));
                 }
                 None
             })
         } else {
-            let starting = |from: &Version, to: &Version| eprintln!("{product}: updating {from} to {to}");
+            let starting =
+                |from: &Version, to: &Version| tell(format_args!("{product}: updating {from} to {to}"));
             updater.update_within(wait, until, false, starting).map(Some)
         };
         match done {
             Ok(Some(Outcome::Updated { from, to })) => {
-                eprintln!("{product}: updated {from} to {to}; `{product} --rollback` goes back");
+                tell(format_args!("{product}: updated {from} to {to}; `{product} --rollback` goes back"));
                 Ok(Next::Restart(Box::new(updater.site().clone())))
             }
             Ok(_) if require => match updater.recorded()? {
@@ -421,17 +422,17 @@ fn restart(site: &Site) {
             command.arg0(name);
         }
         let error = command.exec();
-        eprintln!(
+        tell(format_args!(
             "{}: cannot be restarted ({error}); going on with the version that was started",
             site.executable().display()
-        );
+        ));
     }
     #[cfg(not(unix))]
     {
         let _ = name;
         match command.status() {
             Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-            Err(error) => eprintln!("{}: cannot be restarted: {error}", site.executable().display()),
+            Err(error) => tell(format_args!("{}: cannot be restarted: {error}", site.executable().display())),
         }
     }
 }

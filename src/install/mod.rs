@@ -23,6 +23,7 @@ pub use probe::Probe;
 pub(crate) use probe::{answer_probe, answers_probe};
 pub(crate) use rollback::rollback;
 pub use site::Site;
+pub use stage::check_stored;
 pub(crate) use stage::{Staged, clean_up, first_install};
 pub use state::{Copy, Standing, State};
 pub(crate) use state::{Loaded, Settings, load_root, random, save_root};

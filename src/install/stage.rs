@@ -25,8 +25,8 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn create(site: &Site) -> Result<Self> {
-        let (file, path) = durable::create_new(site.dir(), PREFIX)?;
+    fn create(dir: &Path) -> Result<Self> {
+        let (file, path) = durable::create_new(dir, PREFIX)?;
         Ok(Scratch { file, path, keep: false })
     }
 }
@@ -72,7 +72,7 @@ impl Staged {
     ) -> Result<Self> {
         let mut unavailable = None;
         for (stored, encoding, prefix) in usable_forms(site, artifact) {
-            match decode(site, artifact, stored, encoding, &prefix, source, downloading) {
+            match decode(site.dir(), artifact, stored, encoding, &prefix, source, downloading) {
                 Ok(scratch) => return Staged::verify(scratch, artifact, stored, version),
                 // Another form may be there. What was there and was wrong is never passed over in silence.
                 Err(Error::Unavailable(why)) => unavailable = unavailable.or(Some(why)),
@@ -137,6 +137,27 @@ impl Staged {
     }
 }
 
+/// Whether a stored form gives the signed executable: for the publisher, by the client's own code. `prefix` is the executable that a patch
+/// needs, else empty; `dir` is a directory for scratch files, and is left as it was.
+///
+/// # Errors
+/// As for an update. A form of an unknown encoding is only compared with its hash.
+pub fn check_stored(
+    dir: &Path,
+    artifact: &Artifact,
+    stored: &Stored,
+    prefix: &[u8],
+    source: &Bounded,
+) -> Result<()> {
+    let quiet: Downloading<'_> = &mut |_, _| {};
+    let Some(encoding) = stored.known_encoding() else {
+        return download(dir, stored, source, quiet).map(drop);
+    };
+    let scratch = decode(dir, artifact, stored, encoding, prefix, source, quiet)?;
+    // The version is a label in messages; none is needed here.
+    Staged::verify(scratch, artifact, stored, &Version::Build(1)).map(drop)
+}
+
 /// The stored forms that this program can use here, cheapest first. Patches bring the bytes that they need.
 fn usable_forms<'a>(site: &Site, artifact: &'a Artifact) -> Vec<(&'a Stored, Encoding, Vec<u8>)> {
     let mut current: Option<(Digest, Vec<u8>)> = None;
@@ -174,7 +195,7 @@ fn read_current(site: &Site) -> Option<(Digest, Vec<u8>)> {
 
 /// SPEC step 9 for one stored form.
 fn decode(
-    site: &Site,
+    dir: &Path,
     artifact: &Artifact,
     stored: &Stored,
     encoding: Encoding,
@@ -182,7 +203,7 @@ fn decode(
     source: &Bounded,
     downloading: Downloading<'_>,
 ) -> Result<Scratch> {
-    let mut blob = download(site, stored, source, downloading)?;
+    let mut blob = download(dir, stored, source, downloading)?;
     if encoding == Encoding::Identity {
         return Ok(blob);
     }
@@ -196,7 +217,7 @@ fn decode(
     let mut decoder =
         zstd::stream::read::Decoder::with_ref_prefix(reader, prefix).map_err(undecodable)?.single_frame();
     decoder.window_log_max(limits::ZSTD_WINDOW_LOG).map_err(undecodable)?;
-    let output = Scratch::create(site)?;
+    let output = Scratch::create(dir)?;
     let mut buffer = vec![0; 64 * 1024];
     let mut written: u64 = 0;
     loop {
@@ -231,9 +252,9 @@ impl<R: std::io::BufRead> FillToEnd for R {
 }
 
 /// A blob of exactly the signed size and hash, under a private name.
-fn download(site: &Site, stored: &Stored, source: &Bounded, downloading: Downloading<'_>) -> Result<Scratch> {
+fn download(dir: &Path, stored: &Stored, source: &Bounded, downloading: Downloading<'_>) -> Result<Scratch> {
     let object = Object::Blob(stored.blake3);
-    let blob = Scratch::create(site)?;
+    let blob = Scratch::create(dir)?;
     let mut stream = source.stream(&object)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 64 * 1024];

@@ -105,6 +105,8 @@ pub struct State {
     pub floors: Floors,
     /// When that `VERSION` expires, in Unix seconds; 0 for none.
     pub expires: u64,
+    /// Whether that release is critical.
+    pub critical: bool,
     /// The lowest version that may be installed or come back.
     pub min_version: Option<Version>,
     /// What the last swap put at the path.
@@ -144,6 +146,7 @@ impl State {
             root_epoch: 0,
             floors: Floors::default(),
             expires: 0,
+            critical: false,
             min_version: None,
             installed: None,
             previous: None,
@@ -184,6 +187,12 @@ impl State {
         Ok(Loaded::Present(Box::new(state)))
     }
 
+    /// For `fuzz/`.
+    #[cfg(fuzzing)]
+    pub(crate) fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
+        read_checked::<State>(content, "relatch-state/1").ok().map(|state| write_checked(&state))
+    }
+
     /// Writes the state durably.
     pub(crate) fn save(&self, site: &Site) -> Result<()> {
         durable::replace(site.dir(), "state", &write_checked(self))
@@ -205,6 +214,7 @@ impl State {
             manifest: Some(version.manifest),
         };
         self.expires = version.expires;
+        self.critical = manifest.critical;
         // A stolen key may have signed an absurd `min_version`; the epoch that ends the theft ends that too.
         let keep = self.min_version.take().filter(|_| !new_epoch);
         self.min_version = match (keep, manifest.min_version.clone()) {

@@ -14,12 +14,24 @@ pub trait Document: Serialize + DeserializeOwned + sealed::Sealed {
     /// Which of the signed documents this is, for a root with its number where it is known.
     fn kind(&self) -> DocumentKind;
 
+    /// Which document it is before its number is known.
+    const KIND: DocumentKind;
+
     /// The value of the field `type`, which stands first.
     const TYPE: &'static str;
 
     /// What the fields must satisfy together.
     #[doc(hidden)]
     fn check(&self) -> Result<(), String>;
+
+    /// Reads canonical bytes **without any signature**: for signers, who show a document before they sign it. A client has no use for it:
+    /// nothing that decides or installs takes a bare document.
+    ///
+    /// # Errors
+    /// As for a signed document, but for its signatures.
+    fn from_canonical(bytes: &[u8]) -> Result<Self, Refusal> {
+        parse(Self::KIND, bytes)
+    }
 
     /// The canonical bytes, as they are signed.
     fn to_canonical(&self) -> Vec<u8> {

@@ -104,6 +104,7 @@ impl Stored {
 impl sealed::Sealed for Manifest {}
 
 impl Document for Manifest {
+    const KIND: DocumentKind = DocumentKind::Manifest;
     const TYPE: &'static str = "relatch-manifest/1";
 
     fn kind(&self) -> DocumentKind {

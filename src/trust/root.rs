@@ -126,6 +126,7 @@ impl Root {
 impl sealed::Sealed for Root {}
 
 impl Document for Root {
+    const KIND: DocumentKind = DocumentKind::Root(0);
     const TYPE: &'static str = "relatch-root/1";
 
     fn kind(&self) -> DocumentKind {

@@ -39,6 +39,7 @@ pub struct VersionFile {
 impl sealed::Sealed for VersionFile {}
 
 impl Document for VersionFile {
+    const KIND: DocumentKind = DocumentKind::Version;
     const TYPE: &'static str = "relatch-version/1";
 
     fn kind(&self) -> DocumentKind {

@@ -14,6 +14,9 @@
 
 pub mod minisign;
 pub mod repository;
+pub mod scene;
+pub mod server;
+pub mod strace;
 pub mod tool;
 
 #[allow(unused_imports)]
@@ -21,4 +24,6 @@ pub use minisign::Key;
 #[allow(unused_imports)]
 pub use repository::{Draft, PRODUCT, Repository, now};
 #[allow(unused_imports)]
-pub use tool::{Snapshot, Tool, executable, test_tool};
+pub use scene::{Scene, fake};
+#[allow(unused_imports)]
+pub use tool::{Snapshot, Tool, executable, executable_such, test_tool};

@@ -1,12 +1,12 @@
 //! Real executables of any version, installed somewhere, and what the disk looks like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use relatch::trust::{Digest, Version};
-use relatch::{Install, Quiet, Updater};
+use relatch::{Install, Quiet, Status, Updater};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -20,18 +20,19 @@ pub fn test_tool() -> &'static [u8] {
 
 /// A binary of this workspace. It is built if need be: no test runs against a stale one.
 pub fn built(name: &str) -> PathBuf {
-    static BUILD: OnceLock<PathBuf> = OnceLock::new();
-    let dir = BUILD.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--bins", "--target-dir"])
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let mut built = BUILT.lock().unwrap();
+    if !built.contains(name) {
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--workspace", "--bin", name, "--target-dir"])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status();
-        assert!(built.unwrap().success(), "the workspace's binaries must build");
-        target.join("debug")
-    });
-    dir.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+        assert!(status.unwrap().success(), "{name} must build");
+        built.insert(name.into());
+    }
+    target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// What a test-tool is: the fields of its `Config`; `change` adds to them.
@@ -58,6 +59,15 @@ pub fn executable(repository: &Repository, version: &str) -> Vec<u8> {
     executable_with(&config(repository, version))
 }
 
+/// The same with further fields of the `Config`, or others than usual.
+pub fn executable_such(repository: &Repository, version: &str, fields: Value) -> Vec<u8> {
+    let mut config = config(repository, version);
+    for (name, value) in fields.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    executable_with(&config)
+}
+
 /// An installed executable in a directory of its own.
 pub struct Tool {
     pub dir: TempDir,
@@ -80,6 +90,14 @@ impl Tool {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().canonicalize().unwrap().join(PRODUCT);
         install(repository, &path).unwrap();
+        Tool { dir, path }
+    }
+
+    /// The same without a probe, so that a few bytes do as an executable.
+    pub fn installed_plain(repository: &Repository) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap().join(PRODUCT);
+        install_plain(repository, &path, false).unwrap();
         Tool { dir, path }
     }
 
@@ -109,12 +127,59 @@ impl Tool {
         stdout(&output).split(' ').nth(1).unwrap().to_owned()
     }
 
+    pub fn digest(&self) -> Digest {
+        Digest::of(&std::fs::read(&self.path).unwrap())
+    }
+
+    /// What is recorded beside the executable.
+    pub fn status(&self) -> Status {
+        Updater::status(&relatch::install::Site::at(&self.path).unwrap(), None).unwrap()
+    }
+
+    /// Names in the site's directory that a finished update or rollback must not leave there.
+    pub fn strays(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.site_dir()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let expected = ["state", "root", "lock", "previous", "settings"];
+        names.filter(|name| !expected.contains(&name.as_str())).collect()
+    }
+
+    /// Changes the recorded state, as if it had come so.
+    pub fn edit_state(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.site_dir().join("state");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut state: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        change(&mut state);
+        let line = state.to_string();
+        std::fs::write(&path, format!("{line}\n{}\n", Digest::of(line.as_bytes()))).unwrap();
+    }
+
     /// Everything on the disk in the tool's directory: names, content, permissions. The lock file's existence is no content.
     pub fn snapshot(&self) -> Snapshot {
         let mut files = BTreeMap::new();
         collect(self.dir.path(), self.dir.path(), &mut files);
         Snapshot(files)
     }
+}
+
+/// `relatch install` of an executable that is never run.
+pub fn install_plain(
+    repository: &Repository,
+    path: &Path,
+    force: bool,
+) -> relatch::Result<(Version, PathBuf)> {
+    let install = Install {
+        from: repository.location(),
+        ca_file: None,
+        root: repository.dir.path().join("root/1.json"),
+        product: PRODUCT.parse().unwrap(),
+        channel: repository.channel.parse().unwrap(),
+        target: "test".parse().unwrap(),
+        path: path.into(),
+        probe: Some(relatch::install::Probe::None),
+        force,
+    };
+    install.run(Quiet)
 }
 
 /// `relatch install` by the library.

@@ -24,7 +24,7 @@ use std::path::Path;
 
 use super::stage::digest_of;
 use super::state::PendingSwap;
-use super::{Copy, Lock, Site, Staged, State, durable};
+use super::{Copy, Lock, Site, Staged, Standing, State, durable};
 use crate::error::{Machine, Result, io};
 use crate::trust::{Digest, Epoch, Version};
 
@@ -105,6 +105,17 @@ fn commit(site: &Site, state: &mut State) -> Result<()> {
     if pending.rollback {
         state.release_hold(&pending.to.version);
         state.hold(pending.from.version.clone());
+        // What the last check found is about what ran then.
+        match &state.standing {
+            Standing::Current => {
+                let (version, critical) = (pending.from.version.clone(), state.critical);
+                state.standing = Standing::Held { version, critical };
+            }
+            Standing::Held { version, .. } if *version == pending.to.version => {
+                state.standing = Standing::Current;
+            }
+            _ => {}
+        }
     }
     state.installed = Some(pending.to);
     state.previous = Some(pending.from);

@@ -1,0 +1,225 @@
+//! A small HTTP server on loopback, with or without TLS, that serves a repository and misbehaves on demand.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::Repository;
+
+/// What is answered for a path instead of the file.
+#[derive(Clone)]
+pub enum Answer {
+    /// Nothing but a status.
+    Status(u16),
+    /// A redirect to this `Location`.
+    Redirect(String),
+    /// The file, with this `Content-Encoding`.
+    Encoded(&'static str),
+    /// Other content with status 200.
+    Content(Vec<u8>),
+    /// Nothing, while the connection stays open.
+    Stall,
+    /// The head and so many bytes of the file, then nothing while the connection stays open.
+    StallAfter(usize),
+    /// The head of the whole file and so many bytes of it, then the connection is closed.
+    TruncatedAfter(usize),
+    /// The whole file under this `Content-Length`.
+    Length(usize),
+    /// Zeros for as long as somebody reads.
+    Endless,
+    /// The first so often, then the file.
+    Times(usize, Box<Answer>),
+}
+
+/// Serves until the test process ends.
+pub struct Server {
+    /// The repository's base URL.
+    pub url: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    dir: PathBuf,
+    answers: Mutex<BTreeMap<String, Answer>>,
+    requests: Mutex<Vec<String>>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// A certificate authority of the test's own, as a PEM file.
+pub struct Authority {
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    pub pem: String,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Authority { issuer: rcgen::Issuer::new(params, key), pem }
+    }
+
+    pub fn write(&self, dir: &Path) -> PathBuf {
+        let path = dir.join("ca.pem");
+        std::fs::write(&path, &self.pem).unwrap();
+        path
+    }
+
+    fn server_config(&self, host: &str) -> rustls::ServerConfig {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap()
+    }
+}
+
+impl Server {
+    /// Plain HTTP.
+    pub fn plain(repository: &Repository) -> Self {
+        Server::start(repository, None)
+    }
+
+    /// HTTPS with a certificate for `host`, which need not be the server's.
+    pub fn tls(repository: &Repository, authority: &Authority, host: &str) -> Self {
+        Server::start(repository, Some(Arc::new(authority.server_config(host))))
+    }
+
+    fn start(repository: &Repository, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/base", listener.local_addr().unwrap());
+        let dir = repository.dir.path().to_owned();
+        let shared = Arc::new(Shared { dir, answers: Mutex::default(), requests: Mutex::default(), tls });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&accepting);
+                thread::spawn(move || drop(shared.serve(stream)));
+            }
+        });
+        Server { url, shared }
+    }
+
+    /// Answers so for `path` below the base URL, or for all paths below it where it ends in `/`.
+    pub fn answer(&self, path: &str, answer: Answer) {
+        self.shared.answers.lock().unwrap().insert(path.into(), answer);
+    }
+
+    /// The paths that were asked for, in order, as they stand in the requests.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// How often a path below the base URL was asked for.
+    pub fn count(&self, path: &str) -> usize {
+        let path = format!("/base/{path}");
+        self.requests().iter().filter(|request| **request == path).count()
+    }
+}
+
+trait Connection: Read + Write {}
+impl<T: Read + Write> Connection for T {}
+
+impl Shared {
+    fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
+        let mut stream: Box<dyn Connection> = match &self.tls {
+            None => Box::new(stream),
+            Some(config) => {
+                let connection = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
+                Box::new(rustls::StreamOwned::new(connection, stream))
+            }
+        };
+        let mut reader = BufReader::new(&mut stream);
+        let mut first = String::new();
+        reader.read_line(&mut first)?;
+        let mut line = String::from("-");
+        while !line.trim().is_empty() {
+            line.clear();
+            reader.read_line(&mut line)?;
+        }
+        let Some(path) = first.split(' ').nth(1).map(str::to_owned) else { return Ok(()) };
+        self.requests.lock().unwrap().push(path.clone());
+        self.respond(&mut *stream, path.trim_start_matches("/base/"))?;
+        stream.flush()
+    }
+
+    fn answer_for(&self, path: &str) -> Option<Answer> {
+        let mut answers = self.answers.lock().unwrap();
+        let key = answers
+            .keys()
+            .find(|key| *key == path || (key.ends_with('/') && path.starts_with(*key)))?
+            .clone();
+        match answers.get_mut(&key)? {
+            Answer::Times(0, _) => None,
+            Answer::Times(left, answer) => {
+                *left -= 1;
+                Some((**answer).clone())
+            }
+            answer => Some(answer.clone()),
+        }
+    }
+
+    fn respond(&self, stream: &mut dyn Connection, path: &str) -> std::io::Result<()> {
+        let answer = self.answer_for(path);
+        let file = std::fs::read(self.dir.join(path));
+        let whole = file.as_deref().unwrap_or_default();
+        match answer {
+            None => match &file {
+                Ok(content) => send(stream, 200, "", content.len(), content),
+                Err(_) => send(stream, 404, "", 0, &[]),
+            },
+            Some(Answer::Status(status)) => send(stream, status, "", 0, &[]),
+            Some(Answer::Redirect(to)) => send(stream, 302, &format!("Location: {to}\r\n"), 0, &[]),
+            Some(Answer::Encoded(coding)) => {
+                send(stream, 200, &format!("Content-Encoding: {coding}\r\n"), whole.len(), whole)
+            }
+            Some(Answer::Content(content)) => send(stream, 200, "", content.len(), &content),
+            Some(Answer::Stall) => stall(),
+            Some(Answer::StallAfter(count)) => {
+                send(stream, 200, "", whole.len(), &whole[..count])?;
+                stall()
+            }
+            Some(Answer::TruncatedAfter(count)) => send(stream, 200, "", whole.len(), &whole[..count]),
+            Some(Answer::Length(length)) => send(stream, 200, "", length, whole),
+            Some(Answer::Endless) => {
+                write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+                loop {
+                    stream.write_all(&[0; 16 * 1024])?;
+                }
+            }
+            Some(Answer::Times(..)) => Ok(()),
+        }
+    }
+}
+
+fn send(
+    stream: &mut dyn Connection,
+    status: u16,
+    headers: &str,
+    length: usize,
+    content: &[u8],
+) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {status} Test\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.write_all(content)?;
+    stream.flush()
+}
+
+/// Longer than any limit of the client.
+fn stall() -> std::io::Result<()> {
+    thread::sleep(Duration::from_secs(60));
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Tells the whole story on screen: keys, releases, an update by itself, a bad release, the way back, and two attacks.
+//!
+//! Every command that it prints is one that it runs, as a person would type it in this folder.
+
+mod stage;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use stage::{Result, Stage};
+
+/// What the demo reads: it has one failure.
+const LOG: &str = "web-1 ok\nweb-2 ok\nweb-3 ERROR: disk full\n";
+const DIR: &str = "target/quickstart";
+
+fn main() -> ExitCode {
+    match tell() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("\nquickstart: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tell() -> Result<()> {
+    let stage = Stage::new(DIR)?;
+    stage.tell("Build the two tools: `signer` for the one who publishes, `relatch` for every machine.");
+    stage.run("cargo build --quiet -p signer -p relatch-cli", 0)?;
+
+    stage.tell("Make keys and the first root document. Only `root.json` is public; the demo will carry it.");
+    stage.run("target/debug/signer init --product demo --no-password --keys {dir}/keys --repo {dir}/repo --root {dir}/root.json", 0)?;
+
+    stage.tell("Build the demo as 1.0.0 and publish it.");
+    build(&stage, "1.0.0", "error")?;
+    release(&stage, "1.0.0")?;
+
+    stage.tell("Somebody installs it. Nothing of the repository is trusted but what root.json vouches for.");
+    stage.run("target/debug/relatch install --from {dir}/repo --root {dir}/root.json --product demo --to {dir}/bin/demo", 0)?;
+    stage.write("deploy.log", LOG)?;
+    stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?;
+
+    stage.tell("The team publishes 1.1.0. The next start becomes it, by itself, and does what it was asked.");
+    build(&stage, "1.1.0", "error")?;
+    release(&stage, "1.1.0")?;
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
+
+    stage.tell("1.2.0 is a bad release: well signed, it starts, but somebody misspelt `error`. It finds nothing any more.");
+    build(&stage, "1.2.0", "eror")?;
+    release(&stage, "1.2.0")?;
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 0)?, "demo 1.2.0: no failure found")?;
+
+    stage.tell("The day of the bad release: one command, no network, and the tool works again.");
+    stage.run("{dir}/bin/demo --rollback", 0)?;
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
+
+    stage.tell("1.2.0 is held: neither a start nor an explicit update takes it again.");
+    expect(&stage.run("{dir}/bin/demo --update", 0)?, "held")?;
+
+    stage.tell("1.3.0 is good. Before anybody has it, somebody who owns the repository changes a byte of every blob.");
+    build(&stage, "1.3.0", "error")?;
+    release(&stage, "1.3.0")?;
+    let blobs = tamper_blobs(&stage)?;
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
+    restore(&blobs)?;
+
+    stage.tell("The blobs are whole again; now they change the signed manifest.");
+    let manifest = tamper_manifest(&stage)?;
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
+    stage.run("target/debug/relatch check {dir}/bin/demo", 3)?;
+    restore(&[manifest])?;
+
+    stage.tell("Nothing of that was executed. With the repository as it was signed, 1.3.0 comes.");
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.3.0: line 3")?;
+    stage.run("target/debug/relatch status {dir}/bin/demo", 0)?;
+    stage.run("target/debug/signer verify --repo {dir}/repo --root {dir}/root.json", 0)?;
+
+    println!(
+        "\nEverything lies in {DIR}, for playing:\n  \
+         {DIR}/bin/demo --help                 the tool, with the arguments that relatch adds\n  \
+         {DIR}/bin/demo --rollback             back to 1.1.0, and once more forward again\n  \
+         target/debug/signer show --repo {DIR}/repo --root {DIR}/root.json\n  \
+         target/debug/signer --help            prepare, sign and publish in different places\n\
+         Run `cargo run -p quickstart` again to begin anew. README.md says how to add it to a tool of yours."
+    );
+    Ok(())
+}
+
+/// Three builds of one source differ as three releases do.
+fn build(stage: &Stage, version: &str, word: &str) -> Result<()> {
+    stage.run(
+        &format!(
+            "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT={{here}}/{{dir}}/root.json DEMO_REPOSITORY={{here}}/{{dir}}/repo \
+             cargo build --quiet -p demo"
+        ),
+        0,
+    )?;
+    stage.keep("target/debug/demo", &format!("builds/demo-{version}"))
+}
+
+fn release(stage: &Stage, version: &str) -> Result<()> {
+    let command = format!(
+        "target/debug/signer release --repo {{dir}}/repo --root {{dir}}/root.json --key {{dir}}/keys/release.key \
+         --key {{dir}}/keys/timestamp.key --level 3 --version {version} --artifact {}={{dir}}/builds/demo-{version}",
+        host()?
+    );
+    stage.run(&command, 0).map(drop)
+}
+
+/// The target that this machine's executables are built for, as rustc calls it.
+fn host() -> Result<String> {
+    let output = std::process::Command::new("rustc")
+        .arg("-vV")
+        .output()
+        .map_err(|error| format!("cannot run rustc: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_owned)
+        .ok_or_else(|| "rustc names no host".into())
+}
+
+fn expect(output: &str, text: &str) -> Result<()> {
+    if output.contains(text) { Ok(()) } else { Err(format!("expected was `{text}`")) }
+}
+
+/// A file and what was in it.
+type Kept = (std::path::PathBuf, Vec<u8>);
+
+fn tamper_blobs(stage: &Stage) -> Result<Vec<Kept>> {
+    stage.say("for blob in {dir}/repo/blobs/*; do printf X | dd of=$blob bs=1 seek=1000 conv=notrunc; done");
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(stage.path("repo/blobs")).map_err(|error| error.to_string())? {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let mut bytes = read(&path)?;
+        kept.push((path.clone(), bytes.clone()));
+        if let Some(byte) = bytes.get_mut(1000) {
+            *byte = if *byte == b'X' { b'Y' } else { b'X' };
+        }
+        write(&path, &bytes)?;
+    }
+    Ok(kept)
+}
+
+fn tamper_manifest(stage: &Stage) -> Result<Kept> {
+    let version = read(&stage.path("repo/stable/VERSION"))?;
+    let text = String::from_utf8_lossy(&version).into_owned();
+    let digest = text
+        .split("\"manifest\":\"")
+        .nth(1)
+        .and_then(|rest| rest.get(..64))
+        .ok_or("VERSION names no manifest")?;
+    stage.say(&format!("sed -i s/1.3.0/1.4.0/ {{dir}}/repo/manifests/{digest}.json"));
+    let path = stage.path(&format!("repo/manifests/{digest}.json"));
+    let bytes = read(&path)?;
+    write(&path, String::from_utf8_lossy(&bytes).replace("1.3.0", "1.4.0").as_bytes())?;
+    Ok((path, bytes))
+}
+
+fn restore(kept: &[Kept]) -> Result<()> {
+    kept.iter().try_for_each(|(path, bytes)| write(path, bytes))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}

@@ -1,0 +1,219 @@
+//! Where a secret key and its password come from, and where a secret key may never lie.
+//!
+//! From a file, an environment variable, or standard input; a password from a prompt or an environment variable. Never from an argument:
+//! those stand in process lists and shell histories.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+
+use zeroize::Zeroizing;
+
+use crate::key::SecretKey;
+use crate::{Failure, Result};
+
+/// A key file has some 270 bytes; what is much larger is something else.
+const KEY_FILE: u64 = 4096;
+
+/// Where a secret key is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file that only its owner can read.
+    File(PathBuf),
+    /// `env:NAME`: the content of a key file in an environment variable, as CI systems keep secrets.
+    Variable(String),
+    /// `-`: standard input.
+    Stdin,
+}
+
+impl FromStr for KeySource {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        // Somebody pastes a key instead of its place: it must not be echoed in an error, and not be tried as a file.
+        if text.contains('\n') || text.len() > 200 && !text.contains('/') {
+            return Err("this looks like a key itself; name a file, `env:VARIABLE` or `-`".into());
+        }
+        Ok(match text.strip_prefix("env:") {
+            Some("") => return Err("`env:` needs the name of a variable".into()),
+            Some(name) => KeySource::Variable(name.into()),
+            None if text == "-" => KeySource::Stdin,
+            None => KeySource::File(text.into()),
+        })
+    }
+}
+
+impl std::fmt::Display for KeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            KeySource::File(path) => path.display().fmt(f),
+            KeySource::Variable(name) => write!(f, "in ${name}"),
+            KeySource::Stdin => f.write_str("on standard input"),
+        }
+    }
+}
+
+impl KeySource {
+    /// Reads and, if need be, decrypts the key. The password comes from the variable if it is set, else from a prompt.
+    ///
+    /// # Errors
+    /// [`Failure::Key`], which never holds a byte of the key.
+    pub fn load(&self, password_variable: &str) -> Result<SecretKey> {
+        let fail = |why: String| Failure::Key { name: self.to_string(), why };
+        let text = self.read()?;
+        let password = if SecretKey::is_encrypted(&text) {
+            Some(password_for(&self.to_string(), password_variable).map_err(fail)?)
+        } else {
+            None
+        };
+        SecretKey::from_text(&text, password.as_ref().map(|password| password.as_str())).map_err(fail)
+    }
+
+    fn read(&self) -> Result<Zeroizing<String>> {
+        let fail = |why: String| Failure::Key { name: self.to_string(), why };
+        let mut text = Zeroizing::new(String::with_capacity(KEY_FILE as usize + 1)); // grows nowhere, so that no copy is left behind
+        match self {
+            KeySource::Variable(name) => {
+                let value = std::env::var(name)
+                    .map(Zeroizing::new)
+                    .map_err(|_| fail("is not set, or not text".into()))?;
+                // Some CI systems cannot hold newlines, or drop the last one.
+                text.push_str(&value.replace("\\n", "\n"));
+            }
+            KeySource::Stdin => {
+                std::io::stdin()
+                    .take(KEY_FILE)
+                    .read_to_string(&mut text)
+                    .map_err(|error| fail(format!("cannot be read: {error}")))?;
+            }
+            KeySource::File(path) => {
+                let file = std::fs::File::open(path).map_err(Failure::io("open the secret key", path))?;
+                refuse_readable_by_others(&file, path)?;
+                file.take(KEY_FILE)
+                    .read_to_string(&mut text)
+                    .map_err(Failure::io("read the secret key", path))?;
+            }
+        }
+        Ok(text)
+    }
+}
+
+#[cfg(unix)]
+fn refuse_readable_by_others(file: &std::fs::File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata().map_err(Failure::io("look at", path))?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let why = format!(
+        "can be read or written by others (mode {:o}); `chmod 600` it, and replace the key if others were there",
+        mode & 0o777
+    );
+    Err(Failure::Key { name: path.display().to_string(), why })
+}
+
+#[cfg(not(unix))]
+fn refuse_readable_by_others(_: &std::fs::File, _: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// The password from the variable, else from a prompt.
+fn password_for(name: &str, variable: &str) -> std::result::Result<Zeroizing<String>, String> {
+    if let Ok(password) = std::env::var(variable) {
+        return Ok(Zeroizing::new(password));
+    }
+    rpassword::prompt_password(format!("Password of the secret key {name}: ")).map(Zeroizing::new).map_err(
+        |error| format!("is encrypted; ${variable} is not set and there is no terminal to ask at ({error})"),
+    )
+}
+
+/// The password for new keys: from the variable, else asked for twice; `None` where keys are to have none.
+///
+/// # Errors
+/// [`Failure::Client`] where the two differ or there is no terminal.
+pub fn new_password(no_password: bool, variable: &str) -> Result<Option<Zeroizing<String>>> {
+    if no_password {
+        return Ok(None);
+    }
+    if let Ok(password) = std::env::var(variable) {
+        return Ok(Some(Zeroizing::new(password)));
+    }
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
+            Failure::usage(format!("no password: ${variable} is not set and there is no terminal to ask at ({error}); or use --no-password"))
+        })
+    };
+    let first = ask("Password for the new secret keys: ")?;
+    if *first != *ask("The same again: ")? {
+        return Err(Failure::usage("the two passwords differ; nothing was made"));
+    }
+    Ok(Some(first))
+}
+
+/// Writes a new secret key, readable by its owner alone, and never over another file.
+///
+/// # Errors
+/// [`Failure::Refused`] for a path that git tracks or would; [`Failure::Client`] where the file exists.
+pub fn save(key: &SecretKey, path: &Path, password: Option<&str>) -> Result<()> {
+    refuse_tracked(path)?;
+    let fail = |why: String| Failure::Key { name: path.display().to_string(), why };
+    let text = key.to_text(password).map_err(fail)?;
+    write_new(path, text.as_bytes(), 0o600)
+}
+
+/// Writes a file that must not exist.
+///
+/// # Errors
+/// [`Failure::Client`] where it does.
+pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = options.open(path).map_err(Failure::io("create", path))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::io("write", path))
+}
+
+/// Reads a file of at most the bytes that a client would read of it.
+///
+/// # Errors
+/// [`Failure::Refused`] past the limit.
+pub fn read_limited(path: &Path, limit: relatch::limits::ByteLimit) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(Failure::io("open", path))?;
+    file.take(limit.0 + 1).read_to_end(&mut bytes).map_err(Failure::io("read", path))?;
+    if bytes.len() as u64 > limit.0 {
+        let what = format!("{} is larger than the {} bytes that a client accepts", path.display(), limit.0);
+        return Err(Failure::refused(what, "Shorten the notes, or use fewer keys or targets."));
+    }
+    Ok(bytes)
+}
+
+/// A secret in a git work tree is one `git add` away from everybody: only a path that git ignores will do.
+fn refuse_tracked(path: &Path) -> Result<()> {
+    let advice = "Keep secret keys outside of every work tree, or in a directory that .gitignore names.";
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = std::fs::canonicalize(dir).map_err(Failure::io("find the directory", dir))?;
+    if !dir.ancestors().any(|dir| dir.join(".git").exists()) {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default();
+    let ignored = Command::new("git")
+        .args(["check-ignore", "--quiet", "--"])
+        .arg(name)
+        .current_dir(&dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match ignored {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(Failure::refused(
+            format!("{} is inside a git work tree and not ignored by it", path.display()),
+            advice,
+        )),
+    }
+}

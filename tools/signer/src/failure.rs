@@ -1,0 +1,97 @@
+//! Why something was not signed or not published, and what to do next.
+
+use std::path::Path;
+
+use relatch::source::Object;
+use relatch::{Error, Machine, Refusal};
+
+/// What every fallible function of this tool returns.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// Nothing was published that a client would refuse.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// What the client's own code says.
+    #[error(transparent)]
+    Client(#[from] Error),
+    /// A secret key that cannot be used.
+    #[error("the secret key {name} {why}")]
+    Key {
+        /// Where it came from; never what it is.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// What was asked for would be refused by every client, or makes no sense.
+    #[error("{what}")]
+    Refused {
+        /// What, with both values.
+        what: String,
+        /// What to do instead.
+        advice: &'static str,
+    },
+    /// Somebody else published between reading and writing.
+    #[error("{object} was changed by somebody else since it was read")]
+    LostRace {
+        /// The object that was raced for.
+        object: Object,
+    },
+    /// An immutable object is there with other content.
+    #[error("{object} is already there with other content")]
+    Occupied {
+        /// The object.
+        object: Object,
+    },
+}
+
+impl Failure {
+    /// A refusal of this tool's own.
+    pub fn refused(what: impl Into<String>, advice: &'static str) -> Self {
+        Failure::Refused { what: what.into(), advice }
+    }
+
+    /// Usage that clap cannot see.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Failure::Client(Error::Caller { what: what.into() })
+    }
+
+    /// An I/O error; `action` completes "cannot ...".
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+        let path = path.to_path_buf();
+        move |source| Failure::Client(Error::Machine(Machine::Io { action, path, source }))
+    }
+
+    /// What to do next.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Failure::Client(error) => error.advice(),
+            Failure::Key { .. } => {
+                "Name a minisign secret key file, `env:VARIABLE`, or `-` for standard input; give its password if it has one."
+            }
+            Failure::Refused { advice, .. } => advice,
+            Failure::LostRace { .. } => {
+                "Nothing is torn: clients see the other release. Look at it with `signer show`, then prepare the release again."
+            }
+            Failure::Occupied { .. } => {
+                "Somebody put it there, or changed it. Run `signer verify`; remove the object if it does not verify."
+            }
+        }
+    }
+
+    /// The exit code, as relatch's tools have them.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Client(error) => error.exit_code(),
+            Failure::Key { .. } => 2,
+            Failure::Refused { .. } | Failure::Occupied { .. } => 3,
+            Failure::LostRace { .. } => 4,
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Client(refusal.into())
+    }
+}

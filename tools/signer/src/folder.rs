@@ -1,0 +1,491 @@
+//! A release on its way: prepared by one, signed by several, published by another. Nothing in it is secret.
+//!
+//! ```text
+//! manifest.json  manifest.json.minisig   what the release keys sign
+//! VERSION                                two lines, and below them what the timestamp keys sign
+//! root.json                              the newest root, which says whose signatures are missing
+//! blobs/<blake3>                         what is to be uploaded; empty for a refresh
+//! ```
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use relatch::limits;
+use relatch::source::{Bounded, Object};
+use relatch::trust::{
+    Artifact, Digest, Document, Encoding, Manifest, Name, Notes, PublicKey, Role, Root, Seq, SignatureText,
+    Stored, Verified, Version, VersionFile, signing_keys,
+};
+
+use crate::key::SecretKey;
+use crate::repository::{Published, now};
+use crate::{Failure, Result};
+
+/// What a release is to be.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its version.
+    pub version: Version,
+    /// The channel.
+    pub channel: Name,
+    /// Executables by target.
+    pub artifacts: Vec<(Name, PathBuf)>,
+    /// For people.
+    pub notes: Notes,
+    /// Passes the rollout.
+    pub critical: bool,
+    /// The lowest version that may still be installed or come back.
+    pub min_version: Option<Version>,
+    /// Versions that must not be run.
+    pub retracts: Vec<Version>,
+    /// How many of 100 installations take it.
+    pub rollout: u8,
+    /// How long the manifest is valid, in seconds.
+    pub valid: u64,
+    /// How long `VERSION` is valid, in seconds.
+    pub version_valid: u64,
+    /// The level of zstd, 1 to 22.
+    pub level: i32,
+    /// Whether to make patches from the release that is published now.
+    pub patches: bool,
+    /// The number of the release, where the published `VERSION` is lost.
+    pub seq: Option<Seq>,
+}
+
+/// A release folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+/// Whose signatures one document has.
+#[derive(Debug, Clone)]
+pub struct Signed {
+    /// The role that must sign it.
+    pub role: Role,
+    /// The keys that have.
+    pub by: Vec<PublicKey>,
+    /// How many must.
+    pub needed: u32,
+}
+
+impl Signed {
+    /// Whether the threshold is met.
+    pub fn is_enough(&self) -> bool {
+        self.by.len() >= self.needed as usize
+    }
+}
+
+const MANIFEST: &str = "manifest.json";
+const SIGNATURES: &str = "manifest.json.minisig";
+const VERSION: &str = "VERSION";
+const ROOT: &str = "root.json";
+
+impl Folder {
+    /// A folder that was prepared.
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder = Folder { path: path.into() };
+        if !path.join(VERSION).is_file() {
+            return Err(Failure::usage(format!(
+                "{} is not a release folder: it has no VERSION",
+                path.display()
+            )));
+        }
+        Ok(folder)
+    }
+
+    fn create(path: &Path) -> Result<Self> {
+        fs::create_dir(path).map_err(Failure::io("create the release folder", path))?;
+        let blobs = path.join("blobs");
+        fs::create_dir(&blobs).map_err(Failure::io("create", &blobs))?;
+        Ok(Folder { path: path.into() })
+    }
+
+    /// Hashes and compresses, and writes everything that is to be signed. `path` must not exist.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for what every client would refuse.
+    pub fn prepare(path: &Path, plan: &Plan, published: &Published, source: &Bounded) -> Result<Self> {
+        let seq = match plan.seq {
+            Some(seq) => seq,
+            None => published.next_seq()?,
+        };
+        refuse_unusable(plan, published)?;
+        let folder = Folder::create(path)?;
+        let made = folder.fill(plan, published, source, seq);
+        if made.is_err() {
+            drop(fs::remove_dir_all(path)); // it was made by this call
+        }
+        made.map(|()| folder)
+    }
+
+    fn fill(&self, plan: &Plan, published: &Published, source: &Bounded, seq: Seq) -> Result<()> {
+        let mut artifacts = Vec::new();
+        for (target, executable) in &plan.artifacts {
+            artifacts.push(self.add_artifact(target, executable, plan, published, source)?);
+        }
+        artifacts.sort_by(|a, b| a.target.cmp(&b.target));
+        let root = &published.root;
+        let manifest = Manifest {
+            product: root.product.clone(),
+            channel: plan.channel.clone(),
+            epoch: root.epoch,
+            root_version: root.version,
+            seq,
+            version: plan.version.clone(),
+            min_version: plan.min_version.clone(),
+            critical: plan.critical,
+            retracts: sorted(plan.retracts.clone()),
+            issued: now(),
+            expires: now() + plan.valid,
+            notes: plan.notes.clone(),
+            artifacts,
+        };
+        let bytes = manifest.to_canonical();
+        Manifest::from_canonical(&bytes)?;
+        self.write_documents(
+            root,
+            &bytes,
+            &pointer(root, &manifest, Digest::of(&bytes), plan.rollout, plan.version_valid),
+        )
+    }
+
+    /// A folder with a new `VERSION` of the release that is published.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] where nothing is published.
+    pub fn refresh(path: &Path, published: &Published, rollout: Option<u8>, valid: u64) -> Result<Self> {
+        let Some(current) = &published.current else {
+            return Err(Failure::refused(
+                "nothing is published on this channel",
+                "Publish a release first: `signer release`.",
+            ));
+        };
+        let folder = Folder::create(path)?;
+        let rollout = rollout.unwrap_or(current.version.rollout);
+        let mut version =
+            pointer(&published.root, &current.manifest, current.version.manifest, rollout, valid);
+        // Two refreshes within a second, or one by a slower clock: the later one still counts as later.
+        version.issued = version.issued.max(current.version.issued + 1);
+        folder.write_documents(&published.root, &current.manifest.to_canonical(), &version)?;
+        folder.write(SIGNATURES, &current.signatures)?;
+        Ok(folder)
+    }
+
+    fn write_documents(&self, root: &Root, manifest: &[u8], version: &VersionFile) -> Result<()> {
+        self.write(MANIFEST, manifest)?;
+        VersionFile::from_canonical(&version.to_canonical())?;
+        self.write(VERSION, &version.to_signed())?;
+        self.write(ROOT, &root.to_canonical())
+    }
+
+    /// Adds the signatures that this key can give, once each. Returns the roles in which it signed.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for a key that no role names, and for documents that do not belong together.
+    pub fn sign(&self, key: &SecretKey) -> Result<Vec<Role>> {
+        let (root, manifest, version) = (self.root()?, self.manifest()?, self.version()?);
+        refuse_mismatch(&root, &manifest, &version)?;
+        let public = key.public();
+        let mut roles = Vec::new();
+        for signed in self.signed()? {
+            if !root.keys_of(signed.role).contains(&public) {
+                continue;
+            }
+            roles.push(signed.role);
+            if signed.by.contains(&public) {
+                continue;
+            }
+            match signed.role {
+                Role::Release => {
+                    let signature = key.sign(&self.read(MANIFEST, limits::MANIFEST)?, MANIFEST, now());
+                    self.append(SIGNATURES, &signature)?;
+                }
+                _ => self.append(VERSION, &key.sign(&version.to_signed(), VERSION, now()))?,
+            }
+        }
+        if roles.is_empty() {
+            return Err(Failure::refused(
+                format!(
+                    "the key {} has neither the release nor the timestamp role in root {}",
+                    public.to_hex(),
+                    root.version
+                ),
+                "Use a key that the root names, or add this one to it: `signer root add`.",
+            ));
+        }
+        Ok(roles)
+    }
+
+    /// Who has signed what.
+    pub fn signed(&self) -> Result<Vec<Signed>> {
+        let root = self.root()?;
+        let manifest = self.read(MANIFEST, limits::MANIFEST)?;
+        let object = self.read(VERSION, limits::VERSION_FILE)?;
+        let (signed, signatures) = VersionFile::split(&object)?;
+        let by = |role: Role, message: &[u8], text: &[u8]| -> Signed {
+            let by = SignatureText::parse(text)
+                .map(|text| signing_keys(&root, role, message, &text))
+                .unwrap_or_default();
+            Signed { role, by, needed: root.roles.get(role).threshold }
+        };
+        let detached = if self.path.join(SIGNATURES).exists() {
+            self.read(SIGNATURES, limits::SIGNATURES)?
+        } else {
+            Vec::new()
+        };
+        Ok(vec![by(Role::Release, &manifest, &detached), by(Role::Timestamp, signed, signatures)])
+    }
+
+    /// The manifest, not verified.
+    pub fn manifest(&self) -> Result<Manifest> {
+        Ok(Manifest::from_canonical(&self.read(MANIFEST, limits::MANIFEST)?)?)
+    }
+
+    /// `VERSION`, not verified.
+    pub fn version(&self) -> Result<VersionFile> {
+        let object = self.read(VERSION, limits::VERSION_FILE)?;
+        let (signed, _) = VersionFile::split(&object)?;
+        let line = signed.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
+        let version = VersionFile::from_canonical(line)?;
+        if version.to_signed() != signed {
+            return Err(Failure::refused(
+                "the first line of VERSION is not its version",
+                "Prepare the release again.",
+            ));
+        }
+        Ok(version)
+    }
+
+    /// The root that the folder was prepared under, for showing; publishing uses the one that follows from the anchor.
+    pub fn root(&self) -> Result<Verified<Root>> {
+        Ok(Verified::<Root>::anchor(&self.read(ROOT, limits::ROOT)?)?)
+    }
+
+    /// The bytes to publish: manifest, its signatures, `VERSION`.
+    pub fn documents(&self) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>)> {
+        let signatures = self.read(SIGNATURES, limits::SIGNATURES)?;
+        Ok((self.read(MANIFEST, limits::MANIFEST)?, signatures, self.read(VERSION, limits::VERSION_FILE)?))
+    }
+
+    /// Where a blob of this folder lies.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        self.path.join("blobs").join(digest.to_string())
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn add_artifact(
+        &self,
+        target: &Name,
+        executable: &Path,
+        plan: &Plan,
+        published: &Published,
+        source: &Bounded,
+    ) -> Result<Artifact> {
+        let (size, blake3) =
+            self.store_blob(File::open(executable).map_err(Failure::io("open", executable))?, executable)?;
+        if size == 0 {
+            return Err(Failure::refused(
+                format!("{} is empty", executable.display()),
+                "Name the executable that was built.",
+            ));
+        }
+        let mut stored = vec![Stored { encoding: encoding(Encoding::Identity)?, from: None, size, blake3 }];
+        let zstd = self.compress(&blake3, size, plan.level, &[])?;
+        if zstd.0 < size {
+            stored.push(Stored {
+                encoding: encoding(Encoding::Zstd)?,
+                from: None,
+                size: zstd.0,
+                blake3: zstd.1,
+            });
+        }
+        let smallest = zstd.0.min(size);
+        if plan.patches
+            && size <= limits::PATCH_SIZE
+            && let Some(old) = previous_executable(target, published, source)?
+            && Digest::of(&old) != blake3
+        {
+            let patch = self.compress(&blake3, size, plan.level, &old)?;
+            if patch.0 < smallest {
+                let from = Some(Digest::of(&old));
+                stored.push(Stored {
+                    encoding: encoding(Encoding::ZstdPatch)?,
+                    from,
+                    size: patch.0,
+                    blake3: patch.1,
+                });
+            }
+        }
+        let used = |digest: &Digest| stored.iter().any(|form| form.blake3 == *digest);
+        if !used(&zstd.1) {
+            drop(fs::remove_file(self.blob(&zstd.1)));
+        }
+        Ok(Artifact { target: target.clone(), size, blake3, stored })
+    }
+
+    /// Compresses a blob of this folder into another one. `prefix` makes it a patch.
+    fn compress(&self, blob: &Digest, size: u64, level: i32, prefix: &[u8]) -> Result<(u64, Digest)> {
+        let path = self.blob(blob);
+        let fail = |error| Failure::io("compress", &path)(error);
+        let input = File::open(&path).map_err(fail)?;
+        let output =
+            tempfile::NamedTempFile::new_in(&self.path).map_err(Failure::io("create", &self.path))?;
+        let mut encoder = zstd::stream::Encoder::with_ref_prefix(output, level, prefix).map_err(fail)?;
+        let fail = |error| Failure::io("compress", &path)(error);
+        let mut tune = || -> std::io::Result<()> {
+            encoder.set_pledged_src_size(Some(size))?;
+            encoder.include_contentsize(true)?;
+            if !prefix.is_empty() {
+                // The window must reach back over the new executable into the whole of the old one.
+                let reach = (size + prefix.len() as u64).next_power_of_two().trailing_zeros();
+                encoder.long_distance_matching(true)?;
+                encoder.window_log(reach.clamp(10, limits::ZSTD_WINDOW_LOG))?;
+            } else if size > 1 << PLAIN_WINDOW_LOG {
+                encoder.window_log(PLAIN_WINDOW_LOG)?;
+            }
+            std::io::copy(&mut &input, &mut encoder).map(drop)
+        };
+        tune().map_err(fail)?;
+        let fail = |error| Failure::io("compress", &path)(error);
+        let file = encoder.finish().map_err(fail)?;
+        let reopened = file.reopen().map_err(Failure::io("read", file.path()))?;
+        self.store_blob(reopened, file.path())
+    }
+
+    /// Copies a file to `blobs/<hash>`; hashed while it is copied, so that what is signed is what is published.
+    fn store_blob(&self, mut from: File, name: &Path) -> Result<(u64, Digest)> {
+        let mut output =
+            tempfile::NamedTempFile::new_in(&self.path).map_err(Failure::io("create", &self.path))?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 256 * 1024];
+        let mut size = 0;
+        loop {
+            let count = from.read(&mut buffer).map_err(Failure::io("read", name))?;
+            if count == 0 {
+                break;
+            }
+            let chunk = buffer.get(..count).unwrap_or_default();
+            hasher.update(chunk);
+            output.write_all(chunk).map_err(Failure::io("write", &self.path))?;
+            size += count as u64;
+        }
+        let digest = Digest::from(hasher.finalize());
+        let path = self.blob(&digest);
+        #[cfg(unix)]
+        output
+            .as_file()
+            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .map_err(Failure::io("write", &path))?;
+        output.persist(&path).map_err(|error| Failure::io("create", &path)(error.error))?;
+        Ok((size, digest))
+    }
+
+    fn read(&self, name: &str, limit: limits::ByteLimit) -> Result<Vec<u8>> {
+        crate::custody::read_limited(&self.path.join(name), limit)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        fs::write(&path, content).map_err(Failure::io("write", &path))
+    }
+
+    fn append(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.path.join(name);
+        let mut options = File::options();
+        let mut file = options.append(true).create(true).open(&path).map_err(Failure::io("open", &path))?;
+        file.write_all(text.as_bytes()).map_err(Failure::io("write", &path))
+    }
+}
+
+/// The window of plain zstd blobs, as a power of two: 8 MiB, so that a client's memory does not grow with the executable.
+const PLAIN_WINDOW_LOG: u32 = 23;
+
+fn encoding(encoding: Encoding) -> Result<Name> {
+    encoding.as_str().parse().map_err(Failure::usage)
+}
+
+fn pointer(root: &Root, manifest: &Manifest, digest: Digest, rollout: u8, valid: u64) -> VersionFile {
+    VersionFile {
+        product: root.product.clone(),
+        channel: manifest.channel.clone(),
+        epoch: root.epoch,
+        seq: manifest.seq,
+        version: manifest.version.clone(),
+        manifest: digest,
+        rollout,
+        issued: now(),
+        expires: now() + valid,
+    }
+}
+
+fn sorted(mut versions: Vec<Version>) -> Vec<Version> {
+    versions.sort_by_key(Version::to_string);
+    versions.dedup();
+    versions
+}
+
+/// The executable for a target that is published now, for making a patch from it.
+fn previous_executable(target: &Name, published: &Published, source: &Bounded) -> Result<Option<Vec<u8>>> {
+    let Some(current) = &published.current else { return Ok(None) };
+    let Some(artifact) = current.manifest.artifacts.iter().find(|artifact| artifact.target == *target) else {
+        return Ok(None);
+    };
+    let identity = artifact.stored.iter().any(|form| form.known_encoding() == Some(Encoding::Identity));
+    if !identity || artifact.size > limits::PATCH_SIZE {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let read = source.stream(&Object::Blob(artifact.blake3))?.take(artifact.size + 1).read_to_end(&mut bytes);
+    // Without it there is no patch, and nothing else is lost; `signer verify` is there to complain.
+    Ok((read.is_ok() && Digest::of(&bytes) == artifact.blake3).then_some(bytes))
+}
+
+/// What clients would refuse or never take, before anything is hashed.
+fn refuse_unusable(plan: &Plan, published: &Published) -> Result<()> {
+    let refuse = |what: String, advice| Err(Failure::refused(what, advice));
+    let mut targets: Vec<_> = plan.artifacts.iter().map(|(target, _)| target).collect();
+    targets.sort();
+    if let Some((twice, _)) = targets.iter().zip(targets.iter().skip(1)).find(|(a, b)| a == b) {
+        return refuse(format!("there are two executables for {twice}"), "Name each target once.");
+    }
+    if targets.is_empty() {
+        return refuse("the release has no executable".into(), "Name one with --artifact TARGET=PATH.");
+    }
+    let Some(current) = &published.current else { return Ok(()) };
+    let released = &current.version.version;
+    let Ok(order) = plan.version.compare(released) else {
+        let what = format!("{} is published and {} is of the other kind of version", released, plan.version);
+        return refuse(
+            what,
+            "Build numbers and SemVer do not compare; clients would refuse it. Start a new channel for the new kind.",
+        );
+    };
+    if order.is_gt() || plan.retracts.contains(released) {
+        return Ok(());
+    }
+    refuse(
+        format!("version {} is not higher than {released}, which is published", plan.version),
+        "Clients would not take it. Use a higher version, or take the published one back with --retract.",
+    )
+}
+
+fn refuse_mismatch(root: &Root, manifest: &Manifest, version: &VersionFile) -> Result<()> {
+    let belongs = version.manifest == Digest::of(&manifest.to_canonical())
+        && (&version.version, version.seq, version.epoch)
+            == (&manifest.version, manifest.seq, manifest.epoch)
+        && (&version.product, &version.channel) == (&manifest.product, &manifest.channel)
+        && (&version.product, version.epoch) == (&root.product, root.epoch);
+    if belongs {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "VERSION, manifest.json and root.json of this folder do not belong together",
+        "Somebody changed the folder. Prepare the release again; nothing was signed.",
+    ))
+}

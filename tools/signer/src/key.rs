@@ -1,0 +1,248 @@
+//! Minisign secret keys and signatures, in the formats of <https://jedisct1.github.io/minisign/>.
+//!
+//! ```text
+//! untrusted comment: ...
+//! base64( "Ed" | kdf: "Sc" or 00 00 | "B2" | salt 32 | opslimit u64 | memlimit u64 | masked: key id 8, secret 32, public 32, checksum 32 )
+//! ```
+//! The last 104 bytes are masked with scrypt(password) where the kdf is `Sc`. The checksum is BLAKE2b-256 of `Ed`, id, secret and
+//! public; stock minisign leaves it zero in a key without a password.
+
+use base64ct::{Base64, Encoding};
+use blake2::digest::consts::U32;
+use blake2::{Blake2b, Blake2b512, Digest};
+use ed25519_dalek::{Signer, SigningKey};
+use relatch::trust::PublicKey;
+use zeroize::{Zeroize, Zeroizing};
+
+const UNTRUSTED: &str = "untrusted comment: ";
+/// libsodium's "sensitive" limits, as stock minisign writes them: a gibibyte of memory and some seconds.
+const OPSLIMIT: u64 = 33_554_432;
+const MEMLIMIT: u64 = 1_073_741_824;
+/// No more work than that is done for a key file, whatever it asks for.
+const MAX_LOG_N: u8 = 20;
+const MAX_P: u32 = 16;
+
+/// A secret key. It is wiped when dropped, and has no `Debug`, `Clone` or `Display`.
+pub struct SecretKey {
+    signing: SigningKey,
+    id: [u8; 8],
+}
+
+impl SecretKey {
+    /// A new key from the system's randomness.
+    ///
+    /// # Errors
+    /// Where the system has none.
+    pub fn generate() -> Result<Self, String> {
+        let mut seed = Zeroizing::new([0; 32]);
+        let mut id = [0; 8];
+        getrandom::fill(&mut *seed)
+            .and_then(|()| getrandom::fill(&mut id))
+            .map_err(|error| error.to_string())?;
+        Ok(SecretKey { signing: SigningKey::from_bytes(&seed), id })
+    }
+
+    /// Whether a key file needs a password.
+    pub fn is_encrypted(text: &str) -> bool {
+        decode(text).is_ok_and(|bytes| bytes.get(2..4) == Some(b"Sc"))
+    }
+
+    /// Reads a key file. The error completes "the secret key NAME ...", and never holds a byte of it.
+    pub fn from_text(text: &str, password: Option<&str>) -> Result<Self, String> {
+        let mut bytes = decode(text)?;
+        let (head, masked) = bytes.split_at_mut(54);
+        let (algorithm, kdf, checksum) = (head.get(..2), head.get(2..4), head.get(4..6));
+        if algorithm != Some(b"Ed") || checksum != Some(b"B2") {
+            return Err("is not an Ed25519 key of minisign's format".into());
+        }
+        let encrypted = match kdf {
+            Some(b"Sc") => true,
+            Some([0, 0]) => false,
+            _ => return Err("is encrypted in a way that this program does not know".into()),
+        };
+        if encrypted {
+            let password = password.ok_or("is encrypted and no password was given")?;
+            mask(masked, head, password)?;
+        }
+        let fields = (masked.first_chunk::<8>(), masked.get(8..).and_then(<[u8]>::first_chunk::<32>));
+        let (Some(id), Some(secret)) = fields else { return Err("is cut short".into()) };
+        let (public, stored) = (masked.get(40..72), masked.get(72..104));
+        let computed = checksum_of(id, masked.get(8..72).unwrap_or_default());
+        let unchecked = !encrypted && stored == Some(&[0; 32]);
+        if stored != Some(&computed[..]) && !unchecked {
+            let cause = if encrypted { "the password is wrong, or it is damaged" } else { "it is damaged" };
+            return Err(format!("does not match its checksum: {cause}"));
+        }
+        let key = SecretKey { signing: SigningKey::from_bytes(secret), id: *id };
+        if public != Some(key.signing.verifying_key().as_bytes()) {
+            return Err("does not match its own public half".into());
+        }
+        PublicKey::from_bytes(*key.signing.verifying_key().as_bytes())
+            .map_err(|why| format!("has a public half that is {why}"))?;
+        Ok(key)
+    }
+
+    /// The key file, encrypted if there is a password.
+    ///
+    /// # Errors
+    /// Where the system has no randomness or not the memory for scrypt.
+    pub fn to_text(&self, password: Option<&str>) -> Result<Zeroizing<String>, String> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(158));
+        bytes.extend_from_slice(b"Ed");
+        bytes.extend_from_slice(if password.is_some() { b"Sc" } else { &[0, 0] });
+        bytes.extend_from_slice(b"B2");
+        let mut salt = [0; 32];
+        let (mut ops, mut mem) = (0, 0);
+        if password.is_some() {
+            getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
+            (ops, mem) = (OPSLIMIT, MEMLIMIT);
+        }
+        bytes.extend_from_slice(&salt);
+        bytes.extend_from_slice(&u64::to_le_bytes(ops));
+        bytes.extend_from_slice(&u64::to_le_bytes(mem));
+        bytes.extend_from_slice(&self.id);
+        bytes.extend_from_slice(&*Zeroizing::new(self.signing.to_keypair_bytes()));
+        let checksum = checksum_of(&self.id, bytes.get(62..126).unwrap_or_default());
+        bytes.extend_from_slice(&checksum);
+        if let Some(password) = password {
+            let (head, masked) = bytes.split_at_mut(54);
+            mask(masked, head, password)?;
+        }
+        let kind = if password.is_some() { "encrypted" } else { "unencrypted" };
+        let encoded = Zeroizing::new(Base64::encode_string(&bytes));
+        Ok(Zeroizing::new(format!("{UNTRUSTED}relatch {kind} secret key {}\n{}\n", self.id(), *encoded)))
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        match PublicKey::from_bytes(*self.signing.verifying_key().as_bytes()) {
+            Ok(public) => public,
+            // Checked where keys are read; a fresh random scalar gives no point of small order.
+            Err(why) => unreachable!("a usable secret key has a public half that is {why}"),
+        }
+    }
+
+    /// The key id as minisign prints it: a label, nothing more.
+    pub fn id(&self) -> String {
+        format!("{:016X}", u64::from_le_bytes(self.id))
+    }
+
+    /// The public key file that `minisign -V -p` takes.
+    pub fn to_public_text(&self) -> String {
+        let bytes = [&b"Ed"[..], &self.id, self.signing.verifying_key().as_bytes()].concat();
+        format!("{UNTRUSTED}minisign public key {}\n{}\n", self.id(), Base64::encode_string(&bytes))
+    }
+
+    /// One prehashed minisign signature, four lines. `file` and `time` (Unix seconds) go into the trusted comment, for people.
+    pub fn sign(&self, message: &[u8], file: &str, time: u64) -> String {
+        let signature = self.signing.sign(&Blake2b512::digest(message)).to_bytes();
+        let trusted = format!("timestamp:{time}\tfile:{file}\thashed");
+        let global = self.signing.sign(&[&signature[..], trusted.as_bytes()].concat()).to_bytes();
+        let first = [&b"ED"[..], &self.id, &signature].concat();
+        format!(
+            "{UNTRUSTED}signature from key {}\n{}\ntrusted comment: {trusted}\n{}\n",
+            self.id(),
+            Base64::encode_string(&first),
+            Base64::encode_string(&global)
+        )
+    }
+}
+
+fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut lines = text.lines();
+    let (Some(comment), Some(encoded), None) = (lines.next(), lines.next(), lines.next()) else {
+        return Err("is not a minisign key: it must have two lines".into());
+    };
+    if !comment.starts_with(UNTRUSTED) {
+        return Err("is not a minisign key: its first line is no untrusted comment".into());
+    }
+    let bytes = Base64::decode_vec(encoded)
+        .map(Zeroizing::new)
+        .map_err(|_| "is not a minisign key: its second line is not base64")?;
+    if bytes.len() == 158 {
+        Ok(bytes)
+    } else {
+        Err(format!("is not a minisign secret key: it has {} bytes, not 158", bytes.len()))
+    }
+}
+
+fn checksum_of(id: &[u8; 8], keys: &[u8]) -> [u8; 32] {
+    Blake2b::<U32>::new().chain_update(b"Ed").chain_update(id).chain_update(keys).finalize().into()
+}
+
+/// XORs with the stream that scrypt makes of the password; does and undoes.
+fn mask(masked: &mut [u8], head: &[u8], password: &str) -> Result<(), String> {
+    let number = |at: usize| {
+        head.get(at..at + 8).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    };
+    let (log_n, p) = scrypt_parameters(number(38), number(46))
+        .ok_or("asks for more memory or time than any key should")?;
+    let parameters = scrypt::Params::new(log_n, 8, p).map_err(|error| error.to_string())?;
+    let mut stream = Zeroizing::new(vec![0; masked.len()]);
+    scrypt::scrypt(password.as_bytes(), head.get(6..38).unwrap_or_default(), &parameters, &mut stream)
+        .map_err(|error| error.to_string())?;
+    for (byte, key) in masked.iter_mut().zip(stream.iter()) {
+        *byte ^= key;
+    }
+    stream.zeroize();
+    Ok(())
+}
+
+/// log2(N) and p for r = 8: libsodium's `pickparams` of crypto_pwhash_scryptsalsa208sha256.
+fn scrypt_parameters(opslimit: u64, memlimit: u64) -> Option<(u8, u32)> {
+    let opslimit = opslimit.max(32_768);
+    let log_n = |max_n: u64| (1..63).find(|log| 1u64 << log > max_n / 2).unwrap_or(63);
+    let (log_n, p) = if opslimit < memlimit / 32 {
+        (log_n(opslimit / 32), 1)
+    } else {
+        let log_n = log_n(memlimit / 1024);
+        let max_rp = ((opslimit / 4) / (1 << log_n)).min(0x3fff_ffff);
+        (log_n, u32::try_from(max_rp / 8).ok()?.max(1))
+    };
+    (log_n <= MAX_LOG_N && p <= MAX_P).then_some((log_n, p))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libsodiums_parameters() {
+        assert_eq!(scrypt_parameters(OPSLIMIT, MEMLIMIT), Some((20, 1))); // sensitive: minisign's
+        assert_eq!(scrypt_parameters(524_288, 16_777_216), Some((14, 1))); // interactive
+        assert_eq!(scrypt_parameters(u64::MAX, u64::MAX), None);
+        assert_eq!(scrypt_parameters(OPSLIMIT, MEMLIMIT * 2), None);
+    }
+
+    #[test]
+    fn a_key_without_password_survives_its_file() {
+        let key = SecretKey::generate().unwrap();
+        let text = key.to_text(None).unwrap();
+        let read = SecretKey::from_text(&text, None).map_err(|why| panic!("{why}")).unwrap();
+        assert_eq!(read.public(), key.public());
+        assert_eq!(PublicKey::from_minisign(&key.to_public_text()).unwrap(), key.public());
+    }
+
+    #[test]
+    fn damaged_keys_are_refused() {
+        let key = SecretKey::generate().unwrap();
+        let text = key.to_text(None).unwrap();
+        let encoded = text.lines().nth(1).unwrap();
+        let mut bytes = Base64::decode_vec(encoded).unwrap();
+        for at in [0, 2, 4, 60, 70, 100, 130, 157] {
+            bytes[at] ^= 1;
+            let damaged = format!("{UNTRUSTED}x\n{}\n", Base64::encode_string(&bytes));
+            assert!(SecretKey::from_text(&damaged, Some("")).is_err(), "byte {at}");
+            bytes[at] ^= 1;
+        }
+        // Without a checksum, as stock minisign writes it, the public half must still match.
+        bytes[126..].fill(0);
+        let unchecked = |bytes: &[u8]| {
+            SecretKey::from_text(&format!("{UNTRUSTED}x\n{}\n", Base64::encode_string(bytes)), None).is_ok()
+        };
+        assert!(unchecked(&bytes));
+        bytes[100] ^= 1;
+        assert!(!unchecked(&bytes));
+        assert!(SecretKey::from_text(&text[..text.len() - 9], None).is_err());
+    }
+}

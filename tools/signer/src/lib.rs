@@ -1,0 +1,26 @@
+//! Makes keys, signs and publishes releases for [`relatch`].
+//!
+//! The only place with secret keys, and the only one that publishes. Whatever it signs or publishes it first shows to the client's own
+//! code: what a client would refuse never leaves this program.
+//!
+//! ```text
+//! custody   where a secret key and its password come from; where they may never lie
+//! key       minisign key files, and signatures that stock minisign verifies
+//! folder    a release on its way: prepared here, signed there, published elsewhere
+//! root      root documents: make, change, show
+//! store     where it is published: a directory; only-if-absent, compare-and-swap
+//! publish   blobs, root and manifest, then VERSION; and reads everything back
+//! verify    a whole repository by the client's own code
+//! ```
+
+pub mod custody;
+pub mod failure;
+pub mod folder;
+pub mod key;
+pub mod publish;
+pub mod repository;
+pub mod root;
+pub mod store;
+pub mod verify;
+
+pub use failure::{Failure, Result};

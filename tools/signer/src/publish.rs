@@ -1,0 +1,156 @@
+//! From a signed folder to what clients see: blobs and manifest only if absent, `VERSION` last by compare-and-swap, then read back.
+
+use std::io::Read;
+
+use relatch::source::Object;
+use relatch::trust::{Digest, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
+use relatch::{Refusal, limits};
+
+use crate::folder::Folder;
+use crate::repository::{Published, strict_times};
+use crate::store::{Content, Put, Store};
+use crate::{Failure, Result, verify};
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Objects that were written.
+    pub created: usize,
+    /// Objects that were there, from an earlier try or an earlier release.
+    pub existed: usize,
+}
+
+/// Publishes a signed folder. A rerun after a crash at any point finishes what was begun.
+///
+/// # Errors
+/// [`Failure::LostRace`] where somebody else published; everything that a client would refuse, before anything is written.
+pub fn publish(folder: &Folder, store: &dyn Store, anchor: &[u8], repair: bool) -> Result<Done> {
+    let channel = folder.manifest()?.channel;
+    let published = Published::read(store, anchor, &channel, repair)?;
+    let (manifest_bytes, signatures, object) = folder.documents()?;
+    let manifest = check(&published, &channel, &manifest_bytes, &signatures, &object)?;
+    let mut done = Done { created: 0, existed: 0 };
+    let mut count = |put: Put| match put {
+        Put::Created => done.created += 1,
+        Put::Existed => done.existed += 1,
+    };
+    for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
+        let path = folder.blob(&stored.blake3);
+        if path.exists() {
+            count(store.put_new(&Object::Blob(stored.blake3), Content::File(&path))?);
+        } else {
+            count(check_present(store, stored.size, stored.blake3)?);
+        }
+    }
+    let digest = Digest::of(&manifest_bytes);
+    count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes))?);
+    count(store.put_new(&Object::ManifestSignatures(digest), Content::Bytes(&signatures))?);
+    let version_object = Object::VersionFile(channel.clone());
+    if published.raw.as_deref() == Some(&object) {
+        count(Put::Existed); // an earlier try got as far as this
+    } else {
+        store.swap(&version_object, published.raw.as_deref(), &object)?;
+        count(Put::Created);
+    }
+    verify::release(store, &published.root, &channel)?;
+    Ok(done)
+}
+
+/// Shows the release to the client's own code, as a client that has seen what is published now.
+fn check(
+    published: &Published,
+    channel: &Name,
+    manifest: &[u8],
+    signatures: &[u8],
+    object: &[u8],
+) -> Result<Verified<Manifest>> {
+    let root = &published.root;
+    let identity = Identity { product: root.product.clone(), channel: channel.clone() };
+    let times = strict_times();
+    root.check_unexpired(&times)?;
+    let floors = published.current.as_ref().map(|current| relatch::trust::Floors {
+        epoch: current.version.epoch.get(),
+        seq: current.version.seq.get(),
+        issued: current.version.issued,
+        manifest: Some(current.version.manifest),
+    });
+    let (object, floors) = (Fetched::new(object.to_vec()), floors.unwrap_or_default());
+    let version = Verified::<VersionFile>::check(&object, root, &identity, &floors, &times)?;
+    let (document, signatures) = (Fetched::new(manifest.to_vec()), Fetched::new(signatures.to_vec()));
+    let manifest = Verified::<Manifest>::check(&document, &signatures, &version, root, &identity, &times)?;
+    refuse_lower(published, &manifest)?;
+    Ok(manifest)
+}
+
+/// A release of a lower version would be taken by nobody, unless it takes the published one back.
+fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
+    let Some(current) = &published.current else { return Ok(()) };
+    let released = &current.version.version;
+    let higher = manifest.version.compare(released).is_ok_and(std::cmp::Ordering::is_gt);
+    if higher || manifest.retracts.contains(released) || manifest.seq == current.version.seq {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        format!("version {} is not higher than {released}, which is published", manifest.version),
+        "Somebody published meanwhile. Prepare the release again with a higher version.",
+    ))
+}
+
+/// A blob that is not in the folder must be in the store, whole.
+fn check_present(store: &dyn Store, size: u64, digest: Digest) -> Result<Put> {
+    let object = Object::Blob(digest);
+    let mut hasher = blake3::Hasher::new();
+    let stream = store.source().stream(&object)?;
+    let read = hasher.update_reader(stream.take(size + 1)).map(|hasher| Digest::from(hasher.finalize()));
+    match read {
+        Ok(found) if found == digest => Ok(Put::Existed),
+        Ok(found) => Err(Refusal::BlobDigest { object, expected: digest, found }.into()),
+        Err(_) => {
+            let location = store.location();
+            Err(Failure::Client(relatch::Unavailable::Absent { location, object }.into()))
+        }
+    }
+}
+
+/// Publishes the next root, only if it follows from what is published.
+///
+/// # Errors
+/// As for a client that walks the chain.
+pub fn publish_root(store: &dyn Store, anchor: &[u8], document: &[u8], signatures: &[u8]) -> Result<u64> {
+    let source = store.source();
+    let claimed = <Root as relatch::trust::Document>::from_canonical(document)?;
+    let first = Verified::<Root>::anchor(anchor)?;
+    let fetched = || (Fetched::new(document.to_vec()), Fetched::new(signatures.to_vec()));
+    if claimed.version == first.version {
+        // The anchor itself: its bytes are what tools carry, and it is signed by its own keys.
+        if document != anchor {
+            return Err(Failure::refused(
+                format!("root {} differs from the one given with --root", claimed.version),
+                "Tools carry one of the two. Publish the one that they carry.",
+            ));
+        }
+        let (document, signatures) = fetched();
+        drop(first.reload(&document, &signatures)?);
+    } else {
+        let newest = crate::repository::newest_root(&source, anchor)?;
+        if claimed.version == newest.version {
+            let (document, signatures) = fetched();
+            drop(newest.reload(&document, &signatures)?); // a rerun
+        } else {
+            let (document, signatures) = fetched();
+            let next = newest.next(&document, &signatures)?;
+            next.check_issued(&strict_times())?;
+            next.check_unexpired(&strict_times())?;
+        }
+    }
+    if document.len() as u64 > limits::ROOT.0 || signatures.len() as u64 > limits::SIGNATURES.0 {
+        return Err(Failure::refused(
+            "the root or its signatures are larger than a client accepts",
+            "Use fewer keys.",
+        ));
+    }
+    // Signatures first: a client that sees the document can have its signatures.
+    store.put_new(&Object::RootSignatures(claimed.version), Content::Bytes(signatures))?;
+    store.put_new(&Object::Root(claimed.version), Content::Bytes(document))?;
+    Ok(claimed.version)
+}

@@ -1,0 +1,153 @@
+//! What is published now, read by the client's own code.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use relatch::source::{Bounded, Object};
+use relatch::trust::{
+    Document, Epoch, Fetched, Floors, Identity, Manifest, Name, Root, Seq, Times, Verified, VersionFile,
+};
+use relatch::{Error, Refusal, Unavailable, limits};
+
+use crate::store::Store;
+use crate::{Failure, Result};
+
+/// How long one document may take; a publisher is more patient than a start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Now, in Unix seconds.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Clocks for what must be valid today.
+pub fn strict_times() -> Times {
+    Times { system: now(), now: now() }
+}
+
+/// Clocks for reading what is to be replaced, which may well have expired.
+fn lenient_times() -> Times {
+    Times { system: now(), now: 0 }
+}
+
+/// Reads one small object.
+///
+/// # Errors
+/// As for a client.
+pub fn fetch(source: &Bounded, object: &Object, limit: limits::ByteLimit) -> Result<Fetched> {
+    Ok(source.fetch(object, limit, Instant::now() + PATIENCE)?)
+}
+
+/// The newest root that follows from `anchor`.
+///
+/// # Errors
+/// As for a client that walks the chain.
+pub fn newest_root(source: &Bounded, anchor: &[u8]) -> Result<Verified<Root>> {
+    let mut root = Verified::<Root>::anchor(anchor)?;
+    loop {
+        let next = root.version + 1;
+        let document = match fetch(source, &Object::Root(next), limits::ROOT) {
+            Err(Failure::Client(Error::Unavailable(
+                Unavailable::Absent { .. } | Unavailable::Forbidden { .. },
+            ))) => {
+                return Ok(root);
+            }
+            document => document?,
+        };
+        let signatures = fetch(source, &Object::RootSignatures(next), limits::SIGNATURES)?;
+        root = root.next(&document, &signatures)?;
+    }
+}
+
+/// A release that is published.
+pub struct Current {
+    /// `VERSION`.
+    pub version: Verified<VersionFile>,
+    /// Its manifest.
+    pub manifest: Verified<Manifest>,
+    /// The signatures of the manifest.
+    pub signatures: Vec<u8>,
+}
+
+/// What a publisher has to know before it makes the next release.
+pub struct Published {
+    /// The newest root.
+    pub root: Verified<Root>,
+    /// The release of this epoch that is published; `None` where there is none.
+    pub current: Option<Current>,
+    /// The bytes of `VERSION` as they were read, for the compare-and-swap.
+    pub raw: Option<Vec<u8>>,
+}
+
+impl Published {
+    /// Reads and verifies what is published on a channel. `repair` goes on where `VERSION` does not verify any more, as after somebody
+    /// destroyed it; the caller must then know the next `seq`.
+    ///
+    /// # Errors
+    /// As for a client, but for expiry.
+    pub fn read(store: &dyn Store, anchor: &[u8], channel: &Name, repair: bool) -> Result<Self> {
+        let source = store.source();
+        let root = newest_root(&source, anchor)?;
+        let object = Object::VersionFile(channel.clone());
+        let raw = store.read(&object)?;
+        let current = match &raw {
+            None => None,
+            // A new epoch begins its own count; what the old one signed is not valid under it.
+            Some(raw) if peek_epoch(raw).is_some_and(|epoch| epoch < root.epoch) => None,
+            Some(raw) => match read_release(&source, &root, channel, raw, &lenient_times()) {
+                Ok(current) => Some(current),
+                Err(_) if repair => None,
+                Err(failure) => return Err(failure),
+            },
+        };
+        Ok(Published { root, current, raw })
+    }
+
+    /// The number of the next release.
+    pub fn next_seq(&self) -> Result<Seq> {
+        match &self.current {
+            None => Ok(Seq::FIRST),
+            Some(current) => current.version.seq.next().ok_or_else(|| {
+                Failure::refused(
+                    "the sequence number cannot grow any more",
+                    "Raise the epoch with a new root: `signer root`.",
+                )
+            }),
+        }
+    }
+}
+
+/// The epoch that an object claims, unverified: it only decides whether a count begins anew under a root of a higher one.
+fn peek_epoch(object: &[u8]) -> Option<Epoch> {
+    let (signed, _) = VersionFile::split(object).ok()?;
+    let line = signed.split(|byte| *byte == b'\n').nth(1)?;
+    VersionFile::from_canonical(line).ok().map(|version| version.epoch)
+}
+
+/// Verifies the release that the bytes of a `VERSION` name, with everything but its blobs.
+///
+/// # Errors
+/// As for a client that has seen nothing yet.
+pub fn read_release(
+    source: &Bounded,
+    root: &Verified<Root>,
+    channel: &Name,
+    raw: &[u8],
+    times: &Times,
+) -> Result<Current> {
+    let identity = Identity { product: root.product.clone(), channel: channel.clone() };
+    if raw.len() as u64 > limits::VERSION_FILE.0 {
+        let object = Object::VersionFile(channel.clone());
+        return Err(Refusal::Oversized { object, limit: limits::VERSION_FILE.0 }.into());
+    }
+    let version = Verified::<VersionFile>::check(
+        &Fetched::new(raw.to_vec()),
+        root,
+        &identity,
+        &Floors::default(),
+        times,
+    )?;
+    let document = fetch(source, &Object::Manifest(version.manifest), limits::MANIFEST)?;
+    let signatures = fetch(source, &Object::ManifestSignatures(version.manifest), limits::SIGNATURES)?;
+    let manifest = Verified::<Manifest>::check(&document, &signatures, &version, root, &identity, times)?;
+    Ok(Current { version, manifest, signatures: signatures.bytes().to_vec() })
+}
