@@ -13,9 +13,19 @@ use stage::{Result, Stage};
 /// What the demo reads: it has one failure.
 const LOG: &str = "web-1 ok\nweb-2 ok\nweb-3 ERROR: disk full\n";
 const DIR: &str = "target/quickstart";
+const USAGE: &str = "usage: cargo run -p quickstart [-- --dir DIR]   (DIR is emptied; default target/quickstart)";
 
 fn main() -> ExitCode {
-    match tell() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let dir = match &arguments[..] {
+        [] => DIR,
+        [flag, dir] if flag == "--dir" && !dir.starts_with('-') => dir,
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match tell(dir) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("\nquickstart: {why}");
@@ -24,8 +34,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn tell() -> Result<()> {
-    let stage = Stage::new(DIR)?;
+fn tell(dir: &str) -> Result<()> {
+    let stage = Stage::new(dir)?;
     stage.tell("Build the two tools: `signer` for the one who publishes, `relatch` for every machine.");
     stage.run("cargo build --quiet -p signer -p relatch-cli", 0)?;
 
@@ -77,10 +87,10 @@ fn tell() -> Result<()> {
     stage.run("target/debug/signer verify --repo {dir}/repo --root {dir}/root.json", 0)?;
 
     println!(
-        "\nEverything lies in {DIR}, for playing:\n  \
-         {DIR}/bin/demo --help                 the tool, with the arguments that relatch adds\n  \
-         {DIR}/bin/demo --rollback             back to 1.1.0, and once more forward again\n  \
-         target/debug/signer show --repo {DIR}/repo --root {DIR}/root.json\n  \
+        "\nEverything lies in {dir}, for playing:\n  \
+         {dir}/bin/demo --help                 the tool, with the arguments that relatch adds\n  \
+         {dir}/bin/demo --rollback             back to 1.1.0, and once more forward again\n  \
+         target/debug/signer show --repo {dir}/repo --root {dir}/root.json\n  \
          target/debug/signer --help            prepare, sign and publish in different places\n\
          Run `cargo run -p quickstart` again to begin anew. README.md says how to add it to a tool of yours."
     );

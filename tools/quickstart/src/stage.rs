@@ -10,17 +10,20 @@ pub type Result<T> = std::result::Result<T, String>;
 /// The folder of the story, and the workspace that it is told in.
 pub struct Stage {
     workspace: PathBuf,
-    dir: &'static str,
+    dir: String,
 }
 
 impl Stage {
-    /// Empties the folder.
-    pub fn new(dir: &'static str) -> Result<Self> {
+    /// Empties the folder, if it is one of an earlier story or none at all.
+    pub fn new(dir: &str) -> Result<Self> {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let workspace =
             fs::canonicalize(&workspace).map_err(|error| format!("cannot find the workspace: {error}"))?;
-        let stage = Stage { workspace, dir };
+        let stage = Stage { workspace, dir: dir.to_owned() };
         let path = stage.path("");
+        if path.exists() && !path.join("builds").is_dir() {
+            return Err(format!("{} is not a folder of an earlier quickstart; it is left as it is", path.display()));
+        }
         if path.exists() {
             fs::remove_dir_all(&path).map_err(|error| format!("cannot empty {}: {error}", path.display()))?;
         }
@@ -33,7 +36,7 @@ impl Stage {
 
     /// A file of the story.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.workspace.join(self.dir).join(name)
+        self.workspace.join(&self.dir).join(name)
     }
 
     /// What happens now and why.
@@ -50,7 +53,7 @@ impl Stage {
     pub fn run(&self, command: &str, exit_code: i32) -> Result<String> {
         self.say(command);
         let command =
-            command.replace("{dir}", self.dir).replace("{here}", &self.workspace.display().to_string());
+            command.replace("{dir}", &self.dir).replace("{here}", &self.workspace.display().to_string());
         let mut words = command.split_whitespace().peekable();
         let mut variables = Vec::new();
         while let Some((name, value)) =
@@ -98,6 +101,6 @@ impl Stage {
     }
 
     fn shown(&self, command: &str) -> String {
-        command.replace("{dir}", self.dir).replace("{here}", "$PWD")
+        command.replace("{dir}", &self.dir).replace("{here}", "$PWD")
     }
 }

@@ -70,9 +70,8 @@ impl Answer {
 
     pub fn status(site: &Site, status: Status) -> Self {
         let text = format!("{}\n{status}", site.executable().display());
-        let mut json = serde_json::to_value(status).unwrap_or_default();
-        json["result"] = "status".into();
-        json["path"] = site.executable().display().to_string().into();
+        let json =
+            json!({"result": "status", "path": site.executable().display().to_string(), "status": status});
         Answer::done(text, json)
     }
 }

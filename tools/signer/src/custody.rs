@@ -80,7 +80,7 @@ impl KeySource {
                     .map(Zeroizing::new)
                     .map_err(|_| fail("is not set, or not text".into()))?;
                 // Some CI systems cannot hold newlines, or drop the last one.
-                text.push_str(&value.replace("\\n", "\n"));
+                text.push_str(&Zeroizing::new(value.replace("\\n", "\n")));
             }
             KeySource::Stdin => {
                 std::io::stdin()

@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(scrypt_parameters(OPSLIMIT, MEMLIMIT), Some((20, 1))); // sensitive: minisign's
         assert_eq!(scrypt_parameters(524_288, 16_777_216), Some((14, 1))); // interactive
         assert_eq!(scrypt_parameters(u64::MAX, u64::MAX), None);
-        assert_eq!(scrypt_parameters(OPSLIMIT, MEMLIMIT * 2), None);
+        assert_eq!(scrypt_parameters(OPSLIMIT * 4, MEMLIMIT * 4), None);
     }
 
     #[test]

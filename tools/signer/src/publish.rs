@@ -1,6 +1,7 @@
 //! From a signed folder to what clients see: blobs and manifest only if absent, `VERSION` last by compare-and-swap, then read back.
 
 use std::io::Read;
+use std::path::Path;
 
 use relatch::source::Object;
 use relatch::trust::{Digest, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
@@ -29,18 +30,24 @@ pub fn publish(folder: &Folder, store: &dyn Store, anchor: &[u8], repair: bool) 
     let published = Published::read(store, anchor, &channel, repair)?;
     let (manifest_bytes, signatures, object) = folder.documents()?;
     let manifest = check(&published, &channel, &manifest_bytes, &signatures, &object)?;
+    // All of it, before any of it: nothing is uploaded for a release that would not be whole.
+    let mut uploads = Vec::new();
+    for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
+        let path = folder.blob(&stored.blake3);
+        if path.exists() {
+            check_file(&path, stored.blake3)?;
+            uploads.push((Object::Blob(stored.blake3), path));
+        } else {
+            check_present(store, stored.size, stored.blake3)?;
+        }
+    }
     let mut done = Done { created: 0, existed: 0 };
     let mut count = |put: Put| match put {
         Put::Created => done.created += 1,
         Put::Existed => done.existed += 1,
     };
-    for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
-        let path = folder.blob(&stored.blake3);
-        if path.exists() {
-            count(store.put_new(&Object::Blob(stored.blake3), Content::File(&path))?);
-        } else {
-            count(check_present(store, stored.size, stored.blake3)?);
-        }
+    for (object, path) in &uploads {
+        count(store.put_new(object, Content::File(path))?);
     }
     let digest = Digest::of(&manifest_bytes);
     count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes))?);
@@ -96,14 +103,26 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
     ))
 }
 
+/// A blob of the folder must still be what was signed.
+fn check_file(path: &Path, expected: Digest) -> Result<()> {
+    let mut hasher = blake3::Hasher::new();
+    let read = std::fs::File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    read.map_err(Failure::io("read", path))?;
+    let found = Digest::from(hasher.finalize());
+    if found == expected {
+        return Ok(());
+    }
+    Err(Refusal::BlobDigest { object: Object::Blob(expected), expected, found }.into())
+}
+
 /// A blob that is not in the folder must be in the store, whole.
-fn check_present(store: &dyn Store, size: u64, digest: Digest) -> Result<Put> {
+fn check_present(store: &dyn Store, size: u64, digest: Digest) -> Result<()> {
     let object = Object::Blob(digest);
     let mut hasher = blake3::Hasher::new();
     let stream = store.source().stream(&object)?;
     let read = hasher.update_reader(stream.take(size + 1)).map(|hasher| Digest::from(hasher.finalize()));
     match read {
-        Ok(found) if found == digest => Ok(Put::Existed),
+        Ok(found) if found == digest => Ok(()),
         Ok(found) => Err(Refusal::BlobDigest { object, expected: digest, found }.into()),
         Err(_) => {
             let location = store.location();
@@ -120,6 +139,12 @@ pub fn publish_root(store: &dyn Store, anchor: &[u8], document: &[u8], signature
     let source = store.source();
     let claimed = <Root as relatch::trust::Document>::from_canonical(document)?;
     let first = Verified::<Root>::anchor(anchor)?;
+    if signatures.is_empty() {
+        return Err(Failure::refused(
+            format!("root {} is not signed", claimed.version),
+            "Sign it with the root keys: `signer root sign`.",
+        ));
+    }
     let fetched = || (Fetched::new(document.to_vec()), Fetched::new(signatures.to_vec()));
     if claimed.version == first.version {
         // The anchor itself: its bytes are what tools carry, and it is signed by its own keys.

@@ -1,0 +1,263 @@
+//! Promise: any executable in any language is installed, updated and brought back by `relatch`, which trusts what it was given and
+//! nothing that it fetched; and scripts can tell what happened.
+#![cfg(unix)] // the executables are shell scripts
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use relatch::trust::{Document, Notes};
+use serde_json::Value;
+use signer::folder::{Folder, Plan};
+use signer::key::SecretKey;
+use signer::repository::Published;
+use signer::root::{Holders, first};
+use signer::store::{DirStore, Store};
+use tempfile::TempDir;
+
+/// A publisher and a machine.
+struct World {
+    dir: TempDir,
+    key: SecretKey,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = World { dir: tempfile::tempdir().unwrap(), key: SecretKey::generate().unwrap() };
+        let keys = || vec![world.key.public()];
+        let holders = Holders { root: keys(), release: keys(), timestamp: keys() };
+        let root = first("widget".parse().unwrap(), &holders, &[], 86_400).unwrap();
+        std::fs::write(world.path("root.json"), root.to_canonical()).unwrap();
+        std::fs::create_dir(world.path("repo")).unwrap();
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn publish(&self, version: &str, script: &str) {
+        self.publish_with(version, script, |_| {});
+    }
+
+    fn publish_with(&self, version: &str, script: &str, change: impl FnOnce(&mut Plan)) {
+        let store = DirStore::new(self.path("repo"));
+        let anchor = std::fs::read(self.path("root.json")).unwrap();
+        let executable = self.path("build");
+        std::fs::write(&executable, script).unwrap();
+        let mut plan = Plan {
+            version: version.parse().unwrap(),
+            channel: "stable".parse().unwrap(),
+            artifacts: vec![("any".parse().unwrap(), executable)],
+            notes: Notes::try_from(format!("this is {version}")).unwrap(),
+            critical: false,
+            min_version: None,
+            retracts: Vec::new(),
+            rollout: 100,
+            valid: 86_400,
+            version_valid: 86_400,
+            level: 3,
+            patches: true,
+            seq: None,
+        };
+        change(&mut plan);
+        let published = Published::read(&store, &anchor, &plan.channel, false).unwrap();
+        let folder = self.path(&format!("folder-{version}"));
+        let folder = Folder::prepare(&folder, &plan, &published, &store.source()).unwrap();
+        folder.sign(&self.key).unwrap();
+        signer::publish::publish(&folder, &store, &anchor, false).unwrap();
+    }
+
+    fn relatch(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_relatch"))
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap()
+    }
+
+    /// The exit code and the JSON on stdout.
+    fn json(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.relatch(&[arguments, &["--json"]].concat());
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    fn install(&self, more: &[&str]) -> (i32, Value) {
+        let arguments = [
+            "install",
+            "--from",
+            "repo",
+            "--root",
+            "root.json",
+            "--product",
+            "widget",
+            "--target",
+            "any",
+            "--to",
+            "widget",
+        ];
+        self.json(&[&arguments, more].concat())
+    }
+
+    fn says(&self) -> String {
+        let output = Command::new(self.path("widget")).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+fn script(version: &str) -> String {
+    format!("#!/bin/sh\necho {version} \"$@\"\n")
+}
+
+#[test]
+fn installed_checked_updated_and_brought_back() {
+    let world = World::new();
+    world.publish("1.0.0", &script("1.0.0"));
+    let (code, answer) = world.install(&["--probe", "--version"]);
+    assert_eq!((code, answer["result"].as_str()), (0, Some("installed")), "{answer}");
+    assert_eq!(world.says(), "1.0.0");
+    assert_eq!(std::fs::metadata(world.path("widget")).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(world.json(&["check", "widget"]).0, 0);
+
+    world.publish("1.1.0", &script("1.1.0"));
+    let (code, answer) = world.json(&["check", "widget"]);
+    assert_eq!(
+        (code, answer["to"].as_str(), answer["notes"].as_str()),
+        (100, Some("1.1.0"), Some("this is 1.1.0"))
+    );
+    assert_eq!(world.says(), "1.0.0", "a check installs nothing");
+    let (code, answer) = world.json(&["update", "widget"]);
+    assert_eq!((code, answer["result"].as_str()), (0, Some("updated")), "{answer}");
+    assert_eq!(world.says(), "1.1.0");
+
+    let (code, answer) = world.json(&["rollback", "widget"]);
+    assert_eq!((code, answer["to"].as_str()), (0, Some("1.0.0")), "{answer}");
+    assert_eq!(world.says(), "1.0.0");
+    let (code, answer) = world.json(&["update", "widget"]);
+    assert_eq!((code, answer["reason"].as_str()), (0, Some("held")), "{answer}");
+    let (code, answer) = world.json(&["status", "widget"]);
+    assert_eq!(code, 0);
+    assert_eq!(answer["status"]["held"][0], "1.1.0");
+    assert_eq!(answer["status"]["previous"], "1.1.0");
+    // The same for people.
+    let output = world.relatch(&["status", "widget"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("held       1.1.0"));
+}
+
+#[test]
+fn a_release_that_does_not_run_here_is_not_swapped_in() {
+    let world = World::new();
+    world.publish("1.0.0", &script("1.0.0"));
+    world.install(&["--probe", "--version"]);
+    world.publish("1.1.0", "#!/bin/sh\nexit 7\n");
+    let (code, answer) = world.json(&["update", "widget"]);
+    assert_eq!((code, answer["cause"].as_str()), (5, Some("machine")), "{answer}");
+    assert_eq!(world.says(), "1.0.0");
+    world.publish("1.2.0", "#!/no/such/interpreter\n");
+    assert_eq!(world.json(&["update", "widget"]).0, 5);
+    assert_eq!(world.says(), "1.0.0");
+    world.publish("1.3.0", &script("1.3.0"));
+    assert_eq!(world.json(&["update", "widget"]).0, 0);
+    assert_eq!(world.says(), "1.3.0");
+}
+
+#[test]
+fn an_existing_file_stays_unless_forced() {
+    let world = World::new();
+    world.publish("1.0.0", &script("1.0.0"));
+    std::fs::write(world.path("widget"), "#!/bin/sh\necho mine\n").unwrap();
+    std::fs::set_permissions(world.path("widget"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (code, answer) = world.install(&[]);
+    assert_eq!(code, 5, "{answer}");
+    assert_eq!(world.says(), "mine");
+    assert!(!world.path(".widget.relatch").exists());
+    assert_eq!(world.install(&["--force"]).0, 0);
+    assert_eq!(world.says(), "1.0.0");
+    assert_eq!(world.json(&["rollback", "widget"]).0, 5, "what was replaced had no version to go back to");
+    // Again, with nothing new: what a rollback would bring back stays.
+    world.publish("1.1.0", &script("1.1.0"));
+    assert_eq!(world.json(&["update", "widget"]).0, 0);
+    assert_eq!(world.install(&["--force"]).0, 0);
+    assert_eq!(world.json(&["rollback", "widget"]).1["to"], "1.0.0");
+}
+
+#[test]
+fn a_link_stays_a_link() {
+    let world = World::new();
+    world.publish("1.0.0", &script("1.0.0"));
+    world.install(&[]);
+    std::os::unix::fs::symlink("widget", world.path("link")).unwrap();
+    world.publish("1.1.0", &script("1.1.0"));
+    assert_eq!(world.json(&["update", "link"]).0, 0);
+    assert_eq!(world.says(), "1.1.0");
+    assert!(std::fs::symlink_metadata(world.path("link")).unwrap().is_symlink());
+}
+
+#[test]
+fn exit_codes_say_what_is_wrong() {
+    let world = World::new();
+    world.publish("1.0.0", &script("1.0.0"));
+    // 2: usage
+    assert_eq!(world.relatch(&["update"]).status.code(), Some(2));
+    // 5: not installed by relatch, not there
+    std::fs::write(world.path("other"), "x").unwrap();
+    assert_eq!(world.json(&["update", "other"]).0, 5);
+    assert_eq!(world.json(&["update", "missing"]).0, 5);
+    assert_eq!(world.json(&["rollback", "other"]).0, 5);
+    // 3: another product's root, a root that is none
+    std::fs::write(world.path("bad.json"), "{}").unwrap();
+    let install = |root: &str, product: &str, repo: &str| {
+        world
+            .json(&[
+                "install",
+                "--from",
+                repo,
+                "--root",
+                root,
+                "--product",
+                product,
+                "--target",
+                "any",
+                "--to",
+                "new",
+            ])
+            .0
+    };
+    assert_eq!(install("root.json", "widget", "http://example.com/x"), 2);
+    assert_eq!(install("bad.json", "widget", "repo"), 3);
+    assert_eq!(install("root.json", "gadget", "repo"), 2, "the caller named another product than the root's");
+    // 4: nothing published
+    std::fs::create_dir(world.path("empty")).unwrap();
+    assert_eq!(install("root.json", "widget", "empty"), 4);
+    assert!(!world.path("new").exists() && !world.path(".new.relatch").exists(), "nothing is left behind");
+    // 3: a byte of everything changed after the install
+    world.install(&[]);
+    world.publish("1.1.0", &script("1.1.0"));
+    let version = world.path("repo/stable/VERSION");
+    let text = std::fs::read_to_string(&version).unwrap();
+    std::fs::write(&version, text.replacen("1.1.0", "1.2.0", 1)).unwrap();
+    let (code, answer) = world.json(&["check", "widget"]);
+    assert_eq!((code, answer["cause"].as_str()), (3, Some("refused")), "{answer}");
+    std::fs::write(&version, text).unwrap();
+    assert_eq!(world.json(&["check", "widget"]).0, 100);
+}
+
+#[test]
+fn the_rollout_is_passed_by_a_wish() {
+    let world = World::new();
+    world.publish("1.0.0", &script("1.0.0"));
+    world.install(&[]);
+    world.publish_with("1.1.0", &script("1.1.0"), |plan| plan.rollout = 0);
+    assert_eq!(world.json(&["check", "widget"]).0, 0);
+    assert_eq!(world.json(&["update", "widget"]).1["reason"], "not-in-rollout");
+    assert_eq!(world.json(&["check", "widget", "--now"]).0, 100);
+    assert_eq!(world.json(&["update", "widget", "--now"]).1["result"], "updated");
+}

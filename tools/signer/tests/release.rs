@@ -1,0 +1,346 @@
+//! Promise: what is published verifies; what a client would refuse is not published, and the repository is as it was.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+mod support;
+
+use relatch::policy::Reason;
+use relatch::{Error, Outcome, Refusal};
+use support::{Desk, stderr};
+
+#[test]
+fn a_release_reaches_a_client_and_the_next_one_too() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let mut client = desk.client("widget").unwrap();
+    desk.released("1.1.0", &[]);
+    assert!(matches!(client.update(false), Ok(Outcome::Updated { .. })));
+    assert_eq!(desk.read("widget"), desk.read("build-1.1.0"));
+    let shown = desk.ok(&["show", "--repo", "repo", "--root", "root.json"]);
+    assert!(shown.contains("1.1.0 on stable, release 2"), "{shown}");
+    desk.ok(&["verify", "--repo", "repo", "--root", "root.json"]);
+    assert_eq!(desk.read("repo/stable/VERSION").lines().next(), Some("1.1.0"));
+}
+
+#[test]
+fn build_numbers_grow_like_versions() {
+    let desk = Desk::new();
+    desk.released("9", &[]);
+    let mut client = desk.client("widget").unwrap();
+    desk.released("10", &[]);
+    assert!(matches!(client.update(false), Ok(Outcome::Updated { .. })));
+    assert!(!desk.release("9", &[]).status.success());
+}
+
+#[test]
+fn prepared_here_signed_there_published_elsewhere() {
+    let desk = Desk::bare();
+    for name in ["root-a", "root-b", "ci", "human", "rebuilder", "clock"] {
+        desk.ok(&["keygen", "--no-password", "--out", &format!("{name}.key")]);
+    }
+    let mut new =
+        vec!["root", "new", "--product", "widget", "--out", "root.json", "--timestamp-key", "clock.pub"];
+    new.extend(["--root-key", "root-a.pub", "--root-key", "root-b.pub", "--threshold", "root=2"]);
+    new.extend(["--release-key", "ci.pub", "--release-key", "human.pub", "--release-key", "rebuilder.pub"]);
+    new.extend(["--threshold", "release=2"]);
+    desk.ok(&new);
+    let repo = ["--repo", "repo", "--root", "root.json"];
+    let publish_root = [&["root", "publish", "root.json"][..], &repo].concat();
+    desk.ok(&["root", "sign", "root.json", "--key", "root-a.key"]);
+    desk.fails(3, "1 of the 2 root keys", &publish_root);
+    desk.ok(&["root", "sign", "root.json", "--key", "root-b.key"]);
+    desk.ok(&publish_root);
+
+    let artifact = desk.build("1.0.0");
+    let prepare =
+        [&["prepare", "--version", "1.0.0", "--artifact", &artifact, "--out", "folder"][..], &repo].concat();
+    desk.ok(&prepare);
+    let publish = [&["publish", "folder"][..], &repo].concat();
+    desk.ok(&["sign", "folder", "--key", "clock.key"]);
+    desk.ok(&["sign", "folder", "--key", "ci.key"]);
+    desk.fails(3, "1 of the 2 release keys", &publish);
+    desk.ok(&["sign", "folder", "--key", "ci.key"]); // twice is once
+    desk.fails(3, "1 of the 2 release keys", &publish);
+    desk.fails(3, "neither the release nor the timestamp role", &["sign", "folder", "--key", "root-a.key"]);
+    assert!(!desk.path("repo/stable").exists() && !desk.path("repo/blobs").exists(), "nothing was uploaded");
+    desk.ok(&["sign", "folder", "--key", "human.key"]);
+    desk.ok(&publish);
+    desk.ok(&publish); // a rerun finds everything there
+    assert!(desk.client("widget").is_ok());
+
+    // CI's key alone cannot release, and a stolen one neither.
+    let artifact = desk.build("1.1.0");
+    let mut release = vec![
+        "release",
+        "--version",
+        "1.1.0",
+        "--artifact",
+        &artifact,
+        "--key",
+        "ci.key",
+        "--key",
+        "clock.key",
+    ];
+    release.extend(repo);
+    let before = desk.repository();
+    desk.fails(3, "1 of the 2 release keys", &release);
+    assert_eq!(desk.repository(), before);
+}
+
+#[test]
+fn what_a_client_would_refuse_is_not_published() {
+    let desk = Desk::new();
+    desk.released("1.1.0", &[]);
+    let before = desk.repository();
+    for (version, more, code, says) in [
+        ("1.1.0", &[][..], 3, "not higher than 1.1.0"),
+        ("1.0.0", &[], 3, "not higher than 1.1.0"),
+        ("7", &[], 3, "other kind of version"),
+        ("1.2.0+build", &[], 2, "build metadata"),
+        ("1.2.0", &["--artifact", "test=build-1.2.0"], 3, "two executables for test"),
+        ("1.2.0", &["--artifact", "other=missing"], 5, "cannot open missing"),
+        ("1.2.0", &["--artifact", "UPPER=build-1.2.0"], 2, "not a name"),
+        ("1.2.0", &["--channel", "../escape"], 2, "not a name"),
+        ("1.2.0", &["--min-version", "1.3.0"], 3, "`min_version` is above `version`"),
+        ("1.2.0", &["--min-version", "4"], 3, "of the kind of `version`"),
+        ("1.2.0", &["--retract", "1.2.0"], 3, "`retracts` names `version` itself"),
+        ("1.2.0", &["--rollout", "101"], 2, "101"),
+        ("1.2.0", &["--expires-in", "0s"], 2, "not a validity"),
+    ] {
+        let output = desk.release(version, more);
+        assert_eq!(output.status.code(), Some(code), "{version} {more:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{version} {more:?}: {}", stderr(&output));
+        assert_eq!(desk.repository(), before, "{version} {more:?}");
+    }
+    desk.write("empty", "");
+    desk.fails(
+        3,
+        "is empty",
+        &[
+            "release",
+            "--repo",
+            "repo",
+            "--root",
+            "root.json",
+            "--version",
+            "2.0.0",
+            "--artifact",
+            "test=empty",
+            "--key",
+            "keys/release.key",
+        ],
+    );
+    desk.write("notes", "hear\u{202e}ye");
+    let output = desk.release("1.2.0", &["--notes", "notes"]);
+    assert!(stderr(&output).contains("U+202E"), "{}", stderr(&output));
+    desk.write("notes", "x".repeat(66_000));
+    let output = desk.release("1.2.0", &["--notes", "notes"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!(desk.repository(), before);
+    desk.released("1.2.0", &[]);
+}
+
+#[test]
+fn a_changed_folder_is_neither_signed_nor_published() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let artifact = desk.build("1.1.0");
+    let repo = ["--repo", "repo", "--root", "root.json"];
+    desk.ok(
+        &[&["prepare", "--version", "1.1.0", "--artifact", &artifact, "--out", "folder"][..], &repo].concat()
+    );
+    let manifest = desk.read("folder/manifest.json");
+    desk.write("folder/manifest.json", manifest.replace("1.1.0", "1.9.0"));
+    desk.fails(3, "do not belong together", &["sign", "folder", "--key", "keys/release.key"]);
+    desk.write("folder/manifest.json", &manifest);
+    desk.ok(&["sign", "folder", "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
+    // A blob that was swapped after signing, and one that is missing.
+    let blob = std::fs::read_dir(desk.path("folder/blobs")).unwrap().next().unwrap().unwrap().path();
+    let content = std::fs::read(&blob).unwrap();
+    let before = desk.repository();
+    std::fs::remove_file(&blob).unwrap();
+    let publish = [&["publish", "folder"][..], &repo].concat();
+    let output = desk.signer(&publish);
+    assert!(!output.status.success() && stderr(&output).contains("blobs/"), "{}", stderr(&output));
+    std::fs::write(&blob, b"something else").unwrap();
+    let output = desk.signer(&publish);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!(desk.repository(), before, "nothing is uploaded of what is not whole");
+    std::fs::write(&blob, content).unwrap();
+    desk.ok(&publish);
+}
+
+#[test]
+fn the_slower_of_two_publishers_is_told_and_tears_nothing() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let repo = ["--repo", "repo", "--root", "root.json"];
+    for version in ["1.1.0", "1.2.0"] {
+        let artifact = desk.build(version);
+        desk.ok(&[&["prepare", "--version", version, "--artifact", &artifact, "--out", version][..], &repo]
+            .concat());
+        desk.ok(&["sign", version, "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
+    }
+    desk.ok(&[&["publish", "1.1.0"][..], &repo].concat());
+    desk.fails(
+        3,
+        "two different manifests are signed as release 2",
+        &[&["publish", "1.2.0"][..], &repo].concat(),
+    );
+    assert_eq!(desk.read("repo/stable/VERSION").lines().next(), Some("1.1.0"));
+    desk.ok(&["verify", "--repo", "repo", "--root", "root.json"]);
+}
+
+#[test]
+fn racing_publishers_leave_one_whole_release() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let mut children = Vec::new();
+    for number in 1..=4 {
+        let version = format!("1.{number}.0");
+        let artifact = desk.build(&version);
+        let mut arguments = vec![
+            "release",
+            "--repo",
+            "repo",
+            "--root",
+            "root.json",
+            "--version",
+            &version,
+            "--artifact",
+            &artifact,
+        ];
+        arguments.extend(["--key", "keys/release.key", "--key", "keys/timestamp.key"]);
+        children.push(
+            desk.command(&arguments)
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+    }
+    let mut won = 0;
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        won += usize::from(output.status.success());
+        // Lost before or at the swap: by then another one's release is there.
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 3 | 4)), "{}", stderr(&output));
+    }
+    assert!(won >= 1);
+    desk.ok(&["verify", "--repo", "repo", "--root", "root.json"]);
+}
+
+#[test]
+fn a_rerun_finishes_what_a_crash_left() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let version = desk.read("repo/stable/VERSION");
+    let repo = ["--repo", "repo", "--root", "root.json"];
+    let artifact = desk.build("1.1.0");
+    desk.ok(
+        &[&["prepare", "--version", "1.1.0", "--artifact", &artifact, "--out", "folder"][..], &repo].concat()
+    );
+    desk.ok(&["sign", "folder", "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
+    let publish = [&["publish", "folder"][..], &repo].concat();
+    let before = desk.repository();
+    desk.ok(&publish);
+    let after = desk.repository();
+    // Killed after any number of objects, in the order of their upload: VERSION is always the last.
+    let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+    for keep in 0..new.len() {
+        for path in new.iter().skip(keep) {
+            drop(std::fs::remove_file(path));
+        }
+        desk.write("repo/stable/VERSION", &version);
+        assert!(desk.ok(&["show", "--repo", "repo", "--root", "root.json"]).contains("1.0.0 on stable"));
+        desk.ok(&publish);
+        assert_eq!(desk.repository(), after);
+    }
+}
+
+#[test]
+fn refresh_renews_and_changes_the_rollout_without_a_release_key() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    desk.released("1.1.0", &["--rollout", "0"]);
+    let mut old = desk.client("old").unwrap(); // a first install takes the current release
+    assert!(matches!(old.update(false), Ok(Outcome::Nothing(Reason::Current))));
+    let refresh = ["refresh", "--repo", "repo", "--root", "root.json", "--key", "keys/timestamp.key"];
+    let before = desk.read("repo/stable/VERSION");
+    desk.ok(&refresh);
+    desk.ok(&refresh);
+    assert_ne!(desk.read("repo/stable/VERSION"), before);
+    assert!(desk.read("repo/stable/VERSION").contains("\"rollout\":0"));
+    desk.ok(&[&refresh[..], &["--rollout", "100"]].concat());
+    assert!(desk.read("repo/stable/VERSION").contains("\"rollout\":100"));
+    // An older VERSION is a replay now.
+    desk.client("new").unwrap();
+    let current = desk.read("repo/stable/VERSION");
+    desk.write("repo/stable/VERSION", before);
+    let replayed = relatch::Updater::of_installed(&desk.path("new")).unwrap().update(false);
+    assert!(matches!(replayed, Err(Error::Refused(Refusal::OlderIssue { .. }))), "{replayed:?}");
+    desk.write("repo/stable/VERSION", current);
+    desk.fails(3, "neither", &["refresh", "--repo", "repo", "--root", "root.json", "--key", "keys/root.key"]);
+    // Signed elsewhere.
+    desk.ok(&["refresh", "--repo", "repo", "--root", "root.json", "--out", "folder"]);
+    desk.ok(&["sign", "folder", "--key", "keys/timestamp.key"]);
+    desk.ok(&["publish", "folder", "--repo", "repo", "--root", "root.json"]);
+}
+
+#[test]
+fn a_release_is_taken_back() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    desk.released("1.1.0", &[]);
+    let mut client = desk.client("widget").unwrap();
+    desk.released("1.0.0", &["--retract", "1.1.0"]);
+    let outcome = client.update(false);
+    assert!(matches!(outcome, Ok(Outcome::Updated { .. })), "{outcome:?}");
+    assert_eq!(desk.read("widget"), desk.read("build-1.0.0"));
+}
+
+#[test]
+fn a_destroyed_version_is_repaired_by_the_one_who_knows_its_number() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let mut client = desk.client("widget").unwrap();
+    desk.write("repo/stable/VERSION", "garbage");
+    assert!(!desk.release("1.1.0", &[]).status.success());
+    desk.released("1.1.0", &["--seq", "2"]);
+    assert!(matches!(client.update(false), Ok(Outcome::Updated { .. })));
+}
+
+#[test]
+fn verify_finds_what_was_changed() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    desk.released("1.1.0", &[]);
+    let verify = ["verify", "--repo", "repo", "--root", "root.json"];
+    for path in desk.repository().into_keys() {
+        let content = std::fs::read(&path).unwrap();
+        let name = path.strip_prefix(desk.path("repo")).unwrap().display().to_string();
+        let mut changed = content.clone();
+        let at = changed.len().saturating_sub(9); // in a signature, the last one that counts
+        changed[at] ^= 1;
+        std::fs::write(&path, &changed).unwrap();
+        let output = desk.signer(&verify);
+        // The first root's copy in the repository is no client's business, nor are the signatures of a release that is over.
+        let matters = !name.starts_with("root/1.") && !is_old_signature(&desk, &name);
+        assert_eq!(output.status.code(), Some(if matters { 3 } else { 0 }), "{name}: {}", stderr(&output));
+        std::fs::write(&path, content).unwrap();
+    }
+    desk.ok(&verify);
+}
+
+fn is_old_signature(desk: &Desk, name: &str) -> bool {
+    let current = desk.read("repo/stable/VERSION");
+    let digest = name.trim_start_matches("manifests/").trim_end_matches(".json.minisig");
+    name.ends_with(".json.minisig") && !current.contains(digest)
+}

@@ -1,0 +1,148 @@
+//! A publisher's desk: keys, a repository, the `signer` that was built, and a client.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use relatch::install::Probe;
+use relatch::trust::Digest;
+use relatch::{Install, Quiet, Updater};
+use tempfile::TempDir;
+
+pub struct Desk {
+    pub dir: TempDir,
+}
+
+impl Desk {
+    /// One person with one key for each role.
+    pub fn new() -> Self {
+        let desk = Desk::bare();
+        desk.ok(&[
+            "init",
+            "--product",
+            "widget",
+            "--no-password",
+            "--keys",
+            "keys",
+            "--repo",
+            "repo",
+            "--root",
+            "root.json",
+        ]);
+        desk
+    }
+
+    /// Nothing but a directory.
+    pub fn bare() -> Self {
+        Desk { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_signer"));
+        command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
+        for name in ["SIGNER_REPO", "SIGNER_ROOT", "SIGNER_PASSWORD"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub fn signer(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// It works, and this is what it says.
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.signer(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// It fails with this exit code, and says this.
+    pub fn fails(&self, code: i32, says: &str, arguments: &[&str]) {
+        let output = self.signer(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{arguments:?}: `{says}` is not in: {}", stderr(&output));
+    }
+
+    /// A tiny executable of this version.
+    pub fn build(&self, version: &str) -> String {
+        let name = format!("build-{version}");
+        self.write(&name, format!("#!/bin/sh\necho {version}\n"));
+        format!("test={name}")
+    }
+
+    pub fn release(&self, version: &str, more: &[&str]) -> Output {
+        let artifact = self.build(version);
+        let mut arguments = vec!["release", "--repo", "repo", "--root", "root.json", "--version", version];
+        arguments.extend([
+            "--artifact",
+            &artifact,
+            "--key",
+            "keys/release.key",
+            "--key",
+            "keys/timestamp.key",
+        ]);
+        arguments.extend(more);
+        self.signer(&arguments)
+    }
+
+    pub fn released(&self, version: &str, more: &[&str]) {
+        let output = self.release(version, more);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+
+    /// Every file of the repository with the hash of its content.
+    pub fn repository(&self) -> BTreeMap<PathBuf, Digest> {
+        let mut files = BTreeMap::new();
+        collect(&self.path("repo"), &mut files);
+        files
+    }
+
+    /// A client that installs from the repository.
+    pub fn client(&self, name: &str) -> relatch::Result<Updater> {
+        let path = self.path(name);
+        let install = Install {
+            from: self.path("repo").display().to_string(),
+            ca_file: None,
+            root: self.path("root.json"),
+            product: "widget".parse().unwrap(),
+            channel: "stable".parse().unwrap(),
+            target: "test".parse().unwrap(),
+            path: path.clone(),
+            probe: Some(Probe::None),
+            force: false,
+        };
+        install.run(Quiet)?;
+        Updater::of_installed(&path)
+    }
+}
+
+fn collect(dir: &Path, files: &mut BTreeMap<PathBuf, Digest>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.file_name().unwrap() != ".lock" {
+            let digest = Digest::of(&std::fs::read(&path).unwrap());
+            files.insert(path, digest);
+        }
+    }
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
