@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Cause, Error, Machine, Refusal, Result, Utc};
 use crate::install::{self, Loaded, Probe, Site, Standing, State};
 use crate::limits;
@@ -147,10 +148,16 @@ impl Startup {
     /// instead, one of the flags was answered, or `Require` forbids to run. It never panics and never prints to stdout, but for what
     /// the flags ask.
     pub fn run(self) {
+        let require = self.policy == Policy::Require;
         match self.start() {
             Next::GoOn => {}
             Next::Exit(code) => std::process::exit(code.into()),
-            Next::Restart(site) => restart(&site),
+            Next::Restart(site) => {
+                restart(&site);
+                if require {
+                    std::process::exit(5); // what was started is not what may run
+                }
+            }
         }
     }
 
@@ -258,18 +265,20 @@ impl Startup {
         if policy == Policy::Off || was_restarted() || (!require && self.is_skipped(arguments)) {
             return Ok(Next::GoOn);
         }
-        let (product, running) = (self.product.clone(), self.running()?);
-        let mut updater = self.updater()?.reporter(Terminal::new(&product));
-        if updater.site().is_displaced() {
-            return displaced(require, &running);
+        let (product, running, site) = (self.product.clone(), self.running()?, Site::of_running()?);
+        if site.is_displaced() {
+            // Swapped out after it started, or started from `.<exe>.relatch/`: it judges nothing. Only `Require` insists on what is there.
+            return Ok(if require { Next::Restart(Box::new(site)) } else { Next::GoOn });
         }
-        let recorded = updater.recorded()?;
-        if let Loaded::Present(state) = &recorded
-            && !is_due(state, updater.system_time(), interval, require)
-            && (!require || may_run(state, &running, updater.system_time()).is_ok())
+        // The way of most starts: one small file, no keys, no network.
+        let time = SystemClock.now();
+        if let Loaded::Present(state) = State::load(&site, Some(&self.identity()?))?
+            && !is_due(&state, time, interval, require)
+            && (!require || may_run(&state, &running, time).is_ok())
         {
             return Ok(Next::GoOn);
         }
+        let mut updater = self.updater()?.reporter(Terminal::new(&product));
         let until = Instant::now() + deadline;
         let wait = if require { limits::LOCK_WAIT } else { Duration::ZERO };
         let done = if policy == Policy::Notify {
@@ -293,14 +302,18 @@ impl Startup {
             }
             Ok(_) if require => match updater.recorded()? {
                 Loaded::Present(state) => {
-                    may_run(&state, &running, updater.system_time())?;
+                    may_run(&state, &running, SystemClock.now())?;
                     Ok(Next::GoOn)
                 }
                 _ => Err(outdated(&running, "no check is recorded").into()),
             },
             Ok(_) => Ok(Next::GoOn),
+            // Another process did it meanwhile: what is at the path now is what `Require` asks for.
+            Err(Error::Machine(Machine::ChangedMeanwhile { .. })) if require => {
+                Ok(Next::Restart(Box::new(updater.site().clone())))
+            }
             Err(error) => {
-                if !matches!(error, Error::Machine(_)) {
+                if error.cause() == Cause::Unavailable {
                     // That this cannot be written either changes nothing: the error at hand is the one to tell.
                     drop(updater.record_failure());
                 }
@@ -343,15 +356,6 @@ impl Flag {
 
 fn name(what: &str, text: &str) -> Result<Name> {
     text.parse().map_err(|why| Error::caller(format!("the {what}: {why}")))
-}
-
-/// A process that was swapped out after it started, or was started from `.<exe>.relatch/`, judges nothing.
-fn displaced(require: bool, running: &Version) -> Result<Next> {
-    if require {
-        let why = "another version was installed in its place; start the tool again";
-        return Err(outdated(running, why).into());
-    }
-    Ok(Next::GoOn)
 }
 
 fn outdated(running: &Version, why: &str) -> Refusal {
@@ -409,7 +413,7 @@ fn restart_mark() -> String {
     }
 }
 
-/// Runs what is at the path now, with the same arguments and environment. Where that fails, the version in memory goes on.
+/// Runs what is at the path now, with the same arguments and environment. It returns only where that fails.
 fn restart(site: &Site) {
     let mut arguments = std::env::args_os();
     let name = arguments.next();
@@ -422,10 +426,7 @@ fn restart(site: &Site) {
             command.arg0(name);
         }
         let error = command.exec();
-        tell(format_args!(
-            "{}: cannot be restarted ({error}); going on with the version that was started",
-            site.executable().display()
-        ));
+        tell(format_args!("{}: cannot be restarted: {error}", site.executable().display()));
     }
     #[cfg(not(unix))]
     {

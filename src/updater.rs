@@ -316,7 +316,7 @@ impl Updater {
         };
         let (from, to) = (examined.installed, selected.version().clone());
         starting(&from, &to);
-        self.install(&mut session, &selected, &from, &examined.root)?;
+        self.install(session, lock_wait, &selected, &from, &examined.root)?;
         Ok(Outcome::Updated { from, to })
     }
 
@@ -393,10 +393,6 @@ impl Updater {
         let mut session = self.begin(Duration::ZERO)?;
         session.state.failed = self.clock.now();
         session.save(&self.site)
-    }
-
-    pub(crate) fn system_time(&self) -> u64 {
-        self.clock.now()
     }
 
     fn begin(&mut self, lock_wait: Duration) -> Result<Session> {
@@ -581,23 +577,26 @@ impl Updater {
         Ok(Release { version, manifest: Some(manifest) })
     }
 
-    /// Steps 9 to 12.
+    /// Steps 9 to 12. The lock is not held while downloading: a person who goes back does not wait for that.
     fn install(
         &mut self,
-        session: &mut Session,
+        session: Session,
+        lock_wait: Duration,
         selected: &Selected,
         from: &Version,
         root: &Verified<Root>,
     ) -> Result<()> {
+        let Session { lock, state: decided_from, .. } = session;
+        drop(lock);
+        let _staging = Lock::staging(&self.site, lock_wait)?;
         let staged = self.stage(selected)?; // 9, 10
         self.probe.run(&staged, &self.identity.product)?; // 11
-        let outdated = std::mem::replace(&mut session.state.standing, Standing::Current);
-        let swapped =
-            install::swap_in(&self.site, &mut session.state, staged, from, root.epoch, &session.lock); // 12
-        if swapped.is_err() {
-            session.state.standing = outdated;
+        let mut session = self.begin(limits::LOCK_WAIT)?; // 2
+        if !session.state.is_same_ground(&decided_from) {
+            return Err(Machine::ChangedMeanwhile { path: self.site.executable().into() }.into());
         }
-        swapped
+        session.state.standing = Standing::Current;
+        install::swap_in(&self.site, &mut session.state, staged, from, root.epoch, &session.lock) // 12
     }
 
     fn stage(&mut self, selected: &Selected) -> Result<Staged> {

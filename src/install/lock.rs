@@ -1,4 +1,7 @@
 //! One process at a time changes anything beside an executable. The others go on with what is installed.
+//!
+//! There are two locks. `lock` is held while state is read, changed and swapped: moments, or as long as a check may take. `staging` is
+//! held while a new version is downloaded and tried, which may take long; a rollback never waits for that.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::thread;
@@ -22,8 +25,20 @@ impl Lock {
     /// # Errors
     /// [`Machine::Busy`] when another process keeps it longer.
     pub(crate) fn take(site: &Site, wait: Duration) -> Result<Lock> {
+        Lock::named(site, "lock", wait)
+    }
+
+    /// Takes the lock of those who download, likewise.
+    ///
+    /// # Errors
+    /// [`Machine::Busy`] when another process downloads for longer.
+    pub(crate) fn staging(site: &Site, wait: Duration) -> Result<Lock> {
+        Lock::named(site, "staging", wait)
+    }
+
+    fn named(site: &Site, name: &str, wait: Duration) -> Result<Lock> {
         site.make_dir()?;
-        let path = site.dir().join("lock");
+        let path = site.dir().join(name);
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
         #[cfg(unix)]

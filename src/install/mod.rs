@@ -4,6 +4,7 @@
 //! .<exe>.relatch/   state      floors, what is installed, previous, held, pending        state.rs
 //!                   root       the newest root that was verified, with its signatures    state.rs
 //!                   lock       held by whoever changes anything here                     lock.rs
+//!                   staging    held by whoever downloads                                 lock.rs
 //!                   previous   the executable that --rollback brings back                swap/, rollback.rs
 //!                   new-*      staged, 0600 until its hash is verified                   stage.rs, probe.rs
 //! <exe>             changed by one exchange of names, and by nothing else                swap/

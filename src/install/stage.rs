@@ -6,8 +6,9 @@
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::{Copy, Site, State, durable};
+use super::{Copy, Lock, Site, State, durable};
 use crate::error::{Error, Machine, Refusal, Result, io, printable};
 use crate::limits;
 use crate::source::{Bounded, Object};
@@ -70,9 +71,14 @@ impl Staged {
         source: &Bounded,
         downloading: Downloading<'_>,
     ) -> Result<Self> {
+        let current = read_current(site, artifact);
         let mut unavailable = None;
-        for (stored, encoding, prefix) in usable_forms(site, artifact) {
-            match decode(site.dir(), artifact, stored, encoding, &prefix, source, downloading) {
+        for (stored, encoding) in usable_forms(artifact, current.as_ref().map(|(digest, _)| *digest)) {
+            let prefix = current
+                .as_ref()
+                .filter(|_| encoding == Encoding::ZstdPatch)
+                .map_or(&[][..], |(_, bytes)| bytes);
+            match decode(site.dir(), artifact, stored, encoding, prefix, source, downloading) {
                 Ok(scratch) => return Staged::verify(scratch, artifact, stored, version),
                 // Another form may be there. What was there and was wrong is never passed over in silence.
                 Err(Error::Unavailable(why)) => unavailable = unavailable.or(Some(why)),
@@ -158,39 +164,37 @@ pub fn check_stored(
     Staged::verify(scratch, artifact, stored, &Version::Build(1)).map(drop)
 }
 
-/// The stored forms that this program can use here, cheapest first. Patches bring the bytes that they need.
-fn usable_forms<'a>(site: &Site, artifact: &'a Artifact) -> Vec<(&'a Stored, Encoding, Vec<u8>)> {
-    let mut current: Option<(Digest, Vec<u8>)> = None;
-    let mut forms = Vec::new();
-    for stored in &artifact.stored {
-        let prefix = match (stored.known_encoding(), stored.from) {
-            (Some(Encoding::ZstdPatch), Some(from)) if artifact.size <= limits::PATCH_SIZE => {
-                let (digest, bytes) = match current.take().map_or_else(|| read_current(site), Some) {
-                    Some(read) => current.insert(read),
-                    None => continue,
-                };
-                if *digest != from {
-                    continue;
-                }
-                bytes.clone()
-            }
-            (Some(Encoding::Identity | Encoding::Zstd), None) => Vec::new(),
-            _ => continue,
-        };
-        if let Some(encoding) = stored.known_encoding() {
-            forms.push((stored, encoding, prefix));
-        }
-    }
-    forms.sort_by_key(|(stored, ..)| stored.size);
+/// The stored forms that this program can use here, cheapest first. `current` is the executable that is installed, if it can be patched.
+fn usable_forms(artifact: &Artifact, current: Option<Digest>) -> Vec<(&Stored, Encoding)> {
+    let usable = |stored: &'_ Stored| match (stored.known_encoding(), stored.from) {
+        (Some(Encoding::ZstdPatch), from) => from.is_some() && from == current,
+        (Some(Encoding::Identity | Encoding::Zstd), from) => from.is_none(),
+        (None, _) => false,
+    };
+    let mut forms: Vec<_> = artifact
+        .stored
+        .iter()
+        .filter(|stored| usable(stored))
+        .filter_map(|stored| stored.known_encoding().map(|encoding| (stored, encoding)))
+        .collect();
+    forms.sort_by_key(|(stored, _)| stored.size);
     forms
 }
 
-/// The installed executable with its hash, if it is small enough to patch. Not being able to read it only costs a larger download.
-fn read_current(site: &Site) -> Option<(Digest, Vec<u8>)> {
+/// The installed executable with its hash, if there is a patch and both sides are small enough to hold in memory. Not being able to read
+/// it only costs a larger download.
+fn read_current(site: &Site, artifact: &Artifact) -> Option<(Digest, Vec<u8>)> {
+    let patched = artifact.stored.iter().any(|stored| stored.known_encoding() == Some(Encoding::ZstdPatch));
+    if !patched || artifact.size > limits::PATCH_SIZE {
+        return None;
+    }
     let file = File::open(site.executable()).ok()?;
+    if file.metadata().ok()?.len() > limits::PATCH_SIZE {
+        return None;
+    }
     let mut bytes = Vec::new();
-    file.take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= limits::PATCH_SIZE).then(|| (Digest::of(&bytes), bytes))
+    file.take(limits::PATCH_SIZE).read_to_end(&mut bytes).ok()?;
+    Some((Digest::of(&bytes), bytes))
 }
 
 /// SPEC step 9 for one stored form.
@@ -317,8 +321,10 @@ pub(super) fn is_same_file(_: &File, _: &File) -> std::io::Result<bool> {
     Ok(true) // the name lies in a private directory; Windows tells a file's identity to unsafe code only
 }
 
-/// Removes what processes left that were killed while they staged. Called under the lock, when no swap is pending.
+/// Removes what processes left that were killed while they staged. Called under the lock, when no swap is pending; what somebody is
+/// downloading now stays.
 pub(crate) fn clean_up(site: &Site) {
+    let Ok(_staging) = Lock::staging(site, Duration::ZERO) else { return };
     let Ok(entries) = fs::read_dir(site.dir()) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();

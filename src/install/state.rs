@@ -223,16 +223,30 @@ impl State {
         };
     }
 
-    /// A root was verified and persisted.
+    /// A root was verified and persisted. Where a damaged one is walked to again, what was trusted before stays the number to reach.
     pub(crate) fn trust(&mut self, root: &Verified<Root>) {
-        self.root_version = root.version;
-        self.root_epoch = root.epoch.get();
+        if root.version >= self.root_version {
+            self.root_version = root.version;
+            self.root_epoch = root.epoch.get();
+        }
     }
 
     /// A refreshed `VERSION` of a manifest that was verified before.
     pub(crate) fn refresh(&mut self, version: &Verified<VersionFile>) {
         self.floors.issued = version.issued;
         self.expires = version.expires;
+    }
+
+    /// Whether a decision that was made from `other` would be made from this too: nothing was swapped, held or newly seen since.
+    pub(crate) fn is_same_ground(&self, other: &State) -> bool {
+        let ground = |state: &State| {
+            let swaps =
+                (state.installed.clone(), state.previous.clone(), state.held.clone(), state.pending.clone());
+            let seen =
+                (state.floors.epoch, state.floors.seq, state.floors.manifest, state.min_version.clone());
+            (swaps, seen, state.root_version)
+        };
+        ground(self) == ground(other)
     }
 
     /// Whether a person left this version by a rollback.
@@ -288,7 +302,7 @@ impl Settings {
 
 /// The newest root that was verified and persisted after `anchor`; `anchor` where there is none.
 pub(crate) fn load_root(site: &Site, anchor: Verified<Root>) -> Result<Verified<Root>> {
-    let limit = limits::ByteLimit(limits::ROOT.0 + limits::SIGNATURES.0);
+    let limit = limits::ByteLimit(limits::ROOT.0 + 1 + limits::SIGNATURES.0); // a newline between them
     let Some(content) = durable::read(&site.dir().join("root"), limit)? else { return Ok(anchor) };
     let end = content.iter().position(|b| *b == b'\n').unwrap_or(content.len());
     let (document, signatures) = content.split_at(end);

@@ -5,7 +5,7 @@
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ureq::http::{Response, Uri, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -21,7 +21,10 @@ use crate::limits;
 #[derive(Clone)]
 pub struct Https {
     base: String,
-    agent: ureq::Agent,
+    plain: bool,
+    extra: Vec<Certificate<'static>>,
+    /// Made when first needed: a start that reads no network does not load the platform's certificates.
+    agent: Arc<OnceLock<ureq::Agent>>,
 }
 
 const REDIRECTS: usize = 3;
@@ -36,7 +39,11 @@ impl Https {
         if uri.scheme_str() != Some("https") {
             return Err(Error::caller(format!("the repository {} is not https", printable(base))));
         }
-        Ok(Https { base: base.trim_end_matches('/').to_owned(), agent: agent(true, Vec::new())? })
+        Ok(Https::of(base, false))
+    }
+
+    fn of(base: &str, plain: bool) -> Self {
+        Https { base: base.trim_end_matches('/').to_owned(), plain, extra: Vec::new(), agent: Arc::default() }
     }
 
     /// The same with further certificate authorities, from a PEM file: for hosts with an internal CA.
@@ -55,7 +62,7 @@ impl Https {
         if certificates.is_empty() {
             return Err(Error::caller(format!("{} holds no PEM certificate", ca_file.display())));
         }
-        https.agent = agent(true, certificates)?;
+        https.extra = certificates;
         Ok(https)
     }
 
@@ -73,11 +80,12 @@ impl Https {
                 printable(base)
             )));
         }
-        Ok(Https { base: base.trim_end_matches('/').to_owned(), agent: agent(false, Vec::new())? })
+        Ok(Https::of(base, true))
     }
 
     fn get(&self, uri: &Uri) -> Result<Response<ureq::Body>, ureq::Error> {
-        self.agent.get(uri).header(header::ACCEPT_ENCODING, "identity").call()
+        let agent = self.agent.get_or_init(|| agent(!self.plain, self.extra.clone()));
+        agent.get(uri).header(header::ACCEPT_ENCODING, "identity").call()
     }
 }
 
@@ -94,7 +102,7 @@ fn checked_url(base: &str) -> Result<Uri> {
     }
 }
 
-fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> Result<ureq::Agent> {
+fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> ureq::Agent {
     let mut config = ureq::Agent::config_builder()
         .https_only(https_only)
         .http_status_as_error(false)
@@ -116,7 +124,7 @@ fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> Result<ureq::Age
     } else {
         config = config.proxy(None);
     }
-    Ok(config.build().into())
+    config.build().into()
 }
 
 impl Source for Https {

@@ -95,6 +95,9 @@ impl SignatureText {
     /// Reads the strict form, whole or not at all (SPEC section 3). The error is the line, from 1, and what is wrong with it.
     pub fn parse(text: &[u8]) -> Result<Self, (usize, &'static str)> {
         let text = std::str::from_utf8(text).map_err(|_| (1, "not ASCII"))?;
+        if text.is_empty() {
+            return Err((1, "there is no signature"));
+        }
         let Some(body) = text.strip_suffix('\n') else {
             return Err((text.split('\n').count(), "no newline at the end"));
         };

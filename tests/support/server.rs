@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub enum Answer {
     Content(Vec<u8>),
     /// Nothing, while the connection stays open.
     Stall,
+    /// The file, but not before this is set.
+    Wait(Arc<AtomicBool>),
     /// The head and so many bytes of the file, then nothing while the connection stays open.
     StallAfter(usize),
     /// The head of the whole file and so many bytes of it, then the connection is closed.
@@ -186,6 +189,12 @@ impl Shared {
             }
             Some(Answer::Content(content)) => send(stream, 200, "", content.len(), &content),
             Some(Answer::Stall) => stall(),
+            Some(Answer::Wait(set)) => {
+                while !set.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                send(stream, 200, "", whole.len(), whole)
+            }
             Some(Answer::StallAfter(count)) => {
                 send(stream, 200, "", whole.len(), &whole[..count])?;
                 stall()

@@ -24,11 +24,18 @@ pub fn built(name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let mut built = BUILT.lock().unwrap();
     if !built.contains(name) {
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--bin", name, "--target-dir"])
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--workspace", "--bin", name, "--target-dir"]).arg(target);
+        // What cargo tells a test about its package would make build scripts run again each time.
+        for (variable, _) in std::env::vars_os() {
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"]
+                .iter()
+                .any(|own| variable.to_string_lossy().starts_with(own))
+            {
+                build.env_remove(variable);
+            }
+        }
+        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
         assert!(status.unwrap().success(), "{name} must build");
         built.insert(name.into());
     }
@@ -140,7 +147,7 @@ impl Tool {
     pub fn strays(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.site_dir()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let expected = ["state", "root", "lock", "previous", "settings"];
+        let expected = ["state", "root", "lock", "staging", "previous", "settings"];
         names.filter(|name| !expected.contains(&name.as_str())).collect()
     }
 
@@ -154,7 +161,7 @@ impl Tool {
         std::fs::write(&path, format!("{line}\n{}\n", Digest::of(line.as_bytes()))).unwrap();
     }
 
-    /// Everything on the disk in the tool's directory: names, content, permissions. The lock file's existence is no content.
+    /// Everything on the disk in the tool's directory: names, content, permissions. The lock files' existence is no content.
     pub fn snapshot(&self) -> Snapshot {
         let mut files = BTreeMap::new();
         collect(self.dir.path(), self.dir.path(), &mut files);
@@ -229,7 +236,7 @@ fn collect(base: &Path, dir: &Path, files: &mut BTreeMap<String, (String, u32)>)
         let path = entry.unwrap().path();
         let name = path.strip_prefix(base).unwrap().display().to_string();
         let meta = std::fs::symlink_metadata(&path).unwrap();
-        if name.ends_with("/lock") {
+        if name.ends_with("/lock") || name.ends_with("/staging") {
             continue;
         }
         let content = if meta.is_dir() {

@@ -1,0 +1,156 @@
+//! Writes the seeds: `cargo run --example seeds`, in this directory. Each is accepted by what its target calls.
+
+use std::path::Path;
+
+use relatch::trust::{
+    Digest, Document as _, Fetched, Floors, Manifest, PublicKey, Root, SignatureText, Verified, VersionFile,
+};
+use relatch_fuzz::*;
+
+fn write(target: &str, name: &str, content: impl AsRef<[u8]>) {
+    let dir = Path::new("seeds").join(target);
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join(name), content).unwrap();
+}
+
+fn main() {
+    let message = b"message";
+    for (name, text) in [
+        ("one", sign(ROOT, message)),
+        ("two", sign(ROOT, message) + &sign(RELEASE, message)),
+        ("twice-the-same-key", sign(ROOT, message).repeat(2)),
+    ] {
+        SignatureText::parse(text.as_bytes()).unwrap();
+        write("signature", name, text);
+    }
+
+    PublicKey::from_minisign(&public_file(ROOT)).unwrap();
+    write("public_key", "minisign", public_file(ROOT));
+    write("public_key", "hex", public(RELEASE));
+
+    for version in [1, 2] {
+        let _ = Verified::<Root>::anchor(root_document(version).as_bytes()).unwrap();
+        write("root", &format!("root-{version}"), root_document(version));
+    }
+    let mut root = Root::from_canonical(root_document(2).as_bytes()).unwrap();
+    root.epoch = root.epoch.next().unwrap();
+    root.keys.insert(0, relatch::trust::Key { alg: "ml-dsa".parse().unwrap(), public: "00ff".into() });
+    root.roles.release.keys.insert(0, "00ff".into());
+    root.roles.release.keys.sort();
+    root.roles.release.threshold = 2;
+    root.keys.sort_by(|a, b| a.public.cmp(&b.public));
+    let _ = Verified::<Root>::anchor(&root.to_canonical()).unwrap();
+    write("root", "key-of-the-future", root.to_canonical());
+
+    let executable = Digest::of(b"executable");
+    let identity_form = format!(r#"{{"encoding":"identity","from":null,"size":10,"blake3":"{executable}"}}"#);
+    let zstd_forms = format!(
+        r#"{{"encoding":"zstd","from":null,"size":9,"blake3":"{}"}},{{"encoding":"zstd-patch","from":"{}","size":5,"blake3":"{}"}}"#,
+        Digest::of(b"zstd"),
+        Digest::of(b"old"),
+        Digest::of(b"patch")
+    );
+    let future_form =
+        format!(r#"{{"encoding":"brotli","from":null,"size":8,"blake3":"{}"}}"#, Digest::of(b"brotli"));
+    let artifact = |target: &str, stored: &str| {
+        format!(r#"{{"target":"{target}","size":10,"blake3":"{executable}","stored":[{stored}]}}"#)
+    };
+    let manifest = |middle: &str, notes: &str, artifacts: &str| {
+        format!(
+            r#"{{"type":"relatch-manifest/1","product":"demo","channel":"stable","epoch":1,"root_version":1,"seq":7,"version":"1.4.0",{middle},"issued":1799980000,"expires":1807756000,"notes":"{notes}","artifacts":[{artifacts}]}}"#
+        )
+    };
+    let plain = r#""min_version":null,"critical":false,"retracts":[]"#;
+    for (name, text) in [
+        ("identity", manifest(plain, "", &artifact("x86_64-unknown-linux-gnu", &identity_form))),
+        (
+            "everything",
+            manifest(
+                r#""min_version":"1.2.0","critical":true,"retracts":["1.10.0","1.5.0-rc.1"]"#,
+                r#"Fixes a \"bug\".\nDanke, Jörg."#,
+                &[
+                    artifact("aarch64-apple-darwin", &format!("{identity_form},{zstd_forms}")),
+                    artifact("x86_64-unknown-linux-gnu", &format!("{future_form},{identity_form}")),
+                ]
+                .join(","),
+            ),
+        ),
+        ("no-targets", manifest(plain, "", "")),
+    ] {
+        let bytes = text.as_bytes();
+        let lines = version_lines(&Digest::of(bytes));
+        let version = Verified::<VersionFile>::check(
+            &signed(TIMESTAMP, lines.as_bytes()),
+            anchor(),
+            &identity(),
+            &Floors::default(),
+            &times(),
+        )
+        .unwrap();
+        let signatures = signature(RELEASE, bytes);
+        let document = Fetched::new(bytes.to_vec());
+        let _ =
+            Verified::<Manifest>::check(&document, &signatures, &version, anchor(), &identity(), &times())
+                .unwrap();
+        write("manifest", name, bytes);
+        if name == "identity" {
+            write("signature", "of-a-manifest", sign(RELEASE, bytes));
+            write("version_file", "lines", &lines);
+            write("version_file", "object", lines.clone() + &sign(TIMESTAMP, lines.as_bytes()));
+        }
+    }
+
+    let copy = |version: &str| {
+        format!(r#"{{"version":"{version}","blake3":"{}","epoch":1}}"#, Digest::of(version.as_bytes()))
+    };
+    let floors = |seq: u64, issued: u64, manifest: &str| {
+        format!(r#"{{"epoch":{},"seq":{seq},"issued":{issued},"manifest":{manifest}}}"#, seq.min(1))
+    };
+    let seen = format!("\"{}\"", Digest::of(b"manifest"));
+    let pending = format!(
+        r#"{{"file":"new-00112233445566ff","from":{},"to":{},"rollback":false}}"#,
+        copy("1.3.0"),
+        copy("1.4.0")
+    );
+    let start = r#"{"type":"relatch-state/1","product":"demo","channel":"stable""#;
+    for (name, json) in [
+        (
+            "new",
+            format!(
+                r#"{start},"root_version":0,"root_epoch":0,"floors":{},"expires":0,"critical":false,"min_version":null,"installed":null,"previous":null,"held":[],"pending":null,"standing":{{"is":"unknown"}},"rollout":42,"checked":0,"failed":0,"root_walked":0}}"#,
+                floors(0, 0, "null")
+            ),
+        ),
+        (
+            "rolled-back",
+            format!(
+                r#"{start},"root_version":2,"root_epoch":1,"floors":{},"expires":1800594800,"critical":false,"min_version":"1.2.0","installed":{},"previous":{},"held":["1.4.0"],"pending":null,"standing":{{"is":"held","version":"1.4.0","critical":false}},"rollout":7,"checked":1799999000,"failed":0,"root_walked":1799990000}}"#,
+                floors(7, 1_799_990_000, &seen),
+                copy("1.3.0"),
+                copy("1.4.0")
+            ),
+        ),
+        (
+            "swapping",
+            format!(
+                r#"{start},"root_version":1,"root_epoch":1,"floors":{},"expires":1800594800,"critical":false,"min_version":null,"installed":{},"previous":null,"held":[],"pending":{pending},"standing":{{"is":"current"}},"rollout":99,"checked":1799999000,"failed":1799990000,"root_walked":1799990000}}"#,
+                floors(7, 1_799_990_000, &seen),
+                copy("1.3.0")
+            ),
+        ),
+    ] {
+        #[cfg(fuzzing)]
+        relatch::fuzzing::state(format!("{json}\n{}\n", Digest::of(json.as_bytes())).as_bytes()).unwrap();
+        write("state", name, format!("{json}\n{}\n", Digest::of(json.as_bytes())));
+    }
+
+    for (name, text) in [
+        ("name", "x86_64-unknown-linux-gnu"),
+        ("semver", "1.2.3-rc.1"),
+        ("build-number", "18446744073709551615"),
+        ("digest", &executable.to_string()),
+        ("notes", "Jörg:\n- α β"),
+    ] {
+        write("fields", name, text);
+    }
+}

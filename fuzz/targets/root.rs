@@ -1,0 +1,23 @@
+//! Root documents, as the anchor and as the next root: what is accepted is canonical, and its keys are safe.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use relatch::trust::{Document as _, Fetched, Role, Root, Verified};
+use relatch_fuzz as common;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(root) = Verified::<Root>::anchor(data) {
+        assert_eq!(root.to_canonical(), data);
+        for role in Role::ALL {
+            let held = root.roles.get(role);
+            assert!(held.threshold >= 1 && held.threshold as usize <= held.keys.len());
+            assert!(root.keys_of(role).len() <= held.keys.len());
+        }
+    }
+    let signatures = common::signature(common::ROOT, data);
+    if let Ok(next) = common::anchor().next(&Fetched::new(data.to_vec()), &signatures) {
+        assert_eq!(next.to_canonical(), data);
+        assert_eq!(next.version, 2);
+        assert!(next.epoch.get() >= 1);
+    }
+});

@@ -1,0 +1,23 @@
+//! `VERSION`: the object as it comes, and its two lines signed by the trusted key. What is accepted is canonical.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use relatch::trust::{Fetched, Floors, Verified, VersionFile};
+use relatch_fuzz as common;
+
+fn check(object: &Fetched) -> Option<Vec<u8>> {
+    let (identity, floors, times) = (common::identity(), Floors::default(), common::times());
+    Verified::<VersionFile>::check(object, common::anchor(), &identity, &floors, &times)
+        .ok()
+        .map(|version| version.to_signed())
+}
+
+fuzz_target!(|data: &[u8]| {
+    if let Some(signed) = check(&Fetched::new(data.to_vec())) {
+        assert!(data.starts_with(&signed));
+    }
+    let Ok((lines, _)) = VersionFile::split(data) else { return };
+    if let Some(signed) = check(&common::signed(common::TIMESTAMP, lines)) {
+        assert_eq!(signed, lines);
+    }
+});

@@ -1,0 +1,301 @@
+//! Promise: wherever a process is killed, and whatever call the disk refuses, an executable that runs is at its path, as the old or the
+//! new version, and the next command finishes or undoes what was begun and leaves nothing lying about.
+//!
+//! strace kills the process at the n-th call of one kind. The calls are first counted in a run without a fault, from the first one that
+//! touches the tool's own directory. The short form takes some of each kind, evenly, with the first and the last;
+//! `RELATCH_TEST_LONG=1` takes them all, which is some minutes.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use relatch::trust::Digest;
+use serde_json::json;
+use support::strace::{calls_of_main, is_available, traced};
+use support::tool::{run, stderr, stdout};
+use support::{PRODUCT, Repository, Tool, executable_such};
+use tempfile::TempDir;
+
+/// Everything around a swap that changes the disk, and what opens files for it.
+const CALLS: [&str; 22] = [
+    "openat",
+    "write",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "link",
+    "linkat",
+    "mkdir",
+    "mkdirat",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "fchown",
+    "fsetxattr",
+    "ftruncate",
+    "flock",
+    "copy_file_range",
+    "sendfile",
+];
+
+/// Names cannot be exchanged: the swap copies and renames.
+const NO_EXCHANGE: &str = "renameat2:error=EINVAL";
+
+fn is_long() -> bool {
+    std::env::var_os("RELATCH_TEST_LONG").is_some()
+}
+
+/// An installed tool as a directory to copy, before the command that is to be disturbed.
+struct Scene {
+    repository: Repository,
+    tool: Tool,
+    work: TempDir,
+    old: Digest,
+    new: Digest,
+}
+
+/// A copy of it.
+struct Place {
+    dir: PathBuf,
+    path: PathBuf,
+}
+
+impl Scene {
+    /// 1.0.0, of which 1.1.0 is the newer release.
+    fn outdated() -> Self {
+        let mut repository = Repository::new();
+        let bytes = |version: &str| executable_such(&repository, version, json!({"interval": 0}));
+        let (old, new) = (bytes("1.0.0"), bytes("1.1.0"));
+        repository.release("1.0.0", &old);
+        let tool = Tool::copied(&old);
+        assert!(tool.run(&["--update"]).status.success());
+        repository.release("1.1.0", &new);
+        let work = tempfile::tempdir().unwrap();
+        Scene { repository, tool, work, old: Digest::of(&old), new: Digest::of(&new) }
+    }
+
+    /// 1.1.0, updated from 1.0.0.
+    fn updated() -> Self {
+        let scene = Scene::outdated();
+        assert!(scene.tool.run(&["--update"]).status.success());
+        scene
+    }
+
+    /// A fresh copy, made by another process: this one never holds a descriptor that would keep the executable busy.
+    fn place(&self) -> Place {
+        let dir = self.work.path().join("place");
+        drop(std::fs::remove_dir_all(&dir));
+        let copied = Command::new("cp").arg("-a").arg(self.tool.dir.path()).arg(&dir).status();
+        assert!(copied.unwrap().success());
+        Place { path: dir.join(PRODUCT), dir }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.work.path().join("log")
+    }
+
+    /// The calls of an undisturbed run, and which of them are to be disturbed: name and number.
+    fn points(&self, argument: &str, always: &[String], each: usize) -> Vec<(String, usize)> {
+        let place = self.place();
+        let output = run(traced(&place.path, &CALLS, always, &self.log()).arg(argument));
+        assert!(output.status.success(), "{}", stderr(&output));
+        let mut points = Vec::new();
+        for (name, calls) in calls_of_main(&self.log()) {
+            if always.iter().any(|injection| injection.starts_with(&format!("{name}:"))) {
+                continue;
+            }
+            // Before its own directory is touched, nothing is at stake.
+            let first = calls.iter().position(|call| name != "openat" || call.contains(".relatch"));
+            let Some(first) = first else { continue };
+            let numbers: Vec<usize> = (first + 1..=calls.len()).collect();
+            let count = if is_long() { numbers.len() } else { each.min(numbers.len()) };
+            let chosen = (0..count).map(|i| numbers[i * (numbers.len() - 1) / (count - 1).max(1)]);
+            points.extend(chosen.map(|number| (name.clone(), number)));
+        }
+        let kinds: Vec<_> = points.iter().map(|(name, _)| name.as_str()).collect();
+        for needed in ["openat", "write", "fsync"] {
+            assert!(kinds.contains(&needed), "{kinds:?}");
+        }
+        assert!(kinds.iter().any(|kind| kind.starts_with("rename")), "{kinds:?}");
+        points
+    }
+
+    fn disturbed(&self, place: &Place, argument: &str, injections: &[String], names: &[&str]) -> Output {
+        run(traced(&place.path, names, injections, &self.log()).arg(argument))
+    }
+
+    /// An executable that runs is at the path; its version, which is what its bytes say.
+    fn assert_runs(&self, place: &Place, when: &str) -> String {
+        let found = Digest::of(&std::fs::read(&place.path).unwrap());
+        let version = if found == self.old { "1.0.0" } else { "1.1.0" };
+        assert!(found == self.old || found == self.new, "{when}: another executable is at the path");
+        let output = place.run("--no-update");
+        assert_eq!(stdout(&output), format!("widget {version} --no-update\n"), "{when}: {}", stderr(&output));
+        version.into()
+    }
+}
+
+impl Place {
+    fn run(&self, argument: &str) -> Output {
+        run(Command::new(&self.path).arg(argument).env_remove("CI").env_remove("RELATCH_NO_UPDATE"))
+    }
+
+    fn succeeds(&self, argument: &str, when: &str) {
+        let output = self.run(argument);
+        assert!(output.status.success(), "{when}, then {argument}: {}", stderr(&output));
+    }
+
+    fn assert_no_strays(&self, when: &str) {
+        let dir = self.dir.join(format!(".{PRODUCT}.relatch"));
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let expected = ["state", "root", "lock", "staging", "previous"];
+            assert!(expected.contains(&name.as_str()), "{when}: {name} is left");
+        }
+    }
+}
+
+/// Kills an update at each point; every second time a plain start comes next, else `--rollback` does where there is something to undo.
+fn kill_updates(always: &[String], each: usize) {
+    if !is_available() {
+        return;
+    }
+    let scene = Scene::outdated();
+    let (mut killed, mut seen_old, mut seen_new) = (0, false, false);
+    for (name, number) in scene.points("--update", always, each) {
+        let when = format!("update killed at {name} {number} {always:?}");
+        let place = scene.place();
+        let mut injections = always.to_vec();
+        injections.push(format!("{name}:signal=KILL:when={number}"));
+        let output = scene.disturbed(&place, "--update", &injections, &[&name, "renameat2"]);
+        killed += usize::from(!output.status.success());
+        let version = scene.assert_runs(&place, &when);
+        seen_old |= version == "1.0.0";
+        seen_new |= version == "1.1.0";
+        if version == "1.1.0" && killed % 2 == 0 {
+            // The swap is done, and so it can be undone.
+            place.succeeds("--rollback", &when);
+            assert_eq!(scene.assert_runs(&place, &when), "1.0.0", "{when}");
+        } else {
+            place.succeeds("--update", &when);
+            place.assert_no_strays(&when);
+            assert_eq!(scene.assert_runs(&place, &when), "1.1.0", "{when}");
+            place.succeeds("--rollback", &when);
+        }
+        place.assert_no_strays(&when);
+        assert_eq!(scene.assert_runs(&place, &when), "1.0.0", "{when}");
+        place.succeeds("x", &when);
+        assert_eq!(scene.assert_runs(&place, &when), "1.0.0", "{when}: 1.1.0 is held");
+    }
+    assert!(killed > 10 && seen_old && seen_new, "{killed} kills, before and after the swap");
+    drop(scene.repository);
+}
+
+/// Kills a rollback at each point.
+fn kill_rollbacks(always: &[String], each: usize) {
+    if !is_available() {
+        return;
+    }
+    let scene = Scene::updated();
+    let (mut killed, mut seen_old, mut seen_new) = (0, false, false);
+    for (name, number) in scene.points("--rollback", always, each) {
+        let when = format!("rollback killed at {name} {number} {always:?}");
+        let place = scene.place();
+        let mut injections = always.to_vec();
+        injections.push(format!("{name}:signal=KILL:when={number}"));
+        let output = scene.disturbed(&place, "--rollback", &injections, &[&name, "renameat2"]);
+        killed += usize::from(!output.status.success());
+        let version = scene.assert_runs(&place, &when);
+        seen_old |= version == "1.0.0";
+        seen_new |= version == "1.1.0";
+        if killed % 2 == 0 {
+            // What was left is held, although the command did not come to its end; what was not left is current.
+            place.succeeds("--update", &when);
+            place.assert_no_strays(&when);
+            assert_eq!(scene.assert_runs(&place, &when), version, "{when}");
+        }
+        place.succeeds("--rollback", &when);
+        place.assert_no_strays(&when);
+        assert_ne!(scene.assert_runs(&place, &when), version, "{when}");
+    }
+    assert!(killed > 10 && seen_old && seen_new, "{killed} kills, before and after the swap");
+}
+
+#[test]
+fn a_killed_update_leaves_a_tool_that_runs() {
+    kill_updates(&[], 12);
+}
+
+#[test]
+fn a_killed_update_by_copy_leaves_a_tool_that_runs() {
+    kill_updates(&[NO_EXCHANGE.into()], 12);
+}
+
+#[test]
+fn a_killed_rollback_leaves_a_tool_that_runs() {
+    kill_rollbacks(&[], 12);
+}
+
+#[test]
+fn a_killed_rollback_by_copy_leaves_a_tool_that_runs() {
+    kill_rollbacks(&[NO_EXCHANGE.into()], 12);
+}
+
+/// Whether a fault hit what a process says, and not what it does. `log` is strace's.
+fn hit_stdout(log: &Path) -> bool {
+    let log = std::fs::read_to_string(log).unwrap();
+    log.lines().any(|line| line.contains("(INJECTED)") && line.contains("write(1,"))
+}
+
+/// A start goes on as the old or the new version when a call fails, once or from then on.
+fn fail_calls(always: &[String], each: usize) {
+    if !is_available() {
+        return;
+    }
+    let scene = Scene::outdated();
+    let mut stayed_old = 0;
+    for (name, number) in scene.points("x", always, each) {
+        if !["write", "fsync", "fdatasync", "rename", "renameat", "renameat2", "copy_file_range", "sendfile"]
+            .contains(&name.as_str())
+        {
+            continue;
+        }
+        for (error, onwards) in [("ENOSPC", ""), ("EIO", "+")] {
+            let when = format!("{error} at {name} {number}{onwards} {always:?}");
+            let place = scene.place();
+            let mut injections = always.to_vec();
+            injections.push(format!("{name}:error={error}:when={number}{onwards}"));
+            let output = scene.disturbed(&place, "x", &injections, &[&name, "renameat2"]);
+            let version = scene.assert_runs(&place, &when);
+            if !hit_stdout(&scene.log()) {
+                let said = stdout(&output);
+                assert!(output.status.success(), "{when}: {}", stderr(&output));
+                assert!(["widget 1.0.0 x\n", "widget 1.1.0 x\n"].contains(&said.as_str()), "{when}: {said}");
+            }
+            stayed_old += usize::from(version == "1.0.0");
+            place.succeeds("--update", &when);
+            place.assert_no_strays(&when);
+            assert_eq!(scene.assert_runs(&place, &when), "1.1.0", "{when}");
+            place.succeeds("--rollback", &when);
+            assert_eq!(scene.assert_runs(&place, &when), "1.0.0", "{when}");
+        }
+    }
+    assert!(stayed_old > 5, "{stayed_old} updates failed");
+}
+
+#[test]
+fn a_full_or_broken_disk_leaves_a_tool_that_runs() {
+    fail_calls(&[], 6);
+}
+
+#[test]
+fn a_full_or_broken_disk_leaves_a_tool_that_runs_without_exchange() {
+    fail_calls(&[NO_EXCHANGE.into()], 6);
+}

@@ -1,0 +1,381 @@
+//! Promise: over HTTPS a repository is read from the host that was named and no other, within limits, and a bad network, server or
+//! certificate costs an error that says so and nothing else.
+#![cfg(all(unix, feature = "https"))]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::process::Command;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use relatch::source::{Https, Object, Source, from_location};
+use relatch::{Error, Outcome, Refusal, Unavailable};
+use serde_json::json;
+use support::server::{Answer, Authority, Server};
+use support::tool::{stderr, stdout};
+use support::{Repository, Snapshot, Tool, executable, executable_such};
+use tempfile::TempDir;
+
+/// The servers here are on loopback: a proxy in the environment would stand in the way. Where there is one, all tests run in a process
+/// without it.
+fn without_proxy() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let is_proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
+        let proxies: Vec<_> =
+            std::env::vars_os().filter(|(name, _)| is_proxy(&name.to_string_lossy())).collect();
+        if proxies.is_empty() {
+            return;
+        }
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(std::env::args_os().skip(1));
+        for (name, _) in proxies {
+            again.env_remove(name);
+        }
+        std::process::exit(again.status().unwrap().code().unwrap_or(1));
+    });
+}
+
+/// 1.0.0 installed, 1.1.0 published, and a server in between.
+struct Scene {
+    repository: Repository,
+    server: Server,
+    tool: Tool,
+    authority: Authority,
+    files: TempDir,
+    before: Snapshot,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Scene::with_certificate_for("127.0.0.1")
+    }
+
+    fn with_certificate_for(host: &str) -> Self {
+        without_proxy();
+        let mut repository = Repository::new();
+        let old = executable(&repository, "1.0.0");
+        repository.release("1.0.0", &old);
+        let tool = Tool::installed(&repository);
+        // As long ago as a walk of the root chain is due.
+        tool.edit_state(|state| state["root_walked"] = 1.into());
+        let new = executable(&repository, "1.1.0");
+        repository.release("1.1.0", &new);
+        let authority = Authority::new();
+        let server = Server::tls(&repository, &authority, host);
+        let before = tool.snapshot();
+        Scene { repository, server, tool, authority, files: tempfile::tempdir().unwrap(), before }
+    }
+
+    fn blob(&self) -> String {
+        let draft = std::fs::read_to_string(
+            self.repository.path(&Object::Manifest(self.repository.current_manifest())),
+        );
+        let manifest: serde_json::Value = serde_json::from_str(&draft.unwrap()).unwrap();
+        format!("blobs/{}", manifest["artifacts"][0]["blake3"].as_str().unwrap())
+    }
+
+    fn source(&self) -> Https {
+        Https::with_ca_file(&self.server.url, &self.authority.write(self.files.path())).unwrap()
+    }
+
+    fn update(&self) -> relatch::Result<Outcome> {
+        self.update_from(self.source())
+    }
+
+    fn update_from(&self, source: impl Source) -> relatch::Result<Outcome> {
+        self.tool.updater().source(source).update(false)
+    }
+
+    #[track_caller]
+    fn assert_updates(&self) {
+        let outcome = self.update();
+        assert!(matches!(outcome, Ok(Outcome::Updated { .. })), "{outcome:?}");
+        assert_eq!(self.tool.version(), "1.1.0");
+    }
+
+    /// The error; the executable is as it was, and nothing lies beside it.
+    #[track_caller]
+    fn assert_fails(&self, exit_code: u8) -> Error {
+        let error = self.update().unwrap_err();
+        self.assert_untouched();
+        assert_eq!(error.exit_code(), exit_code, "{error:?}");
+        error
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self) {
+        assert_eq!(self.tool.snapshot().0["widget"], self.before.0["widget"]);
+        assert_eq!(self.tool.strays(), [""; 0]);
+        assert_eq!(self.tool.version(), "1.0.0");
+    }
+
+    /// Everything on the disk, what was recorded included, is as it was.
+    #[track_caller]
+    fn assert_nothing_recorded(&self) {
+        assert_eq!(self.tool.snapshot(), self.before);
+    }
+}
+
+#[track_caller]
+fn assert_unreachable(error: &Error, why: &str) {
+    match error {
+        Error::Unavailable(Unavailable::Unreachable { why: found, .. }) => {
+            assert!(found.contains(why), "{found}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_update_over_https() {
+    let scene = Scene::new();
+    scene.assert_updates();
+    assert_eq!(scene.server.count("stable/VERSION"), 1);
+    let all_below = scene.server.requests().iter().all(|path| path.starts_with("/base/"));
+    assert!(all_below, "{:?}", scene.server.requests());
+}
+
+#[test]
+fn a_start_of_a_tool_with_an_internal_authority() {
+    let scene = Scene::new();
+    let ca_file = scene.authority.write(scene.files.path());
+    let fields = json!({"repository": scene.server.url, "ca_file": ca_file});
+    let tool = Tool::copied(&executable_such(&scene.repository, "1.0.0", fields));
+    let output = tool.run(&["x"]);
+    assert_eq!(stdout(&output), "widget 1.1.0 x\n", "{}", stderr(&output));
+
+    let fields = json!({"repository": scene.server.url});
+    let tool = Tool::copied(&executable_such(&scene.repository, "1.0.0", fields));
+    let output = tool.run(&["x"]);
+    assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{}", stderr(&output));
+    assert!(stderr(&output).contains("no check for updates"), "{}", stderr(&output));
+}
+
+#[test]
+fn forbidden_means_absent_for_the_next_root_alone() {
+    let scene = Scene::new();
+    scene.server.answer("root/", Answer::Status(403));
+    scene.server.answer("stable/", Answer::Status(403));
+    let error = scene.assert_fails(4);
+    assert!(
+        matches!(&error, Error::Unavailable(Unavailable::Forbidden { object: Object::VersionFile(_), .. })),
+        "{error:?}"
+    );
+    assert_eq!(scene.server.count("root/2.json"), 1);
+    scene.server.answer("stable/", Answer::Status(404));
+    let error = scene.assert_fails(4);
+    assert!(matches!(error, Error::Unavailable(Unavailable::Absent { .. })), "{error:?}");
+    scene.server.answer("stable/", Answer::Times(0, Box::new(Answer::Stall)));
+    scene.assert_updates();
+}
+
+#[test]
+fn a_root_that_is_there_but_cannot_be_had_is_no_absent_root() {
+    let mut scene = Scene::new();
+    scene.repository.rotate(|_| {});
+    scene.server.answer("root/2.json", Answer::Status(500));
+    let error = scene.assert_fails(4);
+    assert!(matches!(error, Error::Unavailable(Unavailable::Status { status: 500, .. })), "{error:?}");
+    scene.server.answer("root/2.json", Answer::Times(0, Box::new(Answer::Stall)));
+    scene.server.answer("root/2.json.minisig", Answer::Status(403));
+    let error = scene.assert_fails(4);
+    assert!(matches!(error, Error::Unavailable(Unavailable::Forbidden { .. })), "{error:?}");
+}
+
+#[test]
+fn a_redirect_is_followed_on_the_same_host_alone() {
+    let scene = Scene::new();
+    std::fs::copy(scene.repository.version_path(), scene.repository.dir.path().join("moved")).unwrap();
+    scene.server.answer("stable/", Answer::Redirect("/base/moved".into()));
+    scene.assert_updates();
+    assert_eq!(scene.server.count("moved"), 1);
+
+    let scene = Scene::new();
+    std::fs::copy(scene.repository.version_path(), scene.repository.dir.path().join("moved")).unwrap();
+    scene.server.answer("stable/", Answer::Redirect(format!("{}/moved", scene.server.url)));
+    scene.assert_updates();
+
+    let scene = Scene::new();
+    let elsewhere = Server::tls(&scene.repository, &scene.authority, "127.0.0.1"); // the same host, another port
+    let plain = Server::plain(&scene.repository);
+    let file = scene.repository.version_path().display().to_string();
+    for target in [
+        format!("{}/stable/VERSION", elsewhere.url),
+        format!("{}/stable/VERSION", plain.url),
+        scene.server.url.replacen("https:", "http:", 1) + "/stable/VERSION",
+        scene.server.url.replacen("127.0.0.1", "localhost", 1) + "/stable/VERSION",
+        format!("//{}", elsewhere.url.trim_start_matches("https://")),
+        format!("file://{file}"),
+        "https://user:secret@127.0.0.1/stable/VERSION".into(),
+        String::new(),
+    ] {
+        scene.server.answer("stable/", Answer::Redirect(target.clone()));
+        let error = scene.assert_fails(4);
+        assert_unreachable(&error, "redirects to");
+        scene.server.answer("stable/", Answer::Times(0, Box::new(Answer::Stall)));
+        scene.server.answer(&scene.blob(), Answer::Redirect(target));
+        assert_unreachable(&scene.assert_fails(4), "redirects to");
+    }
+    assert_eq!((elsewhere.requests().len(), plain.requests().len()), (0, 0));
+
+    // Round and round.
+    scene.server.answer("stable/", Answer::Redirect("/base/stable/VERSION".into()));
+    assert_unreachable(&scene.assert_fails(4), "redirects more than");
+    let asked = scene.server.count("stable/VERSION");
+    assert!(asked < 60, "{asked}");
+}
+
+#[test]
+fn a_content_encoding_that_nobody_asked_for_is_an_error() {
+    let scene = Scene::new();
+    for (path, coding) in [("stable/VERSION", "gzip"), ("stable/VERSION", "br"), (&scene.blob(), "zstd")] {
+        scene.server.answer(path, Answer::Encoded(coding));
+        assert_unreachable(&scene.assert_fails(4), "content encoding");
+        scene.server.answer(path, Answer::Times(0, Box::new(Answer::Stall)));
+    }
+}
+
+#[test]
+fn a_server_that_is_overloaded_for_a_moment_is_asked_again() {
+    let scene = Scene::new();
+    scene.server.answer("stable/", Answer::Times(2, Box::new(Answer::Status(500))));
+    scene.assert_updates();
+    assert_eq!(scene.server.count("stable/VERSION"), 3);
+
+    let scene = Scene::new();
+    scene.server.answer("stable/", Answer::Status(503));
+    let error = scene.assert_fails(4);
+    assert!(matches!(error, Error::Unavailable(Unavailable::Status { status: 503, .. })), "{error:?}");
+    assert!(scene.server.count("stable/VERSION") <= 5);
+}
+
+#[test]
+fn only_200_is_success() {
+    let scene = Scene::new();
+    for status in [201, 204, 206, 304, 400, 418] {
+        scene.server.answer("stable/", Answer::Status(status));
+        let error = scene.assert_fails(4);
+        assert!(
+            matches!(error, Error::Unavailable(Unavailable::Status { status: found, .. }) if found == status)
+        );
+    }
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_or_not_the_hosts_is_refused() {
+    let scene = Scene::new();
+    for source in [
+        Https::new(&scene.server.url).unwrap(), // what this platform trusts
+        Https::with_ca_file(&scene.server.url, &Authority::new().write(scene.files.path())).unwrap(),
+    ] {
+        let error = scene.update_from(source).unwrap_err();
+        assert_unreachable(&error, "certificate");
+    }
+    scene.assert_nothing_recorded();
+    assert_eq!(scene.server.requests(), [""; 0]);
+
+    let scene = Scene::with_certificate_for("other.example");
+    assert_unreachable(&scene.assert_fails(4), "certificate");
+    scene.assert_nothing_recorded();
+    assert_eq!(scene.server.requests(), [""; 0]);
+}
+
+#[test]
+fn an_endless_object_is_refused_at_its_limit() {
+    let scene = Scene::new();
+    scene.server.answer("stable/", Answer::Endless);
+    let error = scene.assert_fails(3);
+    assert!(matches!(error, Error::Refused(Refusal::Oversized { .. })), "{error:?}");
+    scene.server.answer("stable/", Answer::Times(0, Box::new(Answer::Stall)));
+    scene.server.answer("manifests/", Answer::Endless);
+    let error = scene.assert_fails(3);
+    assert!(matches!(error, Error::Refused(Refusal::Oversized { .. })), "{error:?}");
+    scene.server.answer("manifests/", Answer::Times(0, Box::new(Answer::Stall)));
+    scene.server.answer("blobs/", Answer::Endless);
+    let error = scene.assert_fails(3);
+    assert!(matches!(error, Error::Refused(Refusal::Long { .. } | Refusal::BlobDigest { .. })), "{error:?}");
+}
+
+#[test]
+fn a_captive_portal_is_not_a_repository() {
+    let scene = Scene::new();
+    let page = || Answer::Content(b"<!DOCTYPE html>\n<html><title>Log in</title></html>\n".to_vec());
+    for path in ["stable/", "manifests/", "blobs/"] {
+        scene.server.answer(path, page());
+        let error = scene.assert_fails(3);
+        assert!(matches!(error, Error::Refused(_)), "{error:?}");
+        scene.server.answer(path, Answer::Times(0, Box::new(Answer::Stall)));
+    }
+    scene.assert_updates();
+}
+
+#[test]
+fn a_body_that_is_not_as_long_as_told_is_an_error() {
+    let scene = Scene::new();
+    let blob = scene.blob();
+    let bytes = std::fs::metadata(scene.repository.dir.path().join(&blob)).unwrap().len() as usize;
+    for (path, answer) in [
+        ("stable/VERSION", Answer::TruncatedAfter(100)),
+        ("stable/VERSION", Answer::Length(100_000)),
+        ("stable/VERSION", Answer::Length(100)),
+        (&blob, Answer::TruncatedAfter(1_000_000)),
+        (&blob, Answer::Length(bytes - 1)),
+        (&blob, Answer::Length(bytes + 1)),
+    ] {
+        scene.server.answer(path, answer);
+        let error = scene.update().unwrap_err();
+        assert!(matches!(error, Error::Unavailable(_) | Error::Refused(_)), "{error:?}");
+        scene.assert_untouched();
+        scene.server.answer(path, Answer::Times(0, Box::new(Answer::Stall)));
+    }
+    scene.assert_updates();
+}
+
+#[test]
+fn a_download_that_stalls_is_given_up() {
+    let scene = Scene::new();
+    scene.server.answer(&scene.blob(), Answer::StallAfter(5_000)); // less than the minimum rate over its window of 10 s
+    let started = Instant::now();
+    let error = scene.assert_fails(4);
+    assert!(matches!(error, Error::Unavailable(Unavailable::TooSlow { .. })), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    let scene = Scene::new();
+    scene.server.answer("stable/", Answer::Stall);
+    let started = Instant::now();
+    scene.assert_fails(4);
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+#[test]
+fn addresses_that_nobody_should_use_are_refused() {
+    for address in [
+        "http://releases.example.com/widget",
+        "http://127.0.0.1:1/widget",
+        "HTTP://releases.example.com/widget",
+        "ftp://releases.example.com/widget",
+        "file:///srv/widget",
+        "https://user:secret@releases.example.com/widget",
+        "https://releases.example.com/widget?token=secret",
+        "https://",
+        "",
+    ] {
+        let error = from_location(address).err();
+        assert!(matches!(error, Some(Error::Caller { .. })), "{address}: {error:?}");
+    }
+    for address in ["http://localhost:1/", "http://releases.example.com/", "http://127.0.0.1.example.com/"] {
+        assert!(matches!(Https::plain_on_loopback(address), Err(Error::Caller { .. })), "{address}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("empty.pem");
+    std::fs::write(&empty, "no certificate").unwrap();
+    let caller = Https::with_ca_file("https://releases.example.com/", &empty);
+    assert!(matches!(caller, Err(Error::Caller { .. })));
+    let missing = Https::with_ca_file("https://releases.example.com/", &directory.path().join("missing"));
+    assert!(matches!(missing, Err(Error::Machine(_))));
+}

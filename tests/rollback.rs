@@ -1,0 +1,245 @@
+//! Promise: `--rollback` brings the previous executable back at once and without a network, only if it is the recorded one and may
+//! still run, and what was left is not installed again.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use relatch::install::Site;
+use relatch::{Error, Machine, Refusal, Updater};
+use serde_json::json;
+use support::tool::{run, stderr, stdout};
+use support::{Repository, Tool, executable, executable_such};
+
+/// 1.1.0, updated from 1.0.0. Each start checks.
+fn updated() -> (Repository, Tool) {
+    let mut repository = Repository::new();
+    let bytes = |version: &str| executable_such(&repository, version, json!({"interval": 0}));
+    let (old, new) = (bytes("1.0.0"), bytes("1.1.0"));
+    let tool = Tool::copied(&old);
+    repository.release("1.1.0", &new);
+    let output = tool.run(&["--update"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.1.0");
+    (repository, tool)
+}
+
+fn site(tool: &Tool) -> Site {
+    Site::at(&tool.path).unwrap()
+}
+
+fn roll_back(tool: &Tool) -> Output {
+    tool.run(&["--rollback"])
+}
+
+#[track_caller]
+fn assert_rolled_back(tool: &Tool, to: &str) {
+    let output = roll_back(tool);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(tool.version(), to);
+    assert_eq!(tool.strays(), [""; 0]);
+}
+
+/// By the exit code, by the cause, and the disk is as it was.
+#[track_caller]
+fn assert_refused(tool: &Tool, code: i32, is_cause: impl FnOnce(&Error) -> bool) {
+    let before = tool.snapshot();
+    let output = roll_back(tool);
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "");
+    assert_eq!(tool.snapshot(), before);
+    let error = Updater::rollback(&site(tool), None).unwrap_err();
+    assert!(is_cause(&error), "{error:?}");
+    assert_eq!(tool.snapshot(), before);
+}
+
+#[test]
+fn back_and_forward_again_without_a_network() {
+    let (repository, tool) = updated();
+    std::fs::remove_dir_all(repository.dir.path()).unwrap();
+    let old = tool.snapshot().0[".widget.relatch/previous"].clone();
+    assert_rolled_back(&tool, "1.0.0");
+    assert_eq!(tool.status().held.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1.1.0"]);
+    assert_rolled_back(&tool, "1.1.0");
+    assert_eq!(tool.status().held.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1.0.0"]);
+    assert_rolled_back(&tool, "1.0.0");
+    assert_eq!(tool.snapshot().0["widget"], old);
+}
+
+#[test]
+fn what_was_left_is_not_installed_again_until_a_higher_version_comes() {
+    let (mut repository, tool) = updated();
+    assert_rolled_back(&tool, "1.0.0");
+    let stays = |why: &str| {
+        for arguments in [&["x"][..], &["--update"], &["--update=now"]] {
+            let output = tool.run(arguments);
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            assert_eq!(tool.version(), "1.0.0", "{why}");
+        }
+    };
+    stays("the same release");
+    let bytes = executable_such(&repository, "1.1.0", json!({"interval": 0}));
+    repository.release("1.1.0", &bytes);
+    stays("a later seq");
+    let bytes = executable_such(&repository, "1.1.0", json!({"interval": 1}));
+    repository.release("1.1.0", &bytes);
+    stays("other bytes");
+    let bytes = executable_such(&repository, "1.1.0", json!({"interval": 1}));
+    let mut draft = repository.draft("1.1.0", &bytes);
+    draft.manifest["critical"] = true.into();
+    repository.publish(&draft);
+    stays("critical");
+    let output = tool.run(&["--update"]);
+    assert!(stdout(&output).contains("1.1.0 is held"), "{}", stdout(&output));
+
+    let bytes = executable(&repository, "1.1.1");
+    repository.release("1.1.1", &bytes);
+    assert_eq!(stdout(&tool.run(&["x"])), "widget 1.1.1 x\n");
+    assert_rolled_back(&tool, "1.0.0");
+}
+
+#[test]
+fn the_highest_release_seen_is_not_forgotten() {
+    let (repository, tool) = updated();
+    let stale = std::fs::read(repository.version_path()).unwrap();
+    let mut repository = repository;
+    let bytes = executable(&repository, "1.2.0");
+    repository.release("1.2.0", &bytes);
+    assert_eq!(stdout(&tool.run(&["x"])), "widget 1.2.0 x\n");
+    assert_rolled_back(&tool, "1.1.0");
+    std::fs::write(repository.version_path(), stale).unwrap();
+    let output = tool.run(&["--update"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.1.0");
+}
+
+#[test]
+fn an_altered_previous_executable_does_not_come_back() {
+    let (_repository, tool) = updated();
+    let path = tool.site_dir().join("previous");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert_refused(&tool, 3, |error| matches!(error, Error::Refused(Refusal::PreviousAltered { .. })));
+    assert_eq!(tool.version(), "1.1.0");
+}
+
+#[test]
+fn nothing_to_go_back_to_is_said() {
+    let (_repository, tool) = updated();
+    std::fs::remove_file(tool.site_dir().join("previous")).unwrap();
+    assert_refused(&tool, 5, |error| matches!(error, Error::Machine(Machine::NothingToRollBack { .. })));
+
+    // Checked, but never updated.
+    let mut repository = Repository::new();
+    let bytes = executable(&repository, "1.0.0");
+    repository.release("1.0.0", &bytes);
+    let tool = Tool::copied(&bytes);
+    assert_eq!(stdout(&tool.run(&["x"])), "widget 1.0.0 x\n");
+    assert_refused(&tool, 5, |error| matches!(error, Error::Machine(Machine::NothingToRollBack { .. })));
+}
+
+#[test]
+fn a_version_below_the_lowest_that_is_signed_does_not_come_back() {
+    let (mut repository, tool) = updated();
+    let bytes = executable_such(&repository, "1.1.0", json!({"interval": 0}));
+    let mut draft = repository.draft("1.1.0", &bytes);
+    draft.manifest["min_version"] = "1.0.1".into();
+    repository.publish(&draft);
+    assert_eq!(tool.run(&["--update"]).status.code(), Some(0));
+    assert_refused(&tool, 3, |error| matches!(error, Error::Refused(Refusal::BelowFloor { .. })));
+}
+
+#[test]
+fn a_version_of_another_epoch_does_not_come_back() {
+    let (mut repository, tool) = updated();
+    repository.rotate(|repository| (repository.epoch, repository.seq) = (2, 0));
+    let bytes = executable_such(&repository, "1.1.0", json!({"interval": 0}));
+    repository.release("1.1.0", &bytes);
+    let output = tool.run(&["--update"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_refused(&tool, 3, |error| matches!(error, Error::Refused(Refusal::PreviousEpoch { .. })));
+}
+
+#[test]
+fn the_previous_executable_can_do_it_when_the_new_one_cannot_even_start() {
+    for content in [&b"not an executable"[..], b"", b"#!/nonexistent\n"] {
+        let (_repository, tool) = updated();
+        std::fs::write(&tool.path, content).unwrap();
+        let before = tool.snapshot();
+        let previous = tool.site_dir().join("previous");
+        let output = run(Command::new(&previous).arg("--rollback"));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(tool.version(), "1.0.0");
+        assert_eq!(tool.snapshot().0["widget"], before.0[".widget.relatch/previous"]);
+        let output = tool.run(&["x"]);
+        assert_eq!(stdout(&output), "widget 1.0.0 x\n", "1.1.0 is held: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_damaged_state_is_no_licence_to_go_back() {
+    for damage in [
+        |bytes: &mut Vec<u8>| bytes[20] ^= 1,
+        |bytes: &mut Vec<u8>| bytes.truncate(100),
+        |bytes: &mut Vec<u8>| bytes.clear(),
+        |bytes: &mut Vec<u8>| bytes.extend(vec![b'x'; 100_000]),
+    ] {
+        let (_repository, tool) = updated();
+        let path = tool.site_dir().join("state");
+        let mut bytes = std::fs::read(&path).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+        assert_refused(&tool, 3, |error| matches!(error, Error::Refused(Refusal::StateDamaged { .. })));
+        // It is reported, does not stop the tool, and a verified check heals it.
+        let output = tool.run(&["x"]);
+        assert_eq!(stdout(&output), "widget 1.1.0 x\n");
+        assert!(stderr(&output).contains("written anew"), "{}", stderr(&output));
+        let output = tool.run(&["x"]);
+        assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("widget 1.1.0 x\n", ""));
+    }
+}
+
+fn lock(tool: &Tool) -> File {
+    let file = File::open(tool.site_dir().join("lock")).unwrap();
+    file.lock().unwrap();
+    file
+}
+
+fn wait(path: &Path) -> std::process::Child {
+    Command::new(path).arg("--rollback").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_rollback_waits_for_another_process() {
+    let (_repository, tool) = updated();
+    let held = lock(&tool);
+    let mut rollback = wait(&tool.path);
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(rollback.try_wait().unwrap().is_none(), "it did not wait");
+    assert_eq!(tool.status().previous.unwrap().to_string(), "1.0.0");
+    drop(held);
+    let output = rollback.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.0.0");
+}
+
+#[test]
+fn a_rollback_does_not_wait_for_ever() {
+    let (_repository, tool) = updated();
+    let held = lock(&tool);
+    let before = tool.snapshot();
+    let started = Instant::now();
+    let output = roll_back(&tool);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(stderr(&output).contains("another process"), "{}", stderr(&output));
+    assert!(started.elapsed() < Duration::from_secs(60));
+    assert_eq!(tool.snapshot(), before);
+    drop(held);
+}

@@ -1,0 +1,77 @@
+//! Promise: the examples in docs/SPEC.md are exact. They are accepted as they stand there, and stock minisign accepts them too.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::process::Command;
+
+use relatch::install::State;
+use relatch::trust::{
+    Document as _, Fetched, Floors, Identity, Manifest, Role, Root, Times, Verified, VersionFile,
+};
+
+/// The fenced block that begins with this.
+fn example(start: &str) -> String {
+    let text = std::fs::read_to_string("docs/SPEC.md").unwrap();
+    let blocks: Vec<&str> = text.split("```\n").filter(|block| block.starts_with(start)).collect();
+    assert_eq!(blocks.len(), 1, "exactly one example begins with {start}");
+    blocks[0].to_owned()
+}
+
+fn document(start: &str) -> Fetched {
+    Fetched::new(example(start).trim_end_matches('\n').as_bytes().to_vec())
+}
+
+fn examples() -> (Verified<Root>, Verified<VersionFile>, Verified<Manifest>) {
+    let root = Verified::<Root>::anchor(document(r#"{"type":"relatch-root/1""#).bytes()).unwrap();
+    let identity = Identity { product: root.product.clone(), channel: "stable".parse().unwrap() };
+    let times = Times { system: 1_800_000_000, now: 1_800_000_000 };
+    let object = Fetched::new(example("1.4.0\n").into_bytes());
+    let version =
+        Verified::<VersionFile>::check(&object, &root, &identity, &Floors::default(), &times).unwrap();
+    let manifest = document(r#"{"type":"relatch-manifest/1""#);
+    let signatures = Fetched::new(example("untrusted comment: signature from a test key\n").into_bytes());
+    let manifest =
+        Verified::<Manifest>::check(&manifest, &signatures, &version, &root, &identity, &times).unwrap();
+    (root, version, manifest)
+}
+
+#[test]
+fn the_documents_verify() {
+    let (root, version, manifest) = examples();
+    assert_eq!(root.version, 1);
+    assert_eq!(version.version, manifest.version);
+}
+
+#[test]
+fn stock_minisign_verifies_them() {
+    if Command::new("minisign").arg("-v").output().is_err() {
+        eprintln!("minisign is not installed: not compared with it");
+        return;
+    }
+    let (root, version, manifest) = examples();
+    let dir = tempfile::tempdir().unwrap();
+    let version_signature = example("1.4.0\n").split_off(version.to_signed().len());
+    let manifest_signature = example("untrusted comment: signature from a test key\n");
+    for (name, bytes, signature, role, label) in [
+        ("VERSION", version.to_signed(), version_signature, Role::Timestamp, 3),
+        ("manifest", manifest.to_canonical(), manifest_signature, Role::Release, 2),
+    ] {
+        use base64ct::{Base64, Encoding as _};
+        let file = dir.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        std::fs::write(dir.path().join(format!("{name}.minisig")), signature).unwrap();
+        let key = [&b"Ed"[..], &[label; 8], root.keys_of(role)[0].as_bytes()].concat();
+        let key = Base64::encode_string(&key);
+        let done = Command::new("minisign").args(["-V", "-P", &key, "-m"]).arg(&file).output().unwrap();
+        assert!(done.status.success(), "{name}: {done:?}");
+    }
+}
+
+#[test]
+fn the_state_is_one() {
+    let text = example(r#"{"type":"relatch-state/1""#);
+    let (json, hash) = text.trim_end().split_once('\n').unwrap();
+    let state: State = serde_json::from_str(json).unwrap();
+    assert_eq!(serde_json::to_string(&state).unwrap(), json);
+    assert_eq!(relatch::trust::Digest::of(json.as_bytes()).to_string(), hash);
+}

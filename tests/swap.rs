@@ -1,0 +1,219 @@
+//! Promise: an update changes an executable's bytes and nothing else: mode, owner, attributes and links stay, both where names can be
+//! exchanged and where they cannot, and a place that is not the tool's own is refused.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
+use rustix::io::Errno;
+use serde_json::json;
+use support::strace::{is_available, traced};
+use support::tool::{run, stderr, stdout};
+use support::{Repository, Tool, executable_such};
+
+/// 1.0.0 of the tool, and a repository with 1.1.0.
+fn outdated() -> (Repository, Tool) {
+    let mut repository = Repository::new();
+    let bytes = |version: &str| executable_such(&repository, version, json!({"interval": 0}));
+    let (old, new) = (bytes("1.0.0"), bytes("1.1.0"));
+    let tool = Tool::copied(&old);
+    repository.release("1.1.0", &new);
+    (repository, tool)
+}
+
+/// By exchange of names.
+fn update(tool: &Tool) {
+    let output = tool.run(&["--update"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.1.0");
+}
+
+/// By copy and rename, as on a file system that cannot exchange names. The caller has asked whether strace is there.
+fn update_without_exchange(tool: &Tool) {
+    let log = tool.dir.path().with_extension("log");
+    let mut command = traced(&tool.path, &["renameat2"], &["renameat2:error=EINVAL".into()], &log);
+    let output = run(command.arg("--update"));
+    let calls = fs::read_to_string(&log).unwrap();
+    fs::remove_file(log).unwrap();
+    assert!(calls.contains("RENAME_EXCHANGE") && calls.contains("(INJECTED)"), "{calls}");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.1.0");
+}
+
+/// What `prepare` did to the executable is there after an update, in both ways, and after going back.
+fn assert_stays<T: PartialEq + std::fmt::Debug>(prepare: impl Fn(&Path), look: impl Fn(&Path) -> T) {
+    let both: &[fn(&Tool)] = if is_available() { &[update, update_without_exchange] } else { &[update] };
+    for how in both {
+        let (_repository, tool) = outdated();
+        prepare(&tool.path);
+        let before = look(&tool.path);
+        how(&tool);
+        assert_eq!(look(&tool.path), before);
+        assert_eq!(look(&tool.site_dir().join("previous")), before);
+        assert_eq!(tool.strays(), [""; 0]);
+        assert!(tool.run(&["--rollback"]).status.success());
+        assert_eq!(tool.version(), "1.0.0");
+        assert_eq!(look(&tool.path), before);
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode()
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+fn attribute(path: &Path, name: &str) -> Result<Vec<u8>, Errno> {
+    let mut value = vec![0; 1024];
+    let length = fgetxattr(File::open(path).unwrap(), name, &mut value[..])?;
+    value.truncate(length);
+    Ok(value)
+}
+
+fn set_attribute(path: &Path, name: &str, value: &[u8]) -> Result<(), Errno> {
+    fsetxattr(File::open(path).unwrap(), name, value, XattrFlags::empty())
+}
+
+#[test]
+fn the_mode_stays() {
+    for bits in [0o700, 0o750, 0o511, 0o775] {
+        assert_stays(|path| set_mode(path, bits), mode);
+    }
+}
+
+#[test]
+fn extended_attributes_stay() {
+    let (_repository, tool) = outdated();
+    if set_attribute(&tool.path, "user.test", b"x").is_err() {
+        println!("skipped: the temporary directory's file system has no user attributes");
+        return;
+    }
+    let prepare = |path: &Path| {
+        set_attribute(path, "user.test", b"a value\0 with a zero").unwrap();
+        set_attribute(path, "user.empty", b"").unwrap();
+    };
+    assert_stays(prepare, |path| {
+        (attribute(path, "user.test").unwrap(), attribute(path, "user.empty").unwrap())
+    });
+}
+
+#[test]
+fn capabilities_stay() {
+    // struct vfs_cap_data, revision 2: effective; permitted is CAP_NET_BIND_SERVICE.
+    let mut value = 0x0200_0001_u32.to_le_bytes().to_vec();
+    value.extend((1_u32 << 10).to_le_bytes());
+    value.resize(20, 0);
+    let (_repository, tool) = outdated();
+    if let Err(error) = set_attribute(&tool.path, "security.capability", &value) {
+        println!("skipped: file capabilities cannot be set here: {error}");
+        return;
+    }
+    let capability = |path: &Path| attribute(path, "security.capability").unwrap();
+    assert_stays(|path| set_attribute(path, "security.capability", &value).unwrap(), capability);
+}
+
+#[test]
+fn the_owner_stays() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give a file to another user");
+        return;
+    }
+    let owner = |path: &Path| {
+        let meta = fs::metadata(path).unwrap();
+        (meta.uid(), meta.gid(), meta.mode())
+    };
+    let give_away = |path: &Path| {
+        std::os::unix::fs::chown(path, Some(65534), Some(65533)).unwrap();
+        set_mode(path, 0o754);
+    };
+    assert_stays(give_away, owner);
+}
+
+#[test]
+fn an_owner_that_cannot_be_kept_is_refused() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can start the tool as another user");
+        return;
+    }
+    // The directory is the other user's, the executable in it is root's and readable.
+    let (repository, tool) = outdated();
+    for dir in [tool.dir.path(), repository.dir.path()] {
+        set_mode(dir, 0o755);
+    }
+    std::os::unix::fs::chown(tool.dir.path(), Some(65534), Some(65534)).unwrap();
+    let before = tool.digest();
+    use std::os::unix::process::CommandExt;
+    let output = run(tool.command().uid(65534).gid(65534).arg("x"));
+    assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot be carried over"), "{}", stderr(&output));
+    assert_eq!(tool.digest(), before);
+    assert_eq!(tool.strays(), [""; 0]);
+}
+
+#[test]
+fn a_symbolic_link_to_the_executable_stays_one() {
+    let (_repository, tool) = outdated();
+    let bin = tempfile::tempdir().unwrap();
+    let link = bin.path().join("tool");
+    symlink(&tool.path, &link).unwrap();
+    let output = run(std::process::Command::new(&link).arg("x").env_remove("CI"));
+    assert_eq!(stdout(&output), "widget 1.1.0 x\n", "{}", stderr(&output));
+    assert_eq!(fs::read_link(&link).unwrap(), tool.path);
+    assert!(fs::symlink_metadata(&tool.path).unwrap().is_file());
+    assert_eq!(fs::read_dir(bin.path()).unwrap().count(), 1, "nothing is made beside the link");
+    let output = run(std::process::Command::new(&link).arg("--rollback"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(fs::read_link(&link).unwrap(), tool.path);
+    assert_eq!(tool.version(), "1.0.0");
+}
+
+#[test]
+fn a_second_hard_link_keeps_the_old_version() {
+    let both: &[fn(&Tool)] = if is_available() { &[update, update_without_exchange] } else { &[update] };
+    for how in both {
+        let (_repository, tool) = outdated();
+        let other = tool.dir.path().join("other");
+        fs::hard_link(&tool.path, &other).unwrap();
+        let (old, before) = (tool.digest(), fs::read(&other).unwrap());
+        how(&tool);
+        assert_eq!(fs::read(&other).unwrap(), before);
+        assert!(tool.run(&["--rollback"]).status.success());
+        assert_eq!(tool.digest(), old);
+        assert!(tool.run(&["--rollback"]).status.success());
+        assert_eq!(tool.version(), "1.1.0");
+    }
+}
+
+#[test]
+fn a_site_directory_that_is_none_is_refused() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let as_link = |path: &Path| symlink(elsewhere.path(), path).unwrap();
+    let dangling = |path: &Path| symlink(elsewhere.path().join("missing"), path).unwrap();
+    let as_file = |path: &Path| fs::write(path, "").unwrap();
+    let for_all = |path: &Path| {
+        fs::create_dir(path).unwrap();
+        set_mode(path, 0o777);
+    };
+    let all: [&dyn Fn(&Path); 4] = [&as_link, &dangling, &as_file, &for_all];
+    for (make, what) in all.into_iter().zip(["link", "dangling", "file", "for all"]) {
+        let (_repository, tool) = outdated();
+        make(&tool.site_dir());
+        let before = tool.digest();
+        let output = tool.run(&["x"]);
+        assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{what}: {}", stderr(&output));
+        assert!(stderr(&output).contains("not updated"), "{what}: {}", stderr(&output));
+        let output = tool.run(&["--update"]);
+        assert_eq!(output.status.code(), Some(5), "{what}: {}", stderr(&output));
+        assert!(stderr(&output).contains("not a safe place"), "{what}: {}", stderr(&output));
+        assert_eq!(tool.run(&["--rollback"]).status.code(), Some(5), "{what}");
+        assert_eq!(tool.digest(), before, "{what}");
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "{what}");
+    }
+}
