@@ -54,6 +54,8 @@ pub const STARTUP_CHECK: Duration = Duration::from_millis(1500);
 pub const STARTUP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// After a failed start-up check the next one waits this long: being offline must not cost each start its deadline.
 pub const STARTUP_RETRY: Duration = Duration::from_secs(5 * 60);
+/// A download that a start began, all in all: who waits for longer at a prompt has stopped it. An explicit update has no such limit.
+pub const STARTUP_DOWNLOAD: Duration = Duration::from_secs(5 * 60);
 /// How long an explicit command waits for another process to finish.
 pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How long a staged executable may take to answer the probe: a cold disk and a virus scanner included.

@@ -127,13 +127,15 @@ pub fn decide(
 /// The artifact of a first install. There is nothing to compare with, nothing held, and a new installation takes the current release.
 ///
 /// # Errors
-/// [`Refusal::BelowFloor`], where floors are known from an earlier installation.
+/// [`Refusal::BelowFloor`] and [`Refusal::KindChanged`], where floors are known from an earlier installation.
 pub fn first(target: &Name, state: &State, manifest: &Verified<Manifest>) -> Result<Decision, Refusal> {
     let version = manifest.version.clone();
-    if let Some(floor) = &state.min_version
-        && version.compare(floor).is_ok_and(Ordering::is_lt)
-    {
-        return Err(Refusal::BelowFloor { floor: floor.clone(), found: version });
+    if let Some(floor) = &state.min_version {
+        match version.compare(floor) {
+            Ok(Ordering::Less) => return Err(Refusal::BelowFloor { floor: floor.clone(), found: version }),
+            Ok(_) => {}
+            Err(_) => return Err(Refusal::KindChanged { known: floor.clone(), found: version }),
+        }
     }
     Ok(match manifest.artifacts.iter().find(|artifact| artifact.target == *target) {
         Some(artifact) => Decision::Update(Selected { artifact: artifact.clone(), version }),

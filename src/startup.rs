@@ -12,7 +12,7 @@ use crate::limits;
 use crate::report::{Terminal, tell};
 use crate::source::{Bounded, Source, from_location};
 use crate::trust::{Identity, Name, Version};
-use crate::updater::{Checked, Outcome, Updater};
+use crate::updater::{Checked, Outcome, Pace, Updater};
 
 /// What a start does about a newer release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -262,13 +262,18 @@ impl Startup {
     fn check(self, arguments: &[OsString]) -> Result<Next> {
         let (policy, interval, deadline) = (self.policy, self.interval, self.deadline);
         let require = policy == Policy::Require;
-        if policy == Policy::Off || was_restarted() || (!require && self.is_skipped(arguments)) {
+        let restarted = was_restarted();
+        if policy == Policy::Off || (!require && (restarted || self.is_skipped(arguments))) {
             return Ok(Next::GoOn);
         }
         let (product, running, site) = (self.product.clone(), self.running()?, Site::of_running()?);
         if site.is_displaced() {
             // Swapped out after it started, or started from `.<exe>.relatch/`: it judges nothing. Only `Require` insists on what is there.
-            return Ok(if require { Next::Restart(Box::new(site)) } else { Next::GoOn });
+            return match (require, restarted) {
+                (false, _) => Ok(Next::GoOn),
+                (true, false) => Ok(Next::Restart(Box::new(site))),
+                (true, true) => Err(outdated(&running, "another version is installed in its place").into()),
+            };
         }
         // The way of most starts: one small file, no keys, no network.
         let time = SystemClock.now();
@@ -278,11 +283,24 @@ impl Startup {
         {
             return Ok(Next::GoOn);
         }
+        // It does not check again, so that nothing can loop. That somebody set the mark opens no way around `Require`.
+        if restarted {
+            return match State::load(&site, Some(&self.identity()?))? {
+                Loaded::Present(state) => {
+                    may_run(&state, &running, time).map(|()| Next::GoOn).map_err(Error::from)
+                }
+                _ => Err(outdated(&running, "no check is recorded").into()),
+            };
+        }
         let mut updater = self.updater()?.reporter(Terminal::new(&product));
-        let until = Instant::now() + deadline;
-        let wait = if require { limits::LOCK_WAIT } else { Duration::ZERO };
+        let pace = Pace {
+            lock_wait: if require { limits::LOCK_WAIT } else { Duration::ZERO },
+            deadline: Instant::now() + deadline,
+            download: Some(limits::STARTUP_DOWNLOAD),
+            tries_again: false,
+        };
         let done = if policy == Policy::Notify {
-            updater.check_within(wait, until, false).map(|checked| {
+            updater.check_at(&pace, false).map(|checked| {
                 if let Checked::Update { from, to, .. } = checked {
                     tell(format_args!(
                         "{product}: {to} is available, this is {from}; `{product} --update` installs it"
@@ -293,7 +311,7 @@ impl Startup {
         } else {
             let starting =
                 |from: &Version, to: &Version| tell(format_args!("{product}: updating {from} to {to}"));
-            updater.update_within(wait, until, false, starting).map(Some)
+            updater.update_at(&pace, false, starting).map(Some)
         };
         match done {
             Ok(Some(Outcome::Updated { from, to })) => {
@@ -371,6 +389,7 @@ fn is_due(state: &State, now: u64, interval: Duration, require: bool) -> bool {
 
 /// Whether `Require` lets this version run, by what the last check recorded.
 fn may_run(state: &State, running: &Version, now: u64) -> Result<(), Refusal> {
+    let now = now.max(state.floors.issued);
     if state.expires <= now {
         return Err(outdated(
             running,

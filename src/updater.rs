@@ -143,6 +143,25 @@ impl fmt::Display for Status {
     }
 }
 
+/// How long an update may take, and how much it tries.
+pub(crate) struct Pace {
+    pub(crate) lock_wait: Duration,
+    /// For everything before a download.
+    pub(crate) deadline: Instant,
+    /// For a download.
+    pub(crate) download: Option<Duration>,
+    /// Whether a release that did not run here is tried again.
+    pub(crate) tries_again: bool,
+}
+
+impl Pace {
+    /// A person asked for it and waits.
+    fn explicit() -> Self {
+        let deadline = Instant::now() + limits::CHECK;
+        Pace { lock_wait: limits::LOCK_WAIT, deadline, download: None, tries_again: true }
+    }
+}
+
 /// Steps 1 and 2: the lock is held and nothing is half done.
 struct Session {
     lock: Lock,
@@ -152,6 +171,7 @@ struct Session {
 }
 
 impl Session {
+    /// Steps 1 and 2 for an executable that is there.
     fn begin(
         site: &Site,
         identity: Option<&Identity>,
@@ -159,7 +179,16 @@ impl Session {
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
         site.check_safe()?; // 1
-        let lock = Lock::take(site, wait)?; // 2
+        Session::open(site, identity, wait, reporter) // 2
+    }
+
+    fn open(
+        site: &Site,
+        identity: Option<&Identity>,
+        wait: Duration,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Option<Self>> {
+        let lock = Lock::take(site, wait)?;
         let (mut state, damaged) = match (State::load(site, identity)?, identity) {
             (Loaded::Present(state), _) => (*state, None),
             (Loaded::Absent, Some(identity)) => (State::new(identity)?, None),
@@ -271,7 +300,7 @@ impl Updater {
     /// # Errors
     /// See [`Error`]; the executable is as it was.
     pub fn check(&mut self, now: bool) -> Result<Checked> {
-        self.check_within(limits::LOCK_WAIT, Instant::now() + limits::CHECK, now)
+        self.check_at(&Pace::explicit(), now)
     }
 
     /// Steps 1 to 12. `now` passes a staged rollout.
@@ -279,18 +308,13 @@ impl Updater {
     /// # Errors
     /// See [`Error`]; the executable is as it was.
     pub fn update(&mut self, now: bool) -> Result<Outcome> {
-        self.update_within(limits::LOCK_WAIT, Instant::now() + limits::CHECK, now, |_, _| {})
+        self.update_at(&Pace::explicit(), now, |_, _| {})
     }
 
-    /// [`Updater::check`] with other limits.
-    pub(crate) fn check_within(
-        &mut self,
-        lock_wait: Duration,
-        deadline: Instant,
-        now: bool,
-    ) -> Result<Checked> {
-        let mut session = self.begin(lock_wait)?;
-        let examined = self.examine(&mut session, deadline, now)?;
+    /// [`Updater::check`] at another pace.
+    pub(crate) fn check_at(&mut self, pace: &Pace, now: bool) -> Result<Checked> {
+        let mut session = self.begin(pace.lock_wait)?;
+        let examined = self.examine(&mut session, pace.deadline, now)?;
         Ok(match examined.decision {
             Decision::Nothing(reason) => Checked::Nothing(reason),
             Decision::Update(selected) => {
@@ -300,23 +324,26 @@ impl Updater {
         })
     }
 
-    /// [`Updater::update`] with other limits; `starting` is told before anything is downloaded.
-    pub(crate) fn update_within(
+    /// [`Updater::update`] at another pace; `starting` is told before anything is downloaded.
+    pub(crate) fn update_at(
         &mut self,
-        lock_wait: Duration,
-        deadline: Instant,
+        pace: &Pace,
         now: bool,
         starting: impl FnOnce(&Version, &Version),
     ) -> Result<Outcome> {
-        let mut session = self.begin(lock_wait)?;
-        let examined = self.examine(&mut session, deadline, now)?;
+        let mut session = self.begin(pace.lock_wait)?;
+        let examined = self.examine(&mut session, pace.deadline, now)?;
         let selected = match examined.decision {
             Decision::Nothing(reason) => return Ok(Outcome::Nothing(reason)),
             Decision::Update(selected) => selected,
         };
         let (from, to) = (examined.installed, selected.version().clone());
+        if !pace.tries_again && session.state.unable == session.state.floors.manifest {
+            let why = "it was tried before; an explicit update tries it again".into();
+            return Err(Machine::CannotRun { version: to, why }.into());
+        }
         starting(&from, &to);
-        self.install(session, lock_wait, &selected, &from, &examined.root)?;
+        self.install(session, pace, &selected, &from, &examined.root)?;
         Ok(Outcome::Updated { from, to })
     }
 
@@ -471,7 +498,11 @@ impl Updater {
     /// Which version is at the path.
     fn installed(&self, session: &mut Session) -> Result<Version> {
         match (&self.running, &session.state.installed) {
-            (None, Some(recorded)) => Ok(recorded.version.clone()),
+            (None, Some(recorded)) if self.site.holds(recorded)? => Ok(recorded.version.clone()),
+            (None, Some(recorded)) => {
+                let why = format!("the file there is not the {} that was installed", recorded.version);
+                Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
+            }
             (None, None) => {
                 let why = "there is no record of its version".into();
                 Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
@@ -581,28 +612,36 @@ impl Updater {
     fn install(
         &mut self,
         session: Session,
-        lock_wait: Duration,
+        pace: &Pace,
         selected: &Selected,
         from: &Version,
         root: &Verified<Root>,
     ) -> Result<()> {
         let Session { lock, state: decided_from, .. } = session;
         drop(lock);
-        let _staging = Lock::staging(&self.site, lock_wait)?;
-        let staged = self.stage(selected)?; // 9, 10
-        self.probe.run(&staged, &self.identity.product)?; // 11
+        let _staging = Lock::staging(&self.site, pace.lock_wait)?;
+        let deadline = pace.download.map(|limit| Instant::now() + limit);
+        let staged = self.stage(selected, deadline)?; // 9, 10
+        let runs = self.probe.run(&staged, &self.identity.product); // 11
         let mut session = self.begin(limits::LOCK_WAIT)?; // 2
-        if !session.state.is_same_ground(&decided_from) {
+        let state = &mut session.state;
+        if !state.is_same_ground(&decided_from) {
             return Err(Machine::ChangedMeanwhile { path: self.site.executable().into() }.into());
         }
-        session.state.standing = Standing::Current;
-        install::swap_in(&self.site, &mut session.state, staged, from, root.epoch, &session.lock) // 12
+        if let Err(error) = runs {
+            state.unable = state.floors.manifest;
+            session.save(&self.site)?;
+            return Err(error);
+        }
+        (state.standing, state.unable) = (Standing::Current, None);
+        install::swap_in(&self.site, state, staged, from, root.epoch, &session.lock) // 12
     }
 
-    fn stage(&mut self, selected: &Selected) -> Result<Staged> {
+    fn stage(&mut self, selected: &Selected, deadline: Option<Instant>) -> Result<Staged> {
         let (reporter, version) = (&mut self.reporter, selected.version());
-        let mut downloading = |done, total| reporter.downloading(version, done, total);
-        Staged::download(&self.site, selected.artifact(), version, &self.source, &mut downloading)
+        let mut progress = |done, total| reporter.downloading(version, done, total);
+        let mut from = install::Download { source: &self.source, deadline, progress: &mut progress };
+        Staged::download(&self.site, selected.artifact(), version, &mut from)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+use relatch::source::{Object, Source};
 use relatch::{Error, Machine, Outcome, Updater};
 use support::tool::{stderr, stdout};
 use support::{Repository, Tool, executable};
@@ -60,4 +61,99 @@ fn nothing_to_go_back_to_is_said_and_leaves_nothing() {
     assert_eq!(tool.snapshot(), before);
     let site = relatch::install::Site::at(&tool.path).unwrap();
     assert!(matches!(Updater::rollback(&site, None), Err(Error::Machine(Machine::NothingToRollBack { .. }))));
+}
+
+/// A source during whose download something happens.
+struct Meanwhile<F> {
+    source: relatch::source::Dir,
+    happens: F,
+}
+
+impl<F: Fn() + Send + Sync + 'static> Source for Meanwhile<F> {
+    fn open(&self, object: &Object) -> Result<Box<dyn std::io::Read + Send>, relatch::Unavailable> {
+        if matches!(object, Object::Blob(_)) {
+            (self.happens)();
+        }
+        self.source.open(object)
+    }
+
+    fn location(&self) -> String {
+        self.source.location()
+    }
+}
+
+#[test]
+fn a_rollback_does_not_wait_for_a_download_and_the_download_respects_it() {
+    let mut repository = repository_with("1.0.0");
+    let tool = Tool::installed(&repository);
+    repository.release("1.1.0", &executable(&repository, "1.1.0"));
+    tool.updater().update(false).unwrap();
+    repository.release("1.2.0", &executable(&repository, "1.2.0"));
+    let site = tool.updater().site().clone();
+    let happens = move || drop(Updater::rollback(&site, None).unwrap());
+    let source = Meanwhile { source: relatch::source::Dir::new(repository.dir.path()), happens };
+    let outcome = tool.updater().source(source).update(false);
+    assert!(matches!(outcome, Err(Error::Machine(Machine::ChangedMeanwhile { .. }))), "{outcome:?}");
+    assert_eq!(tool.version(), "1.0.0");
+    assert!(tool.strays().is_empty(), "{:?}", tool.strays());
+    tool.updater().update(false).unwrap();
+    assert_eq!(tool.version(), "1.2.0");
+}
+
+#[test]
+fn a_release_that_does_not_run_here_is_downloaded_once() {
+    let mut repository = repository_with("1.0.0");
+    let mut config = support::tool::config(&repository, "1.0.0");
+    config["interval"] = 0.into();
+    let tool = Tool::copied(&support::tool::executable_with(&config));
+    repository.release("1.1.0", b"#!/bin/sh\nexit 9\n");
+    let start = || tool.run(&[]);
+    assert!(stderr(&start()).contains("does not run on this machine"));
+    for blob in std::fs::read_dir(repository.dir.path().join("blobs")).unwrap() {
+        std::fs::remove_file(blob.unwrap().path()).unwrap();
+    }
+    let second = start();
+    assert!(stderr(&second).contains("it was tried before"), "{}", stderr(&second));
+    assert_eq!(stdout(&second), "widget 1.0.0 \n");
+    // A person may try again, and the next release is another one.
+    assert_eq!(tool.run(&["--update"]).status.code(), Some(4));
+    repository.release("1.2.0", &executable(&repository, "1.2.0"));
+    assert_eq!(stdout(&start()), "widget 1.2.0 \n");
+}
+
+#[test]
+fn a_tool_that_follows_another_channel_goes_on() {
+    let mut repository = repository_with("1.0.0");
+    for version in ["1.1.0", "1.2.0"] {
+        repository.release(version, &executable(&repository, version));
+    }
+    let tool = Tool::copied(&executable(&repository, "1.0.0"));
+    assert_eq!(tool.version(), "1.0.0");
+    tool.run(&["--update"]);
+    assert_eq!(tool.version(), "1.2.0");
+    // 1.3.0 follows `next`, whose releases are counted from 1.
+    let mut config = support::tool::config(&repository, "1.3.0");
+    config["channel"] = "next".into();
+    repository.release("1.3.0", &support::tool::executable_with(&config));
+    tool.run(&["--update"]);
+    assert_eq!(tool.version(), "1.3.0");
+    (repository.channel, repository.seq) = ("next".into(), 0);
+    repository.release("1.4.0", &executable(&repository, "1.4.0"));
+    let output = tool.run(&["--update"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.4.0");
+    assert!(tool.run(&["--rollback"]).status.success());
+    assert_eq!(tool.version(), "1.3.0");
+}
+
+#[test]
+fn an_executable_that_somebody_replaced_is_not_taken_for_the_installed_one() {
+    let mut repository = repository_with("1.0.0");
+    let tool = Tool::installed(&repository);
+    std::fs::write(&tool.path, "#!/bin/sh\n").unwrap();
+    repository.release("1.1.0", &executable(&repository, "1.1.0"));
+    let before = tool.snapshot();
+    let outcome = tool.updater().update(false);
+    assert!(matches!(outcome, Err(Error::Machine(Machine::NotInstalled { .. }))), "{outcome:?}");
+    assert_eq!(tool.snapshot(), before);
 }

@@ -158,7 +158,11 @@ fn refuse_raised_privileges(executable: &Path) -> Result<()> {
 fn is_at_secure() -> bool {
     const AT_SECURE: usize = 23;
     const WORD: usize = size_of::<usize>();
-    let vector = fs::read("/proc/self/auxv").unwrap_or_default();
+    // A program that was started with raised privileges may not read its own vector: that it may not is the answer.
+    let vector = match fs::read("/proc/self/auxv") {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return true,
+        read => read.unwrap_or_default(),
+    };
     let word = |bytes: &[u8]| bytes.first_chunk().map(|word: &[u8; WORD]| usize::from_ne_bytes(*word));
     vector.chunks_exact(2 * WORD).any(|entry| {
         word(entry) == Some(AT_SECURE) && entry.get(WORD..).and_then(word).is_some_and(|value| value != 0)

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Copy, Lock, Site, State, durable};
 use crate::error::{Error, Machine, Refusal, Result, io, printable};
@@ -56,8 +56,12 @@ pub(crate) struct Staged {
     blake3: Digest,
 }
 
-/// Told how far a download is: bytes so far, bytes in all.
-pub(crate) type Downloading<'a> = &'a mut dyn FnMut(u64, u64);
+/// Where a download comes from, when it is given up, and who is told how far it is: bytes so far, bytes in all.
+pub(crate) struct Download<'a> {
+    pub(crate) source: &'a Bounded,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) progress: &'a mut dyn FnMut(u64, u64),
+}
 
 impl Staged {
     /// Downloads the cheapest stored form that can be used, and verifies what comes out of it.
@@ -68,8 +72,7 @@ impl Staged {
         site: &Site,
         artifact: &Artifact,
         version: &Version,
-        source: &Bounded,
-        downloading: Downloading<'_>,
+        from: &mut Download<'_>,
     ) -> Result<Self> {
         let current = read_current(site, artifact);
         let mut unavailable = None;
@@ -78,7 +81,7 @@ impl Staged {
                 .as_ref()
                 .filter(|_| encoding == Encoding::ZstdPatch)
                 .map_or(&[][..], |(_, bytes)| bytes);
-            match decode(site.dir(), artifact, stored, encoding, prefix, source, downloading) {
+            match decode(site.dir(), artifact, stored, encoding, prefix, from) {
                 Ok(scratch) => return Staged::verify(scratch, artifact, stored, version),
                 // Another form may be there. What was there and was wrong is never passed over in silence.
                 Err(Error::Unavailable(why)) => unavailable = unavailable.or(Some(why)),
@@ -155,11 +158,11 @@ pub fn check_stored(
     prefix: &[u8],
     source: &Bounded,
 ) -> Result<()> {
-    let quiet: Downloading<'_> = &mut |_, _| {};
+    let from = &mut Download { source, deadline: None, progress: &mut |_, _| {} };
     let Some(encoding) = stored.known_encoding() else {
-        return download(dir, stored, source, quiet).map(drop);
+        return download(dir, stored, from).map(drop);
     };
-    let scratch = decode(dir, artifact, stored, encoding, prefix, source, quiet)?;
+    let scratch = decode(dir, artifact, stored, encoding, prefix, from)?;
     // The version is a label in messages; none is needed here.
     Staged::verify(scratch, artifact, stored, &Version::Build(1)).map(drop)
 }
@@ -204,10 +207,9 @@ fn decode(
     stored: &Stored,
     encoding: Encoding,
     prefix: &[u8],
-    source: &Bounded,
-    downloading: Downloading<'_>,
+    from: &mut Download<'_>,
 ) -> Result<Scratch> {
-    let mut blob = download(dir, stored, source, downloading)?;
+    let mut blob = download(dir, stored, from)?;
     if encoding == Encoding::Identity {
         return Ok(blob);
     }
@@ -256,10 +258,10 @@ impl<R: std::io::BufRead> FillToEnd for R {
 }
 
 /// A blob of exactly the signed size and hash, under a private name.
-fn download(dir: &Path, stored: &Stored, source: &Bounded, downloading: Downloading<'_>) -> Result<Scratch> {
+fn download(dir: &Path, stored: &Stored, from: &mut Download<'_>) -> Result<Scratch> {
     let object = Object::Blob(stored.blake3);
     let blob = Scratch::create(dir)?;
-    let mut stream = source.stream(&object)?;
+    let mut stream = from.source.stream(&object, from.deadline)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 64 * 1024];
     let mut read: u64 = 0;
@@ -280,7 +282,7 @@ fn download(dir: &Path, stored: &Stored, source: &Bounded, downloading: Download
         let chunk = buffer.get(..count).unwrap_or_default();
         hasher.update(chunk);
         (&blob.file).write_all(chunk).map_err(io("write", &blob.path))?;
-        downloading(read, stored.size);
+        (from.progress)(read, stored.size);
     }
     if read < stored.size {
         return Err(Refusal::Short { object, expected: stored.size, found: read }.into());
@@ -321,6 +323,13 @@ pub(super) fn is_same_file(_: &File, _: &File) -> std::io::Result<bool> {
     Ok(true) // the name lies in a private directory; Windows tells a file's identity to unsafe code only
 }
 
+/// Whether the record of a swap may name this file: state is input, and what it names is renamed and removed.
+pub(crate) fn is_swappable(name: &str) -> bool {
+    let random = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('-'));
+    let is_random = |rest: &str| rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_hexdigit());
+    name == super::swap::PREVIOUS || random.is_some_and(is_random)
+}
+
 /// Removes what processes left that were killed while they staged. Called under the lock, when no swap is pending; what somebody is
 /// downloading now stays.
 pub(crate) fn clean_up(site: &Site) {
@@ -353,17 +362,32 @@ pub(crate) fn first_install(
     state.installed = Some(Copy { version: staged.version().clone(), blake3: staged.blake3(), epoch });
     state.previous = None;
     state.save(site)?;
-    // A hard link, unlike a rename, never replaces what somebody put there meanwhile.
     let named = if replace {
         fs::rename(staged.path(), site.executable())
     } else {
-        fs::hard_link(staged.path(), site.executable())
+        claim(staged.path(), site.executable())
     };
+    if named.is_err() {
+        state.installed = None;
+        state.save(site)?;
+    }
     match named {
         Ok(()) => durable::sync_dir(site.executable().parent().unwrap_or(Path::new("/"))),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             Err(Machine::Exists { path: site.executable().into() }.into())
         }
         Err(error) => Err(io("create", site.executable())(error)),
+    }
+}
+
+/// Names a file where nothing may be: unlike a rename, neither way replaces what somebody put there meanwhile.
+fn claim(from: &Path, to: &Path) -> std::io::Result<()> {
+    match fs::hard_link(from, to) {
+        // A file system without links, such as FAT: the name is claimed first.
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            durable::create_private(to)?;
+            fs::rename(from, to)
+        }
+        linked => linked,
     }
 }

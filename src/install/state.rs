@@ -116,6 +116,8 @@ pub struct State {
     /// Versions that a person left by a rollback, in that order.
     pub held: Vec<Version>,
     pub(crate) pending: Option<PendingSwap>,
+    /// The manifest of a release that did not run here: a start does not download it again.
+    pub(crate) unable: Option<Digest>,
     /// What the last check found.
     pub standing: Standing,
     /// This installation's place in a staged rollout, 0 to 99, drawn once.
@@ -152,6 +154,7 @@ impl State {
             previous: None,
             held: Vec::new(),
             pending: None,
+            unable: None,
             standing: Standing::Unknown,
             // 2^64 is not a multiple of 100: the bias is below 10^-17.
             rollout: (u64::from_le_bytes(random()?) % 100) as u8,
@@ -174,17 +177,39 @@ impl State {
             Err(why @ Refusal::StateTooNew { .. }) => return Err(why.into()),
             Err(why) => return Ok(Loaded::Damaged(why)),
         };
-        if state.rollout > 99 || state.held.len() > limits::HOLDS {
+        let in_range = state.rollout < 100
+            && state.held.len() <= limits::HOLDS
+            && state.pending.as_ref().is_none_or(|pending| super::is_swappable(&pending.file));
+        if !in_range {
             return Ok(Loaded::Damaged(Refusal::StateDamaged { why: "a value is out of its range".into() }));
         }
-        if let Some(identity) = identity
-            && (&state.product, &state.channel) != (&identity.product, &identity.channel)
-        {
-            let expected = format!("product {} on channel {}", identity.product, identity.channel);
-            let found = format!("product {} on channel {}", state.product, state.channel);
-            return Err(Refusal::StateOfOther { expected, found }.into());
+        match identity {
+            Some(identity) if state.product != identity.product => {
+                let (expected, found) = (identity.product.to_string(), state.product.to_string());
+                Err(Refusal::StateOfOther { expected, found }.into())
+            }
+            Some(identity) if state.channel != identity.channel => {
+                Ok(Loaded::Present(Box::new(state.switched_to(&identity.channel))))
+            }
+            _ => Ok(Loaded::Present(Box::new(state))),
         }
-        Ok(Loaded::Present(Box::new(state)))
+    }
+
+    /// The same installation on another channel, as when a new version of a tool follows another one. A channel counts for itself: what
+    /// was seen on the old one says nothing about the new one. What is installed, previous and held stays.
+    fn switched_to(self, channel: &Name) -> Self {
+        State {
+            channel: channel.clone(),
+            floors: Floors::default(),
+            expires: 0,
+            critical: false,
+            min_version: None,
+            unable: None,
+            standing: Standing::Unknown,
+            checked: 0,
+            failed: 0,
+            ..self
+        }
     }
 
     /// For `fuzz/`.

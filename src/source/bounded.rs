@@ -84,8 +84,9 @@ impl Bounded {
         Ok(Fetched::new(bytes))
     }
 
-    /// Begins a download. The reader fails when the stream falls below the minimum rate; its length is for the reader to bound.
-    pub fn stream(&self, object: &Object) -> Result<Stream> {
+    /// Begins a download. The reader fails when the stream falls below the minimum rate, and at the deadline where there is one; its
+    /// length is for the reader to bound.
+    pub fn stream(&self, object: &Object, deadline: Option<Instant>) -> Result<Stream> {
         let (sender, chunks) = sync_channel(CHUNKS);
         self.spawn(object, move |source, object| match source.open(object) {
             Ok(reader) => pump(reader, &sender, |error| unreachable(source, object, &error)),
@@ -103,6 +104,7 @@ impl Bounded {
             },
             window_ends: Instant::now() + first_by.max(limits::RATE_WINDOW),
             in_window: 0,
+            deadline,
             failure: None,
         })
     }
@@ -149,6 +151,7 @@ pub struct Stream {
     slow: Unavailable,
     window_ends: Instant,
     in_window: u64,
+    deadline: Option<Instant>,
     failure: Option<Unavailable>,
 }
 
@@ -162,6 +165,9 @@ impl Stream {
         let needed = limits::MINIMUM_RATE * limits::RATE_WINDOW.as_secs();
         loop {
             let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
+                return Err(self.slow.clone());
+            }
             match self.chunks.recv_timeout(self.window_ends.saturating_duration_since(now)) {
                 Ok(chunk) => return chunk,
                 Err(RecvTimeoutError::Disconnected) => return Ok(Vec::new()),

@@ -31,9 +31,6 @@ impl Source for Dir {
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_dir() => {
                 Err(Unavailable::Absent { location: self.location(), object: object.clone() })
             }
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                Err(Unavailable::Forbidden { location: self.location(), object: object.clone() })
-            }
             Err(error) => {
                 let mut failed = unreachable(self, object, &error);
                 if let Unavailable::Unreachable { retryable, .. } = &mut failed {

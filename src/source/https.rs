@@ -83,9 +83,14 @@ impl Https {
         Ok(Https::of(base, true))
     }
 
-    fn get(&self, uri: &Uri) -> Result<Response<ureq::Body>, ureq::Error> {
+    fn get(&self, uri: &Uri, object: &Object) -> Result<Response<ureq::Body>, ureq::Error> {
         let agent = self.agent.get_or_init(|| agent(!self.plain, self.extra.clone()));
-        agent.get(uri).header(header::ACCEPT_ENCODING, "identity").call()
+        let mut request = agent.get(uri).header(header::ACCEPT_ENCODING, "identity");
+        // Caches may keep what is immutable; whether there is news must come from the repository.
+        if matches!(object, Object::VersionFile(_) | Object::Root(_)) {
+            request = request.header(header::CACHE_CONTROL, "no-cache");
+        }
+        request.call()
     }
 }
 
@@ -139,8 +144,9 @@ impl Source for Https {
         let url = format!("{}/{object}", self.base);
         let mut uri: Uri = url.parse().map_err(|_| unreachable("it is not a URL".into(), false))?;
         for _ in 0..=REDIRECTS {
-            let response =
-                self.get(&uri).map_err(|error| unreachable(error.to_string(), is_transient(&error)))?;
+            let response = self
+                .get(&uri, object)
+                .map_err(|error| unreachable(error.to_string(), is_transient(&error)))?;
             let status = response.status().as_u16();
             match status {
                 200 => {
@@ -168,7 +174,7 @@ impl Source for Https {
                 404 | 410 => {
                     return Err(Unavailable::Absent { location: location(), object: object.clone() });
                 }
-                401 | 403 => {
+                403 => {
                     return Err(Unavailable::Forbidden { location: location(), object: object.clone() });
                 }
                 _ => {
@@ -203,11 +209,6 @@ fn same_origin(from: &Uri, target: &str) -> Option<Uri> {
 
 /// Lost or refused connections may work a moment later; wrong certificates, bad answers and unknown hosts will not.
 fn is_transient(error: &ureq::Error) -> bool {
-    matches!(
-        error,
-        ureq::Error::Io(_)
-            | ureq::Error::Timeout(_)
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::HostNotFound
-    ) && !error.to_string().contains("certificate")
+    matches!(error, ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed)
+        && !error.to_string().contains("certificate")
 }

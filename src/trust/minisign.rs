@@ -1,7 +1,8 @@
 //! Minisign signatures in their strict form, and Ed25519 public keys that are safe to trust.
 //!
 //! The format is <https://jedisct1.github.io/minisign/>; verification is `minisign-verify`'s. What stands here is stricter: only the
-//! prehashed form (`ED`), one spelling of every byte, no weak keys. Key ids are random labels and decide nothing.
+//! prehashed form (`ED`), one spelling of every byte, no weak keys. Key ids are random labels and decide nothing. A signature whose R is
+//! weak is well-formed and counts for nobody.
 
 use base64ct::{Base64, Encoding as _};
 use curve25519_dalek::edwards::CompressedEdwardsY;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Session, Updater};
 use crate::error::{Error, Machine, Result, io};
-use crate::install::{self, Loaded, Lock, Probe, Settings, Site, Standing, State};
+use crate::install::{self, Probe, Settings, Site, Standing};
 use crate::limits::{self, ByteLimit};
 use crate::policy::{self, Decision};
 use crate::report::Reporter;
@@ -86,38 +86,42 @@ impl Install {
         let source = settings.source()?;
         let identity = Identity { product: settings.product.clone(), channel: settings.channel.clone() };
         let anchor = settings.root.clone();
-        let had_dir = site.dir().exists();
         let target = settings.target.clone();
         let probe = settings.probe.clone();
         let updater = Updater::new(site.clone(), identity, target, None, anchor.as_bytes(), source, probe)?;
         let mut updater = updater.reporter(reporter);
-        let installed = updater.first_install(settings, self.probe, exists);
-        if installed.is_err() && !had_dir {
-            // What this made, it takes away: the lock and whatever a check may have recorded.
-            drop(std::fs::remove_dir_all(site.dir()));
-        }
-        Ok((installed?, site.executable().into()))
+        Ok((updater.first_install(settings, self.probe, exists)?, site.executable().into()))
     }
 }
 
 impl Updater {
-    fn first_install(
+    fn first_install(&mut self, settings: Settings, probe: Option<Probe>, exists: bool) -> Result<Version> {
+        let site = self.site.clone();
+        let had_dir = site.dir().exists();
+        let session = Session::open(&site, Some(&self.identity), limits::LOCK_WAIT, &mut *self.reporter)?;
+        let Some(mut session) = session else { return Err(Error::caller("nothing to install")) };
+        if site.executable().exists() != exists {
+            return Err(Machine::ChangedMeanwhile { path: site.executable().into() }.into()); // another installer was quicker
+        }
+        let installed = self.first_install_locked(&mut session, settings, probe, exists);
+        if installed.is_err() && !had_dir {
+            // What this made, it takes away, still under the lock: the state and root that the check recorded.
+            drop(std::fs::remove_dir_all(site.dir()));
+        }
+        installed
+    }
+
+    fn first_install_locked(
         &mut self,
+        session: &mut Session,
         mut settings: Settings,
         probe: Option<Probe>,
         exists: bool,
     ) -> Result<Version> {
-        let lock = Lock::take(&self.site, limits::LOCK_WAIT)?;
-        let (state, damaged) = match State::load(&self.site, Some(&self.identity))? {
-            Loaded::Present(state) => (*state, None),
-            Loaded::Absent => (State::new(&self.identity)?, None),
-            Loaded::Damaged(why) => (State::new(&self.identity)?, Some(why)),
-        };
-        let mut session = Session { lock, state, damaged };
         let deadline = Instant::now() + limits::CHECK;
         let root = self.load_root()?;
-        let root = self.walk(&mut session, root, deadline)?;
-        let release = self.release(&session, &root, None, deadline)?;
+        let root = self.walk(session, root, deadline)?;
+        let release = self.release(session, &root, None, deadline)?;
         let Some(manifest) = &release.manifest else { return Err(Error::caller("nothing to install")) };
         session.state.advance(&release.version, manifest);
         session.state.trust(&root);
@@ -128,7 +132,7 @@ impl Updater {
                 return Err(Error::caller(format!("nothing was installed: {reason}")));
             }
         };
-        let staged = self.stage(&selected)?;
+        let staged = self.stage(&selected, None)?;
         settings.probe = match probe {
             Some(probe) => {
                 probe.run(&staged, &self.identity.product)?;
@@ -140,17 +144,17 @@ impl Updater {
         session.damaged = None;
         settings.save(&self.site)?;
         let version = staged.version().clone();
-        let state = &mut session.state;
-        match state.installed.clone() {
+        let (state, lock) = (&mut session.state, &session.lock);
+        let known = match state.installed.clone() {
+            Some(copy) if exists && self.site.holds(&copy)? => Some(copy),
+            _ => None,
+        };
+        match known {
             // The same bytes are there: nothing is swapped, and what a rollback brings back stays.
-            Some(copy) if exists && copy.blake3 == staged.blake3() && self.site.holds(&copy)? => {
-                state.save(&self.site)?
-            }
-            Some(copy) if exists => {
-                install::swap_in(&self.site, state, staged, &copy.version, root.epoch, &session.lock)?;
-            }
+            Some(copy) if copy.blake3 == staged.blake3() => state.save(&self.site)?,
+            Some(copy) => install::swap_in(&self.site, state, staged, &copy.version, root.epoch, lock)?,
             // What is replaced has no known version and is nothing to go back to.
-            _ => install::first_install(&self.site, state, staged, root.epoch, exists)?,
+            None => install::first_install(&self.site, state, staged, root.epoch, exists)?,
         }
         Ok(version)
     }

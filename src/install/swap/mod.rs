@@ -52,7 +52,7 @@ pub(crate) fn swap_in(
     staged.file().sync_all().map_err(io("synchronise", staged.path()))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
     // What is at the path came under the epoch that was recorded for these bytes; unknown bytes count as of today.
-    let known = state.installed.take().filter(|copy| copy.blake3 == blake3);
+    let known = state.installed.clone().filter(|copy| copy.blake3 == blake3);
     let from = known.unwrap_or_else(|| Copy { version: running.clone(), blake3, epoch });
     let to = Copy { version: staged.version().clone(), blake3: staged.blake3(), epoch };
     exchange(site, state, PendingSwap { file: staged.into_name(), from, to, rollback: false }, lock)
@@ -80,7 +80,10 @@ fn put_at_path(site: &Site, file: &Path) -> Result<()> {
         durable::remove(&leaving);
         system::keep_copy(site.executable(), &leaving)?;
         durable::sync_dir(site.dir())?;
-        system::replace(file, site.executable()).map_err(io("replace", site.executable()))?;
+        if let Err(error) = system::replace(file, site.executable()) {
+            system::close_gap(site, &leaving, &leaving)?;
+            return Err(io("replace", site.executable())(error));
+        }
     }
     sync_both(site)
 }
@@ -133,6 +136,9 @@ pub(crate) fn recover(site: &Site, state: &mut State) -> Result<()> {
         return commit(site, state);
     }
     // Either nothing happened yet, or somebody put a third executable there since. Both mean: no swap is under way.
+    if found == pending.from.blake3 {
+        state.installed = Some(pending.from.clone());
+    }
     durable::remove(&site.dir().join(LEAVING));
     if pending.file != PREVIOUS {
         durable::remove(&site.dir().join(&pending.file));

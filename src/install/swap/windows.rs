@@ -32,8 +32,9 @@ pub(super) fn close_gap(site: &Site, new: &Path, leaving: &Path) -> Result<()> {
     if site.executable().exists() {
         return Ok(());
     }
-    let from = if new.exists() { new } else { leaving };
-    fs::rename(from, site.executable()).map_err(io_error("put an executable at", site.executable()))
+    fs::rename(new, site.executable())
+        .or_else(|_| fs::rename(leaving, site.executable()))
+        .map_err(io_error("put an executable at", site.executable()))
 }
 
 /// A file made in a directory inherits that directory's ACL, as the old executable did.

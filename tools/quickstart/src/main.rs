@@ -13,7 +13,8 @@ use stage::{Result, Stage};
 /// What the demo reads: it has one failure.
 const LOG: &str = "web-1 ok\nweb-2 ok\nweb-3 ERROR: disk full\n";
 const DIR: &str = "target/quickstart";
-const USAGE: &str = "usage: cargo run -p quickstart [-- --dir DIR]   (DIR is emptied; default target/quickstart)";
+const USAGE: &str =
+    "usage: cargo run -p quickstart [-- --dir DIR]   (DIR is emptied; default target/quickstart)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -22,7 +22,10 @@ impl Stage {
         let stage = Stage { workspace, dir: dir.to_owned() };
         let path = stage.path("");
         if path.exists() && !path.join("builds").is_dir() {
-            return Err(format!("{} is not a folder of an earlier quickstart; it is left as it is", path.display()));
+            return Err(format!(
+                "{} is not a folder of an earlier quickstart; it is left as it is",
+                path.display()
+            ));
         }
         if path.exists() {
             fs::remove_dir_all(&path).map_err(|error| format!("cannot empty {}: {error}", path.display()))?;

@@ -5,7 +5,10 @@ use std::process::Command;
 
 #[test]
 fn the_story_is_told_to_its_end() {
-    let output = Command::new(env!("CARGO_BIN_EXE_quickstart")).args(["--dir", "target/quickstart-test"]).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_quickstart"))
+        .args(["--dir", "target/quickstart-test"])
+        .output()
+        .unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     // The steps insist on exit codes and on which version answered; here, that the refusals were for the right reasons.
@@ -23,7 +26,9 @@ fn the_story_is_told_to_its_end() {
     ];
     let mut rest = &told[..];
     for text in in_order {
-        let at = rest.find(text).unwrap_or_else(|| panic!("`{text}` is missing after what came before it in\n{told}"));
+        let at = rest
+            .find(text)
+            .unwrap_or_else(|| panic!("`{text}` is missing after what came before it in\n{told}"));
         rest = rest.get(at + text.len()..).unwrap();
     }
 }
@@ -39,7 +44,8 @@ fn a_folder_of_somebody_else_is_not_emptied() {
 }
 
 fn tempfile_dir() -> std::path::PathBuf {
-    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("letters-{}", std::process::id()));
+    let dir =
+        std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("letters-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     dir
 }

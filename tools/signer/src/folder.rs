@@ -441,7 +441,8 @@ fn previous_executable(target: &Name, published: &Published, source: &Bounded) -
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    let read = source.stream(&Object::Blob(artifact.blake3))?.take(artifact.size + 1).read_to_end(&mut bytes);
+    let read =
+        source.stream(&Object::Blob(artifact.blake3), None)?.take(artifact.size + 1).read_to_end(&mut bytes);
     // Without it there is no patch, and nothing else is lost; `signer verify` is there to complain.
     Ok((read.is_ok() && Digest::of(&bytes) == artifact.blake3).then_some(bytes))
 }

@@ -77,7 +77,7 @@ fn prefix_of(store: &dyn Store, source: &Bounded, stored: &Stored) -> Result<Opt
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    let stream = source.stream(&Object::Blob(from))?;
+    let stream = source.stream(&Object::Blob(from), None)?;
     let object = Object::Blob(from);
     let read = stream.take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes);
     read.map_err(|error| Failure::io("read", std::path::Path::new(&object.to_string()))(error))?;
@@ -91,7 +91,7 @@ fn check_name(source: &Bounded, object: &Object, size: u64) -> Result<()> {
         _ => return Ok(()),
     };
     let mut hasher = blake3::Hasher::new();
-    let stream = source.stream(object)?.take(size.saturating_add(1));
+    let stream = source.stream(object, None)?.take(size.saturating_add(1));
     hasher
         .update_reader(stream)
         .map_err(|error| Failure::io("read", std::path::Path::new(&object.to_string()))(error))?;
