@@ -34,8 +34,6 @@
 //! ```
 //! Read the files in that order. Each arrow consumes its left side, so that no step can be left out.
 
-#![cfg_attr(not(test), warn(clippy::unwrap_used))]
-
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;

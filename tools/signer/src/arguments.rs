@@ -117,6 +117,8 @@ pub enum RootCommand {
     Add(RootAdd),
     /// Take a key's role, or all of its roles
     Remove(RootRemove),
+    /// Only renew the expiry, or change thresholds, or raise the epoch
+    Renew(RootChange),
     /// Add a signature to a root document
     Sign(RootSign),
     /// Show a root document and who has signed it

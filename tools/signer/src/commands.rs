@@ -28,6 +28,7 @@ pub fn run(command: Command) -> Result<String> {
         Command::Root(RootCommand::New(arguments)) => root_new(arguments),
         Command::Root(RootCommand::Add(arguments)) => root_add(arguments),
         Command::Root(RootCommand::Remove(arguments)) => root_remove(arguments),
+        Command::Root(RootCommand::Renew(arguments)) => change_root(arguments, Change::default()),
         Command::Root(RootCommand::Sign(arguments)) => root_sign(arguments),
         Command::Root(RootCommand::Show(arguments)) => root_show(arguments),
         Command::Root(RootCommand::Publish(arguments)) => root_publish(arguments),

@@ -108,6 +108,17 @@ fn a_stolen_key_that_signed_a_huge_number_bricks_nobody() {
 }
 
 #[test]
+fn a_root_is_renewed_before_it_expires() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    desk.ok(&["root", "renew", "root.json", "--expires-in", "1000d", "--out", "root2.json"]);
+    desk.ok(&["root", "sign", "root2.json", "--key", "keys/root.key"]);
+    desk.ok(&[&["root", "publish", "root2.json"][..], &REPO].concat());
+    let shown = desk.ok(&[&["show"][..], &REPO].concat());
+    assert!(shown.contains("root     2") && shown.contains(" 999 days"), "{shown}");
+}
+
+#[test]
 fn thresholds_that_cannot_be_met_are_refused() {
     let desk = Desk::new();
     for threshold in ["release=0", "release=2", "root=9"] {
