@@ -196,6 +196,19 @@ impl Error {
         }
     }
 
+    /// Whether the repository could not be asked for news; as opposed to news that could not be fetched.
+    pub(crate) fn is_offline(&self) -> bool {
+        let Error::Unavailable(why) = self else { return false };
+        !matches!(
+            why,
+            Unavailable::Absent { object: Object::Blob(_), .. }
+                | Unavailable::Forbidden { object: Object::Blob(_), .. }
+                | Unavailable::Status { object: Object::Blob(_), .. }
+                | Unavailable::Unreachable { object: Object::Blob(_), .. }
+                | Unavailable::TooSlow { object: Object::Blob(_), .. }
+        )
+    }
+
     /// The process exit code that the group has in all of relatch's tools (SPEC section 10).
     pub fn exit_code(&self) -> u8 {
         match self.cause() {

@@ -165,10 +165,10 @@ fn judge(
     if installed.state.is_held(&version) {
         return Ok(Decision::Nothing(Reason::Held { version, critical: manifest.critical })); // 8c
     }
-    if let Some(floor) = &installed.state.min_version
-        && order(floor)? == Ordering::Less
-    {
-        return Err(Refusal::BelowFloor { floor: floor.clone(), found: version }); // 8d
+    if let Some(floor) = &installed.state.min_version {
+        if order(floor)? == Ordering::Less {
+            return Err(Refusal::BelowFloor { floor: floor.clone(), found: version }); // 8d
+        }
     }
     if !now && !manifest.critical && installed.state.rollout >= rollout {
         return Ok(Decision::Nothing(Reason::NotInRollout { version, rollout })); // 8e

@@ -168,10 +168,11 @@ impl Startup {
             return self.answer_probe(&nonce);
         }
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-        if let [argument] = &arguments[..]
-            && self.flags
-            && let Some(flag) = Flag::of(argument)
-        {
+        let flag = match &arguments[..] {
+            [argument] if self.flags => Flag::of(argument),
+            _ => None,
+        };
+        if let Some(flag) = flag {
             return self.answer_flag(flag);
         }
         match self.check(&arguments) {
@@ -182,7 +183,8 @@ impl Startup {
             }
             // Nothing to tell: another process is at it, or has just done it.
             Err(Error::Machine(Machine::Busy { .. } | Machine::ChangedMeanwhile { .. })) => Next::GoOn,
-            Err(error) if error.cause() == Cause::Unavailable => {
+            // Being offline is no error.
+            Err(error) if error.is_offline() => {
                 tell(format_args!("{product}: no check for updates: {error}"));
                 Next::GoOn
             }
@@ -277,15 +279,16 @@ impl Startup {
         }
         // The way of most starts: one small file, no keys, no network.
         let time = SystemClock.now();
-        if let Loaded::Present(state) = State::load(&site, Some(&self.identity()?))?
-            && !is_due(&state, time, interval, require)
-            && (!require || may_run(&state, &running, time).is_ok())
-        {
+        let recorded = State::load(&site, Some(&self.identity()?))?;
+        let settled = |state: &State| {
+            !is_due(state, time, interval, require) && (!require || may_run(state, &running, time).is_ok())
+        };
+        if matches!(&recorded, Loaded::Present(state) if settled(state)) {
             return Ok(Next::GoOn);
         }
         // It does not check again, so that nothing can loop. That somebody set the mark opens no way around `Require`.
         if restarted {
-            return match State::load(&site, Some(&self.identity()?))? {
+            return match recorded {
                 Loaded::Present(state) => {
                     may_run(&state, &running, time).map(|()| Next::GoOn).map_err(Error::from)
                 }
@@ -383,8 +386,10 @@ fn outdated(running: &Version, why: &str) -> Refusal {
 /// Whether a start goes to the network. A clock that was set back makes a check due, never later.
 fn is_due(state: &State, now: u64, interval: Duration, require: bool) -> bool {
     let within = |since: u64, span: Duration| since != 0 && since <= now && now - since < span.as_secs();
-    let failed_lately = !require && within(state.failed, limits::STARTUP_RETRY.min(interval));
-    !within(state.checked, interval) && !failed_lately
+    if state.failed != 0 && !require {
+        return !within(state.failed, limits::STARTUP_RETRY.min(interval));
+    }
+    !within(state.checked, interval)
 }
 
 /// Whether `Require` lets this version run, by what the last check recorded.
@@ -396,9 +401,8 @@ fn may_run(state: &State, running: &Version, now: u64) -> Result<(), Refusal> {
             &format!("what is known of releases expired at {}", Utc(state.expires)),
         ));
     }
-    if let Some(floor) = &state.min_version
-        && !running.compare(floor).is_ok_and(std::cmp::Ordering::is_ge)
-    {
+    let too_low = |floor: &&Version| !running.compare(floor).is_ok_and(std::cmp::Ordering::is_ge);
+    if let Some(floor) = state.min_version.as_ref().filter(too_low) {
         return Err(outdated(running, &format!("it is below {floor}, the lowest that may run")));
     }
     match &state.standing {

@@ -590,9 +590,7 @@ impl Updater {
         let fetched = self.source.fetch(&object, limits::VERSION_FILE, deadline)?;
         let version =
             Verified::<VersionFile>::check(&fetched, root, &self.identity, &session.state.floors, &times)?; // 4, 5
-        if let Some(installed) = installed
-            && !version.version.same_kind(installed)
-        {
+        if let Some(installed) = installed.filter(|installed| !version.version.same_kind(installed)) {
             let (known, found) = (installed.clone(), version.version.clone());
             return Err(Refusal::KindChanged { known, found }.into());
         }

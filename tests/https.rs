@@ -138,6 +138,17 @@ fn an_update_over_https() {
 }
 
 #[test]
+fn caches_are_asked_for_the_newest_of_what_changes_and_nothing_may_encode() {
+    let scene = Scene::new();
+    scene.assert_updates();
+    for head in scene.server.heads() {
+        let changes = ["/stable/", "/root/"].iter().any(|dir| head.starts_with(&format!("get /base{dir}")));
+        assert!(!changes || head.contains("\r\ncache-control: no-cache\r\n"), "{head}");
+        assert!(head.contains("\r\naccept-encoding: identity\r\n"), "{head}");
+    }
+}
+
+#[test]
 fn a_start_of_a_tool_with_an_internal_authority() {
     let scene = Scene::new();
     let ca_file = scene.authority.write(scene.files.path());

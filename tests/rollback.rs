@@ -104,6 +104,21 @@ fn what_was_left_is_not_installed_again_until_a_higher_version_comes() {
 }
 
 #[test]
+fn a_retracted_version_is_left_for_the_lower_one_that_is_named() {
+    let (mut repository, tool) = updated();
+    let bytes = executable_such(&repository, "1.0.0", json!({"interval": 0}));
+    let mut draft = repository.draft("1.0.0", &bytes);
+    draft.manifest["retracts"] = json!(["1.1.0"]);
+    repository.publish(&draft);
+    let output = tool.run(&["x"]);
+    assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.0.0");
+    let output = tool.run(&["x"]);
+    assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{}", stderr(&output));
+    assert_eq!(tool.strays(), [""; 0]);
+}
+
+#[test]
 fn the_highest_release_seen_is_not_forgotten() {
     let (repository, tool) = updated();
     let stale = std::fs::read(repository.version_path()).unwrap();
@@ -208,7 +223,7 @@ fn a_damaged_state_is_no_licence_to_go_back() {
 
 fn lock(tool: &Tool) -> File {
     let file = File::open(tool.site_dir().join("lock")).unwrap();
-    file.lock().unwrap();
+    fs4::FileExt::lock(&file).unwrap();
     file
 }
 

@@ -258,6 +258,39 @@ fn require_does_not_start_offline_and_nothing_skips_it() {
 }
 
 #[test]
+fn a_mark_set_by_hand_is_no_way_around_require() {
+    let mut repository = repository();
+    let require = json!({"policy": "require", "interval": 0});
+    let marked = |tool: &Tool| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", r#"RELATCH_RESTARTED=$$ exec "$0" x"#]).arg(&tool.path).env_remove("CI");
+        run(&mut shell)
+    };
+    let never_checked = tool(&repository, require.clone());
+    let output = marked(&never_checked);
+    assert_eq!(stdout(&output), "", "{}", stderr(&output));
+    assert_ne!(output.status.code(), Some(0));
+
+    // What is known is that another release is current.
+    let tool = tool(&repository, require);
+    assert_runs(&tool.run(&["x"]), "widget 1.0.0 x\n");
+    release(&mut repository, "1.1.0", json!({"broken": "crash"}));
+    assert_refuses(&tool.run(&["x"]), 5);
+    assert_refuses(&marked(&tool), 3);
+}
+
+#[test]
+fn under_require_what_is_at_the_path_runs_and_not_the_previous_executable() {
+    let mut repository = repository();
+    let tool = tool(&repository, json!({"policy": "require"}));
+    release(&mut repository, "1.1.0", json!({"policy": "require"}));
+    assert_runs(&tool.run(&["x"]), "widget 1.1.0 x\n");
+    let previous = tool.site_dir().join("previous");
+    let output = run(std::process::Command::new(&previous).arg("x").env_remove("CI"));
+    assert_runs(&output, "widget 1.1.0 x\n");
+}
+
+#[test]
 fn require_does_not_start_what_cannot_be_verified() {
     let mut repository = Repository::new();
     let mut draft = repository.draft("1.0.0", &executable(&repository, "1.0.0"));

@@ -122,6 +122,29 @@ fn a_release_that_does_not_run_here_is_downloaded_once() {
 }
 
 #[test]
+fn a_download_that_failed_is_tried_again_soon_and_told_for_what_it_is() {
+    let mut repository = repository_with("1.0.0");
+    let tool = Tool::copied(&executable(&repository, "1.0.0"));
+    repository.release("1.1.0", &executable(&repository, "1.1.0"));
+    let blobs = repository.dir.path().join("blobs");
+    std::fs::rename(&blobs, repository.dir.path().join("away")).unwrap();
+    let output = tool.run(&[]);
+    assert_eq!(stdout(&output), "widget 1.0.0 \n");
+    assert!(stderr(&output).contains("not updated: "), "{}", stderr(&output));
+    std::fs::rename(repository.dir.path().join("away"), &blobs).unwrap();
+    assert_eq!(stderr(&tool.run(&[])), "", "within the retry time a start does not even ask");
+    // The retry time passes.
+    let state = tool.site_dir().join("state");
+    let text = std::fs::read_to_string(&state).unwrap();
+    let json = text.lines().next().unwrap();
+    let failed = json.split("\"failed\":").nth(1).unwrap().split(',').next().unwrap();
+    let past = failed.parse::<u64>().unwrap() - relatch::limits::STARTUP_RETRY.as_secs();
+    let json = json.replace(&format!("\"failed\":{failed}"), &format!("\"failed\":{past}"));
+    std::fs::write(&state, format!("{json}\n{}\n", relatch::trust::Digest::of(json.as_bytes()))).unwrap();
+    assert_eq!(stdout(&tool.run(&[])), "widget 1.1.0 \n");
+}
+
+#[test]
 fn a_tool_that_follows_another_channel_goes_on() {
     let mut repository = repository_with("1.0.0");
     for version in ["1.1.0", "1.2.0"] {

@@ -3,9 +3,11 @@
 //! There are two locks. `lock` is held while state is read, changed and swapped: moments, or as long as a check may take. `staging` is
 //! held while a new version is downloaded and tried, which may take long; a rollback never waits for that.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use fs4::{FileExt, TryLockError};
 
 use super::Site;
 use crate::error::{Machine, Result, io};
@@ -46,7 +48,7 @@ impl Lock {
         let file = options.open(&path).map_err(io("open the lock", &path))?;
         let until = Instant::now() + wait;
         loop {
-            match file.try_lock() {
+            match FileExt::try_lock(&file) {
                 Ok(()) => return Ok(Lock { _file: file }),
                 Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL.min(wait)),
                 Err(TryLockError::WouldBlock) => {

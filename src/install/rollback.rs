@@ -7,7 +7,7 @@ use super::state::PendingSwap;
 use super::swap;
 use super::{Copy, Lock, Site, State};
 use crate::error::{Machine, Refusal, Result, io};
-use crate::trust::Version;
+use crate::trust::{Epoch, Version};
 
 /// Brings the recorded previous executable back and holds the version that is left. A second rollback goes forward again.
 ///
@@ -35,15 +35,15 @@ pub(crate) fn rollback(
     if found != to.blake3 {
         return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
     }
-    if let Some(floor) = &state.min_version
-        && !to.version.compare(floor).is_ok_and(|order| order.is_ge())
-    {
+    let too_low = |floor: &&Version| !to.version.compare(floor).is_ok_and(|order| order.is_ge());
+    if let Some(floor) = state.min_version.as_ref().filter(too_low) {
         return Err(Refusal::BelowFloor { floor: floor.clone(), found: to.version }.into());
     }
-    if let Ok(trusted) = crate::trust::Epoch::try_from(state.root_epoch.max(state.floors.epoch))
-        && to.epoch != trusted
-    {
-        return Err(Refusal::PreviousEpoch { previous: to.epoch, trusted }.into());
+    match Epoch::try_from(state.root_epoch.max(state.floors.epoch)) {
+        Ok(trusted) if to.epoch != trusted => {
+            return Err(Refusal::PreviousEpoch { previous: to.epoch, trusted }.into());
+        }
+        _ => {}
     }
     let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;

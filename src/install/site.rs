@@ -116,6 +116,7 @@ impl Site {
 
     /// Makes `.<exe>.relatch`, under the same owner as everything else this process makes.
     pub(super) fn make_dir(&self) -> Result<()> {
+        #[cfg_attr(not(unix), allow(unused_mut, reason = "there is no mode to set"))]
         let mut builder = fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);

@@ -150,10 +150,10 @@ impl Source for Https {
             let status = response.status().as_u16();
             match status {
                 200 => {
-                    if let Some(coding) = response.headers().get(header::CONTENT_ENCODING)
-                        && coding.as_bytes() != b"identity"
-                    {
-                        let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
+                    let coding =
+                        response.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
+                    if let Some(coding) = coding.filter(|coding| *coding != b"identity") {
+                        let coding = String::from_utf8_lossy(coding).into_owned();
                         let why =
                             format!("it answered with the content encoding {coding}, which nobody asked for");
                         return Err(unreachable(why, false));

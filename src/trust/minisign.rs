@@ -181,3 +181,46 @@ fn base64<const N: usize>(text: &str) -> Option<[u8; N]> {
     let bytes = Base64::decode_vec(text).ok()?;
     bytes.try_into().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
+    use curve25519_dalek::scalar::Scalar;
+    use sha2::{Digest as _, Sha512};
+
+    use super::*;
+
+    /// Signs with R = `r`, which must be of small order: then S = k·a satisfies the equation without cofactor for the identity.
+    fn sign_with_r(secret: Scalar, public: &[u8; 32], r: [u8; 32], message: &[u8]) -> [u8; 64] {
+        let wide = Sha512::new().chain_update(r).chain_update(public).chain_update(message).finalize();
+        let k = Scalar::from_bytes_mod_order_wide(&wide.into());
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&r);
+        signature[32..].copy_from_slice((k * secret).as_bytes());
+        signature
+    }
+
+    fn text(first: [u8; 64], trusted: &str, second: [u8; 64]) -> String {
+        let first = Base64::encode_string(&[&b"ED12345678"[..], &first].concat());
+        format!("{UNTRUSTED}x\n{first}\n{TRUSTED}{trusted}\n{}\n", Base64::encode_string(&second))
+    }
+
+    #[test]
+    fn a_signature_with_a_weak_point_counts_for_nobody() {
+        use blake2::Blake2b512;
+        let secret = Scalar::from(7u8);
+        let public = (ED25519_BASEPOINT_POINT * secret).compress().0;
+        let key = PublicKey::from_bytes(public).unwrap();
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let prehash = Blake2b512::digest(b"message");
+        let first = sign_with_r(secret, &public, identity, &prehash);
+        let second = sign_with_r(secret, &public, identity, &[&first[..], b"t"].concat());
+        let text = text(first, "t", second);
+        // The signature is one that the verifier below would take: what refuses it is the check of R alone.
+        let parsed = SignatureText::parse(text.as_bytes()).unwrap();
+        assert!(key.verifies(b"message", &parsed.blocks[0]));
+        assert!(parsed.blocks[0].has_weak_point);
+        assert_eq!(parsed.count_valid(&[key], b"message"), 0);
+    }
+}

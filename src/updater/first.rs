@@ -53,7 +53,7 @@ fn absolute(location: &str) -> Result<String> {
     let path = std::fs::canonicalize(location).map_err(io("find the repository", Path::new(location)))?;
     match path.into_os_string().into_string() {
         Ok(path) => Ok(path),
-        Err(path) => Err(Error::caller(format!("the path {} is not UTF-8", path.display()))),
+        Err(path) => Err(Error::caller(format!("the path {} is not UTF-8", Path::new(&path).display()))),
     }
 }
 

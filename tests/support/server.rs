@@ -49,6 +49,7 @@ struct Shared {
     dir: PathBuf,
     answers: Mutex<BTreeMap<String, Answer>>,
     requests: Mutex<Vec<String>>,
+    heads: Mutex<Vec<String>>,
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
@@ -103,7 +104,13 @@ impl Server {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}/base", listener.local_addr().unwrap());
         let dir = repository.dir.path().to_owned();
-        let shared = Arc::new(Shared { dir, answers: Mutex::default(), requests: Mutex::default(), tls });
+        let shared = Arc::new(Shared {
+            dir,
+            answers: Mutex::default(),
+            requests: Mutex::default(),
+            heads: Mutex::default(),
+            tls,
+        });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -122,6 +129,11 @@ impl Server {
     /// The paths that were asked for, in order, as they stand in the requests.
     pub fn requests(&self) -> Vec<String> {
         self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// Request lines with all headers, in small letters.
+    pub fn heads(&self) -> Vec<String> {
+        self.shared.heads.lock().unwrap().clone()
     }
 
     /// How often a path below the base URL was asked for.
@@ -146,13 +158,15 @@ impl Shared {
         let mut reader = BufReader::new(&mut stream);
         let mut first = String::new();
         reader.read_line(&mut first)?;
-        let mut line = String::from("-");
+        let (mut head, mut line) = (first.clone(), String::from("-"));
         while !line.trim().is_empty() {
             line.clear();
             reader.read_line(&mut line)?;
+            head.push_str(&line);
         }
         let Some(path) = first.split(' ').nth(1).map(str::to_owned) else { return Ok(()) };
         self.requests.lock().unwrap().push(path.clone());
+        self.heads.lock().unwrap().push(head.to_ascii_lowercase());
         self.respond(&mut *stream, path.trim_start_matches("/base/"))?;
         stream.flush()
     }

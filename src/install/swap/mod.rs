@@ -25,7 +25,7 @@ use std::path::Path;
 use super::stage::digest_of;
 use super::state::PendingSwap;
 use super::{Copy, Lock, Site, Staged, Standing, State, durable};
-use crate::error::{Machine, Result, io};
+use crate::error::{Result, io};
 use crate::trust::{Digest, Epoch, Version};
 
 /// Where the old executable lies while names cannot be exchanged.
@@ -156,7 +156,7 @@ fn is_copy(path: &Path, expected: &Digest) -> Result<bool> {
 /// Something that must stay with an executable cannot be given to its successor.
 #[cfg(unix)]
 fn cannot_carry(path: &Path, what: &str, error: std::io::Error) -> crate::Error {
-    Machine::UnsafeSite {
+    crate::Machine::UnsafeSite {
         path: path.into(),
         why: format!("its {what} cannot be carried over to the new version: {error}"),
     }

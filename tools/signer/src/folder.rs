@@ -306,11 +306,12 @@ impl Folder {
             });
         }
         let smallest = zstd.0.min(size);
-        if plan.patches
-            && size <= limits::PATCH_SIZE
-            && let Some(old) = previous_executable(target, published, source)?
-            && Digest::of(&old) != blake3
-        {
+        let old = if plan.patches && size <= limits::PATCH_SIZE {
+            previous_executable(target, published, source)?
+        } else {
+            None
+        };
+        if let Some(old) = old.filter(|old| Digest::of(old) != blake3) {
             let patch = self.compress(&blake3, size, plan.level, &old)?;
             if patch.0 < smallest {
                 let from = Some(Digest::of(&old));

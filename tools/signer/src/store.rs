@@ -164,7 +164,7 @@ impl Store for DirStore {
         let path = self.prepare(object)?;
         let lock_path = path.with_file_name(".lock");
         let lock = File::create(&lock_path).map_err(Failure::io("open", &lock_path))?;
-        lock.lock().map_err(Failure::io("lock", &lock_path))?;
+        fs4::FileExt::lock(&lock).map_err(Failure::io("lock", &lock_path))?;
         if self.read(object)?.as_deref() != expected {
             return Err(Failure::LostRace { object: object.clone() });
         }
