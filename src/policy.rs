@@ -30,7 +30,7 @@ pub enum Decision {
 /// An artifact that was chosen from a verified manifest.
 ///
 /// It comes from [`decide`] alone:
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// let selected = relatch::policy::Selected { artifact: todo!(), version: todo!() };
 /// ```
 #[derive(Debug)]

@@ -42,12 +42,7 @@ impl Drop for Scratch {
 
 /// An executable whose bytes were verified after the last write to them, with the descriptor over which that was done.
 ///
-/// It can be swapped in, once, and is removed if it is not. It has no `Clone`:
-/// ```compile_fail
-/// fn twice(staged: relatch::install::Staged) -> (relatch::install::Staged, relatch::install::Staged) {
-///     (staged.clone(), staged)
-/// }
-/// ```
+/// It can be swapped in, once, and is removed if it is not. It has no `Clone`, and is made here alone.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Staged {

@@ -225,7 +225,7 @@ impl State {
 
     /// SPEC step 7. Takes verified documents only: a floor cannot be moved by anything else.
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0308
     /// fn forge(state: &mut relatch::install::State, version: &relatch::trust::VersionFile, manifest: &relatch::trust::Manifest) {
     ///     state.advance(version, manifest);
     /// }

@@ -10,7 +10,7 @@ use crate::Refusal;
 /// Bytes from a source: bounded, and believed in nothing.
 ///
 /// They prove nothing and cannot be used as a document:
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// fn publish(_: relatch::trust::Verified<relatch::trust::Manifest>) {}
 /// publish(relatch::trust::Fetched::new(b"{}".to_vec()));
 /// ```
@@ -32,11 +32,11 @@ impl Fetched {
 /// A document whose checks all passed: signed by a threshold of distinct keys, canonical, and what it should be.
 ///
 /// There is no other way to have one; it has no `Clone`, `Default` or `Deserialize`, and no public constructor:
-/// ```compile_fail
+/// ```compile_fail,E0423
 /// let manifest: relatch::trust::Manifest = todo!();
 /// let verified = relatch::trust::Verified(manifest);
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let verified: relatch::trust::Verified<relatch::trust::Manifest> = serde_json::from_str("{}").unwrap();
 /// ```
 #[must_use]
