@@ -58,7 +58,11 @@ const NO_UPDATE: &str = "RELATCH_NO_UPDATE";
 enum Next {
     GoOn,
     Exit(u8),
-    Restart(Box<Site>),
+    /// `marked` processes do not check again.
+    Restart {
+        site: Box<Site>,
+        marked: bool,
+    },
 }
 
 impl Startup {
@@ -111,7 +115,7 @@ impl Startup {
         self
     }
 
-    /// How long a check may take, whatever the network does; a download that it began is not counted. Default: 1.5 s.
+    /// How long a check may take, whatever the network does; a download that it began is not counted. Default: 1.5 s, at most 20 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -152,8 +156,8 @@ impl Startup {
         match self.start() {
             Next::GoOn => {}
             Next::Exit(code) => std::process::exit(code.into()),
-            Next::Restart(site) => {
-                restart(&site);
+            Next::Restart { site, marked } => {
+                restart(&site, marked);
                 if require {
                     std::process::exit(5); // what was started is not what may run
                 }
@@ -178,7 +182,13 @@ impl Startup {
         match self.check(&arguments) {
             Ok(next) => next,
             Err(error) if policy == Policy::Require => {
-                tell(format_args!("{product}: not started: {error}\n  {}", error.advice()));
+                let advice = match &error {
+                    Error::Refused(Refusal::Outdated { .. }) => error.advice(),
+                    _ => {
+                        "It does not run before a check succeeds, because an outdated version must not run. Start it again when that is mended."
+                    }
+                };
+                tell(format_args!("{product}: not started: {error}\n  {advice}"));
                 Next::Exit(error.exit_code())
             }
             // Nothing to tell: another process is at it, or has just done it.
@@ -273,7 +283,8 @@ impl Startup {
             // Swapped out after it started, or started from `.<exe>.relatch/`: it judges nothing. Only `Require` insists on what is there.
             return match (require, restarted) {
                 (false, _) => Ok(Next::GoOn),
-                (true, false) => Ok(Next::Restart(Box::new(site))),
+                // It checks for itself: it is not displaced, so that this cannot loop.
+                (true, false) => Ok(Next::Restart { site: Box::new(site), marked: false }),
                 (true, true) => Err(outdated(&running, "another version is installed in its place").into()),
             };
         }
@@ -295,10 +306,14 @@ impl Startup {
                 _ => Err(outdated(&running, "no check is recorded").into()),
             };
         }
+        // Installed by somebody else, who updates it: nothing could be recorded here, and there is nothing that this user could do.
+        if !require && !site.is_writable() {
+            return Ok(Next::GoOn);
+        }
         let mut updater = self.updater()?.reporter(Terminal::new(&product));
         let pace = Pace {
             lock_wait: if require { limits::LOCK_WAIT } else { Duration::ZERO },
-            deadline: Instant::now() + deadline,
+            deadline: Instant::now() + deadline.min(limits::CHECK),
             download: Some(limits::STARTUP_DOWNLOAD),
             tries_again: false,
         };
@@ -319,7 +334,7 @@ impl Startup {
         match done {
             Ok(Some(Outcome::Updated { from, to })) => {
                 tell(format_args!("{product}: updated {from} to {to}; `{product} --rollback` goes back"));
-                Ok(Next::Restart(Box::new(updater.site().clone())))
+                Ok(Next::Restart { site: Box::new(updater.site().clone()), marked: true })
             }
             Ok(_) if require => match updater.recorded()? {
                 Loaded::Present(state) => {
@@ -331,7 +346,7 @@ impl Startup {
             Ok(_) => Ok(Next::GoOn),
             // Another process did it meanwhile: what is at the path now is what `Require` asks for.
             Err(Error::Machine(Machine::ChangedMeanwhile { .. })) if require => {
-                Ok(Next::Restart(Box::new(updater.site().clone())))
+                Ok(Next::Restart { site: Box::new(updater.site().clone()), marked: true })
             }
             Err(error) => {
                 if error.cause() == Cause::Unavailable {
@@ -394,6 +409,9 @@ fn is_due(state: &State, now: u64, interval: Duration, require: bool) -> bool {
 
 /// Whether `Require` lets this version run, by what the last check recorded.
 fn may_run(state: &State, running: &Version, now: u64) -> Result<(), Refusal> {
+    if state.judged.as_ref() != Some(running) {
+        return Err(outdated(running, "the last check was about another version"));
+    }
     let now = now.max(state.floors.issued);
     if state.expires <= now {
         return Err(outdated(
@@ -437,11 +455,16 @@ fn restart_mark() -> String {
 }
 
 /// Runs what is at the path now, with the same arguments and environment. It returns only where that fails.
-fn restart(site: &Site) {
+fn restart(site: &Site, marked: bool) {
     let mut arguments = std::env::args_os();
     let name = arguments.next();
     let mut command = Command::new(site.executable());
-    command.args(arguments).env(RESTARTED, restart_mark());
+    command.args(arguments);
+    if marked {
+        command.env(RESTARTED, restart_mark());
+    } else {
+        command.env_remove(RESTARTED);
+    }
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;

@@ -178,6 +178,11 @@ impl Session {
         wait: Duration,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
+        if site.has_gap() {
+            // Only where names cannot be exchanged: a crash left nothing at the path, and recovery puts it there.
+            site.check_safe_for_new()?;
+            drop(Session::open(site, identity, wait, reporter)?);
+        }
         site.check_safe()?; // 1
         Session::open(site, identity, wait, reporter) // 2
     }
@@ -342,6 +347,9 @@ impl Updater {
             let why = "it was tried before; an explicit update tries it again".into();
             return Err(Machine::CannotRun { version: to, why }.into());
         }
+        // Whatever stops it from here on, a closed terminal included, the next start does not take for a check that found nothing to do.
+        session.state.failed = self.clock.now();
+        session.save(&self.site)?;
         starting(&from, &to);
         self.install(session, pace, &selected, &from, &examined.root)?;
         Ok(Outcome::Updated { from, to })
@@ -443,7 +451,7 @@ impl Updater {
         let settled = walked
             || match &first {
                 Ok(release) => {
-                    !matches!(release.decide(session, self, &installed, now), Ok(Decision::Update(_)))
+                    matches!(release.decide(session, self, &installed, now), Ok(Decision::Nothing(_)))
                 }
                 Err(error) => !matches!(error, Error::Refused(_)),
             };
@@ -485,6 +493,7 @@ impl Updater {
         // The state is whole again: what was damaged is replaced by what was just verified.
         session.damaged = None;
         let decision = release.decide(session, self, installed, now);
+        session.state.judged = Some(installed.clone());
         session.state.standing = match &decision {
             Ok(Decision::Nothing(reason)) => reason.into(),
             Ok(Decision::Update(selected)) => Standing::Outdated { version: selected.version().clone() },
@@ -626,12 +635,18 @@ impl Updater {
         if !state.is_same_ground(&decided_from) {
             return Err(Machine::ChangedMeanwhile { path: self.site.executable().into() }.into());
         }
-        if let Err(error) = runs {
-            state.unable = state.floors.manifest;
-            session.save(&self.site)?;
-            return Err(error);
+        match runs {
+            Ok(()) => {}
+            Err(error) => {
+                if error.is_verdict() {
+                    state.unable = state.floors.manifest;
+                    session.save(&self.site)?;
+                }
+                return Err(error.told(staged.version()));
+            }
         }
-        (state.standing, state.unable) = (Standing::Current, None);
+        (state.standing, state.unable, state.failed) = (Standing::Current, None, 0);
+        state.judged = Some(staged.version().clone());
         install::swap_in(&self.site, state, staged, from, root.epoch, &session.lock) // 12
     }
 

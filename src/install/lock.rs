@@ -4,6 +4,7 @@
 //! held while a new version is downloaded and tried, which may take long; a rollback never waits for that.
 
 use std::fs::{File, OpenOptions};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,22 +40,38 @@ impl Lock {
     }
 
     fn named(site: &Site, name: &str, wait: Duration) -> Result<Lock> {
-        site.make_dir()?;
         let path = site.dir().join(name);
+        let until = Instant::now() + wait;
+        loop {
+            site.make_dir()?;
+            let file = Lock::wait_for(site, &path, until, wait)?;
+            // An installer that failed may have removed the directory while this one waited: a lock without a name locks out nobody.
+            match File::open(&path) {
+                Ok(named) if super::stage::is_same_file(&file, &named).map_err(io("look at", &path))? => {
+                    return Ok(Lock { _file: file });
+                }
+                _ if Instant::now() > until + wait => {
+                    return Err(io("lock", &path)(std::io::ErrorKind::NotFound.into()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn wait_for(site: &Site, path: &Path, until: Instant, wait: Duration) -> Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(io("open the lock", &path))?;
-        let until = Instant::now() + wait;
+        let file = options.open(path).map_err(io("open the lock", path))?;
         loop {
             match FileExt::try_lock(&file) {
-                Ok(()) => return Ok(Lock { _file: file }),
+                Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL.min(wait)),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Machine::Busy { path: site.executable().into(), waited: wait }.into());
                 }
-                Err(TryLockError::Error(error)) => return Err(io("lock", &path)(error)),
+                Err(TryLockError::Error(error)) => return Err(io("lock", path)(error)),
             }
         }
     }

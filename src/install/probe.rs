@@ -37,52 +37,84 @@ const VARIABLE: &str = "RELATCH_PROBE";
 const OUTPUT: u64 = 64 * 1024;
 const POLL: Duration = Duration::from_millis(2);
 
+/// Why a probe did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// It ran and ended in an orderly way, but not with the right answer.
+    WrongAnswer(String),
+    /// It cannot run here: no program of this system, a missing library, a crash.
+    CannotRun(String),
+    /// Nobody knows: it was too slow, or this machine could not start anything just now.
+    NotTried(String),
+    /// Something else went wrong on this machine.
+    Machine(crate::Error),
+}
+
+impl Failed {
+    /// Whether it says something about the release and not about the moment.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self, Failed::WrongAnswer(_) | Failed::CannotRun(_))
+    }
+
+    /// As an error about this version.
+    pub(crate) fn told(self, version: &Version) -> crate::Error {
+        match self {
+            Failed::WrongAnswer(why) | Failed::CannotRun(why) | Failed::NotTried(why) => {
+                Machine::CannotRun { version: version.clone(), why }.into()
+            }
+            Failed::Machine(error) => error,
+        }
+    }
+}
+
 impl Probe {
     /// Runs the probe; see the module.
-    ///
-    /// # Errors
-    /// [`Machine::CannotRun`] with what happened instead of the right answer.
-    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<()> {
-        super::swap::make_executable(staged)?;
-        let nonce = base16ct::lower::encode_string(&random::<16>()?);
-        let cannot_run = |why: String| Machine::CannotRun { version: staged.version().clone(), why }.into();
+    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<(), Failed> {
+        super::swap::make_executable(staged).map_err(Failed::Machine)?;
+        let nonce = base16ct::lower::encode_string(&random::<16>().map_err(Failed::Machine)?);
         let mut command = Command::new(staged.path());
         match self {
             Probe::None => return Ok(()),
             Probe::Library => command.arg("--version").env(VARIABLE, &nonce),
             Probe::Command(arguments) => command.args(arguments),
         };
-        let child = start(command, staged.path())
-            .map_err(|error| cannot_run(format!("it cannot be started: {error}")))?;
-        let ended = wait(child, limits::PROBE).map_err(io("wait for", staged.path()))?;
+        let child = start(command, staged.path()).map_err(|error| {
+            let why = format!("it cannot be started: {error}");
+            let of_the_moment =
+                [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
+            if of_the_moment.contains(&error.kind()) { Failed::NotTried(why) } else { Failed::CannotRun(why) }
+        })?;
+        let ended = wait(child, limits::PROBE)
+            .map_err(|error| Failed::Machine(io("wait for", staged.path())(error)))?;
         let Some((status, stdout, stderr)) = ended else {
-            return Err(cannot_run(format!("it did not answer within {} s", limits::PROBE.as_secs())));
+            return Err(Failed::NotTried(format!("it did not answer within {} s", limits::PROBE.as_secs())));
         };
         if !status.success() {
-            let said = stderr.lines().next().unwrap_or_default();
-            return Err(cannot_run(format!("it ended with {status}, saying: {}", printable(said))));
+            let said = stderr.lines().find(|line| !line.trim().is_empty());
+            let said = said.map_or_else(String::new, |line| format!(", saying: {}", printable(line)));
+            let why = format!("it ended with {status}{said}");
+            // A signal; or the loader and the shell's codes for what is found and cannot be run, and for what is not found.
+            let crashed = !matches!(status.code(), Some(code) if code != 126 && code != 127);
+            return Err(if crashed { Failed::CannotRun(why) } else { Failed::WrongAnswer(why) });
         }
         let expected = answer(&nonce, product, staged.version());
         if *self == Probe::Library && stdout != expected {
-            let said = stdout.lines().next().unwrap_or_default().replace(&nonce, "…");
-            let expected = format!("{product} {}", staged.version());
-            return Err(cannot_run(format!(
-                "asked who it is it said `{}`, expected was `{expected}`",
-                printable(&said)
+            let said = stdout.lines().next().unwrap_or_default();
+            let said = said.strip_prefix(&format!("relatch-probe/1 {nonce} ")).unwrap_or(said);
+            return Err(Failed::WrongAnswer(format!(
+                "asked who it is it said `{}`, expected was `{product} {}`",
+                printable(said),
+                staged.version()
             )));
         }
         Ok(())
     }
 
     /// Whether an executable answers the probe of this library: how `relatch install` finds out what to ask later.
-    pub(crate) fn detect(staged: &Staged, product: &Name) -> Result<Probe> {
+    pub(crate) fn detect(staged: &Staged, product: &Name) -> Result<Probe, Failed> {
         match Probe::Library.run(staged, product) {
             Ok(()) => Ok(Probe::Library),
-            Err(crate::Error::Machine(Machine::CannotRun { why, .. }))
-                if !why.contains("cannot be started") =>
-            {
-                Ok(Probe::None)
-            }
+            Err(Failed::WrongAnswer(_)) => Ok(Probe::None),
             Err(other) => Err(other),
         }
     }
@@ -126,8 +158,8 @@ type Ended = (std::process::ExitStatus, String, String);
 
 /// Waits, kills at the limit, and never waits for a pipe that a grandchild keeps open.
 fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<Ended>> {
-    let stdout = collect(child.stdout.take());
-    let stderr = collect(child.stderr.take());
+    let stdout = collect(child.stdout.take())?;
+    let stderr = collect(child.stderr.take())?;
     let until = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.try_wait()? {
@@ -147,15 +179,15 @@ fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<Ended>> {
     Ok(Some((status, text(stdout), text(stderr))))
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+fn collect(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = channel();
-    thread::spawn(move || {
+    thread::Builder::new().name("relatch-probe".into()).spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
             drop(pipe.by_ref().take(OUTPUT).read_to_end(&mut bytes));
             drop(sender.send(bytes));
             drop(std::io::copy(&mut pipe, &mut std::io::sink()));
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }

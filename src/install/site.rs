@@ -35,7 +35,18 @@ impl Site {
     /// # Errors
     /// [`Machine::Io`] where there is no such file.
     pub fn at(path: &Path) -> Result<Self> {
-        let executable = fs::canonicalize(path).map_err(io("find", path))?;
+        let executable = match fs::canonicalize(path) {
+            // A crash between the two renames of a swap may have left nothing at the path; what is beside it knows.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let site = Site::for_new(path).map_err(|_| io("find", path)(error))?;
+                return if site.has_gap() {
+                    Ok(site)
+                } else {
+                    Err(io("find", path)(std::io::ErrorKind::NotFound.into()))
+                };
+            }
+            found => found.map_err(io("find", path))?,
+        };
         Ok(Site::beside(executable_of(&executable).unwrap_or(executable)))
     }
 
@@ -60,6 +71,20 @@ impl Site {
         name.push(".relatch");
         let dir = executable.with_file_name(name);
         Site { executable, dir, displaced: false }
+    }
+
+    /// Whether there is a state and no executable.
+    pub(crate) fn has_gap(&self) -> bool {
+        !self.executable.exists() && self.dir.join("state").exists()
+    }
+
+    /// Whether this user may change anything here.
+    pub(crate) fn is_writable(&self) -> bool {
+        let place = if self.dir.exists() { &self.dir } else { self.executable.parent().unwrap_or(&self.dir) };
+        #[cfg(unix)]
+        return rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok();
+        #[cfg(not(unix))]
+        return fs::metadata(place).is_ok_and(|meta| !meta.permissions().readonly());
     }
 
     /// The path that people run.

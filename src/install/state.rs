@@ -94,40 +94,42 @@ pub(crate) struct PendingSwap {
 #[serde(tag = "type", rename = "relatch-state/1")]
 pub struct State {
     /// The product that this is the state of.
-    pub product: Name,
+    pub(crate) product: Name,
     /// The channel that it follows.
-    pub channel: Name,
+    pub(crate) channel: Name,
     /// The number of the newest root that was trusted; 0 for none since the compiled-in one.
-    pub root_version: u64,
+    pub(crate) root_version: u64,
     /// The epoch of that root; 0 for none.
-    pub root_epoch: u64,
+    pub(crate) root_epoch: u64,
     /// The highest `VERSION` seen.
-    pub floors: Floors,
+    pub(crate) floors: Floors,
     /// When that `VERSION` expires, in Unix seconds; 0 for none.
-    pub expires: u64,
+    pub(crate) expires: u64,
     /// Whether that release is critical.
-    pub critical: bool,
+    pub(crate) critical: bool,
     /// The lowest version that may be installed or come back.
-    pub min_version: Option<Version>,
+    pub(crate) min_version: Option<Version>,
     /// What the last swap put at the path.
-    pub installed: Option<Copy>,
+    pub(crate) installed: Option<Copy>,
     /// What it took away.
-    pub previous: Option<Copy>,
+    pub(crate) previous: Option<Copy>,
     /// Versions that a person left by a rollback, in that order.
-    pub held: Vec<Version>,
+    pub(crate) held: Vec<Version>,
     pub(crate) pending: Option<PendingSwap>,
     /// The manifest of a release that did not run here: a start does not download it again.
     pub(crate) unable: Option<Digest>,
     /// What the last check found.
-    pub standing: Standing,
+    pub(crate) standing: Standing,
+    /// The version that it found this of; what runs may be another one by now.
+    pub(crate) judged: Option<Version>,
     /// This installation's place in a staged rollout, 0 to 99, drawn once.
-    pub rollout: u8,
+    pub(crate) rollout: u8,
     /// When a check last succeeded, by the system clock; 0 for never. It decides only when to check again.
-    pub checked: u64,
+    pub(crate) checked: u64,
     /// When a check last failed, likewise.
-    pub failed: u64,
+    pub(crate) failed: u64,
     /// When the root chain was last walked, likewise.
-    pub root_walked: u64,
+    pub(crate) root_walked: u64,
 }
 
 /// What lay there.
@@ -156,6 +158,7 @@ impl State {
             pending: None,
             unable: None,
             standing: Standing::Unknown,
+            judged: None,
             // 2^64 is not a multiple of 100: the bias is below 10^-17.
             rollout: (u64::from_le_bytes(random()?) % 100) as u8,
             checked: 0,
@@ -206,6 +209,7 @@ impl State {
             min_version: None,
             unable: None,
             standing: Standing::Unknown,
+            judged: None,
             checked: 0,
             failed: 0,
             ..self

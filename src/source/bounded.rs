@@ -168,9 +168,11 @@ impl Stream {
             if self.deadline.is_some_and(|deadline| now >= deadline) {
                 return Err(self.slow.clone());
             }
-            match self.chunks.recv_timeout(self.window_ends.saturating_duration_since(now)) {
+            let until = self.deadline.map_or(self.window_ends, |deadline| deadline.min(self.window_ends));
+            match self.chunks.recv_timeout(until.saturating_duration_since(now)) {
                 Ok(chunk) => return chunk,
                 Err(RecvTimeoutError::Disconnected) => return Ok(Vec::new()),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < self.window_ends => {} // the deadline
                 Err(RecvTimeoutError::Timeout) if self.in_window < needed => return Err(self.slow.clone()),
                 Err(RecvTimeoutError::Timeout) => {
                     self.in_window = 0;

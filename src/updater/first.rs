@@ -50,7 +50,7 @@ fn absolute(location: &str) -> Result<String> {
     if location.contains("://") {
         return Ok(location.to_owned());
     }
-    let path = std::fs::canonicalize(location).map_err(io("find the repository", Path::new(location)))?;
+    let path = std::fs::canonicalize(location).map_err(io("find", Path::new(location)))?;
     match path.into_os_string().into_string() {
         Ok(path) => Ok(path),
         Err(path) => Err(Error::caller(format!("the path {} is not UTF-8", Path::new(&path).display()))),
@@ -79,7 +79,7 @@ impl Install {
             channel: self.channel,
             target: self.target,
             from: absolute(&self.from)?,
-            ca_file: self.ca_file.map(|path| path.display().to_string()),
+            ca_file: self.ca_file.map(|path| absolute(&path.display().to_string())).transpose()?,
             probe: self.probe.clone().unwrap_or(Probe::None),
             root,
         };
@@ -104,7 +104,7 @@ impl Updater {
             return Err(Machine::ChangedMeanwhile { path: site.executable().into() }.into()); // another installer was quicker
         }
         let installed = self.first_install_locked(&mut session, settings, probe, exists);
-        if installed.is_err() && !had_dir {
+        if installed.is_err() && !had_dir && !site.executable().exists() {
             // What this made, it takes away, still under the lock: the state and root that the check recorded.
             drop(std::fs::remove_dir_all(site.dir()));
         }
@@ -133,16 +133,17 @@ impl Updater {
             }
         };
         let staged = self.stage(&selected, None)?;
-        settings.probe = match probe {
-            Some(probe) => {
-                probe.run(&staged, &self.identity.product)?;
-                probe
-            }
-            None => Probe::detect(&staged, &self.identity.product)?,
+        let tried = match probe {
+            Some(probe) => probe.run(&staged, &self.identity.product).map(|()| probe),
+            None => Probe::detect(&staged, &self.identity.product),
         };
+        settings.probe = tried.map_err(|failure| failure.told(staged.version()))?;
         session.state.standing = Standing::Current;
+        session.state.judged = Some(selected.version().clone());
         session.damaged = None;
-        settings.save(&self.site)?;
+        if !exists {
+            settings.save(&self.site)?; // before there is an executable that could not be updated without them
+        }
         let version = staged.version().clone();
         let (state, lock) = (&mut session.state, &session.lock);
         let known = match state.installed.clone() {
@@ -155,6 +156,9 @@ impl Updater {
             Some(copy) => install::swap_in(&self.site, state, staged, &copy.version, root.epoch, lock)?,
             // What is replaced has no known version and is nothing to go back to.
             None => install::first_install(&self.site, state, staged, root.epoch, exists)?,
+        }
+        if exists {
+            settings.save(&self.site)?; // after it, so that the old executable keeps its own where the swap fails
         }
         Ok(version)
     }

@@ -106,6 +106,7 @@ fn commit(site: &Site, state: &mut State) -> Result<()> {
         }
     }
     if pending.rollback {
+        state.judged = Some(pending.to.version.clone());
         state.release_hold(&pending.to.version);
         state.hold(pending.from.version.clone());
         // What the last check found is about what ran then.

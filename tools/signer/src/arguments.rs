@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use relatch::trust::{Name, Role, Seq, Version};
-use signer::custody::KeySource;
+use signer::custody::KeyArgument;
 use signer::root::{Threshold, parse_role};
 
 /// Makes keys, signs and publishes releases for relatch.
 ///
-/// Whatever it signs or publishes, it first shows to the client's own code: what a client would refuse never leaves this program.
+/// Whatever it publishes, it first shows to the client's own code; what a client would refuse never leaves this program.
 /// Exit codes: 0 done; 2 usage, or a key that cannot be used; 3 refused; 4 the repository cannot be reached, or somebody else published
 /// first; 5 this machine.
 #[derive(Parser)]
@@ -39,7 +39,7 @@ pub enum Command {
     Publish(Publish),
     /// Say again that the published release is the current one, before VERSION expires; or change its rollout
     Refresh(Refresh),
-    /// Show what is published
+    /// Show what is published, or what a release folder holds
     Show(Show),
     /// Verify everything in a repository by the client's own code, every byte of it
     Verify(Verify),
@@ -56,12 +56,16 @@ pub struct Repo {
     pub root: PathBuf,
 }
 
+fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {
+    Ok(KeyArgument::from(text.to_owned()))
+}
+
 /// Secret keys, never as arguments.
 #[derive(Args, Clone)]
 pub struct Keys {
     /// A secret key: a file, `env:VARIABLE`, or `-` for standard input; may be repeated
-    #[arg(long = "key", value_name = "KEY", required = true)]
-    pub keys: Vec<KeySource>,
+    #[arg(long = "key", value_name = "KEY", required = true, value_parser = key_argument)]
+    pub keys: Vec<KeyArgument>,
     #[command(flatten)]
     pub password: Password,
 }
@@ -219,6 +223,9 @@ pub struct RootPublish {
     /// The root document, with FILE.minisig beside it
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// After a theft: also a root under which the published release does not verify any more. Publish a release at once
+    #[arg(long)]
+    pub revoke_release: bool,
     #[command(flatten)]
     pub repo: Repo,
 }
@@ -259,9 +266,9 @@ pub struct Plan {
     /// The level of compression, 1 to 22
     #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22))]
     pub level: i32,
-    /// Make no patches from the release that is published now
+    /// Make patches from the release that is published now: smaller downloads, but a client holds both executables in memory
     #[arg(long)]
-    pub no_patches: bool,
+    pub patches: bool,
     /// The number of this release, where the published VERSION was destroyed and cannot tell
     #[arg(long)]
     pub seq: Option<u64>,
@@ -345,16 +352,23 @@ pub struct Refresh {
     #[arg(long, value_name = "DIR", conflicts_with = "keys")]
     pub out: Option<PathBuf>,
     /// A timestamp key: a file, `env:VARIABLE`, or `-` for standard input; may be repeated
-    #[arg(long = "key", value_name = "KEY", required_unless_present = "out")]
-    pub keys: Vec<KeySource>,
+    #[arg(long = "key", value_name = "KEY", required_unless_present = "out", value_parser = key_argument)]
+    pub keys: Vec<KeyArgument>,
     #[command(flatten)]
     pub password: Password,
 }
 
 #[derive(Args)]
 pub struct Show {
-    #[command(flatten)]
-    pub repo: Repo,
+    /// A release folder to look at before you sign it, instead of what is published
+    #[arg(value_name = "DIR", conflicts_with_all = ["repo", "root"])]
+    pub folder: Option<PathBuf>,
+    /// The repository: a directory
+    #[arg(long, env = "SIGNER_REPO", value_name = "DIR", required_unless_present = "folder")]
+    pub repo: Option<String>,
+    /// The root document that tools carry
+    #[arg(long, env = "SIGNER_ROOT", value_name = "FILE", required_unless_present = "folder")]
+    pub root: Option<PathBuf>,
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
@@ -364,7 +378,4 @@ pub struct Show {
 pub struct Verify {
     #[command(flatten)]
     pub repo: Repo,
-    /// The channel
-    #[arg(long, default_value = "stable")]
-    pub channel: Name,
 }

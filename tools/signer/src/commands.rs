@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use relatch::trust::{Notes, PublicKey, Role};
 use relatch::{Utc, limits};
-use signer::custody::{self, KeySource, read_limited};
+use signer::custody::{self, KeyArgument, KeySource, read_limited};
 use signer::folder::{self, Folder};
 use signer::key::SecretKey;
 use signer::publish::{self, Done};
@@ -49,11 +49,12 @@ impl Repo {
 }
 
 /// All keys, before anything is done with one.
-fn load(keys: &[KeySource], password: &Password) -> Result<Vec<SecretKey>> {
-    if keys.iter().filter(|key| **key == KeySource::Stdin).count() > 1 {
+fn load(keys: &[KeyArgument], password: &Password) -> Result<Vec<SecretKey>> {
+    let sources = keys.iter().map(KeyArgument::source).collect::<Result<Vec<_>>>()?;
+    if sources.iter().filter(|source| **source == KeySource::Stdin).count() > 1 {
         return Err(Failure::usage("standard input holds one key: `-` may be given once"));
     }
-    keys.iter().map(|key| key.load(&password.password_env)).collect()
+    sources.iter().map(|source| source.load(&password.password_env)).collect()
 }
 
 fn init(arguments: Init) -> Result<String> {
@@ -62,7 +63,7 @@ fn init(arguments: Init) -> Result<String> {
             return Err(Failure::usage(format!("{} already exists; nothing was made", path.display())));
         }
     }
-    let store = from_location(&arguments.repo)?;
+    let (store, valid) = (from_location(&arguments.repo)?, seconds(arguments.expires_in)?);
     let password = custody::new_password(arguments.no_password, &arguments.password.password_env)?;
     make_private_dir(&arguments.keys)?;
     let mut secrets = Vec::new();
@@ -80,12 +81,12 @@ fn init(arguments: Init) -> Result<String> {
         release: vec![release_key.public()],
         timestamp: vec![timestamp_key.public()],
     };
-    let root = root::first(arguments.product, &holders, &[], arguments.expires_in.as_secs())?;
+    let root = root::first(arguments.product, &holders, &[], valid)?;
     let file = RootFile::new(&arguments.root);
     file.write(&root, false)?;
     file.sign(root_key, None)?;
     let document = file.document()?;
-    publish::publish_root(&*store, &document, &document, &file.signatures()?)?;
+    publish::publish_root(&*store, &document, &document, &file.signatures()?, false)?;
     let (keys, root_path) = (arguments.keys.display(), arguments.root.display());
     Ok(format!(
         "{}\n\nmade\n  {keys}/root.key        keep it offline: it decides whose keys count\n  {keys}/release.key     signs what people run\n  \
@@ -150,7 +151,7 @@ fn root_new(arguments: RootNew) -> Result<String> {
         timestamp: public_keys(&arguments.timestamp_key)?,
     };
     let root =
-        root::first(arguments.product, &holders, &arguments.threshold, arguments.expires_in.as_secs())?;
+        root::first(arguments.product, &holders, &arguments.threshold, seconds(arguments.expires_in)?)?;
     write_root(&RootFile::new(&arguments.out), &root, false)
 }
 
@@ -171,7 +172,7 @@ fn change_root(arguments: RootChange, change: Change) -> Result<String> {
     let change = Change {
         thresholds: arguments.threshold,
         raise_epoch: arguments.raise_epoch,
-        valid: arguments.expires_in.as_secs(),
+        valid: seconds(arguments.expires_in)?,
         ..change
     };
     let next = root::change(&file.read()?, draft, &change)?;
@@ -205,7 +206,13 @@ fn root_show(arguments: RootShow) -> Result<String> {
 fn root_publish(arguments: RootPublish) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let file = RootFile::new(&arguments.file);
-    let version = publish::publish_root(&*store, &anchor, &file.document()?, &file.signatures()?)?;
+    let version = publish::publish_root(
+        &*store,
+        &anchor,
+        &file.document()?,
+        &file.signatures()?,
+        arguments.revoke_release,
+    )?;
     Ok(format!("published root {version} to {}", store.location()))
 }
 
@@ -233,7 +240,7 @@ impl Plan {
             valid: seconds(self.expires_in)?,
             version_valid: seconds(self.version_expires_in)?,
             level: self.level,
-            patches: !self.no_patches,
+            patches: self.patches,
             seq,
         })
     }
@@ -386,7 +393,12 @@ fn refresh(arguments: Refresh) -> Result<String> {
 }
 
 fn show(arguments: Show) -> Result<String> {
-    let (store, anchor) = arguments.repo.open()?;
+    let (repo, root) = match (arguments.folder, arguments.repo, arguments.root) {
+        (Some(folder), ..) => return told_signed(&Folder::open(&folder)?),
+        (None, Some(repo), Some(root)) => (repo, root),
+        _ => return Err(Failure::usage("name a release folder, or --repo and --root")),
+    };
+    let (store, anchor) = Repo { repo, root }.open()?;
     let published = Published::read(&*store, &anchor, &arguments.channel, false)?;
     let root = &published.root;
     let mut text = format!(
@@ -401,7 +413,16 @@ fn show(arguments: Show) -> Result<String> {
         let held = root.roles.get(role);
         let _ = write!(text, "\n    {role}: {} of {}", held.threshold, held.keys.len());
     }
-    let Some(current) = published.current else {
+    if let Err(failure) = &published.current {
+        let _ = write!(
+            text,
+            "\n  VERSION on {} names {}, which does not verify under this root: {failure}\n  next: publish a release",
+            arguments.channel,
+            published.released.as_ref().map(ToString::to_string).unwrap_or_default()
+        );
+        return Ok(text);
+    }
+    let Some(current) = published.current() else {
         let _ = write!(text, "\n  nothing is published on {}", arguments.channel);
         return Ok(text);
     };
@@ -436,11 +457,12 @@ fn validity(expires: u64) -> String {
 
 fn verify(arguments: Verify) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
-    let report = verify::everything(&*store, &anchor, &arguments.channel)?;
+    let report = verify::everything(&*store, &anchor)?;
     let mut text = format!(
-        "{} verifies: root {}, VERSION, manifest, {} stored forms decoded, {} manifests and blobs are what their names say",
+        "{} verifies: root {}, {} channels, {} stored forms decoded, {} manifests and blobs are what their names say",
         store.location(),
         report.root,
+        report.channels,
         report.forms,
         report.others
     );

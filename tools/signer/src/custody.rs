@@ -7,7 +7,6 @@ use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
@@ -28,20 +27,54 @@ pub enum KeySource {
     Stdin,
 }
 
-impl FromStr for KeySource {
-    type Err = String;
+/// `--key` as typed. Parsing it cannot fail, so that no error of the argument parser repeats what somebody pasted; it has no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyArgument(String);
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        // Somebody pastes a key instead of its place: it must not be echoed in an error, and not be tried as a file.
-        if text.contains('\n') || text.len() > 200 && !text.contains('/') {
-            return Err("this looks like a key itself; name a file, `env:VARIABLE` or `-`".into());
+impl From<String> for KeyArgument {
+    fn from(text: String) -> Self {
+        KeyArgument(text)
+    }
+}
+
+impl std::fmt::Debug for KeyArgument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyArgument(..)")
+    }
+}
+
+impl KeyArgument {
+    /// Where the key is. A key itself, given by mistake, is refused and not repeated.
+    ///
+    /// # Errors
+    /// [`Failure::Key`].
+    pub fn source(&self) -> Result<KeySource> {
+        let text = self.0.as_str();
+        let refuse = |why: &str| Err(Failure::Key { name: "that --key names".into(), why: why.into() });
+        // What the base64 of a minisign secret key begins with, unencrypted and encrypted.
+        let is_key =
+            ["RWQAAEIy", "RWRTY0Iy", "\n", "untrusted comment"].iter().any(|part| text.contains(part));
+        if is_key || text.len() > 200 {
+            return refuse(
+                "seems to be given itself; name its place instead. It stands in your shell's history now: replace it",
+            );
         }
-        Ok(match text.strip_prefix("env:") {
-            Some("") => return Err("`env:` needs the name of a variable".into()),
-            Some(name) => KeySource::Variable(name.into()),
-            None if text == "-" => KeySource::Stdin,
-            None => KeySource::File(text.into()),
-        })
+        match text.strip_prefix("env:") {
+            Some(name) => {
+                let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+                if name.is_empty()
+                    || !name.bytes().all(is_name)
+                    || name.starts_with(|c: char| c.is_ascii_digit())
+                {
+                    return refuse(
+                        "is to be in a variable whose name is none: letters, digits and `_`, without `$`",
+                    );
+                }
+                Ok(KeySource::Variable(name.into()))
+            }
+            None if text == "-" => Ok(KeySource::Stdin),
+            None => Ok(KeySource::File(text.into())),
+        }
     }
 }
 
@@ -137,8 +170,16 @@ pub fn new_password(no_password: bool, variable: &str) -> Result<Option<Zeroizin
     if no_password {
         return Ok(None);
     }
+    let refuse_empty = |password: Zeroizing<String>| {
+        if password.is_empty() {
+            return Err(Failure::usage(
+                "an empty password protects nothing; use --no-password if that is what you want",
+            ));
+        }
+        Ok(Some(password))
+    };
     if let Ok(password) = std::env::var(variable) {
-        return Ok(Some(Zeroizing::new(password)));
+        return refuse_empty(Zeroizing::new(password));
     }
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
@@ -149,7 +190,7 @@ pub fn new_password(no_password: bool, variable: &str) -> Result<Option<Zeroizin
     if *first != *ask("The same again: ")? {
         return Err(Failure::usage("the two passwords differ; nothing was made"));
     }
-    Ok(Some(first))
+    refuse_empty(first)
 }
 
 /// Writes a new secret key, readable by its owner alone, and never over another file.

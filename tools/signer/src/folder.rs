@@ -11,12 +11,12 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use relatch::limits;
 use relatch::source::{Bounded, Object};
 use relatch::trust::{
     Artifact, Digest, Document, Encoding, Manifest, Name, Notes, PublicKey, Role, Root, Seq, SignatureText,
     Stored, Verified, Version, VersionFile, signing_keys,
 };
+use relatch::{Utc, limits};
 
 use crate::key::SecretKey;
 use crate::repository::{Published, now};
@@ -156,11 +156,15 @@ impl Folder {
     /// # Errors
     /// [`Failure::Refused`] where nothing is published.
     pub fn refresh(path: &Path, published: &Published, rollout: Option<u8>, valid: u64) -> Result<Self> {
-        let Some(current) = &published.current else {
-            return Err(Failure::refused(
-                "nothing is published on this channel",
-                "Publish a release first: `signer release`.",
-            ));
+        let Some(current) = published.current() else {
+            let why = match &published.current {
+                Err(failure) => format!(
+                    "the published release does not verify under root {}: {failure}",
+                    published.root.version
+                ),
+                Ok(_) => "nothing is published on this channel".into(),
+            };
+            return Err(Failure::refused(why, "Publish a release first: `signer release`."));
         };
         let folder = Folder::create(path)?;
         let rollout = rollout.unwrap_or(current.version.rollout);
@@ -187,6 +191,7 @@ impl Folder {
     pub fn sign(&self, key: &SecretKey) -> Result<Vec<Role>> {
         let (root, manifest, version) = (self.root()?, self.manifest()?, self.version()?);
         refuse_mismatch(&root, &manifest, &version)?;
+        self.refuse_unpublishable(&manifest, &version)?;
         let public = key.public();
         let mut roles = Vec::new();
         for signed in self.signed()? {
@@ -216,6 +221,35 @@ impl Folder {
             ));
         }
         Ok(roles)
+    }
+
+    /// What would be refused when it is published is not signed either.
+    fn refuse_unpublishable(&self, manifest: &Manifest, version: &VersionFile) -> Result<()> {
+        let advice =
+            "Somebody changed the folder, or it lay too long. Prepare the release again; nothing was signed.";
+        let path = self.path.join(SIGNATURES);
+        if path.exists() {
+            let text = self.read(SIGNATURES, limits::SIGNATURES)?;
+            if let Err((line, why)) = SignatureText::parse(&text) {
+                return Err(Failure::refused(format!("{}: line {line}: {why}", path.display()), advice));
+            }
+        }
+        for (document, expires) in [("the manifest", manifest.expires), ("VERSION", version.expires)] {
+            if expires <= now() {
+                return Err(Failure::refused(
+                    format!("{document} of this folder expired at {}", Utc(expires)),
+                    advice,
+                ));
+            }
+        }
+        // A blob that is not here is in the repository already, as for a refresh; publishing looks there.
+        for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
+            let blob = self.blob(&stored.blake3);
+            if blob.exists() {
+                crate::publish::check_file(&blob, stored.blake3)?;
+            }
+        }
+        Ok(())
     }
 
     /// Who has signed what.
@@ -433,7 +467,7 @@ fn sorted(mut versions: Vec<Version>) -> Vec<Version> {
 
 /// The executable for a target that is published now, for making a patch from it.
 fn previous_executable(target: &Name, published: &Published, source: &Bounded) -> Result<Option<Vec<u8>>> {
-    let Some(current) = &published.current else { return Ok(None) };
+    let Some(current) = published.current() else { return Ok(None) };
     let Some(artifact) = current.manifest.artifacts.iter().find(|artifact| artifact.target == *target) else {
         return Ok(None);
     };
@@ -459,8 +493,7 @@ fn refuse_unusable(plan: &Plan, published: &Published) -> Result<()> {
     if targets.is_empty() {
         return refuse("the release has no executable".into(), "Name one with --artifact TARGET=PATH.");
     }
-    let Some(current) = &published.current else { return Ok(()) };
-    let released = &current.version.version;
+    let Some(released) = &published.released else { return Ok(()) };
     let Ok(order) = plan.version.compare(released) else {
         let what = format!("{} is published and {} is of the other kind of version", released, plan.version);
         return refuse(

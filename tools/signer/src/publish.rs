@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use relatch::source::Object;
-use relatch::trust::{Digest, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
+use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
 use relatch::{Refusal, limits};
 
 use crate::folder::Folder;
@@ -51,7 +51,12 @@ pub fn publish(folder: &Folder, store: &dyn Store, anchor: &[u8], repair: bool) 
     }
     let digest = Digest::of(&manifest_bytes);
     count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes))?);
-    count(store.put_new(&Object::ManifestSignatures(digest), Content::Bytes(&signatures))?);
+    let by = Object::ManifestSignatures(digest);
+    match store.put_new(&by, Content::Bytes(&signatures)) {
+        // An earlier try uploaded fewer or other signatures; what is there is read back below, and must do.
+        Err(Failure::Occupied { .. }) => count(Put::Existed),
+        put => count(put?),
+    }
     let version_object = Object::VersionFile(channel.clone());
     if published.raw.as_deref() == Some(&object) {
         count(Put::Existed); // an earlier try got as far as this
@@ -75,14 +80,8 @@ fn check(
     let identity = Identity { product: root.product.clone(), channel: channel.clone() };
     let times = strict_times();
     root.check_unexpired(&times)?;
-    let floors = published.current.as_ref().map(|current| relatch::trust::Floors {
-        epoch: current.version.epoch.get(),
-        seq: current.version.seq.get(),
-        issued: current.version.issued,
-        manifest: Some(current.version.manifest),
-    });
-    let (object, floors) = (Fetched::new(object.to_vec()), floors.unwrap_or_default());
-    let version = Verified::<VersionFile>::check(&object, root, &identity, &floors, &times)?;
+    let object = Fetched::new(object.to_vec());
+    let version = Verified::<VersionFile>::check(&object, root, &identity, &published.floors, &times)?;
     let (document, signatures) = (Fetched::new(manifest.to_vec()), Fetched::new(signatures.to_vec()));
     let manifest = Verified::<Manifest>::check(&document, &signatures, &version, root, &identity, &times)?;
     refuse_lower(published, &manifest)?;
@@ -91,10 +90,9 @@ fn check(
 
 /// A release of a lower version would be taken by nobody, unless it takes the published one back.
 fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
-    let Some(current) = &published.current else { return Ok(()) };
-    let released = &current.version.version;
+    let Some(released) = &published.released else { return Ok(()) };
     let higher = manifest.version.compare(released).is_ok_and(std::cmp::Ordering::is_gt);
-    if higher || manifest.retracts.contains(released) || manifest.seq == current.version.seq {
+    if higher || manifest.retracts.contains(released) || manifest.seq.get() == published.floors.seq {
         return Ok(());
     }
     Err(Failure::refused(
@@ -104,7 +102,7 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
 }
 
 /// A blob of the folder must still be what was signed.
-fn check_file(path: &Path, expected: Digest) -> Result<()> {
+pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
     let read = std::fs::File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
     read.map_err(Failure::io("read", path))?;
@@ -131,21 +129,33 @@ fn check_present(store: &dyn Store, size: u64, digest: Digest) -> Result<()> {
     }
 }
 
-/// Publishes the next root, only if it follows from what is published.
+/// Publishes the next root, only if it follows from what is published. `revokes` allows one under which a published release does not
+/// verify any more.
 ///
 /// # Errors
-/// As for a client that walks the chain.
-pub fn publish_root(store: &dyn Store, anchor: &[u8], document: &[u8], signatures: &[u8]) -> Result<u64> {
-    let source = store.source();
-    let claimed = <Root as relatch::trust::Document>::from_canonical(document)?;
-    let first = Verified::<Root>::anchor(anchor)?;
+/// As for a client that walks the chain; [`Failure::Refused`] for a root that revokes.
+pub fn publish_root(
+    store: &dyn Store,
+    anchor: &[u8],
+    document: &[u8],
+    signatures: &[u8],
+    revokes: bool,
+) -> Result<u64> {
+    let claimed = Root::from_canonical(document)?;
     if signatures.is_empty() {
         return Err(Failure::refused(
             format!("root {} is not signed", claimed.version),
             "Sign it with the root keys: `signer root sign`.",
         ));
     }
-    let fetched = || (Fetched::new(document.to_vec()), Fetched::new(signatures.to_vec()));
+    if document.len() as u64 > limits::ROOT.0 || signatures.len() as u64 > limits::SIGNATURES.0 {
+        return Err(Failure::refused(
+            "the root or its signatures are larger than a client accepts",
+            "Use fewer keys.",
+        ));
+    }
+    let (fetched, by) = (Fetched::new(document.to_vec()), Fetched::new(signatures.to_vec()));
+    let first = Verified::<Root>::anchor(anchor)?;
     if claimed.version == first.version {
         // The anchor itself: its bytes are what tools carry, and it is signed by its own keys.
         if document != anchor {
@@ -154,28 +164,42 @@ pub fn publish_root(store: &dyn Store, anchor: &[u8], document: &[u8], signature
                 "Tools carry one of the two. Publish the one that they carry.",
             ));
         }
-        let (document, signatures) = fetched();
-        drop(first.reload(&document, &signatures)?);
+        drop(first.reload(&fetched, &by)?);
     } else {
-        let newest = crate::repository::newest_root(&source, anchor)?;
+        let newest = crate::repository::newest_root(&store.source(), anchor)?;
         if claimed.version == newest.version {
-            let (document, signatures) = fetched();
-            drop(newest.reload(&document, &signatures)?); // a rerun
+            drop(newest.reload(&fetched, &by)?); // a rerun
         } else {
-            let (document, signatures) = fetched();
-            let next = newest.next(&document, &signatures)?;
+            let next = newest.next(&fetched, &by)?;
             next.check_issued(&strict_times())?;
             next.check_unexpired(&strict_times())?;
+            if !revokes {
+                refuse_revocation(store, &newest, &next)?;
+            }
         }
-    }
-    if document.len() as u64 > limits::ROOT.0 || signatures.len() as u64 > limits::SIGNATURES.0 {
-        return Err(Failure::refused(
-            "the root or its signatures are larger than a client accepts",
-            "Use fewer keys.",
-        ));
     }
     // Signatures first: a client that sees the document can have its signatures.
     store.put_new(&Object::RootSignatures(claimed.version), Content::Bytes(signatures))?;
     store.put_new(&Object::Root(claimed.version), Content::Bytes(document))?;
     Ok(claimed.version)
+}
+
+/// A release that verified until now would stop to: no client could install or be updated before the next one.
+fn refuse_revocation(store: &dyn Store, newest: &Verified<Root>, next: &Verified<Root>) -> Result<()> {
+    for channel in store.channels()? {
+        let Some(raw) = store.read(&Object::VersionFile(channel.clone()))? else { continue };
+        let verifies =
+            |root| crate::repository::read_release(&store.source(), root, &channel, &raw, &strict_times());
+        if let (Ok(_), Err(why)) = (verifies(newest), verifies(next)) {
+            return Err(Failure::refused(
+                format!(
+                    "under root {} the release on {channel} does not verify any more: {why}",
+                    next.version
+                ),
+                "First a root that adds the new key, then a release signed with it, then a root that removes the old key. After a theft, \
+                 give --revoke-release and publish a release at once.",
+            ));
+        }
+    }
+    Ok(())
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use relatch::source::{Bounded, Object};
 use relatch::trust::{
-    Document, Epoch, Fetched, Floors, Identity, Manifest, Name, Root, Seq, Times, Verified, VersionFile,
+    Document, Epoch, Fetched, Floors, Identity, Manifest, Name, Root, Seq, Times, Verified, Version,
+    VersionFile,
 };
 use relatch::{Error, Refusal, Unavailable, limits};
 
@@ -37,25 +38,37 @@ pub fn fetch(source: &Bounded, object: &Object, limit: limits::ByteLimit) -> Res
     Ok(source.fetch(object, limit, Instant::now() + PATIENCE)?)
 }
 
-/// The newest root that follows from `anchor`.
+/// All roots that follow from `anchor`, the newest last.
 ///
 /// # Errors
 /// As for a client that walks the chain.
-pub fn newest_root(source: &Bounded, anchor: &[u8]) -> Result<Verified<Root>> {
+pub fn root_chain(source: &Bounded, anchor: &[u8]) -> Result<Vec<Verified<Root>>> {
     let mut root = Verified::<Root>::anchor(anchor)?;
+    let mut chain = Vec::new();
     loop {
         let next = root.version + 1;
         let document = match fetch(source, &Object::Root(next), limits::ROOT) {
             Err(Failure::Client(Error::Unavailable(
                 Unavailable::Absent { .. } | Unavailable::Forbidden { .. },
             ))) => {
-                return Ok(root);
+                chain.push(root);
+                return Ok(chain);
             }
             document => document?,
         };
         let signatures = fetch(source, &Object::RootSignatures(next), limits::SIGNATURES)?;
-        root = root.next(&document, &signatures)?;
+        let newer = root.next(&document, &signatures)?;
+        chain.push(std::mem::replace(&mut root, newer));
     }
+}
+
+/// The newest root that follows from `anchor`.
+///
+/// # Errors
+/// As for a client that walks the chain.
+pub fn newest_root(source: &Bounded, anchor: &[u8]) -> Result<Verified<Root>> {
+    let newest = root_chain(source, anchor)?.pop();
+    newest.ok_or_else(|| Failure::usage("the chain of roots is empty"))
 }
 
 /// A release that is published.
@@ -72,8 +85,12 @@ pub struct Current {
 pub struct Published {
     /// The newest root.
     pub root: Verified<Root>,
-    /// The release of this epoch that is published; `None` where there is none.
-    pub current: Option<Current>,
+    /// What clients have seen, by the `VERSION` of this epoch; all zero where there is none.
+    pub floors: Floors,
+    /// The version that is released.
+    pub released: Option<Version>,
+    /// The release itself; or why it does not verify under this root, though its `VERSION` does: its keys were taken away.
+    pub current: Result<Option<Current>>,
     /// The bytes of `VERSION` as they were read, for the compare-and-swap.
     pub raw: Option<Vec<u8>>,
 }
@@ -87,32 +104,46 @@ impl Published {
     pub fn read(store: &dyn Store, anchor: &[u8], channel: &Name, repair: bool) -> Result<Self> {
         let source = store.source();
         let root = newest_root(&source, anchor)?;
-        let object = Object::VersionFile(channel.clone());
-        let raw = store.read(&object)?;
-        let current = match &raw {
-            None => None,
-            // A new epoch begins its own count; what the old one signed is not valid under it.
-            Some(raw) if peek_epoch(raw).is_some_and(|epoch| epoch < root.epoch) => None,
-            Some(raw) => match read_release(&source, &root, channel, raw, &lenient_times()) {
-                Ok(current) => Some(current),
-                Err(_) if repair => None,
-                Err(failure) => return Err(failure),
-            },
+        let raw = store.read(&Object::VersionFile(channel.clone()))?;
+        let nothing =
+            |root, raw| Published { root, floors: Floors::default(), released: None, current: Ok(None), raw };
+        let Some(object) = &raw else { return Ok(nothing(root, raw)) };
+        // A new epoch begins its own count; what the old one signed is not valid under it.
+        if peek_epoch(object).is_some_and(|epoch| epoch < root.epoch) {
+            return Ok(nothing(root, raw));
+        }
+        let version = match read_version(&root, channel, object, &lenient_times()) {
+            Ok(version) => version,
+            Err(_) if repair => return Ok(nothing(root, raw)),
+            Err(failure) => return Err(failure),
         };
-        Ok(Published { root, current, raw })
+        let floors = Floors {
+            epoch: version.epoch.get(),
+            seq: version.seq.get(),
+            issued: version.issued,
+            manifest: Some(version.manifest),
+        };
+        let released = Some(version.version.clone());
+        let current = read_manifest(&source, &root, version, &lenient_times()).map(Some);
+        Ok(Published { root, floors, released, current, raw })
+    }
+
+    /// The release that is published and verifies, if there is one.
+    pub fn current(&self) -> Option<&Current> {
+        self.current.as_ref().ok().and_then(Option::as_ref)
     }
 
     /// The number of the next release.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] past the largest one.
     pub fn next_seq(&self) -> Result<Seq> {
-        match &self.current {
-            None => Ok(Seq::FIRST),
-            Some(current) => current.version.seq.next().ok_or_else(|| {
-                Failure::refused(
-                    "the sequence number cannot grow any more",
-                    "Raise the epoch with a new root: `signer root`.",
-                )
-            }),
-        }
+        Seq::try_from(self.floors.seq + 1).map_err(|_| {
+            Failure::refused(
+                "the sequence number cannot grow any more",
+                "Raise the epoch with a new root: `signer root renew --raise-epoch`.",
+            )
+        })
     }
 }
 
@@ -134,18 +165,34 @@ pub fn read_release(
     raw: &[u8],
     times: &Times,
 ) -> Result<Current> {
-    let identity = Identity { product: root.product.clone(), channel: channel.clone() };
+    read_manifest(source, root, read_version(root, channel, raw, times)?, times)
+}
+
+fn identity(root: &Root, channel: &Name) -> Identity {
+    Identity { product: root.product.clone(), channel: channel.clone() }
+}
+
+fn read_version(
+    root: &Verified<Root>,
+    channel: &Name,
+    raw: &[u8],
+    times: &Times,
+) -> Result<Verified<VersionFile>> {
     if raw.len() as u64 > limits::VERSION_FILE.0 {
         let object = Object::VersionFile(channel.clone());
         return Err(Refusal::Oversized { object, limit: limits::VERSION_FILE.0 }.into());
     }
-    let version = Verified::<VersionFile>::check(
-        &Fetched::new(raw.to_vec()),
-        root,
-        &identity,
-        &Floors::default(),
-        times,
-    )?;
+    let (raw, identity) = (Fetched::new(raw.to_vec()), identity(root, channel));
+    Ok(Verified::<VersionFile>::check(&raw, root, &identity, &Floors::default(), times)?)
+}
+
+fn read_manifest(
+    source: &Bounded,
+    root: &Verified<Root>,
+    version: Verified<VersionFile>,
+    times: &Times,
+) -> Result<Current> {
+    let identity = identity(root, &version.channel);
     let document = fetch(source, &Object::Manifest(version.manifest), limits::MANIFEST)?;
     let signatures = fetch(source, &Object::ManifestSignatures(version.manifest), limits::SIGNATURES)?;
     let manifest = Verified::<Manifest>::check(&document, &signatures, &version, root, &identity, times)?;

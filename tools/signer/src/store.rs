@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use relatch::source::{Bounded, Dir, Object, Source};
-use relatch::trust::Digest;
+use relatch::trust::{Digest, Name};
 
 use crate::{Failure, Result};
 
@@ -50,7 +51,13 @@ pub trait Store: Send + Sync {
     fn swap(&self, object: &Object, expected: Option<&[u8]>, new: &[u8]) -> Result<()>;
 
     /// All manifests and blobs that are there, for a check of the whole.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for what is no object of a repository.
     fn list(&self) -> Result<Vec<Object>>;
+
+    /// The channels that have a `VERSION`.
+    fn channels(&self) -> Result<Vec<Name>>;
 
     /// The address for people.
     fn location(&self) -> String;
@@ -68,6 +75,11 @@ pub fn from_location(location: &str) -> Result<Arc<dyn Store>> {
     }
     Ok(Arc::new(DirStore::new(location)))
 }
+
+/// What files are called while they are written.
+const UPLOAD: &str = ".upload-";
+/// How long a publisher waits for another one on the same file system.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
 
 /// A repository in a directory.
 pub struct DirStore {
@@ -91,7 +103,7 @@ impl DirStore {
     fn write_beside(path: &Path, content: Content<'_>) -> Result<tempfile::NamedTempFile> {
         let dir = path.parent().unwrap_or(Path::new("."));
         let write = || -> std::io::Result<tempfile::NamedTempFile> {
-            let mut file = tempfile::Builder::new().prefix(".upload-").tempfile_in(dir)?;
+            let mut file = tempfile::Builder::new().prefix(UPLOAD).tempfile_in(dir)?;
             match content {
                 Content::Bytes(bytes) => file.write_all(bytes)?,
                 Content::File(from) => drop(std::io::copy(&mut File::open(from)?, &mut file)?),
@@ -111,6 +123,16 @@ fn sync_dir_of(path: &Path) -> Result<()> {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(Failure::io("synchronise", dir))?;
     }
     Ok(())
+}
+
+/// What is named by its hash must have it: a file may have changed since it was checked.
+fn refuse_other_content(object: &Object, written: &Path) -> Result<()> {
+    let (Object::Blob(expected) | Object::Manifest(expected)) = object else { return Ok(()) };
+    let found = digest_of(Content::File(written)).map_err(Failure::io("read", written))?;
+    if found == *expected {
+        return Ok(());
+    }
+    Err(relatch::Refusal::BlobDigest { object: object.clone(), expected: *expected, found }.into())
 }
 
 /// The hash of what is to be put.
@@ -134,6 +156,7 @@ impl Store for DirStore {
         let path = self.prepare(object)?;
         if !path.exists() {
             let file = DirStore::write_beside(&path, content)?;
+            refuse_other_content(object, file.path())?;
             match file.persist_noclobber(&path) {
                 Ok(_) => return sync_dir_of(&path).map(|()| Put::Created),
                 Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
@@ -164,7 +187,17 @@ impl Store for DirStore {
         let path = self.prepare(object)?;
         let lock_path = path.with_file_name(".lock");
         let lock = File::create(&lock_path).map_err(Failure::io("open", &lock_path))?;
-        fs4::FileExt::lock(&lock).map_err(Failure::io("lock", &lock_path))?;
+        let until = Instant::now() + LOCK_WAIT;
+        while let Err(error) = fs4::FileExt::try_lock(&lock) {
+            match error {
+                fs4::TryLockError::Error(error) => return Err(Failure::io("lock", &lock_path)(error)),
+                fs4::TryLockError::WouldBlock if Instant::now() >= until => {
+                    let path = lock_path;
+                    return Err(Failure::Client(relatch::Machine::Busy { path, waited: LOCK_WAIT }.into()));
+                }
+                fs4::TryLockError::WouldBlock => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
         if self.read(object)?.as_deref() != expected {
             return Err(Failure::LostRace { object: object.clone() });
         }
@@ -185,11 +218,37 @@ impl Store for DirStore {
             for entry in entries {
                 let entry = entry.map_err(Failure::io("list", &dir_path))?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let Some(Ok(digest)) = name.strip_suffix(suffix).map(str::parse::<Digest>) else { continue };
+                let is_upload = name.starts_with(UPLOAD); // of a publisher that was killed
+                if is_upload || (dir == "manifests" && name.ends_with(".json.minisig")) {
+                    continue;
+                }
+                let Some(Ok(digest)) = name.strip_suffix(suffix).map(str::parse::<Digest>) else {
+                    return Err(Failure::refused(
+                        format!("{dir}/{} is no object of a repository", name.escape_debug()),
+                        "No client reads it. Look where it comes from, and remove it.",
+                    ));
+                };
                 objects.push(if dir == "blobs" { Object::Blob(digest) } else { Object::Manifest(digest) });
             }
         }
         Ok(objects)
+    }
+
+    fn channels(&self) -> Result<Vec<Name>> {
+        let mut channels = Vec::new();
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(channels),
+            entries => entries.map_err(Failure::io("list", &self.path))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(Failure::io("list", &self.path))?;
+            if !entry.path().join("VERSION").exists() {
+                continue;
+            }
+            channels.push(entry.file_name().to_string_lossy().parse().map_err(Failure::usage)?);
+        }
+        channels.sort();
+        Ok(channels)
     }
 
     fn location(&self) -> String {

@@ -3,10 +3,13 @@
 use std::io::Read;
 
 use relatch::source::{Bounded, Object};
-use relatch::trust::{Artifact, Digest, Document, Encoding, Manifest, Name, Root, Stored, Verified};
+use relatch::trust::{
+    Artifact, Digest, Document, Encoding, Manifest, Name, Role, Root, SignatureText, Stored, Verified,
+    signing_keys,
+};
 use relatch::{install, limits};
 
-use crate::repository::{fetch, newest_root, read_release, strict_times};
+use crate::repository::{fetch, read_release, root_chain, strict_times};
 use crate::store::Store;
 use crate::{Failure, Result};
 
@@ -15,7 +18,9 @@ use crate::{Failure, Result};
 pub struct Report {
     /// The number of the newest root.
     pub root: u64,
-    /// Stored forms of the current release that were decoded to the signed executable.
+    /// Channels whose current release was verified.
+    pub channels: usize,
+    /// Stored forms of current releases that were decoded to the signed executable.
     pub forms: usize,
     /// Patches whose bytes are right, but whose starting point is not in the repository to try them.
     pub untried_patches: usize,
@@ -53,19 +58,65 @@ pub fn release(store: &dyn Store, root: &Verified<Root>, channel: &Name) -> Resu
     Ok(report)
 }
 
-/// The current release, and that every other manifest and blob is what its name says.
+/// The root that tools carry, the current release of every channel, and that every other object is what its name says; manifests of
+/// earlier releases also by the keys of some root of the chain.
 ///
 /// # Errors
 /// As for a client; the first thing that is wrong.
-pub fn everything(store: &dyn Store, anchor: &[u8], channel: &Name) -> Result<Report> {
+pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
     let source = store.source();
-    let root = newest_root(&source, anchor)?;
-    let mut report = release(store, &root, channel)?;
+    let chain = root_chain(&source, anchor)?;
+    let (Some(first), Some(newest)) = (chain.first(), chain.last()) else {
+        return Err(Failure::usage("the chain of roots is empty"));
+    };
+    let document = fetch(&source, &Object::Root(first.version), limits::ROOT)?;
+    if document.bytes() != anchor {
+        return Err(Failure::refused(
+            format!("root {} in the repository differs from the one given with --root", first.version),
+            "Clients do not read it; but somebody changed it, or --root is another one.",
+        ));
+    }
+    let signatures = fetch(&source, &Object::RootSignatures(first.version), limits::SIGNATURES)?;
+    drop(first.reload(&document, &signatures)?);
+    let mut report = Report { root: newest.version, ..Report::default() };
+    for channel in store.channels()? {
+        let released = release(store, newest, &channel)?;
+        report.channels += 1;
+        report.forms += released.forms;
+        report.untried_patches += released.untried_patches;
+    }
     for object in store.list()? {
         check_name(&source, &object, u64::MAX - 1)?;
+        if let Object::Manifest(digest) = &object {
+            check_signed_once(&source, &chain, *digest)?;
+        }
         report.others += 1;
     }
     Ok(report)
+}
+
+/// A manifest of some earlier release: signed as some root of the chain wants it.
+fn check_signed_once(source: &Bounded, chain: &[Verified<Root>], digest: Digest) -> Result<()> {
+    let manifest = fetch(source, &Object::Manifest(digest), limits::MANIFEST)?;
+    let object = Object::ManifestSignatures(digest);
+    let text = fetch(source, &object, limits::SIGNATURES)?;
+    let document = relatch::trust::DocumentKind::Manifest;
+    let text = SignatureText::parse(text.bytes()).map_err(|(line, why)| relatch::Refusal::SignatureForm {
+        document,
+        line,
+        why,
+    })?;
+    let enough = |root: &Verified<Root>| {
+        let signed = signing_keys(root, Role::Release, manifest.bytes(), &text).len();
+        signed >= root.roles.release.threshold as usize
+    };
+    if chain.iter().any(enough) {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        format!("{object} is signed by too few release keys of every root"),
+        "Somebody changed it; it belongs to an earlier release, and no client reads it.",
+    ))
 }
 
 /// The executable that a patch needs, from the repository; empty for what is no patch, `None` where it is not there.

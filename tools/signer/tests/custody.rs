@@ -113,14 +113,14 @@ fn no_secret_is_told() {
         std::fs::set_permissions(desk.path(name), std::os::unix::fs::PermissionsExt::from_mode(0o600))
             .unwrap();
     }
-    for key in [secret.as_str(), "damaged.key", "garbage.key", "keys/release.key"] {
+    let whole = desk.read("keys/release.key");
+    let (dollar, inside) = (format!("env:{secret}"), format!("env:{whole}"));
+    let pasted = [secret.as_str(), &whole, &dollar, &inside, &secret[..100]];
+    for key in pasted.into_iter().chain(["damaged.key", "garbage.key", "keys/release.key"]) {
         let output = release(key);
         let said = format!("{}{}", stderr(&output), String::from_utf8_lossy(&output.stdout));
-        if key != secret {
-            assert!(!said.contains(&secret[..40]), "{key}");
-        } else {
-            assert!(!output.status.success());
-        }
+        assert!(!said.contains(&secret[20..60]), "{said}");
+        assert_eq!(output.status.code() != Some(2), key == "keys/release.key", "{said}");
     }
 }
 

@@ -22,34 +22,69 @@ fn a_new_release_key_takes_over_from_the_old_one() {
     desk.released("1.0.0", &[]);
     let mut client = desk.client("widget").unwrap();
     desk.ok(&["keygen", "--no-password", "--out", "new.key"]);
+    // Add, release, remove: at no time is there a release that does not verify.
     desk.ok(&["root", "add", "root.json", "--role", "release", "--key", "new.pub", "--out", "root2.json"]);
-    desk.ok(&["root", "remove", "root2.json", "--role", "release", "--key", "keys/release.pub"]);
-    let publish = [&["root", "publish", "root2.json"][..], &REPO].concat();
-    desk.fails(3, "root 2 is not signed", &publish);
+    let publish = |file: &str| {
+        [&["root", "publish", file][..], &REPO].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let publish = |file: &str| desk.signer(&publish(file).iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(stderr(&publish("root2.json")).contains("root 2 is not signed"));
     desk.fails(3, "does not have the root role", &["root", "sign", "root2.json", "--key", "new.key"]);
     desk.ok(&["root", "sign", "root2.json", "--key", "keys/root.key"]);
     desk.fails(2, "is signed and cannot be changed", &["root", "remove", "root2.json", "--key", "new.pub"]);
-    desk.ok(&publish);
-    desk.ok(&publish);
-
-    let output = desk.release("1.1.0", &[]); // with the old key
-    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    // VERSION still names a manifest that only the old key signed: no client takes it any more, and the publisher must repair.
-    let artifact = desk.build("1.1.0");
-    let mut release = vec![
+    assert!(publish("root2.json").status.success());
+    assert!(publish("root2.json").status.success());
+    desk.ok(&[
+        "root",
+        "remove",
+        "root2.json",
+        "--role",
         "release",
-        "--version",
-        "1.1.0",
-        "--artifact",
-        &artifact,
         "--key",
-        "new.key",
-        "--key",
-        "keys/timestamp.key",
-    ];
+        "keys/release.pub",
+        "--out",
+        "root3.json",
+    ]);
+    desk.ok(&["root", "sign", "root3.json", "--key", "keys/root.key"]);
+    let early = publish("root3.json");
+    assert_eq!(early.status.code(), Some(3));
+    assert!(stderr(&early).contains("does not verify any more"), "{}", stderr(&early));
+    let artifact = desk.build("1.1.0");
+    let mut release = vec!["release", "--version", "1.1.0", "--artifact", &artifact];
+    release.extend(["--key", "new.key", "--key", "keys/timestamp.key"]);
     release.extend(REPO);
-    release.extend(["--seq", "2"]);
     desk.ok(&release);
+    assert!(publish("root3.json").status.success());
+    assert!(matches!(client.update(false), Ok(Outcome::Updated { .. })));
+    let output = desk.release("1.2.0", &[]); // with the old key
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    desk.ok(&[&["verify"][..], &REPO].concat());
+}
+
+#[test]
+fn a_revoked_release_is_followed_by_another_without_guessing_its_number() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let mut client = desk.client("widget").unwrap();
+    desk.ok(&["keygen", "--no-password", "--out", "new.key"]);
+    desk.ok(&["root", "add", "root.json", "--role", "release", "--key", "new.pub", "--out", "root2.json"]);
+    desk.ok(&["root", "remove", "root2.json", "--role", "release", "--key", "keys/release.pub"]);
+    desk.ok(&["root", "sign", "root2.json", "--key", "keys/root.key"]);
+    desk.ok(&[&["root", "publish", "root2.json", "--revoke-release"][..], &REPO].concat());
+    assert!(desk.ok(&[&["show"][..], &REPO].concat()).contains("does not verify under this root"));
+    // What was published still counts: neither its number nor its version is used again.
+    let release = |version: &str, more: &[&str]| {
+        let artifact = desk.build(version);
+        let mut release = vec!["release", "--version", version, "--artifact", &artifact];
+        release.extend(["--key", "new.key", "--key", "keys/timestamp.key"]);
+        release.extend(REPO);
+        release.extend(more);
+        desk.signer(&release)
+    };
+    for (version, more) in [("0.9.0", &[][..]), ("0.9.0", &["--seq", "1"]), ("1.1.0", &["--seq", "1"])] {
+        assert_eq!(release(version, more).status.code(), Some(3), "{version} {more:?}");
+    }
+    assert!(release("1.1.0", &[]).status.success());
     assert!(matches!(client.update(false), Ok(Outcome::Updated { .. })));
 }
 
@@ -92,7 +127,7 @@ fn a_stolen_key_that_signed_a_huge_number_bricks_nobody() {
     ]);
     desk.ok(&["root", "remove", "root2.json", "--key", "keys/release.pub"]);
     desk.ok(&["root", "sign", "root2.json", "--key", "keys/root.key"]);
-    desk.ok(&[&["root", "publish", "root2.json"][..], &REPO].concat());
+    desk.ok(&[&["root", "publish", "root2.json", "--revoke-release"][..], &REPO].concat());
     let artifact = desk.build("1.0.2");
     let mut release =
         vec!["release", "--version", "1.0.2", "--artifact", &artifact, "--key", "keys/release2.key"];
