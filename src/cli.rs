@@ -14,18 +14,17 @@
 
 /// `--rollback`, `--update`, `--update-status`, `--no-update`.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Updates")]
 pub struct UpdateArgs {
     /// Go back to the previous version, without a network; once more goes forward again
-    #[arg(long, exclusive = true)]
+    #[arg(long, exclusive = true, help_heading = "Updates")]
     pub rollback: bool,
     /// Update now; `=now` also where the release is not rolled out to everybody yet
-    #[arg(long, exclusive = true, value_name = "now", num_args = 0..=1, require_equals = true, value_parser = ["now"])]
+    #[arg(long, exclusive = true, help_heading = "Updates", value_name = "now", num_args = 0..=1, require_equals = true, value_parser = ["now"])]
     pub update: Option<Option<String>>,
     /// Say what is installed, what a rollback brings back, and what the last check found
-    #[arg(long, exclusive = true)]
+    #[arg(long, exclusive = true, help_heading = "Updates")]
     pub update_status: bool,
     /// Do not check for updates this time
-    #[arg(long)]
+    #[arg(long, help_heading = "Updates")]
     pub no_update: bool,
 }

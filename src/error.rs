@@ -91,7 +91,7 @@ pub enum Refusal {
         "the offered version {found} and {known} do not compare: one is a build number, the other is SemVer"
     )]
     KindChanged { known: Version, found: Version },
-    #[error("the offered version {found} is below {floor}, the lowest that was signed as acceptable")]
+    #[error("version {found} is below {floor}, the lowest that the publisher lets run")]
     BelowFloor { floor: Version, found: Version },
     #[error("{object} has {found} bytes or fewer, but {expected} are signed")]
     Short { object: Object, expected: u64, found: u64 },
@@ -233,7 +233,7 @@ impl Error {
                 "The server wants credentials, or the object does not exist (S3 says 403 for both). Check the address and who may read it."
             }
             Error::Unavailable(_) => {
-                "The network is down, a proxy is in the way, or the server is. What is installed goes on working; try again later."
+                "The network is down, a proxy is in the way, the server is, or a directory is missing or not mounted. Try again later."
             }
             Error::Machine(machine) => machine.advice(),
             Error::Caller { .. } => "Correct the call and try again; nothing was changed.",
@@ -264,7 +264,7 @@ impl Refusal {
                 "This must never happen: a timestamp key signed two different releases under one number. Tell the publisher at once; the key may be stolen."
             }
             Refusal::Expired { .. } => {
-                "Nobody renewed it: the publisher's `signer refresh` did not run, somebody withholds news, or this machine's clock is ahead. The tool goes on with what is installed."
+                "Nobody renewed it: the publisher has neither refreshed nor released in time, somebody withholds news, or this machine's clock is ahead."
             }
             Refusal::FromTheFuture { .. } => {
                 "This machine's clock is behind, or the publisher's was ahead. Set the clock and try again."
@@ -282,7 +282,7 @@ impl Refusal {
                 "The publisher has signed that versions this old must not run any more. Update instead, or install again."
             }
             Refusal::Outdated { .. } => {
-                "This tool requires the current version. Bring the machine online and start it again, or run it with --update to see why it fails."
+                "This tool runs in its current version only. Bring the machine online and run it with --update to see what is in the way; a target or version that is missing is for the publisher to release."
             }
             Refusal::StateDamaged { .. } => {
                 "A disk fault, or somebody wrote to the file. A successful check writes it anew; --rollback needs it and is not possible until the next update."
@@ -307,6 +307,7 @@ impl Machine {
                 std::io::ErrorKind::StorageFull => {
                     "The disk is full. Make room and try again; what is installed goes on working."
                 }
+                std::io::ErrorKind::NotFound => "There is no such file or directory. Check the path.",
                 _ => "Nothing was changed. Check the disk and the directory's permissions, then try again.",
             },
             Machine::UnsafeSite { .. } => {
@@ -315,14 +316,14 @@ impl Machine {
             Machine::Busy { .. } => "Wait for it to finish, then try again.",
             Machine::ChangedMeanwhile { .. } => "Start the tool again.",
             Machine::CannotRun { .. } => {
-                "The release was built for another system, is damaged as built, or does not call relatch first thing in main. What is installed stays; tell the publisher."
+                "The release was built for another system, lacks something that is not installed here, is another build than its number says, or does not call relatch first thing in main. What is installed stays; tell the publisher."
             }
             Machine::Exists { .. } => "Choose another path, or replace it with --force.",
             Machine::NothingToRollBack { .. } => {
                 "Only an update leaves a previous version. Install the version that you want instead."
             }
             Machine::NotInstalled { .. } => {
-                "Use the tool's own --update if it has one, or install it again with `relatch install`."
+                "If the tool updates itself, use its own --update. Else install it again: `relatch install --force`."
             }
         }
     }

@@ -84,10 +84,13 @@ pub enum Reason {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Reason::Current => f.write_str("already the newest release"),
+            Reason::Current => f.write_str("nothing newer is released"),
             Reason::Held { version, critical } => {
                 let critical = if *critical { "; the publisher marked it critical" } else { "" };
-                write!(f, "{version} is held: it was left by a rollback and is not installed again{critical}")
+                write!(
+                    f,
+                    "{version} is held: it was left by a rollback and is not installed again{critical}; --rollback returns to it, a higher release ends the hold"
+                )
             }
             Reason::NotInRollout { version, rollout } => {
                 write!(

@@ -98,6 +98,8 @@ pub struct Status {
     pub standing: Option<Standing>,
     /// When a check last succeeded, in Unix seconds; 0 for never.
     pub checked: u64,
+    /// When a check or an update last failed, if it did since, in Unix seconds; 0 for not.
+    pub failed: u64,
     /// This installation's place in rollouts, 0 to 99.
     pub rollout: Option<u8>,
     /// Why the recorded state cannot be read, where it cannot.
@@ -116,9 +118,10 @@ impl fmt::Display for Outcome {
 impl fmt::Display for RolledBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RolledBack { from, to } = self;
+        let way = if to.compare(from).is_ok_and(std::cmp::Ordering::is_gt) { "forward" } else { "back" };
         write!(
             f,
-            "back to {to}; {from} is held and is not installed again (--rollback once more returns to it)"
+            "{way} to {to}; {from} is held and is not installed again (--rollback once more returns to it)"
         )
     }
 }
@@ -132,6 +135,9 @@ impl fmt::Display for Status {
         writeln!(f, "  channel    {}", or(&self.channel, "(none recorded)"))?;
         let checked = if self.checked == 0 { "never".into() } else { Utc(self.checked).to_string() };
         writeln!(f, "  checked    {checked}")?;
+        if self.failed != 0 {
+            writeln!(f, "  failed     {}, since then", Utc(self.failed))?;
+        }
         writeln!(f, "  found      {}", self.standing.as_ref().unwrap_or(&Standing::Unknown))?;
         writeln!(f, "  previous   {}", or(&self.previous, "(none; nothing to roll back to)"))?;
         let held: Vec<_> = self.held.iter().map(Version::to_string).collect();
@@ -198,7 +204,9 @@ impl Session {
             (Loaded::Present(state), _) => (*state, None),
             (Loaded::Absent, Some(identity)) => (State::new(identity)?, None),
             (Loaded::Damaged(why), Some(identity)) => {
-                reporter.warn(&format!("{why}; it is written anew after the next successful check"));
+                reporter.warn(&format!(
+                    "{why}; it is written anew by the next successful check, or by installing again"
+                ));
                 (State::new(identity)?, Some(why))
             }
             (Loaded::Absent, None) => return Ok(None),
@@ -394,6 +402,7 @@ impl Updater {
                 min_version: None,
                 standing: None,
                 checked: 0,
+                failed: 0,
                 rollout: None,
                 damaged,
             },
@@ -406,6 +415,7 @@ impl Updater {
                 min_version: state.min_version,
                 standing: Some(state.standing),
                 checked: state.checked,
+                failed: state.failed,
                 rollout: Some(state.rollout),
                 damaged,
             },
@@ -513,7 +523,7 @@ impl Updater {
                 Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
             }
             (None, None) => {
-                let why = "there is no record of its version".into();
+                let why = "there is no readable record of its version".into();
                 Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
             }
             (Some(running), Some(recorded)) if *running != recorded.version => {

@@ -299,3 +299,115 @@ fn a_full_or_broken_disk_leaves_a_tool_that_runs() {
 fn a_full_or_broken_disk_leaves_a_tool_that_runs_without_exchange() {
     fail_calls(&[NO_EXCHANGE.into()], 6);
 }
+
+/// What one call does for durability, in a word; `None` for what is no part of it.
+fn word(call: &str, scene: &Scene) -> Option<String> {
+    let parent = scene.tool.dir.path().canonicalize().unwrap();
+    let site = scene.tool.site_dir();
+    let named = |path: &str| {
+        let path = Path::new(path);
+        let name = if path == parent {
+            "parent"
+        } else if path == site {
+            "site"
+        } else if path == scene.tool.path {
+            "exe"
+        } else {
+            // Random names by what they begin with.
+            path.strip_prefix(&site).ok()?.to_str()?.split('-').next()?
+        };
+        Some(name.to_owned())
+    };
+    let (name, arguments) = call.split_once('(')?;
+    let quoted: Vec<_> = arguments.split('"').skip(1).step_by(2).filter_map(named).collect();
+    let descriptor = || named(arguments.split_once('<')?.1.split_once('>')?.0);
+    match (name, &quoted[..]) {
+        // Of the copy the system writes parts by other calls.
+        ("write", _) => Some(format!("write {}", descriptor().filter(|name| name != "leaving")?)),
+        ("fchmod" | "fchown" | "fsetxattr", _) => {
+            Some(format!("change {}", descriptor().filter(|name| name == "new")?))
+        }
+        ("fsync" | "fdatasync", _) => Some(format!("sync {}", descriptor()?)),
+        ("renameat2", [from, to]) if call.contains("RENAME_EXCHANGE") && !call.contains("EINVAL") => {
+            Some(format!("exchange {from} {to}"))
+        }
+        ("rename" | "renameat" | "renameat2", [from, to]) if !call.contains("RENAME_EXCHANGE") => {
+            Some(format!("rename {from} {to}"))
+        }
+        _ => None,
+    }
+}
+
+/// The words of the main thread of one command, each once where it is repeated.
+fn words(scene: &Scene, argument: &str, injections: &[String]) -> Vec<String> {
+    let calls = CALLS.map(|call| format!("?{call}"));
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-f", "-y", "-e"]).arg(format!("trace={}", calls.join(",")));
+    for injection in injections {
+        strace.arg("-e").arg(format!("inject={injection}"));
+    }
+    strace.arg("-o").arg(scene.log()).arg(&scene.tool.path).arg(argument);
+    let output = run(strace.env_remove("CI").env_remove("RELATCH_NO_UPDATE"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let log = std::fs::read(scene.log()).unwrap();
+    let log = String::from_utf8_lossy(&log);
+    let main = log.split_whitespace().next().unwrap().to_owned();
+    let calls = log.lines().filter_map(|line| line.strip_prefix(&main)).map(str::trim_start);
+    let mut words: Vec<_> = calls.filter_map(|call| word(call, scene)).collect();
+    words.dedup();
+    words
+}
+
+/// A small file is replaced by these.
+const SAVE: [&str; 4] = ["write write", "sync write", "rename write state", "sync site"];
+
+/// From the record of what is begun to the record of what was done: nothing but `put` in between, and in this order.
+#[track_caller]
+fn assert_order(words: &[String], put: &[&str]) {
+    let expected = [&SAVE[..], put, &SAVE[..]].concat();
+    let last = &words[words.len().saturating_sub(expected.len())..];
+    assert_eq!(last, expected, "{words:#?}");
+}
+
+/// The staged file is whole on the disk, content, mode and owner, before the record names it.
+#[track_caller]
+fn assert_staged(words: &[String]) {
+    let swapped = words.iter().rposition(|word| word.ends_with(" new exe")).unwrap();
+    let recorded = words[..swapped].iter().rposition(|word| word == "rename write state").unwrap();
+    let of_staged = |prefix: &str| {
+        let is = |word: &String| word == &format!("{prefix} new");
+        words[..swapped].iter().rposition(is).unwrap()
+    };
+    let (written, changed, synced) = (of_staged("write"), of_staged("change"), of_staged("sync"));
+    assert!(written < synced && changed < synced && synced < recorded, "{words:#?}");
+}
+
+/// A power cut at any point finds the record on the disk before what it records is begun, and each name before the next one depends on
+/// it. What a kill shows above is another matter: there the system still writes what it was given.
+#[test]
+fn each_step_of_a_swap_is_on_the_disk_before_the_next() {
+    if !is_available() {
+        return;
+    }
+    let exchanged = ["exchange new exe", "sync parent", "sync site", "rename new previous", "sync site"];
+    let copied = [
+        "sync leaving",
+        "sync site",
+        "rename new exe",
+        "sync parent",
+        "sync site",
+        "rename leaving previous",
+        "sync site",
+    ];
+    let scene = Scene::outdated();
+    let update = words(&scene, "--update", &[]);
+    assert_staged(&update);
+    assert_order(&update, &exchanged);
+    let back = words(&scene, "--rollback", &[]);
+    assert_order(&back, &["exchange previous exe", "sync parent", "sync site"]);
+
+    let scene = Scene::outdated();
+    let update = words(&scene, "--update", &[NO_EXCHANGE.into()]);
+    assert_staged(&update);
+    assert_order(&update, &copied);
+}

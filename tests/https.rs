@@ -5,15 +5,18 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Arc, Mutex, Once};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use relatch::source::{Https, Object, Source, from_location};
 use relatch::{Error, Outcome, Refusal, Unavailable};
 use serde_json::json;
 use support::server::{Answer, Authority, Server};
-use support::tool::{stderr, stdout};
+use support::tool::{run, stderr, stdout};
 use support::{Repository, Snapshot, Tool, executable, executable_such};
 use tempfile::TempDir;
 
@@ -389,4 +392,82 @@ fn addresses_that_nobody_should_use_are_refused() {
     assert!(matches!(caller, Err(Error::Caller { .. })));
     let missing = Https::with_ca_file("https://releases.example.com/", &directory.path().join("missing"));
     assert!(matches!(missing, Err(Error::Machine(_))));
+}
+
+/// A proxy on loopback that knows CONNECT and nothing else; all that it was asked for.
+fn connect_proxy() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&asked);
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let asked = Arc::clone(&all);
+            thread::spawn(move || client.and_then(|client| tunnel(client, &asked)));
+        }
+    });
+    (url, asked)
+}
+
+fn tunnel(mut client: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let first = head.lines().next().unwrap_or_default().to_owned();
+    asked.lock().unwrap().push(first.clone());
+    let Some(target) = first.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {
+        return client.write_all(b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n");
+    };
+    let mut server = TcpStream::connect(target)?;
+    client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        drop(std::io::copy(&mut from, &mut to));
+        to.shutdown(Shutdown::Write)
+    });
+    std::io::copy(&mut server, &mut client)?;
+    client.shutdown(Shutdown::Write)
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_used_and_nothing_goes_around_it() {
+    let scene = Scene::new();
+    let (proxy, asked) = connect_proxy();
+    let count = || asked.lock().unwrap().len();
+    let ca_file = scene.authority.write(scene.files.path());
+    let fields = json!({"repository": scene.server.url, "ca_file": ca_file, "deadline_ms": 20_000});
+    let bytes = executable_such(&scene.repository, "1.0.0", fields);
+    let update = |variables: &[(&str, &str)]| {
+        let tool = Tool::copied(&bytes);
+        let output = run(tool.command().arg("--update").envs(variables.iter().copied()));
+        (output.status.success(), tool.version(), stderr(&output))
+    };
+
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        let (tunnels, requests) = (count(), scene.server.requests().len());
+        let (success, version, said) = update(&[(variable, &proxy)]);
+        assert!(success && version == "1.1.0", "{variable}: {said}");
+        // The server closes each connection after one answer, so each request went through a tunnel of its own.
+        let (tunnels, requests) = (count() - tunnels, scene.server.requests().len() - requests);
+        assert!(requests > 2 && tunnels >= requests, "{variable}: {tunnels} tunnels, {requests} requests");
+    }
+    let host = scene.server.url.trim_start_matches("https://").trim_end_matches("/base");
+    let expected = format!("CONNECT {host} ");
+    assert!(asked.lock().unwrap().iter().all(|line| line.starts_with(&expected)), "{asked:?}");
+
+    // A proxy that is not there is no reason to go without one.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let requests = scene.server.requests().len();
+    let (success, version, said) = update(&[("HTTPS_PROXY", &format!("http://{gone}"))]);
+    assert!(!success && version == "1.0.0", "{said}");
+    assert_eq!(scene.server.requests().len(), requests);
+
+    let tunnels = count();
+    let (success, version, said) = update(&[("HTTPS_PROXY", &proxy), ("NO_PROXY", "127.0.0.1")]);
+    assert!(success && version == "1.1.0", "{said}");
+    assert_eq!(count(), tunnels);
 }

@@ -12,6 +12,7 @@ use relatch::{Error, Outcome, Refusal, Unavailable};
 use serde_json::{Value, json};
 use support::minisign::{Block, sign_all};
 use support::scene::{Stopped, without_state};
+use support::tool::install_plain;
 use support::{Draft, Key, Scene, fake, now};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -1201,4 +1202,33 @@ fn a_release_without_this_target_is_no_error() {
         scene.refused(name, |refusal| matches!(refusal, Refusal::Downgrade { .. }));
         scene.heals(name);
     }
+}
+
+/// Whoever installs again over what is there is bound by what was seen there.
+#[test]
+fn an_installation_anew_keeps_to_the_lowest_version_that_was_signed() {
+    let mut scene = Scene::new();
+    let mut draft = draft(&mut scene);
+    draft.manifest["min_version"] = "1.1.0".into();
+    scene.repository.publish(&draft);
+    scene.updates_to("with a floor", "1.1.0", &fake("1.1.0"));
+    let refused = |scene: &Scene, is: fn(&Refusal) -> bool| {
+        let before = without_state(scene.tool.snapshot());
+        match install_plain(&scene.repository, &scene.tool.path, true) {
+            Err(Error::Refused(refusal)) => assert!(is(&refusal), "refused, but as {refusal:?}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(without_state(scene.tool.snapshot()), before, "the disk changed");
+    };
+    scene.repository.release("1.0.9", &fake("1.0.9"));
+    refused(&scene, |refusal| {
+        matches!(refusal, Refusal::BelowFloor { floor, found }
+            if (floor.to_string(), found.to_string()) == ("1.1.0".into(), "1.0.9".into()))
+    });
+    scene.repository.release("2", &fake("2"));
+    refused(&scene, |refusal| matches!(refusal, Refusal::KindChanged { .. }));
+    // At the floor itself nothing is wrong.
+    scene.repository.release("1.1.0", &fake("1.1.0 again"));
+    install_plain(&scene.repository, &scene.tool.path, true).unwrap();
+    assert_eq!(std::fs::read(&scene.tool.path).unwrap(), fake("1.1.0 again"));
 }

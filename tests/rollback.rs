@@ -258,3 +258,29 @@ fn a_rollback_does_not_wait_for_ever() {
     assert_eq!(tool.snapshot(), before);
     drop(held);
 }
+
+/// Whatever lies there, it is not the recorded executable, and nothing of it is read, run or put at the path.
+#[test]
+fn something_else_under_the_name_of_the_previous_executable_is_none() {
+    let put: [(&str, fn(&Path)); 3] = [
+        ("a directory", |path| std::fs::create_dir(path).unwrap()),
+        ("a link to a directory", |path| {
+            std::os::unix::fs::symlink(path.parent().unwrap(), path).unwrap();
+        }),
+        ("a link to nothing", |path| std::os::unix::fs::symlink("nothing", path).unwrap()),
+    ];
+    for (name, put) in put {
+        let (_repository, tool) = updated();
+        let (previous, state) = (tool.site_dir().join("previous"), tool.site_dir().join("state"));
+        let before = (tool.digest(), std::fs::read(&state).unwrap());
+        std::fs::remove_file(&previous).unwrap();
+        put(&previous);
+        let is = std::fs::symlink_metadata(&previous).unwrap().file_type();
+        let output = roll_back(&tool);
+        assert_eq!(output.status.code(), Some(5), "{name}: {}", stderr(&output));
+        let error = Updater::rollback(&site(&tool), None).unwrap_err();
+        assert!(matches!(error, Error::Machine(Machine::NothingToRollBack { .. })), "{name}: {error:?}");
+        assert_eq!((tool.digest(), std::fs::read(&state).unwrap()), before, "{name}");
+        assert_eq!(std::fs::symlink_metadata(&previous).unwrap().file_type(), is, "{name}");
+    }
+}

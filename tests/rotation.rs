@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use support::minisign::sign_all;
 use support::scene::{Stopped, Warnings, keys};
 use support::tool::{install_plain, stderr};
-use support::{Key, Repository, Scene, Tool, executable, fake, now};
+use support::{Key, Repository, Scene, Tool, executable, executable_such, fake, now};
 
 const DAY: u64 = 24 * 60 * 60;
 const ROOT_2: DocumentKind = DocumentKind::Root(2);
@@ -851,4 +851,42 @@ fn a_tool_leaves_a_newer_state_alone_and_runs() {
     assert_eq!(support::tool::stdout(&output), "widget 1.0.0 go\n");
     assert!(stderr(&output).contains("relatch-state/2"), "{}", stderr(&output));
     assert_eq!(tool.snapshot(), before);
+}
+
+/// What a tool carries counts where it is newer than what an older one recorded beside it: a mirror that withholds the root that took a
+/// key away does not bring the key back.
+#[test]
+fn a_tool_that_carries_a_newer_root_than_the_recorded_one_goes_by_its_own() {
+    let mut repository = Repository::new();
+    let bytes = executable(&repository, "1.0.0");
+    repository.rotate(|_| {});
+    repository.release("1.0.0", &bytes);
+    let tool = Tool::copied(&bytes);
+    let output = tool.run(&["--update"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let recorded = std::fs::read_to_string(tool.site_dir().join("root")).unwrap();
+    assert!(recorded.contains("\"version\":2,"), "{recorded}");
+
+    // Root 3 takes the release key away, and a person installs 1.1.0, which carries root 3, by copying it.
+    let stolen = repository.release_keys.clone();
+    repository.rotate(|repository| repository.release_keys = keys(&[7]));
+    let root = repository.path(&Object::Root(3));
+    let document = std::fs::read_to_string(&root).unwrap();
+    let carrying = |version: &str| executable_such(&repository, version, json!({"root": document}));
+    let (bytes, newer) = (carrying("1.1.0"), carrying("1.2.0"));
+    std::fs::write(&tool.path, &bytes).unwrap();
+    std::fs::remove_file(&root).unwrap();
+    let mut thiefs = repository.draft("1.2.0", &newer);
+    thiefs.manifest["root_version"] = 2.into();
+    thiefs.release_keys = stolen;
+    repository.publish(&thiefs);
+    let output = tool.run(&["--update"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("0 of the 1 release keys"), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.1.0");
+
+    repository.release("1.2.0", &newer);
+    let output = tool.run(&["--update"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.2.0");
 }

@@ -9,12 +9,13 @@ use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use relatch::trust::Digest;
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use rustix::io::Errno;
 use serde_json::json;
 use support::strace::{is_available, traced};
 use support::tool::{run, stderr, stdout};
-use support::{Repository, Tool, executable_such};
+use support::{Repository, Scene, Tool, executable_such, fake};
 
 /// 1.0.0 of the tool, and a repository with 1.1.0.
 fn outdated() -> (Repository, Tool) {
@@ -215,5 +216,31 @@ fn a_site_directory_that_is_none_is_refused() {
         assert_eq!(tool.run(&["--rollback"]).status.code(), Some(5), "{what}");
         assert_eq!(tool.digest(), before, "{what}");
         assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0, "{what}");
+    }
+}
+
+/// A swap that was recorded and not begun: what is at the path is what it was to replace, whatever the record says is installed.
+#[test]
+fn a_swap_that_did_not_happen_leaves_the_record_of_what_is_there() {
+    let scene = Scene::new();
+    let state = || {
+        let text = fs::read_to_string(scene.tool.site_dir().join("state")).unwrap();
+        serde_json::from_str::<serde_json::Value>(text.lines().next().unwrap()).unwrap()
+    };
+    let there = state()["installed"].clone();
+    assert_eq!(there["blake3"], scene.tool.digest().to_string());
+    let copy = |version: &str| json!({"version": version, "blake3": Digest::of(&fake(version)).to_string(), "epoch": 2});
+    let file = "new-0123456789abcdef";
+    for recorded in [copy("1.1.0"), copy("0.9.0")] {
+        scene.tool.edit_state(|state| {
+            state["installed"] = recorded;
+            state["pending"] =
+                json!({"file": file, "from": there.clone(), "to": copy("1.1.0"), "rollback": false});
+        });
+        fs::write(scene.tool.site_dir().join(file), fake("1.1.0")).unwrap();
+        scene.is_current("recovered");
+        assert_eq!((&state()["installed"], &state()["pending"]), (&there, &json!(null)));
+        assert_eq!(fs::read(&scene.tool.path).unwrap(), fake("1.0.0"));
+        assert_eq!(scene.tool.strays(), [""; 0]);
     }
 }

@@ -317,7 +317,7 @@ impl Settings {
     pub(crate) fn load(site: &Site) -> Result<Settings> {
         let content = durable::read(&site.dir().join(Settings::FILE), limits::ByteLimit(2 * limits::ROOT.0))?;
         let Some(content) = content else {
-            let why = "there are no settings beside it, and trust is never taken from a repository".into();
+            let why = format!("there are no settings in {}", site.dir().display());
             return Err(Machine::NotInstalled { path: site.executable().into(), why }.into());
         };
         Ok(read_checked(&content, "relatch-settings/1")?)

@@ -206,3 +206,52 @@ impl Read for Stream {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::Digest;
+
+    /// A byte each time, for ever.
+    struct Drip(Duration);
+
+    impl Read for Drip {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            thread::sleep(self.0);
+            let Some(first) = buffer.first_mut() else { return Ok(0) };
+            *first = b'x';
+            Ok(1)
+        }
+    }
+
+    struct Tap(Duration);
+
+    impl Source for Tap {
+        fn open(&self, _: &Object) -> Result<Box<dyn Read + Send>, Unavailable> {
+            Ok(Box::new(Drip(self.0)))
+        }
+
+        fn location(&self) -> String {
+            "a tap".into()
+        }
+    }
+
+    /// The minimum rate would end it too, but only after its window of 10 s.
+    #[test]
+    fn a_download_ends_at_its_deadline_whether_bytes_keep_coming_or_not() {
+        for interval in [Duration::from_millis(50), Duration::from_secs(3600)] {
+            let object = Object::Blob(Digest::of(b"x"));
+            let started = Instant::now();
+            let deadline = started + Duration::from_millis(300);
+            let mut stream = Bounded::new(Tap(interval)).stream(&object, Some(deadline)).unwrap();
+            let read = stream.read_to_end(&mut Vec::new());
+            let took = started.elapsed();
+            assert!(read.is_err(), "{interval:?}: {read:?}");
+            assert!(matches!(stream.into_failure(), Some(Unavailable::TooSlow { .. })), "{interval:?}");
+            assert!(
+                Duration::from_millis(300) <= took && took < Duration::from_secs(5),
+                "{interval:?}: {took:?}"
+            );
+        }
+    }
+}

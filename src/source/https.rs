@@ -144,9 +144,9 @@ impl Source for Https {
         let url = format!("{}/{object}", self.base);
         let mut uri: Uri = url.parse().map_err(|_| unreachable("it is not a URL".into(), false))?;
         for _ in 0..=REDIRECTS {
-            let response = self
-                .get(&uri, object)
-                .map_err(|error| unreachable(error.to_string(), is_transient(&error)))?;
+            let response = self.get(&uri, object).map_err(|error| {
+                unreachable(error.to_string().trim_start_matches("io: ").to_owned(), is_transient(&error))
+            })?;
             let status = response.status().as_u16();
             match status {
                 200 => {

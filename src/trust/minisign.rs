@@ -223,4 +223,40 @@ mod tests {
         assert!(parsed.blocks[0].has_weak_point);
         assert_eq!(parsed.count_valid(&[key], b"message"), 0);
     }
+
+    /// 2^255 - 19 + `n`: another spelling of the y-coordinate `n`, for which 32 bytes have room below 19.
+    fn above_p(n: u8) -> [u8; 32] {
+        let mut bytes = [0xff; 32];
+        (bytes[0], bytes[31]) = (0xed + n, 0x7f);
+        bytes
+    }
+
+    /// Nobody can know an S for such an R of large order, so no verifier stands in the way of an R of this kind but this check.
+    #[test]
+    fn a_signature_with_a_second_spelling_of_a_point_counts_for_nobody() {
+        let below_p = |n: u8| {
+            let mut bytes = [0; 32];
+            bytes[0] = n;
+            bytes
+        };
+        let mut of_large_order = 0;
+        for n in 0..19 {
+            let Some(point) = CompressedEdwardsY(above_p(n)).decompress() else { continue };
+            assert_eq!(point.compress().0, below_p(n));
+            assert!(is_weak_r(&[above_p(n), [0; 32]].concat()), "{n}");
+            assert_eq!(is_weak_r(&[below_p(n), [0; 32]].concat()), point.is_small_order(), "{n}");
+            if point.is_small_order() {
+                continue;
+            }
+            of_large_order += 1;
+            // In either of the two signatures of a block.
+            let (odd, good) = ([above_p(n), [0; 32]].concat(), [below_p(n), [0; 32]].concat());
+            let block = |first: &[u8], second: &[u8]| {
+                let text = text(first.try_into().unwrap(), "t", second.try_into().unwrap());
+                SignatureText::parse(text.as_bytes()).unwrap().blocks[0].has_weak_point
+            };
+            assert!(block(&odd, &good) && block(&good, &odd) && !block(&good, &good), "{n}");
+        }
+        assert!(of_large_order > 3, "{of_large_order}");
+    }
 }

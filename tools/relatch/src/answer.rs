@@ -48,7 +48,7 @@ impl Answer {
     }
 
     pub fn updated(from: &Version, to: &Version) -> Self {
-        let text = format!("updated {from} to {to}; `relatch rollback` goes back");
+        let text = format!("updated {from} to {to}; `relatch rollback` with the same path goes back");
         Answer::done(text, json!({"result": "updated", "from": from, "to": to}))
     }
 

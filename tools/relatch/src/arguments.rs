@@ -12,7 +12,7 @@ use relatch::trust::Name;
 #[derive(Parser)]
 #[command(name = "relatch", version, max_term_width = 110)]
 pub struct Arguments {
-    /// Answer with one line of JSON on stdout, errors too
+    /// Answer with one line of JSON on stdout, errors too, but for those of usage
     #[arg(long, global = true)]
     pub json: bool,
     #[command(subcommand)]

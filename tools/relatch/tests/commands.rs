@@ -65,6 +65,7 @@ impl World {
             version_valid: 86_400,
             level: 3,
             patches: true,
+            drop_targets: false,
             seq: None,
         };
         change(&mut plan);

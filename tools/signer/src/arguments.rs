@@ -24,7 +24,7 @@ pub struct Arguments {
 pub enum Command {
     /// Make a key for each role and the first root, signed: all that one person needs to begin
     Init(Init),
-    /// Make one key, for somebody else's root
+    /// Make one key, to be named by a root
     Keygen(Keygen),
     /// Make, change, sign, show and publish root documents
     #[command(subcommand)]
@@ -79,7 +79,7 @@ pub struct Password {
 
 #[derive(Args)]
 pub struct Init {
-    /// The product; the same name stands in the tool
+    /// The product; the same name that `Startup::new` gets
     #[arg(long)]
     pub product: Name,
     /// A new directory for the three secret keys, outside of version control
@@ -272,6 +272,9 @@ pub struct Plan {
     /// The number of this release, where the published VERSION was destroyed and cannot tell
     #[arg(long)]
     pub seq: Option<u64>,
+    /// Leave those behind whose target the published release has and this one has not
+    #[arg(long)]
+    pub drop_targets: bool,
 }
 
 impl Plan {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use relatch::source::Object;
 use relatch::trust::{Notes, PublicKey, Role};
 use relatch::{Utc, limits};
 use signer::custody::{self, KeyArgument, KeySource, read_limited};
@@ -64,6 +65,10 @@ fn init(arguments: Init) -> Result<String> {
         }
     }
     let (store, valid) = (from_location(&arguments.repo)?, seconds(arguments.expires_in)?);
+    if store.read(&Object::Root(1))?.is_some() {
+        return Err(Failure::usage(format!("{} holds a root already; nothing was made", arguments.repo)));
+    }
+    custody::refuse_tracked(&arguments.keys)?;
     let password = custody::new_password(arguments.no_password, &arguments.password.password_env)?;
     make_private_dir(&arguments.keys)?;
     let mut secrets = Vec::new();
@@ -90,7 +95,7 @@ fn init(arguments: Init) -> Result<String> {
     let (keys, root_path) = (arguments.keys.display(), arguments.root.display());
     Ok(format!(
         "{}\n\nmade\n  {keys}/root.key        keep it offline: it decides whose keys count\n  {keys}/release.key     signs what people run\n  \
-         {keys}/timestamp.key   says what is current; CI's cron needs this one alone\n  {root_path}   embed it: include_bytes!(\"{root_path}\")\n\
+         {keys}/timestamp.key   says what is current; CI's cron needs this one alone\n  {root_path}   commit it; tools embed it, from src/main.rs as include_bytes!(\"../root.json\")\n\
          published root 1 to {}",
         root::describe(&root, &document, &file.signatures()?),
         store.location()
@@ -241,6 +246,7 @@ impl Plan {
             version_valid: seconds(self.version_expires_in)?,
             level: self.level,
             patches: self.patches,
+            drop_targets: self.drop_targets,
             seq,
         })
     }
@@ -344,8 +350,11 @@ fn told_signed(folder: &Folder) -> Result<String> {
     }
     let missing = folder.signed()?.iter().any(|signed| !signed.is_enough());
     let path = folder.path().display();
-    let next =
-        if missing { format!("signer sign {path} --key KEY") } else { format!("signer publish {path}") };
+    let next = if missing {
+        format!("signer sign {path} --key KEY")
+    } else {
+        format!("signer publish {path} --repo REPO --root root.json")
+    };
     let _ = write!(text, "\nnext: {next}");
     Ok(text)
 }

@@ -234,8 +234,11 @@ pub fn read_limited(path: &Path, limit: relatch::limits::ByteLimit) -> Result<Ve
     Ok(bytes)
 }
 
-/// A secret in a git work tree is one `git add` away from everybody: only a path that git ignores will do.
-fn refuse_tracked(path: &Path) -> Result<()> {
+/// Refuses a path for secrets that git tracks or would: a secret in a git work tree is one `git add` away from everybody: only a path that git ignores will do.
+///
+/// # Errors
+/// [`Failure::Refused`] for such a path.
+pub fn refuse_tracked(path: &Path) -> Result<()> {
     let advice = "Keep secret keys outside of every work tree, or in a directory that .gitignore names.";
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let dir = std::fs::canonicalize(dir).map_err(Failure::io("find the directory", dir))?;

@@ -65,6 +65,7 @@ impl Failure {
     /// What to do next.
     pub fn advice(&self) -> &'static str {
         match self {
+            Failure::Client(Error::Refused(refusal)) => publisher_advice(refusal),
             Failure::Client(error) => error.advice(),
             Failure::Key { .. } => {
                 "Name a minisign secret key file, `env:VARIABLE`, or `-` for standard input; give its password if it has one."
@@ -86,6 +87,36 @@ impl Failure {
             Failure::Key { .. } => 2,
             Failure::Refused { .. } | Failure::Occupied { .. } => 3,
             Failure::LostRace { .. } => 4,
+        }
+    }
+}
+
+/// What a client's refusal means to the one who publishes.
+fn publisher_advice(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Threshold { .. } => {
+            "Let more key holders sign: `signer sign`, or `signer root sign` for a root. If they have, --root is another repository's root, or somebody changed the repository."
+        }
+        Refusal::Expired { .. } => {
+            "VERSION is renewed by `signer refresh`, a manifest by publishing a release again, a root by `signer root renew`."
+        }
+        Refusal::TwoManifests { .. } | Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
+            "Somebody published meanwhile, or --seq is too low. Look with `signer show`, then prepare the release again."
+        }
+        Refusal::FromTheFuture { .. } => {
+            "This machine's clock is behind the one that it was made on. Set it and try again."
+        }
+        Refusal::WrongProduct { .. } | Refusal::WrongChannel { .. } => {
+            "Is --root the root of this repository?"
+        }
+        Refusal::Malformed { .. }
+        | Refusal::WeakKey { .. }
+        | Refusal::UnknownType { .. }
+        | Refusal::OtherDocument { .. } => {
+            "Check the arguments and the file that is named; every client would refuse this document. A published VERSION that was destroyed is replaced by a release with --seq."
+        }
+        _ => {
+            "Somebody changed the repository or the folder since it was made. `signer verify` says what else; publish again what is wrong."
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct Plan {
     pub level: i32,
     /// Whether to make patches from the release that is published now.
     pub patches: bool,
+    /// Whether targets of the published release may be missing.
+    pub drop_targets: bool,
     /// The number of the release, where the published `VERSION` is lost.
     pub seq: Option<Seq>,
 }
@@ -492,6 +494,16 @@ fn refuse_unusable(plan: &Plan, published: &Published) -> Result<()> {
     }
     if targets.is_empty() {
         return refuse("the release has no executable".into(), "Name one with --artifact TARGET=PATH.");
+    }
+    let left_behind = published.current().and_then(|current| {
+        let has = |target: &Name| targets.contains(&target);
+        current.manifest.artifacts.iter().find(|artifact| !has(&artifact.target))
+    });
+    if let Some(artifact) = left_behind.filter(|_| !plan.drop_targets) {
+        return refuse(
+            format!("the published release has {} and this one has not", artifact.target),
+            "Its users would be left behind. Name its executable with --artifact, or say --drop-targets.",
+        );
     }
     let Some(released) = &published.released else { return Ok(()) };
     let Ok(order) = plan.version.compare(released) else {

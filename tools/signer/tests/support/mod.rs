@@ -105,6 +105,13 @@ impl Desk {
         assert!(output.status.success(), "{}", stderr(&output));
     }
 
+    /// The number of the release that is published.
+    pub fn seq(&self) -> u64 {
+        let version = self.read("repo/stable/VERSION");
+        let pointer: serde_json::Value = serde_json::from_str(version.lines().nth(1).unwrap()).unwrap();
+        pointer["seq"].as_u64().unwrap()
+    }
+
     /// Every file of the repository with the hash of its content.
     pub fn repository(&self) -> BTreeMap<PathBuf, Digest> {
         let mut files = BTreeMap::new();

@@ -1,0 +1,288 @@
+//! Promise: an immutable object is written once, `VERSION` changes only from what the publisher has seen, and what was published is read
+//! back before anybody calls it published.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+mod support;
+
+use std::process::Output;
+use std::sync::Barrier;
+use std::thread;
+
+use relatch::source::{Bounded, Object};
+use relatch::trust::{Digest, Document as _, Name, Root};
+use signer::folder::Folder;
+use signer::key::SecretKey;
+use signer::publish::publish;
+use signer::repository::now;
+use signer::store::{Content, DirStore, Put, Store};
+use signer::{Failure, Result};
+use support::{Desk, stderr};
+use tempfile::TempDir;
+
+const DAY: u64 = 24 * 60 * 60;
+
+fn version() -> Object {
+    Object::VersionFile("stable".parse().unwrap())
+}
+
+/// An empty repository in a directory.
+struct Place {
+    dir: TempDir,
+    store: DirStore,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Place { store: DirStore::new(dir.path()), dir }
+    }
+
+    fn content(&self, object: &Object) -> Vec<u8> {
+        std::fs::read(self.dir.path().join(object.to_string())).unwrap()
+    }
+
+    /// The names beside an object but for the lock.
+    fn names_beside(&self, object: &Object) -> Vec<String> {
+        let path = self.dir.path().join(object.to_string());
+        let entries = std::fs::read_dir(path.parent().unwrap()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name != ".lock").collect()
+    }
+}
+
+#[track_caller]
+fn assert_lost(outcome: Result<()>) {
+    assert!(matches!(&outcome, Err(Failure::LostRace { object }) if *object == version()), "{outcome:?}");
+}
+
+#[test]
+fn version_changes_only_from_what_was_seen() {
+    let place = Place::new();
+    assert_eq!(place.store.read(&version()).unwrap(), None);
+    // It was there when it was looked at, and is not any more.
+    assert_lost(place.store.swap(&version(), Some(b"one"), b"two"));
+    assert_eq!(place.store.read(&version()).unwrap(), None);
+    place.store.swap(&version(), None, b"one").unwrap();
+    // It was not there, or another one.
+    for stale in [None, Some(&b"zero"[..]), Some(b""), Some(b"on"), Some(b"one\n")] {
+        assert_lost(place.store.swap(&version(), stale, b"two"));
+        assert_eq!(place.content(&version()), b"one");
+    }
+    place.store.swap(&version(), Some(b"one"), b"two").unwrap();
+    assert_eq!(place.store.read(&version()).unwrap().as_deref(), Some(&b"two"[..]));
+    assert_lost(place.store.swap(&version(), Some(b"one"), b"three"));
+    assert_eq!(place.content(&version()), b"two");
+    assert_eq!(place.names_beside(&version()), ["VERSION"]);
+}
+
+#[test]
+fn of_those_who_saw_the_same_one_wins() {
+    const PUBLISHERS: usize = 4;
+    let place = Place::new();
+    let mut seen: Option<Vec<u8>> = None;
+    for round in 0..20 {
+        let start = Barrier::new(PUBLISHERS);
+        let publisher = |number: usize| {
+            let new = format!("round {round} publisher {number}").into_bytes();
+            start.wait();
+            match place.store.swap(&version(), seen.as_deref(), &new) {
+                Ok(()) => Some(new),
+                lost => {
+                    assert_lost(lost);
+                    None
+                }
+            }
+        };
+        let won: Vec<Vec<u8>> = thread::scope(|scope| {
+            let publisher = &publisher;
+            let threads: Vec<_> =
+                (0..PUBLISHERS).map(|number| scope.spawn(move || publisher(number))).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(won.len(), 1, "round {round}");
+        assert_eq!(place.content(&version()), won[0], "round {round}");
+        seen = Some(won[0].clone());
+    }
+}
+
+#[test]
+fn an_immutable_object_is_written_once() {
+    let place = Place::new();
+    let object = Object::Blob(Digest::of(b"content"));
+    assert_eq!(place.store.put_new(&object, Content::Bytes(b"content")).unwrap(), Put::Created);
+    let file = place.dir.path().join("upload");
+    std::fs::write(&file, b"content").unwrap();
+    for same in [Content::Bytes(b"content"), Content::File(&file)] {
+        assert_eq!(place.store.put_new(&object, same).unwrap(), Put::Existed);
+    }
+    std::fs::write(&file, b"Content").unwrap();
+    for other in [
+        Content::Bytes(b"other content"),
+        Content::Bytes(b"conten"),
+        Content::Bytes(b""),
+        Content::File(&file),
+    ] {
+        let outcome = place.store.put_new(&object, other);
+        assert!(
+            matches!(&outcome, Err(Failure::Occupied { object: found }) if *found == object),
+            "{outcome:?}"
+        );
+        assert_eq!(place.content(&object), b"content");
+    }
+    assert_eq!(place.names_beside(&object).len(), 1);
+}
+
+/// A store whose disk damages one kind of object while writing it, or loses it, and tells nobody.
+struct Faulty {
+    inner: DirStore,
+    is_hit: fn(&Object) -> bool,
+    lost: bool,
+}
+
+impl Store for Faulty {
+    fn source(&self) -> Bounded {
+        self.inner.source()
+    }
+
+    fn put_new(&self, object: &Object, content: Content<'_>) -> Result<Put> {
+        match ((self.is_hit)(object), self.lost) {
+            (false, _) => self.inner.put_new(object, content),
+            (true, true) => Ok(Put::Created),
+            (true, false) => self.inner.put_new(object, Content::Bytes(b"what the disk made of it")),
+        }
+    }
+
+    fn read(&self, object: &Object) -> Result<Option<Vec<u8>>> {
+        self.inner.read(object)
+    }
+
+    fn swap(&self, object: &Object, expected: Option<&[u8]>, new: &[u8]) -> Result<()> {
+        match (self.is_hit)(object) {
+            false => self.inner.swap(object, expected, new),
+            true => Ok(()),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<Object>> {
+        self.inner.list()
+    }
+
+    fn channels(&self) -> Result<Vec<Name>> {
+        self.inner.channels()
+    }
+
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+}
+
+const REPO: [&str; 4] = ["--repo", "repo", "--root", "root.json"];
+
+/// A folder that is prepared and signed.
+fn signed(desk: &Desk, version: &str, more: &[&str]) -> Folder {
+    let artifact = desk.build(version);
+    let prepare = ["prepare", "--version", version, "--artifact", &artifact, "--out", version];
+    desk.ok(&[&prepare[..], &REPO, more].concat());
+    desk.ok(&["sign", version, "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
+    Folder::open(&desk.path(version)).unwrap()
+}
+
+#[test]
+fn what_was_published_is_read_back() {
+    for (name, is_hit) in [
+        ("a blob", (|object| matches!(object, Object::Blob(_))) as fn(&Object) -> bool),
+        ("the manifest", |object| matches!(object, Object::Manifest(_))),
+        ("the signatures", |object| matches!(object, Object::ManifestSignatures(_))),
+    ] {
+        for lost in [false, true] {
+            let desk = Desk::new();
+            let folder = signed(&desk, "1.0.0", &[]);
+            let root = std::fs::read(desk.path("root.json")).unwrap();
+            let store = Faulty { inner: DirStore::new(desk.path("repo")), is_hit, lost };
+            let outcome = publish(&folder, &store, &root, false);
+            assert!(matches!(outcome, Err(Failure::Client(_))), "{name}, lost: {lost}: {outcome:?}");
+            assert!(desk.client("widget").is_err(), "{name}, lost: {lost}");
+        }
+    }
+    // The same folder to a disk that works.
+    let desk = Desk::new();
+    let folder = signed(&desk, "1.0.0", &[]);
+    let root = std::fs::read(desk.path("root.json")).unwrap();
+    publish(&folder, &DirStore::new(desk.path("repo")), &root, false).unwrap();
+    desk.client("widget").unwrap();
+}
+
+/// `VERSION` is told to be written and is not: a first release that no client will see.
+#[test]
+fn a_version_that_was_not_written_is_noticed() {
+    let desk = Desk::new();
+    let folder = signed(&desk, "1.0.0", &[]);
+    let root = std::fs::read(desk.path("root.json")).unwrap();
+    let is_hit: fn(&Object) -> bool = |object| matches!(object, Object::VersionFile(_));
+    let store = Faulty { inner: DirStore::new(desk.path("repo")), is_hit, lost: true };
+    let outcome = publish(&folder, &store, &root, false);
+    assert!(matches!(outcome, Err(Failure::Client(_))), "{outcome:?}");
+}
+
+/// Its number is higher, its signatures are right, and still nobody would take it.
+#[test]
+fn a_release_that_is_lower_than_what_was_published_meanwhile_is_refused() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let folder = signed(&desk, "1.1.0", &["--seq", "3"]);
+    desk.released("1.2.0", &[]);
+    let before = desk.repository();
+    let root = std::fs::read(desk.path("root.json")).unwrap();
+    let outcome = publish(&folder, &DirStore::new(desk.path("repo")), &root, false);
+    let what = match outcome {
+        Err(Failure::Refused { what, .. }) => what,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(what, "version 1.1.0 is not higher than 1.2.0, which is published");
+    assert_eq!(desk.repository(), before);
+    // One that takes the published release back is no mistake.
+    let folder = signed(&desk, "1.1.1", &["--seq", "4", "--retract", "1.2.0"]);
+    publish(&folder, &DirStore::new(desk.path("repo")), &root, false).unwrap();
+}
+
+/// Writes root 2 with one change, signed by the root key, and publishes it.
+fn publish_root_2(desk: &Desk, change: impl FnOnce(&mut Root)) -> Output {
+    let mut root = Root::from_canonical(desk.read("root.json").as_bytes()).unwrap();
+    root.version = 2;
+    change(&mut root);
+    let document = root.to_canonical();
+    let key = SecretKey::from_text(&desk.read("keys/root.key"), None).unwrap();
+    desk.write("root2.json", &document);
+    desk.write("root2.json.minisig", key.sign(&document, "root2.json", now()));
+    desk.signer(&[&["root", "publish", "root2.json"][..], &REPO].concat())
+}
+
+#[test]
+fn a_root_that_no_client_would_take_today_is_not_published() {
+    let desk = Desk::new();
+    let before = desk.repository();
+    let expired = publish_root_2(&desk, |root| {
+        root.issued = now() - 3 * DAY;
+        root.expires = now() - DAY;
+    });
+    assert_eq!(expired.status.code(), Some(3), "{}", stderr(&expired));
+    assert!(stderr(&expired).contains("root 2 expired"), "{}", stderr(&expired));
+    let early = publish_root_2(&desk, |root| {
+        root.issued = now() + 2 * DAY;
+        root.expires = now() + 100 * DAY;
+    });
+    assert_eq!(early.status.code(), Some(3), "{}", stderr(&early));
+    assert!(stderr(&early).contains("root 2 was issued"), "{}", stderr(&early));
+    assert_eq!(desk.repository(), before);
+    // The same but for the times.
+    let output = publish_root_2(&desk, |_| {});
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(desk.repository().len(), before.len() + 2);
+}
