@@ -262,7 +262,8 @@ fn a_rollback_does_not_wait_for_ever() {
 /// Whatever lies there, it is not the recorded executable, and nothing of it is read, run or put at the path.
 #[test]
 fn something_else_under_the_name_of_the_previous_executable_is_none() {
-    let put: [(&str, fn(&Path)); 3] = [
+    type Put = fn(&Path);
+    let put: [(&str, Put); 3] = [
         ("a directory", |path| std::fs::create_dir(path).unwrap()),
         ("a link to a directory", |path| {
             std::os::unix::fs::symlink(path.parent().unwrap(), path).unwrap();

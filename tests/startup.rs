@@ -291,6 +291,73 @@ fn under_require_what_is_at_the_path_runs_and_not_the_previous_executable() {
 }
 
 #[test]
+fn under_require_an_old_executable_put_back_by_hand_does_not_run() {
+    let mut repository = repository();
+    let tool = tool(&repository, json!({"policy": "require"}));
+    let old = std::fs::read(&tool.path).unwrap();
+    release(&mut repository, "1.1.0", json!({"policy": "require"}));
+    assert_runs(&tool.run(&["x"]), "widget 1.1.0 x\n");
+    let put_back = || {
+        std::fs::remove_file(&tool.path).unwrap();
+        std::fs::write(&tool.path, &old).unwrap();
+        std::fs::set_permissions(&tool.path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    put_back();
+    go_offline(&repository);
+    // Inside the interval: what the last check found was about another version.
+    assert_refuses(&tool.run(&["x"]), 4);
+    come_back(&repository);
+    assert_runs(&tool.run(&["x"]), "widget 1.1.0 x\n");
+}
+
+#[test]
+fn under_require_the_previous_executable_is_no_way_around_a_check_that_is_due() {
+    let mut repository = repository();
+    let fields = json!({"policy": "require", "interval": 0});
+    let tool = tool(&repository, fields.clone());
+    release(&mut repository, "1.1.0", fields);
+    assert_runs(&tool.run(&["x"]), "widget 1.1.0 x\n");
+    go_offline(&repository);
+    assert_refuses(&tool.run(&["x"]), 4);
+    let mut previous = std::process::Command::new(tool.site_dir().join("previous"));
+    assert_refuses(&run(previous.arg("x").env_remove("CI")), 4);
+    come_back(&repository);
+}
+
+#[test]
+fn who_may_not_write_there_is_left_in_peace() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can make a directory of root's");
+        return;
+    }
+    let mut repository = repository();
+    let tool = tool(&repository, json!({}));
+    std::fs::set_permissions(tool.dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    release(&mut repository, "1.1.0", json!({}));
+    let before = tool.snapshot();
+    let output = run(tool.command().arg("x").uid(65534).gid(65534));
+    assert_runs(&output, "widget 1.0.0 x\n");
+    assert_eq!(stderr(&output), "");
+    assert_eq!(tool.snapshot(), before);
+}
+
+#[test]
+fn an_update_that_did_not_end_is_told_again_and_not_taken_for_a_check() {
+    let mut repository = repository();
+    let tool = tool(&repository, json!({"interval": 3600}));
+    release(&mut repository, "1.1.0", json!({}));
+    let blobs = repository.dir.path().join("blobs");
+    for blob in std::fs::read_dir(&blobs).unwrap() {
+        std::fs::write(blob.unwrap().path(), "tampered").unwrap();
+    }
+    let first = tool.run(&["x"]);
+    assert_runs(&first, "widget 1.0.0 x\n");
+    assert!(stderr(&first).contains("not updated: blobs/"), "{}", stderr(&first));
+    let status = stdout(&tool.run(&["--update-status"]));
+    assert!(status.contains("failed "), "{status}");
+}
+
+#[test]
 fn require_does_not_start_what_cannot_be_verified() {
     let mut repository = Repository::new();
     let mut draft = repository.draft("1.0.0", &executable(&repository, "1.0.0"));

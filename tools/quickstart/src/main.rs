@@ -4,14 +4,10 @@
 
 mod stage;
 
-use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
 
 use stage::{Result, Stage};
 
-/// What the demo reads: it has one failure.
-const LOG: &str = "web-1 ok\nweb-2 ok\nweb-3 ERROR: disk full\n";
 const DIR: &str = "target/quickstart";
 const USAGE: &str =
     "usage: cargo run -p quickstart [-- --dir DIR]   (DIR is emptied; default target/quickstart)";
@@ -20,7 +16,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let dir = match &arguments[..] {
         [] => DIR,
-        [flag, dir] if flag == "--dir" && !dir.starts_with('-') => dir,
+        [flag, dir] if flag == "--dir" && !dir.starts_with('-') && !dir.contains(char::is_whitespace) => dir,
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -37,8 +33,8 @@ fn main() -> ExitCode {
 
 fn tell(dir: &str) -> Result<()> {
     let stage = Stage::new(dir)?;
-    stage.tell("Build the two tools: `signer` for the one who publishes, `relatch` for every machine.");
-    stage.run("cargo build --quiet -p signer -p relatch-cli", 0)?;
+    stage.tell("Build the tools: `signer` for the one who publishes, `relatch` for every machine. The first time takes a minute or two.");
+    stage.run("cargo build --quiet -p signer -p relatch-cli -p demo", 0)?;
 
     stage.tell("Make keys and the first root document. Only `root.json` is public; the demo will carry it.");
     stage.run("target/debug/signer init --product demo --no-password --keys {dir}/keys --repo {dir}/repo --root {dir}/root.json", 0)?;
@@ -49,7 +45,7 @@ fn tell(dir: &str) -> Result<()> {
 
     stage.tell("Somebody installs it. Nothing of the repository is trusted but what root.json vouches for.");
     stage.run("target/debug/relatch install --from {dir}/repo --root {dir}/root.json --product demo --to {dir}/bin/demo", 0)?;
-    stage.write("deploy.log", LOG)?;
+    stage.run("printf 'web-1 ok\\nweb-2 ok\\nweb-3 ERROR: disk full\\n' > {dir}/deploy.log", 0)?;
     stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?;
 
     stage.tell("The team publishes 1.1.0. The next start becomes it, by itself, and does what it was asked.");
@@ -66,23 +62,25 @@ fn tell(dir: &str) -> Result<()> {
     stage.run("{dir}/bin/demo --rollback", 0)?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
 
-    stage.tell("1.2.0 is held: neither a start nor an explicit update takes it again.");
+    stage.tell("1.2.0 is held: neither the next start nor an explicit update takes it again.");
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
     expect(&stage.run("{dir}/bin/demo --update", 0)?, "held")?;
 
-    stage.tell("1.3.0 is good. Before anybody has it, somebody who owns the repository changes a byte of every blob.");
+    stage.tell("1.3.0 is good. Before anybody has it, somebody who owns the repository changes eight bytes of every blob.");
     build(&stage, "1.3.0", "error")?;
     release(&stage, "1.3.0")?;
-    let blobs = tamper_blobs(&stage)?;
-    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
-    restore(&blobs)?;
+    stage.run("cp -R {dir}/repo {dir}/repo-as-signed", 0)?;
+    stage.run("for blob in {dir}/repo/blobs/*; do printf tampered | dd of=$blob bs=1 seek=19 conv=notrunc 2>/dev/null; done", 0)?;
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "not updated: blobs/")?;
 
-    stage.tell("The blobs are whole again; now they change the signed manifest.");
-    let manifest = tamper_manifest(&stage)?;
-    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
+    stage.tell("With the blobs as they were, they change the signed manifest to say 1.4.0.");
+    stage.run("rm -r {dir}/repo && cp -R {dir}/repo-as-signed {dir}/repo", 0)?;
+    stage.run("for file in {dir}/repo/manifests/*.json; do sed s/1.3.0/1.4.0/ $file > $file.new && mv $file.new $file; done", 0)?;
+    expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "not updated: the manifest")?;
     stage.run("target/debug/relatch check {dir}/bin/demo", 3)?;
-    restore(&[manifest])?;
 
     stage.tell("Nothing of that was executed. With the repository as it was signed, 1.3.0 comes.");
+    stage.run("rm -r {dir}/repo && mv {dir}/repo-as-signed {dir}/repo", 0)?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.3.0: line 3")?;
     stage.run("target/debug/relatch status {dir}/bin/demo", 0)?;
     stage.run("target/debug/signer verify --repo {dir}/repo --root {dir}/root.json", 0)?;
@@ -102,12 +100,12 @@ fn tell(dir: &str) -> Result<()> {
 fn build(stage: &Stage, version: &str, word: &str) -> Result<()> {
     stage.run(
         &format!(
-            "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT={{here}}/{{dir}}/root.json DEMO_REPOSITORY={{here}}/{{dir}}/repo \
-             cargo build --quiet -p demo"
+            "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT=\"$PWD/{{dir}}/root.json\" DEMO_REPOSITORY=\"$PWD/{{dir}}/repo\" \
+             cargo build --quiet -p demo && cp target/debug/demo {{dir}}/builds/demo-{version}"
         ),
         0,
-    )?;
-    stage.keep("target/debug/demo", &format!("builds/demo-{version}"))
+    )
+    .map(drop)
 }
 
 fn release(stage: &Stage, version: &str) -> Result<()> {
@@ -134,49 +132,4 @@ fn host() -> Result<String> {
 
 fn expect(output: &str, text: &str) -> Result<()> {
     if output.contains(text) { Ok(()) } else { Err(format!("expected was `{text}`")) }
-}
-
-/// A file and what was in it.
-type Kept = (std::path::PathBuf, Vec<u8>);
-
-fn tamper_blobs(stage: &Stage) -> Result<Vec<Kept>> {
-    stage.say("for blob in {dir}/repo/blobs/*; do printf X | dd of=$blob bs=1 seek=1000 conv=notrunc; done");
-    let mut kept = Vec::new();
-    for entry in fs::read_dir(stage.path("repo/blobs")).map_err(|error| error.to_string())? {
-        let path = entry.map_err(|error| error.to_string())?.path();
-        let mut bytes = read(&path)?;
-        kept.push((path.clone(), bytes.clone()));
-        if let Some(byte) = bytes.get_mut(1000) {
-            *byte = if *byte == b'X' { b'Y' } else { b'X' };
-        }
-        write(&path, &bytes)?;
-    }
-    Ok(kept)
-}
-
-fn tamper_manifest(stage: &Stage) -> Result<Kept> {
-    let version = read(&stage.path("repo/stable/VERSION"))?;
-    let text = String::from_utf8_lossy(&version).into_owned();
-    let digest = text
-        .split("\"manifest\":\"")
-        .nth(1)
-        .and_then(|rest| rest.get(..64))
-        .ok_or("VERSION names no manifest")?;
-    stage.say(&format!("sed -i s/1.3.0/1.4.0/ {{dir}}/repo/manifests/{digest}.json"));
-    let path = stage.path(&format!("repo/manifests/{digest}.json"));
-    let bytes = read(&path)?;
-    write(&path, String::from_utf8_lossy(&bytes).replace("1.3.0", "1.4.0").as_bytes())?;
-    Ok((path, bytes))
-}
-
-fn restore(kept: &[Kept]) -> Result<()> {
-    kept.iter().try_for_each(|(path, bytes)| write(path, bytes))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

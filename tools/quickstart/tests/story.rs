@@ -18,6 +18,7 @@ fn the_story_is_told_to_its_end() {
         "demo 1.1.0: line 3",
         "demo 1.2.0: no failure found",
         "demo: back to 1.1.0",
+        "demo 1.1.0: line 3",
         "1.2.0 is held",
         "not updated: blobs/",
         "not updated: the manifest has the blake3 hash",

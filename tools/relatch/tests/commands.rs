@@ -171,6 +171,20 @@ fn a_release_that_does_not_run_here_is_not_swapped_in() {
 }
 
 #[test]
+fn what_crashes_is_not_installed_and_nothing_is_left() {
+    let world = World::new();
+    for (version, script) in [("1.0.0", "#!/bin/sh\nkill -SEGV $$\n"), ("1.0.1", "#!/bin/sh\nexit 127\n")] {
+        world.publish(version, script);
+        let (code, answer) = world.install(&[]);
+        assert_eq!((code, answer["cause"].as_str()), (5, Some("machine")), "{answer}");
+        assert!(!world.path("widget").exists() && !world.path(".widget.relatch").exists());
+    }
+    // A program that only does not know the probe is installed, whatever it says.
+    world.publish("1.1.0", "#!/bin/sh\necho it cannot be started >&2\nexit 3\n");
+    assert_eq!(world.install(&[]).0, 0);
+}
+
+#[test]
 fn an_existing_file_stays_unless_forced() {
     let world = World::new();
     world.publish("1.0.0", &script("1.0.0"));
