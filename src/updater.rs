@@ -1,25 +1,34 @@
-//! Composes the steps of SPEC section 5. The only file that sees all rooms.
+//! Composes the steps of SPEC section 5. Only this room sees all others.
+//!
+//! ```text
+//! session    1 safe place, 2 lock, state, recovery
+//! examine    3 roots, 4 VERSION, 5 time, 6 manifest, 7 floors, 8 decision
+//! here       9 download, 10 hash, 11 probe, 12 swap
+//! first      the same for an executable that is not there yet
+//! told       what is answered
+//! ```
 
+mod examine;
 mod first;
+mod session;
+mod told;
 
-pub use first::Install;
-
-use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+pub use first::Install;
+pub(crate) use session::Pace;
+use session::Session;
+pub use told::{Checked, Outcome, RolledBack, Status};
 
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Machine, Refusal, Result, Unavailable, Utc};
+use crate::error::{Error, Machine, Result};
 use crate::install::{self, Loaded, Lock, Probe, Settings, Site, Staged, Standing, State};
 use crate::limits;
-use crate::policy::{self, Decision, Installed, Reason, Selected};
+use crate::policy::{Decision, Selected};
 use crate::report::{Quiet, Reporter};
-use crate::source::{Bounded, Object, Source};
-use crate::trust::{
-    Document as _, Identity, Manifest, Name, Notes, Root, Times, Verified, Version, VersionFile,
-};
+use crate::source::{Bounded, Source};
+use crate::trust::{Identity, Name, Root, Times, Verified, Version};
 
 /// Updates one installed executable.
 ///
@@ -36,201 +45,6 @@ pub struct Updater {
     probe: Probe,
     clock: Box<dyn Clock>,
     reporter: Box<dyn Reporter>,
-}
-
-/// What a check found.
-#[derive(Debug)]
-pub enum Checked {
-    /// This version is to be installed.
-    Update {
-        /// What is installed.
-        from: Version,
-        /// What is offered.
-        to: Version,
-        /// What the publisher says about it.
-        notes: Notes,
-        /// Whether the publisher marked it critical.
-        critical: bool,
-    },
-    /// Nothing is to be done, and why.
-    Nothing(Reason),
-}
-
-/// What an update did.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The executable at the path is now another one.
-    Updated {
-        /// The version that is now `previous`.
-        from: Version,
-        /// The version that is installed.
-        to: Version,
-    },
-    /// Nothing was to be done, and why.
-    Nothing(Reason),
-}
-
-/// What a rollback did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RolledBack {
-    /// The version that was left and is held now.
-    pub from: Version,
-    /// The version that is back.
-    pub to: Version,
-}
-
-/// What is known without a network.
-#[derive(Debug, Clone, Serialize)]
-pub struct Status {
-    /// The product; `None` where nothing was ever recorded.
-    pub product: Option<Name>,
-    /// The channel.
-    pub channel: Option<Name>,
-    /// The version at the path, as far as it is known.
-    pub installed: Option<Version>,
-    /// The version that a rollback brings back.
-    pub previous: Option<Version>,
-    /// Versions that a person left by a rollback.
-    pub held: Vec<Version>,
-    /// The lowest version that may run under `Require`, be installed, or come back.
-    pub min_version: Option<Version>,
-    /// What the last check found.
-    pub standing: Option<Standing>,
-    /// When a check last succeeded, in Unix seconds; 0 for never.
-    pub checked: u64,
-    /// When a check or an update last failed, if it did since, in Unix seconds; 0 for not.
-    pub failed: u64,
-    /// This installation's place in rollouts, 0 to 99.
-    pub rollout: Option<u8>,
-    /// Why the recorded state cannot be read, where it cannot.
-    pub damaged: Option<String>,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Outcome::Updated { from, to } => write!(f, "updated {from} to {to}; --rollback goes back"),
-            Outcome::Nothing(reason) => write!(f, "nothing to do: {reason}"),
-        }
-    }
-}
-
-impl fmt::Display for RolledBack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RolledBack { from, to } = self;
-        let way = if to.compare(from).is_ok_and(std::cmp::Ordering::is_gt) { "forward" } else { "back" };
-        write!(
-            f,
-            "{way} to {to}; {from} is held and is not installed again (--rollback once more returns to it)"
-        )
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn or<T: fmt::Display>(value: &Option<T>, none: &str) -> String {
-            value.as_ref().map_or_else(|| none.to_owned(), T::to_string)
-        }
-        writeln!(f, "version {}", or(&self.installed, "unknown"))?;
-        writeln!(f, "  channel    {}", or(&self.channel, "(none recorded)"))?;
-        let checked = if self.checked == 0 { "never".into() } else { Utc(self.checked).to_string() };
-        writeln!(f, "  checked    {checked}")?;
-        if self.failed != 0 {
-            writeln!(f, "  failed     {}, since then", Utc(self.failed))?;
-        }
-        writeln!(f, "  found      {}", self.standing.as_ref().unwrap_or(&Standing::Unknown))?;
-        writeln!(f, "  previous   {}", or(&self.previous, "(none; nothing to roll back to)"))?;
-        let held: Vec<_> = self.held.iter().map(Version::to_string).collect();
-        write!(f, "  held       {}", if held.is_empty() { "(none)".into() } else { held.join(", ") })?;
-        if let Some(damaged) = &self.damaged {
-            write!(f, "\n  damaged    {damaged}")?;
-        }
-        Ok(())
-    }
-}
-
-/// How long an update may take, and how much it tries.
-pub(crate) struct Pace {
-    pub(crate) lock_wait: Duration,
-    /// For everything before a download.
-    pub(crate) deadline: Instant,
-    /// For a download.
-    pub(crate) download: Option<Duration>,
-    /// Whether a release that did not run here is tried again.
-    pub(crate) tries_again: bool,
-}
-
-impl Pace {
-    /// A person asked for it and waits.
-    fn explicit() -> Self {
-        let deadline = Instant::now() + limits::CHECK;
-        Pace { lock_wait: limits::LOCK_WAIT, deadline, download: None, tries_again: true }
-    }
-}
-
-/// Steps 1 and 2: the lock is held and nothing is half done.
-struct Session {
-    lock: Lock,
-    state: State,
-    /// The file is kept as it is until a verified check replaces it.
-    damaged: Option<Refusal>,
-}
-
-impl Session {
-    /// Steps 1 and 2 for an executable that is there.
-    fn begin(
-        site: &Site,
-        identity: Option<&Identity>,
-        wait: Duration,
-        reporter: &mut dyn Reporter,
-    ) -> Result<Option<Self>> {
-        if site.has_gap() {
-            // Only where names cannot be exchanged: a crash left nothing at the path, and recovery puts it there.
-            site.check_safe_for_new()?;
-            drop(Session::open(site, identity, wait, reporter)?);
-        }
-        site.check_safe()?; // 1
-        Session::open(site, identity, wait, reporter) // 2
-    }
-
-    fn open(
-        site: &Site,
-        identity: Option<&Identity>,
-        wait: Duration,
-        reporter: &mut dyn Reporter,
-    ) -> Result<Option<Self>> {
-        let lock = Lock::take(site, wait)?;
-        let (mut state, damaged) = match (State::load(site, identity)?, identity) {
-            (Loaded::Present(state), _) => (*state, None),
-            (Loaded::Absent, Some(identity)) => (State::new(identity)?, None),
-            (Loaded::Damaged(why), Some(identity)) => {
-                reporter.warn(&format!(
-                    "{why}; it is written anew by the next successful check, or by installing again"
-                ));
-                (State::new(identity)?, Some(why))
-            }
-            (Loaded::Absent, None) => return Ok(None),
-            (Loaded::Damaged(why), None) => return Err(why.into()),
-        };
-        if damaged.is_none() {
-            install::recover(site, &mut state)?;
-            install::clean_up(site);
-        }
-        Ok(Some(Session { lock, state, damaged }))
-    }
-
-    fn save(&self, site: &Site) -> Result<()> {
-        if self.damaged.is_none() { self.state.save(site) } else { Ok(()) }
-    }
-}
-
-/// Steps 3 to 8.
-struct Examined {
-    decision: Decision,
-    installed: Version,
-    root: Verified<Root>,
-    /// Notes and whether it is critical, where a manifest was read.
-    details: Option<(Notes, bool)>,
 }
 
 impl Updater {
@@ -366,7 +180,7 @@ impl Updater {
     /// Brings the previous executable back; see SPEC section 6. No network.
     ///
     /// # Errors
-    /// [`Machine::NothingToRollBack`], [`Refusal::PreviousAltered`], [`Refusal::BelowFloor`], [`Refusal::PreviousEpoch`],
+    /// [`Machine::NothingToRollBack`], [`crate::Refusal::PreviousAltered`], [`crate::Refusal::BelowFloor`], [`crate::Refusal::PreviousEpoch`],
     /// [`Machine::Busy`]; everything is as it was.
     pub fn rollback(site: &Site, running: Option<&Version>) -> Result<RolledBack> {
         let nothing = || Machine::NothingToRollBack { path: site.executable().into() };
@@ -383,7 +197,7 @@ impl Updater {
     /// What is recorded beside an executable. No network, no lock.
     ///
     /// # Errors
-    /// [`Machine::Io`], and [`Refusal::StateTooNew`].
+    /// [`Machine::Io`], and [`crate::Refusal::StateTooNew`].
     pub fn status(site: &Site, running: Option<&Version>) -> Result<Status> {
         let (state, damaged) = match State::load(site, None)? {
             Loaded::Present(state) => (Some(*state), None),
@@ -446,185 +260,6 @@ impl Updater {
         session.ok_or_else(|| Machine::NothingToRollBack { path: self.site.executable().into() }.into())
     }
 
-    /// Steps 3 to 8.
-    fn examine(&mut self, session: &mut Session, deadline: Instant, now: bool) -> Result<Examined> {
-        let installed = self.installed(session)?;
-        let mut root = self.load_root()?;
-        let system = self.clock.now();
-        let must_walk = session.state.root_version > root.version;
-        let mut walked = false;
-        if must_walk || system.abs_diff(session.state.root_walked) >= limits::ROOT_INTERVAL {
-            root = self.walk(session, root, deadline)?;
-            walked = true;
-        }
-        let first = self.release(session, &root, Some(&installed), deadline);
-        let settled = walked
-            || match &first {
-                Ok(release) => {
-                    matches!(release.decide(session, self, &installed, now), Ok(Decision::Nothing(_)))
-                }
-                Err(error) => !matches!(error, Error::Refused(_)),
-            };
-        if settled {
-            return self.accept(session, &first?, &installed, now, root);
-        }
-        let before = root.version;
-        match (self.walk(session, root, deadline), first) {
-            (Ok(root), first) if root.version == before => {
-                self.accept(session, &first?, &installed, now, root)
-            }
-            (Ok(root), _) => {
-                let release = self.release(session, &root, Some(&installed), deadline)?;
-                self.accept(session, &release, &installed, now, root)
-            }
-            // What was refused stays refused; that newer roots cannot be had is the lesser news.
-            (Err(Error::Unavailable(_)), Err(refused)) => Err(refused),
-            (Err(error), _) => Err(error),
-        }
-    }
-
-    /// Steps 7 and 8.
-    fn accept(
-        &mut self,
-        session: &mut Session,
-        release: &Release,
-        installed: &Version,
-        now: bool,
-        root: Verified<Root>,
-    ) -> Result<Examined> {
-        let state = &mut session.state;
-        match &release.manifest {
-            Some(manifest) => state.advance(&release.version, manifest),
-            None => state.refresh(&release.version),
-        }
-        state.trust(&root);
-        state.checked = self.clock.now();
-        state.failed = 0;
-        // The state is whole again: what was damaged is replaced by what was just verified.
-        session.damaged = None;
-        let decision = release.decide(session, self, installed, now);
-        session.state.judged = Some(installed.clone());
-        session.state.standing = match &decision {
-            Ok(Decision::Nothing(reason)) => reason.into(),
-            Ok(Decision::Update(selected)) => Standing::Outdated { version: selected.version().clone() },
-            Err(_) => Standing::Outdated { version: release.version.version.clone() },
-        };
-        session.save(&self.site)?;
-        let details = release.manifest.as_ref().map(|manifest| (manifest.notes.clone(), manifest.critical));
-        Ok(Examined { decision: decision?, installed: installed.clone(), root, details })
-    }
-
-    /// Which version is at the path.
-    fn installed(&self, session: &mut Session) -> Result<Version> {
-        match (&self.running, &session.state.installed) {
-            (None, Some(recorded)) if self.site.holds(recorded)? => Ok(recorded.version.clone()),
-            (None, Some(recorded)) => {
-                let why = format!("the file there is not the {} that was installed", recorded.version);
-                Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
-            }
-            (None, None) => {
-                let why = "there is no readable record of its version".into();
-                Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
-            }
-            (Some(running), Some(recorded)) if *running != recorded.version => {
-                if self.site.holds(recorded)? {
-                    // The path was swapped after this process started: it is not the one to judge what is there.
-                    return Err(Machine::ChangedMeanwhile { path: self.site.executable().into() }.into());
-                }
-                session.state.installed = None; // somebody installed another version by hand
-                Ok(running.clone())
-            }
-            (Some(running), _) => Ok(running.clone()),
-        }
-    }
-
-    fn load_root(&mut self) -> Result<Verified<Root>> {
-        match install::load_root(&self.site, Verified::<Root>::anchor(&self.anchor)?) {
-            Ok(root) => Ok(root),
-            // The chain is walked again from the root that the tool carries, and must reach as far as it did before.
-            Err(Error::Refused(why)) => {
-                self.reporter.warn(&format!("the recorded root is damaged ({why}); it is fetched again"));
-                Ok(Verified::<Root>::anchor(&self.anchor)?)
-            }
-            Err(other) => Err(other),
-        }
-    }
-
-    /// Step 3.
-    fn walk(
-        &mut self,
-        session: &mut Session,
-        mut root: Verified<Root>,
-        deadline: Instant,
-    ) -> Result<Verified<Root>> {
-        for _ in 0..limits::NEW_ROOTS {
-            let Some(document) = self.next_root(&root, deadline)? else {
-                return self.walked(session, root);
-            };
-            let signatures =
-                self.source.fetch(&Object::RootSignatures(root.version + 1), limits::SIGNATURES, deadline)?;
-            let next = root.next(&document, &signatures)?;
-            next.check_issued(&self.times(&session.state, &root))?;
-            install::save_root(&self.site, &next, &signatures)?;
-            session.state.trust(&next);
-            session.save(&self.site)?;
-            root = next;
-        }
-        match self.next_root(&root, deadline)? {
-            None => self.walked(session, root),
-            Some(_) => Err(Refusal::TooManyRoots { limit: limits::NEW_ROOTS, trusted: root.version }.into()),
-        }
-    }
-
-    fn walked(&self, session: &mut Session, root: Verified<Root>) -> Result<Verified<Root>> {
-        let needed = session.state.root_version;
-        if root.version < needed {
-            let document = root.kind();
-            return Err(Refusal::RootAhead { document, needed, trusted: root.version }.into());
-        }
-        session.state.root_walked = self.clock.now();
-        Ok(root)
-    }
-
-    /// The root after this one, if there is one. S3 answers 403 for what is not there to a reader who may not list.
-    fn next_root(&self, root: &Root, deadline: Instant) -> Result<Option<crate::trust::Fetched>> {
-        match self.source.fetch(&Object::Root(root.version + 1), limits::ROOT, deadline) {
-            Ok(document) => Ok(Some(document)),
-            Err(Error::Unavailable(Unavailable::Absent { .. } | Unavailable::Forbidden { .. })) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Steps 3 (expiry) to 6.
-    fn release(
-        &self,
-        session: &Session,
-        root: &Verified<Root>,
-        installed: Option<&Version>,
-        deadline: Instant,
-    ) -> Result<Release> {
-        let times = self.times(&session.state, root);
-        root.check_unexpired(&times)?; // 3
-        let object = Object::VersionFile(self.identity.channel.clone());
-        let fetched = self.source.fetch(&object, limits::VERSION_FILE, deadline)?;
-        let version =
-            Verified::<VersionFile>::check(&fetched, root, &self.identity, &session.state.floors, &times)?; // 4, 5
-        if let Some(installed) = installed.filter(|installed| !version.version.same_kind(installed)) {
-            let (known, found) = (installed.clone(), version.version.clone());
-            return Err(Refusal::KindChanged { known, found }.into());
-        }
-        // The same manifest was verified before and everything that it says was taken; it is not fetched again to learn nothing.
-        if Some(&version.version) == installed && session.state.floors.manifest == Some(version.manifest) {
-            return Ok(Release { version, manifest: None });
-        }
-        let document = self.source.fetch(&Object::Manifest(version.manifest), limits::MANIFEST, deadline)?;
-        let signatures = Object::ManifestSignatures(version.manifest);
-        let signatures = self.source.fetch(&signatures, limits::SIGNATURES, deadline)?;
-        let manifest =
-            Verified::<Manifest>::check(&document, &signatures, &version, root, &self.identity, &times)?; // 6
-        Ok(Release { version, manifest: Some(manifest) })
-    }
-
     /// Steps 9 to 12. The lock is not held while downloading: a person who goes back does not wait for that.
     fn install(
         &mut self,
@@ -665,25 +300,5 @@ impl Updater {
         let mut progress = |done, total| reporter.downloading(version, done, total);
         let mut from = install::Download { source: &self.source, deadline, progress: &mut progress };
         Staged::download(&self.site, selected.artifact(), version, &mut from)
-    }
-}
-
-/// What the repository offers, verified. Without a manifest where it is the one that is installed.
-struct Release {
-    version: Verified<VersionFile>,
-    manifest: Option<Verified<Manifest>>,
-}
-
-impl Release {
-    fn decide(
-        &self,
-        session: &Session,
-        updater: &Updater,
-        installed: &Version,
-        now: bool,
-    ) -> Result<Decision> {
-        let Some(manifest) = &self.manifest else { return Ok(Decision::Nothing(Reason::Current)) };
-        let installed = Installed { version: installed, target: &updater.target, state: &session.state };
-        Ok(policy::decide(&installed, &self.version, manifest, now)?)
     }
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::{Session, Updater};
+use super::Updater;
+use super::session::Session;
 use crate::error::{Error, Machine, Result, io};
 use crate::install::{self, Probe, Settings, Site, Standing};
 use crate::limits::{self, ByteLimit};

@@ -1,0 +1,227 @@
+//! Steps 3 to 8: from the newest root that was trusted to a decision.
+
+use std::time::Instant;
+
+use super::Updater;
+use super::session::Session;
+use crate::error::{Error, Machine, Refusal, Result, Unavailable};
+use crate::install::{self, Standing};
+use crate::limits;
+use crate::policy::{self, Decision, Installed, Reason};
+use crate::source::Object;
+use crate::trust::{Document as _, Fetched, Manifest, Notes, Root, Verified, Version, VersionFile};
+
+/// Steps 3 to 8.
+pub(super) struct Examined {
+    pub(super) decision: Decision,
+    pub(super) installed: Version,
+    pub(super) root: Verified<Root>,
+    /// Notes and whether it is critical, where a manifest was read.
+    pub(super) details: Option<(Notes, bool)>,
+}
+
+/// What the repository offers, verified. Without a manifest where it is the one that is installed.
+pub(super) struct Release {
+    pub(super) version: Verified<VersionFile>,
+    pub(super) manifest: Option<Verified<Manifest>>,
+}
+
+impl Release {
+    fn decide(
+        &self,
+        session: &Session,
+        updater: &Updater,
+        installed: &Version,
+        now: bool,
+    ) -> Result<Decision> {
+        let Some(manifest) = &self.manifest else { return Ok(Decision::Nothing(Reason::Current)) };
+        let installed = Installed { version: installed, target: &updater.target, state: &session.state };
+        Ok(policy::decide(&installed, &self.version, manifest, now)?)
+    }
+}
+
+impl Updater {
+    /// Steps 3 to 8.
+    pub(super) fn examine(
+        &mut self,
+        session: &mut Session,
+        deadline: Instant,
+        now: bool,
+    ) -> Result<Examined> {
+        let installed = self.installed(session)?;
+        let mut root = self.load_root()?;
+        let system = self.clock.now();
+        let must_walk = session.state.root_version > root.version;
+        let mut walked = false;
+        if must_walk || system.abs_diff(session.state.root_walked) >= limits::ROOT_INTERVAL {
+            root = self.walk(session, root, deadline)?;
+            walked = true;
+        }
+        let first = self.release(session, &root, Some(&installed), deadline);
+        let settled = walked
+            || match &first {
+                Ok(release) => {
+                    matches!(release.decide(session, self, &installed, now), Ok(Decision::Nothing(_)))
+                }
+                Err(error) => !matches!(error, Error::Refused(_)),
+            };
+        if settled {
+            return self.accept(session, &first?, &installed, now, root);
+        }
+        let before = root.version;
+        match (self.walk(session, root, deadline), first) {
+            (Ok(root), first) if root.version == before => {
+                self.accept(session, &first?, &installed, now, root)
+            }
+            (Ok(root), _) => {
+                let release = self.release(session, &root, Some(&installed), deadline)?;
+                self.accept(session, &release, &installed, now, root)
+            }
+            // What was refused stays refused; that newer roots cannot be had is the lesser news.
+            (Err(Error::Unavailable(_)), Err(refused)) => Err(refused),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Steps 7 and 8.
+    fn accept(
+        &mut self,
+        session: &mut Session,
+        release: &Release,
+        installed: &Version,
+        now: bool,
+        root: Verified<Root>,
+    ) -> Result<Examined> {
+        let state = &mut session.state;
+        match &release.manifest {
+            Some(manifest) => state.advance(&release.version, manifest),
+            None => state.refresh(&release.version),
+        }
+        state.trust(&root);
+        state.checked = self.clock.now();
+        state.failed = 0;
+        // The state is whole again: what was damaged is replaced by what was just verified.
+        session.damaged = None;
+        let decision = release.decide(session, self, installed, now);
+        session.state.judged = Some(installed.clone());
+        session.state.standing = match &decision {
+            Ok(Decision::Nothing(reason)) => reason.into(),
+            Ok(Decision::Update(selected)) => Standing::Outdated { version: selected.version().clone() },
+            Err(_) => Standing::Outdated { version: release.version.version.clone() },
+        };
+        session.save(&self.site)?;
+        let details = release.manifest.as_ref().map(|manifest| (manifest.notes.clone(), manifest.critical));
+        Ok(Examined { decision: decision?, installed: installed.clone(), root, details })
+    }
+
+    /// Which version is at the path.
+    fn installed(&self, session: &mut Session) -> Result<Version> {
+        match (&self.running, &session.state.installed) {
+            (None, Some(recorded)) if self.site.holds(recorded)? => Ok(recorded.version.clone()),
+            (None, Some(recorded)) => {
+                let why = format!("the file there is not the {} that was installed", recorded.version);
+                Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
+            }
+            (None, None) => {
+                let why = "there is no readable record of its version".into();
+                Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
+            }
+            (Some(running), Some(recorded)) if *running != recorded.version => {
+                if self.site.holds(recorded)? {
+                    // The path was swapped after this process started: it is not the one to judge what is there.
+                    return Err(Machine::ChangedMeanwhile { path: self.site.executable().into() }.into());
+                }
+                session.state.installed = None; // somebody installed another version by hand
+                Ok(running.clone())
+            }
+            (Some(running), _) => Ok(running.clone()),
+        }
+    }
+
+    pub(super) fn load_root(&mut self) -> Result<Verified<Root>> {
+        match install::load_root(&self.site, Verified::<Root>::anchor(&self.anchor)?) {
+            Ok(root) => Ok(root),
+            // The chain is walked again from the root that the tool carries, and must reach as far as it did before.
+            Err(Error::Refused(why)) => {
+                self.reporter.warn(&format!("the recorded root is damaged ({why}); it is fetched again"));
+                Ok(Verified::<Root>::anchor(&self.anchor)?)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Step 3.
+    pub(super) fn walk(
+        &mut self,
+        session: &mut Session,
+        mut root: Verified<Root>,
+        deadline: Instant,
+    ) -> Result<Verified<Root>> {
+        for _ in 0..limits::NEW_ROOTS {
+            let Some(document) = self.next_root(&root, deadline)? else {
+                return self.walked(session, root);
+            };
+            let signatures =
+                self.source.fetch(&Object::RootSignatures(root.version + 1), limits::SIGNATURES, deadline)?;
+            let next = root.next(&document, &signatures)?;
+            next.check_issued(&self.times(&session.state, &root))?;
+            install::save_root(&self.site, &next, &signatures)?;
+            session.state.trust(&next);
+            session.save(&self.site)?;
+            root = next;
+        }
+        match self.next_root(&root, deadline)? {
+            None => self.walked(session, root),
+            Some(_) => Err(Refusal::TooManyRoots { limit: limits::NEW_ROOTS, trusted: root.version }.into()),
+        }
+    }
+
+    fn walked(&self, session: &mut Session, root: Verified<Root>) -> Result<Verified<Root>> {
+        let needed = session.state.root_version;
+        if root.version < needed {
+            let document = root.kind();
+            return Err(Refusal::RootAhead { document, needed, trusted: root.version }.into());
+        }
+        session.state.root_walked = self.clock.now();
+        Ok(root)
+    }
+
+    /// The root after this one, if there is one. S3 answers 403 for what is not there to a reader who may not list.
+    fn next_root(&self, root: &Root, deadline: Instant) -> Result<Option<Fetched>> {
+        match self.source.fetch(&Object::Root(root.version + 1), limits::ROOT, deadline) {
+            Ok(document) => Ok(Some(document)),
+            Err(Error::Unavailable(Unavailable::Absent { .. } | Unavailable::Forbidden { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Steps 3 (expiry) to 6.
+    pub(super) fn release(
+        &self,
+        session: &Session,
+        root: &Verified<Root>,
+        installed: Option<&Version>,
+        deadline: Instant,
+    ) -> Result<Release> {
+        let times = self.times(&session.state, root);
+        root.check_unexpired(&times)?; // 3
+        let object = Object::VersionFile(self.identity.channel.clone());
+        let fetched = self.source.fetch(&object, limits::VERSION_FILE, deadline)?;
+        let version =
+            Verified::<VersionFile>::check(&fetched, root, &self.identity, &session.state.floors, &times)?; // 4, 5
+        if let Some(installed) = installed.filter(|installed| !version.version.same_kind(installed)) {
+            let (known, found) = (installed.clone(), version.version.clone());
+            return Err(Refusal::KindChanged { known, found }.into());
+        }
+        // The same manifest was verified before and everything that it says was taken; it is not fetched again to learn nothing.
+        if Some(&version.version) == installed && session.state.floors.manifest == Some(version.manifest) {
+            return Ok(Release { version, manifest: None });
+        }
+        let document = self.source.fetch(&Object::Manifest(version.manifest), limits::MANIFEST, deadline)?;
+        let signatures = Object::ManifestSignatures(version.manifest);
+        let signatures = self.source.fetch(&signatures, limits::SIGNATURES, deadline)?;
+        let manifest =
+            Verified::<Manifest>::check(&document, &signatures, &version, root, &self.identity, &times)?; // 6
+        Ok(Release { version, manifest: Some(manifest) })
+    }
+}

@@ -1,0 +1,121 @@
+//! What is answered: by a check, an update, a rollback, and without any of them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::Utc;
+use crate::install::Standing;
+use crate::policy::Reason;
+use crate::trust::{Name, Notes, Version};
+
+/// What a check found.
+#[derive(Debug)]
+pub enum Checked {
+    /// This version is to be installed.
+    Update {
+        /// What is installed.
+        from: Version,
+        /// What is offered.
+        to: Version,
+        /// What the publisher says about it.
+        notes: Notes,
+        /// Whether the publisher marked it critical.
+        critical: bool,
+    },
+    /// Nothing is to be done, and why.
+    Nothing(Reason),
+}
+
+/// What an update did.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The executable at the path is now another one.
+    Updated {
+        /// The version that is now `previous`.
+        from: Version,
+        /// The version that is installed.
+        to: Version,
+    },
+    /// Nothing was to be done, and why.
+    Nothing(Reason),
+}
+
+/// What a rollback did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The version that was left and is held now.
+    pub from: Version,
+    /// The version that is back.
+    pub to: Version,
+}
+
+/// What is known without a network.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The product; `None` where nothing was ever recorded.
+    pub product: Option<Name>,
+    /// The channel.
+    pub channel: Option<Name>,
+    /// The version at the path, as far as it is known.
+    pub installed: Option<Version>,
+    /// The version that a rollback brings back.
+    pub previous: Option<Version>,
+    /// Versions that a person left by a rollback.
+    pub held: Vec<Version>,
+    /// The lowest version that may run under `Require`, be installed, or come back.
+    pub min_version: Option<Version>,
+    /// What the last check found.
+    pub standing: Option<Standing>,
+    /// When a check last succeeded, in Unix seconds; 0 for never.
+    pub checked: u64,
+    /// When a check or an update last failed, if it did since, in Unix seconds; 0 for not.
+    pub failed: u64,
+    /// This installation's place in rollouts, 0 to 99.
+    pub rollout: Option<u8>,
+    /// Why the recorded state cannot be read, where it cannot.
+    pub damaged: Option<String>,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Updated { from, to } => write!(f, "updated {from} to {to}; --rollback goes back"),
+            Outcome::Nothing(reason) => write!(f, "nothing to do: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for RolledBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RolledBack { from, to } = self;
+        let way = if to.compare(from).is_ok_and(std::cmp::Ordering::is_gt) { "forward" } else { "back" };
+        write!(
+            f,
+            "{way} to {to}; {from} is held and is not installed again (--rollback once more returns to it)"
+        )
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn or<T: fmt::Display>(value: &Option<T>, none: &str) -> String {
+            value.as_ref().map_or_else(|| none.to_owned(), T::to_string)
+        }
+        writeln!(f, "version {}", or(&self.installed, "unknown"))?;
+        writeln!(f, "  channel    {}", or(&self.channel, "(none recorded)"))?;
+        let checked = if self.checked == 0 { "never".into() } else { Utc(self.checked).to_string() };
+        writeln!(f, "  checked    {checked}")?;
+        if self.failed != 0 {
+            writeln!(f, "  failed     {}, since then", Utc(self.failed))?;
+        }
+        writeln!(f, "  found      {}", self.standing.as_ref().unwrap_or(&Standing::Unknown))?;
+        writeln!(f, "  previous   {}", or(&self.previous, "(none; nothing to roll back to)"))?;
+        let held: Vec<_> = self.held.iter().map(Version::to_string).collect();
+        write!(f, "  held       {}", if held.is_empty() { "(none)".into() } else { held.join(", ") })?;
+        if let Some(damaged) = &self.damaged {
+            write!(f, "\n  damaged    {damaged}")?;
+        }
+        Ok(())
+    }
+}
