@@ -259,25 +259,45 @@ fn a_rollback_does_not_wait_for_ever() {
     drop(held);
 }
 
+/// A command that must end, within a time that is long for any machine.
+fn output_in_time(command: &mut Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            child.kill().unwrap();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap()
+}
+
 /// Whatever lies there, it is not the recorded executable, and nothing of it is read, run or put at the path.
 #[test]
 fn something_else_under_the_name_of_the_previous_executable_is_none() {
     type Put = fn(&Path);
-    let put: [(&str, Put); 3] = [
+    let put: [(&str, Put); 5] = [
         ("a directory", |path| std::fs::create_dir(path).unwrap()),
         ("a link to a directory", |path| {
             std::os::unix::fs::symlink(path.parent().unwrap(), path).unwrap();
         }),
         ("a link to nothing", |path| std::os::unix::fs::symlink("nothing", path).unwrap()),
+        ("a FIFO", |path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success())),
+        ("a link to the right bytes", |path| {
+            let elsewhere = path.with_file_name("new-elsewhere");
+            std::fs::rename(path.with_file_name("was"), &elsewhere).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, path).unwrap();
+        }),
     ];
     for (name, put) in put {
         let (_repository, tool) = updated();
         let (previous, state) = (tool.site_dir().join("previous"), tool.site_dir().join("state"));
         let before = (tool.digest(), std::fs::read(&state).unwrap());
-        std::fs::remove_file(&previous).unwrap();
+        std::fs::rename(&previous, tool.site_dir().join("was")).unwrap();
         put(&previous);
         let is = std::fs::symlink_metadata(&previous).unwrap().file_type();
-        let output = roll_back(&tool);
+        let output = output_in_time(tool.command().arg("--rollback"));
         assert_eq!(output.status.code(), Some(5), "{name}: {}", stderr(&output));
         let error = Updater::rollback(&site(&tool), None).unwrap_err();
         assert!(matches!(error, Error::Machine(Machine::NothingToRollBack { .. })), "{name}: {error:?}");

@@ -24,13 +24,15 @@ pub(crate) fn rollback(
     let nothing = || Machine::NothingToRollBack { path: site.executable().into() };
     let to = state.previous.clone().ok_or_else(nothing)?;
     let path = site.previous();
-    let mut file = match File::open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nothing().into()),
-        opened => opened.map_err(io("open", &path))?,
-    };
-    if !file.metadata().map_err(io("look at", &path))?.is_file() {
-        return Err(nothing().into());
+    // Before it is opened: a FIFO would be waited for, and a link would go to the path as a link.
+    match std::fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_file() => {}
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(io("look at", &path)(error));
+        }
+        _ => return Err(nothing().into()),
     }
+    let mut file = File::open(&path).map_err(io("open", &path))?;
     let (_, found) = digest_of(&mut file).map_err(io("read", &path))?;
     if found != to.blake3 {
         return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
