@@ -285,8 +285,9 @@ impl Updater {
             Err(error) => {
                 if error.is_verdict() {
                     state.unable = state.floors.manifest;
-                    session.save(&self.site)?;
                 }
+                state.failed = 0; // tried again after the interval, not sooner: that costs a download and a probe
+                session.save(&self.site)?;
                 return Err(error.told(staged.version()));
             }
         }

@@ -8,7 +8,7 @@ use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, R
 use relatch::{Refusal, limits};
 
 use crate::folder::Folder;
-use crate::repository::{Published, strict_times};
+use crate::repository::{Published, fetch, strict_times};
 use crate::store::{Content, Put, Store};
 use crate::{Failure, Result, verify};
 
@@ -53,8 +53,14 @@ pub fn publish(folder: &Folder, store: &dyn Store, anchor: &[u8], repair: bool) 
     count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes))?);
     let by = Object::ManifestSignatures(digest);
     match store.put_new(&by, Content::Bytes(&signatures)) {
-        // An earlier try uploaded fewer or other signatures; what is there is read back below, and must do.
-        Err(Failure::Occupied { .. }) => count(Put::Existed),
+        Err(Failure::Occupied { object: by }) => {
+            // An earlier try uploaded the signatures of that time. They must do as they are, before VERSION names them.
+            let there = fetch(&store.source(), &by, limits::SIGNATURES)?;
+            check(&published, &channel, &manifest_bytes, there.bytes(), &object)
+                .map_err(|_| Failure::Occupied { object: by })
+                .map(drop)?;
+            count(Put::Existed);
+        }
         put => count(put?),
     }
     let version_object = Object::VersionFile(channel.clone());

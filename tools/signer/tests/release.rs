@@ -11,6 +11,7 @@
 mod support;
 
 use relatch::policy::Reason;
+use relatch::trust::Digest;
 use relatch::{Error, Outcome, Refusal};
 use support::{Desk, stderr};
 
@@ -265,6 +266,30 @@ fn a_rerun_finishes_what_a_crash_left() {
         desk.ok(&publish);
         assert_eq!(desk.repository(), after);
     }
+}
+
+#[test]
+fn signatures_that_an_earlier_try_left_must_do_before_version_names_them() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let repo = ["--repo", "repo", "--root", "root.json"];
+    let artifact = desk.build("1.1.0");
+    desk.ok(
+        &[&["prepare", "--version", "1.1.0", "--artifact", &artifact, "--out", "folder"][..], &repo].concat()
+    );
+    desk.ok(&["sign", "folder", "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
+    let digest = Digest::of(&std::fs::read(desk.path("folder/manifest.json")).unwrap());
+    let there = format!("repo/manifests/{digest}.json.minisig");
+    // Somebody put another signature text there: it is well-formed, and for something else.
+    let signatures = desk.read("folder/manifest.json.minisig");
+    let version = desk.read("repo/stable/VERSION");
+    desk.write(&there, version.split_inclusive('\n').skip(2).collect::<String>());
+    desk.fails(3, "is already there with other content", &[&["publish", "folder"][..], &repo].concat());
+    assert_eq!(desk.read("repo/stable/VERSION"), version);
+    // The same signature twice counts once and is enough.
+    desk.write(&there, format!("{signatures}{signatures}"));
+    desk.ok(&[&["publish", "folder"][..], &repo].concat());
+    desk.ok(&[&["verify"][..], &repo].concat());
 }
 
 #[test]
