@@ -7,14 +7,16 @@
 //! blobs/<blake3>                         what is to be uploaded; empty for a refresh
 //! ```
 
+mod artifact;
+
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use relatch::source::{Bounded, Object};
+use relatch::source::Bounded;
 use relatch::trust::{
-    Artifact, Digest, Document, Encoding, Manifest, Name, Notes, PublicKey, Role, Root, Seq, SignatureText,
-    Stored, Verified, Version, VersionFile, signing_keys,
+    Digest, Document, Manifest, Name, Notes, PublicKey, Role, Root, Seq, SignatureText, Verified, Version,
+    VersionFile, signing_keys,
 };
 use relatch::{Utc, limits};
 
@@ -315,114 +317,6 @@ impl Folder {
         &self.path
     }
 
-    fn add_artifact(
-        &self,
-        target: &Name,
-        executable: &Path,
-        plan: &Plan,
-        published: &Published,
-        source: &Bounded,
-    ) -> Result<Artifact> {
-        let (size, blake3) =
-            self.store_blob(File::open(executable).map_err(Failure::io("open", executable))?, executable)?;
-        if size == 0 {
-            return Err(Failure::refused(
-                format!("{} is empty", executable.display()),
-                "Name the executable that was built.",
-            ));
-        }
-        let mut stored = vec![Stored { encoding: encoding(Encoding::Identity)?, from: None, size, blake3 }];
-        let zstd = self.compress(&blake3, size, plan.level, &[])?;
-        if zstd.0 < size {
-            stored.push(Stored {
-                encoding: encoding(Encoding::Zstd)?,
-                from: None,
-                size: zstd.0,
-                blake3: zstd.1,
-            });
-        }
-        let smallest = zstd.0.min(size);
-        let old = if plan.patches && size <= limits::PATCH_SIZE {
-            previous_executable(target, published, source)?
-        } else {
-            None
-        };
-        if let Some(old) = old.filter(|old| Digest::of(old) != blake3) {
-            let patch = self.compress(&blake3, size, plan.level, &old)?;
-            if patch.0 < smallest {
-                let from = Some(Digest::of(&old));
-                stored.push(Stored {
-                    encoding: encoding(Encoding::ZstdPatch)?,
-                    from,
-                    size: patch.0,
-                    blake3: patch.1,
-                });
-            }
-        }
-        let used = |digest: &Digest| stored.iter().any(|form| form.blake3 == *digest);
-        if !used(&zstd.1) {
-            drop(fs::remove_file(self.blob(&zstd.1)));
-        }
-        Ok(Artifact { target: target.clone(), size, blake3, stored })
-    }
-
-    /// Compresses a blob of this folder into another one. `prefix` makes it a patch.
-    fn compress(&self, blob: &Digest, size: u64, level: i32, prefix: &[u8]) -> Result<(u64, Digest)> {
-        let path = self.blob(blob);
-        let fail = |error| Failure::io("compress", &path)(error);
-        let input = File::open(&path).map_err(fail)?;
-        let output =
-            tempfile::NamedTempFile::new_in(&self.path).map_err(Failure::io("create", &self.path))?;
-        let mut encoder = zstd::stream::Encoder::with_ref_prefix(output, level, prefix).map_err(fail)?;
-        let fail = |error| Failure::io("compress", &path)(error);
-        let mut tune = || -> std::io::Result<()> {
-            encoder.set_pledged_src_size(Some(size))?;
-            encoder.include_contentsize(true)?;
-            if !prefix.is_empty() {
-                // The window must reach back over the new executable into the whole of the old one.
-                let reach = (size + prefix.len() as u64).next_power_of_two().trailing_zeros();
-                encoder.long_distance_matching(true)?;
-                encoder.window_log(reach.clamp(10, limits::ZSTD_WINDOW_LOG))?;
-            } else if size > 1 << PLAIN_WINDOW_LOG {
-                encoder.window_log(PLAIN_WINDOW_LOG)?;
-            }
-            std::io::copy(&mut &input, &mut encoder).map(drop)
-        };
-        tune().map_err(fail)?;
-        let fail = |error| Failure::io("compress", &path)(error);
-        let file = encoder.finish().map_err(fail)?;
-        let reopened = file.reopen().map_err(Failure::io("read", file.path()))?;
-        self.store_blob(reopened, file.path())
-    }
-
-    /// Copies a file to `blobs/<hash>`; hashed while it is copied, so that what is signed is what is published.
-    fn store_blob(&self, mut from: File, name: &Path) -> Result<(u64, Digest)> {
-        let mut output =
-            tempfile::NamedTempFile::new_in(&self.path).map_err(Failure::io("create", &self.path))?;
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 256 * 1024];
-        let mut size = 0;
-        loop {
-            let count = from.read(&mut buffer).map_err(Failure::io("read", name))?;
-            if count == 0 {
-                break;
-            }
-            let chunk = buffer.get(..count).unwrap_or_default();
-            hasher.update(chunk);
-            output.write_all(chunk).map_err(Failure::io("write", &self.path))?;
-            size += count as u64;
-        }
-        let digest = Digest::from(hasher.finalize());
-        let path = self.blob(&digest);
-        #[cfg(unix)]
-        output
-            .as_file()
-            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .map_err(Failure::io("write", &path))?;
-        output.persist(&path).map_err(|error| Failure::io("create", &path)(error.error))?;
-        Ok((size, digest))
-    }
-
     fn read(&self, name: &str, limit: limits::ByteLimit) -> Result<Vec<u8>> {
         crate::custody::read_limited(&self.path.join(name), limit)
     }
@@ -438,13 +332,6 @@ impl Folder {
         let mut file = options.append(true).create(true).open(&path).map_err(Failure::io("open", &path))?;
         file.write_all(text.as_bytes()).map_err(Failure::io("write", &path))
     }
-}
-
-/// The window of plain zstd blobs, as a power of two: 8 MiB, so that a client's memory does not grow with the executable.
-const PLAIN_WINDOW_LOG: u32 = 23;
-
-fn encoding(encoding: Encoding) -> Result<Name> {
-    encoding.as_str().parse().map_err(Failure::usage)
 }
 
 fn pointer(root: &Root, manifest: &Manifest, digest: Digest, rollout: u8, valid: u64) -> VersionFile {
@@ -465,23 +352,6 @@ fn sorted(mut versions: Vec<Version>) -> Vec<Version> {
     versions.sort_by_key(Version::to_string);
     versions.dedup();
     versions
-}
-
-/// The executable for a target that is published now, for making a patch from it.
-fn previous_executable(target: &Name, published: &Published, source: &Bounded) -> Result<Option<Vec<u8>>> {
-    let Some(current) = published.current() else { return Ok(None) };
-    let Some(artifact) = current.manifest.artifacts.iter().find(|artifact| artifact.target == *target) else {
-        return Ok(None);
-    };
-    let identity = artifact.stored.iter().any(|form| form.known_encoding() == Some(Encoding::Identity));
-    if !identity || artifact.size > limits::PATCH_SIZE {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    let read =
-        source.stream(&Object::Blob(artifact.blake3), None)?.take(artifact.size + 1).read_to_end(&mut bytes);
-    // Without it there is no patch, and nothing else is lost; `signer verify` is there to complain.
-    Ok((read.is_ok() && Digest::of(&bytes) == artifact.blake3).then_some(bytes))
 }
 
 /// What clients would refuse or never take, before anything is hashed.
