@@ -49,9 +49,8 @@ pub fn calls_of_main(log: &Path) -> BTreeMap<String, Vec<String>> {
     let mut calls: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in log.lines() {
         let Some(call) = line.strip_prefix(&main).map(str::trim_start) else { continue };
-        if let Some((name, _)) = call.split_once('(')
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        {
+        let is_name = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if let Some((name, _)) = call.split_once('(').filter(|(name, _)| is_name(name)) {
             calls.entry(name.into()).or_default().push(call.into());
         }
     }

@@ -103,6 +103,7 @@ fn init(arguments: Init) -> Result<String> {
 }
 
 fn make_private_dir(path: &Path) -> Result<()> {
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "there is no mode to set"))]
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
