@@ -157,12 +157,12 @@ fn a_stderr_that_nobody_reads_is_no_reason_to_fail() {
     let mut repository = repository();
     let tool = tool(&repository, json!({"interval": 0}));
     for (policy, expected) in [("offline", "widget 1.0.0 \n"), ("update", "widget 1.1.0 \n")] {
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
         drop(reader);
         if policy == "offline" {
             go_offline(&repository);
         }
-        let output = run(tool.command().stderr(writer));
+        let output = run(tool.command().stderr(std::os::fd::OwnedFd::from(writer)));
         assert_runs(&output, expected);
         if policy == "offline" {
             come_back(&repository);
