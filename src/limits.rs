@@ -18,6 +18,8 @@ pub const ROOT: ByteLimit = ByteLimit(64 * 1024);
 pub const MANIFEST: ByteLimit = ByteLimit(64 * 1024);
 /// The client's own state and settings: a few hundred bytes each, unless somebody else wrote them.
 pub const STATE: ByteLimit = ByteLimit(64 * 1024);
+/// An entity tag: S3's have some forty bytes, nobody's has more than a hash or two.
+pub const ETAG: usize = 256;
 /// A comment line of a signature: what minisign itself accepts.
 pub const COMMENT_LINE: usize = 1024;
 /// A version: longer ones are no names that people use.

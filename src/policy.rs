@@ -108,7 +108,7 @@ impl From<&Reason> for Standing {
         match reason.clone() {
             Reason::Current => Standing::Current,
             Reason::Held { version, critical } => Standing::Held { version, critical },
-            Reason::NotInRollout { version, .. } => Standing::NotInRollout { version },
+            Reason::NotInRollout { version, rollout } => Standing::NotInRollout { version, rollout },
             Reason::NoTarget { version, .. } => Standing::NoTarget { version },
         }
     }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use relatch::source::{Object, Source};
+use relatch::source::{Etag, Object, Opened, Source};
 use relatch::{Error, Machine, Outcome, Updater};
 use support::tool::{stderr, stdout};
 use support::{Repository, Tool, executable};
@@ -70,11 +70,11 @@ struct Meanwhile<F> {
 }
 
 impl<F: Fn() + Send + Sync + 'static> Source for Meanwhile<F> {
-    fn open(&self, object: &Object) -> Result<Box<dyn std::io::Read + Send>, relatch::Unavailable> {
+    fn open(&self, object: &Object, known: Option<&Etag>) -> Result<Opened, relatch::Unavailable> {
         if matches!(object, Object::Blob(_)) {
             (self.happens)();
         }
-        self.source.open(object)
+        self.source.open(object, known)
     }
 
     fn location(&self) -> String {

@@ -28,5 +28,5 @@ pub use stage::check_stored;
 pub(crate) use stage::is_swappable;
 pub(crate) use stage::{Download, Staged, clean_up, first_install};
 pub use state::{Copy, Standing, State};
-pub(crate) use state::{Loaded, Settings, load_root, random, save_root};
+pub(crate) use state::{Loaded, Seen, Settings, load_root, random, save_root};
 pub(crate) use swap::{recover, swap_in};

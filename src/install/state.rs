@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{Site, durable};
 use crate::error::{Error, Machine, Refusal, Result, printable};
 use crate::limits;
+use crate::source::Etag;
 use crate::trust::{
     Digest, Document as _, Epoch, Fetched, Floors, Identity, Manifest, Name, Root, Verified, Version,
     VersionFile,
@@ -49,6 +50,8 @@ pub enum Standing {
     NotInRollout {
         /// The version that is offered to others.
         version: Version,
+        /// How many of 100 have it.
+        rollout: u8,
     },
     /// The newest release has no executable for this target.
     NoTarget {
@@ -70,12 +73,20 @@ impl std::fmt::Display for Standing {
                     if *critical { ", though critical" } else { "" }
                 )
             }
-            Standing::NotInRollout { version } => {
-                write!(f, "{version} is not rolled out to this installation yet")
+            Standing::NotInRollout { version, rollout } => {
+                write!(f, "{version} is rolled out to {rollout} of 100, and not to this installation yet")
             }
             Standing::NoTarget { version } => write!(f, "{version} has no executable for this target"),
         }
     }
+}
+
+/// Which `VERSION` was accepted last, in its server's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// The hash of the repository's address: another server's tags say nothing.
+    pub(crate) location: Digest,
+    pub(crate) etag: Etag,
 }
 
 /// An exchange of names that was begun.
@@ -105,6 +116,8 @@ pub struct State {
     pub(crate) floors: Floors,
     /// When that `VERSION` expires, in Unix seconds; 0 for none.
     pub(crate) expires: u64,
+    /// How to ask whether it is still that one; only while everything that was decided from it still stands.
+    pub(crate) seen: Option<Seen>,
     /// Whether that release is critical.
     pub(crate) critical: bool,
     /// The lowest version that may be installed or come back.
@@ -150,6 +163,7 @@ impl State {
             root_epoch: 0,
             floors: Floors::default(),
             expires: 0,
+            seen: None,
             critical: false,
             min_version: None,
             installed: None,
@@ -205,6 +219,7 @@ impl State {
             channel: channel.clone(),
             floors: Floors::default(),
             expires: 0,
+            seen: None,
             critical: false,
             min_version: None,
             unable: None,
@@ -255,6 +270,9 @@ impl State {
     /// A root was verified and persisted. Where a damaged one is walked to again, what was trusted before stays the number to reach.
     pub(crate) fn trust(&mut self, root: &Verified<Root>) {
         if root.version >= self.root_version {
+            if root.version > self.root_version {
+                self.seen = None; // what verified under the old root may not under the new one
+            }
             self.root_version = root.version;
             self.root_epoch = root.epoch.get();
         }

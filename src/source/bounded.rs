@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Object, Source, unreachable};
+use super::{Etag, Object, Opened, Source, unreachable};
 use crate::error::{Error, Machine, Refusal, Result, Unavailable};
 use crate::limits::{self, ByteLimit};
 use crate::trust::Fetched;
@@ -43,9 +43,53 @@ impl Bounded {
     /// # Errors
     /// [`Refusal::Oversized`] past `limit`; [`Unavailable`] otherwise, after retries where these may help.
     pub fn fetch(&self, object: &Object, limit: ByteLimit, deadline: Instant) -> Result<Fetched> {
+        Ok(self.fetch_tagged(object, limit, deadline)?.0)
+    }
+
+    /// The same, with the entity tag where the source has one.
+    ///
+    /// # Errors
+    /// As [`Bounded::fetch`].
+    pub fn fetch_tagged(
+        &self,
+        object: &Object,
+        limit: ByteLimit,
+        deadline: Instant,
+    ) -> Result<(Fetched, Option<Etag>)> {
+        match self.fetch_retrying(object, None, limit, deadline)? {
+            Some(tagged) => Ok(tagged),
+            None => {
+                let why = "it says that nothing has changed, though nobody asked that".into();
+                let (location, object) = (self.location(), object.clone());
+                Err(Unavailable::Unreachable { location, object, why, retryable: false }.into())
+            }
+        }
+    }
+
+    /// The same, unless the object is still the one with the entity tag `known`: then `None`.
+    ///
+    /// # Errors
+    /// As [`Bounded::fetch`].
+    pub fn fetch_unless(
+        &self,
+        object: &Object,
+        known: &Etag,
+        limit: ByteLimit,
+        deadline: Instant,
+    ) -> Result<Option<(Fetched, Option<Etag>)>> {
+        self.fetch_retrying(object, Some(known), limit, deadline)
+    }
+
+    fn fetch_retrying(
+        &self,
+        object: &Object,
+        known: Option<&Etag>,
+        limit: ByteLimit,
+        deadline: Instant,
+    ) -> Result<Option<(Fetched, Option<Etag>)>> {
         let mut waits = BACKOFF.iter();
         loop {
-            match self.fetch_once(object, limit, deadline) {
+            match self.fetch_once(object, known, limit, deadline) {
                 Err(Error::Unavailable(why)) if why.is_transient() => match waits.next() {
                     Some(wait) if Instant::now() + *wait < deadline => thread::sleep(*wait),
                     _ => return Err(why.into()),
@@ -55,18 +99,26 @@ impl Bounded {
         }
     }
 
-    fn fetch_once(&self, object: &Object, limit: ByteLimit, deadline: Instant) -> Result<Fetched> {
+    fn fetch_once(
+        &self,
+        object: &Object,
+        known: Option<&Etag>,
+        limit: ByteLimit,
+        deadline: Instant,
+    ) -> Result<Option<(Fetched, Option<Etag>)>> {
         let (sender, receiver) = sync_channel(1);
+        let asked = known.cloned();
         self.spawn(object, move |source, object| {
-            let read = source.open(object).and_then(|reader| {
+            let read = source.open(object, asked.as_ref()).and_then(|opened| {
+                let Opened::Object { reader, etag } = opened else { return Ok(None) };
                 let mut bytes = Vec::new();
                 let read = reader.take(limit.0 + 1).read_to_end(&mut bytes);
-                read.map(|_| bytes).map_err(|error| unreachable(source, object, &error))
+                read.map(|_| Some((bytes, etag))).map_err(|error| unreachable(source, object, &error))
             });
             drop(sender.send(read)); // nobody waits any more: the deadline has passed
         })?;
         let started = Instant::now();
-        let bytes = match receiver.recv_timeout(deadline.saturating_duration_since(started)) {
+        let read = match receiver.recv_timeout(deadline.saturating_duration_since(started)) {
             Ok(read) => read?,
             Err(_) => {
                 let limit = deadline.saturating_duration_since(started);
@@ -78,18 +130,23 @@ impl Bounded {
                 .into());
             }
         };
-        if bytes.len() as u64 > limit.0 {
-            return Err(Refusal::Oversized { object: object.clone(), limit: limit.0 }.into());
+        match read {
+            Some((bytes, _)) if bytes.len() as u64 > limit.0 => {
+                Err(Refusal::Oversized { object: object.clone(), limit: limit.0 }.into())
+            }
+            read => Ok(read.map(|(bytes, etag)| (Fetched::new(bytes), etag))),
         }
-        Ok(Fetched::new(bytes))
     }
 
     /// Begins a download. The reader fails when the stream falls below the minimum rate, and at the deadline where there is one; its
     /// length is for the reader to bound.
     pub fn stream(&self, object: &Object, deadline: Option<Instant>) -> Result<Stream> {
         let (sender, chunks) = sync_channel(CHUNKS);
-        self.spawn(object, move |source, object| match source.open(object) {
-            Ok(reader) => pump(reader, &sender, |error| unreachable(source, object, &error)),
+        self.spawn(object, move |source, object| match source.open(object, None) {
+            Ok(Opened::Object { reader, .. }) => {
+                pump(reader, &sender, |error| unreachable(source, object, &error))
+            }
+            Ok(Opened::Unchanged) => {} // nobody asked that: as an empty object
             Err(why) => drop(sender.send(Err(why))),
         })?;
         let first_by = limits::CONNECT + limits::FIRST_BYTE;
@@ -227,8 +284,8 @@ mod tests {
     struct Tap(Duration);
 
     impl Source for Tap {
-        fn open(&self, _: &Object) -> Result<Box<dyn Read + Send>, Unavailable> {
-            Ok(Box::new(Drip(self.0)))
+        fn open(&self, _: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
+            Ok(Opened::object(Drip(self.0)))
         }
 
         fn location(&self) -> String {

@@ -1,10 +1,10 @@
 //! A repository in a directory: on this machine, on a mounted share, or as a stick brought it.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::{Object, Source, unreachable};
+use super::{Etag, Object, Opened, Source, unreachable};
 use crate::error::{Result, Unavailable};
 
 /// Reads objects as files under a directory.
@@ -21,13 +21,13 @@ impl Dir {
 }
 
 impl Source for Dir {
-    fn open(&self, object: &Object) -> Result<Box<dyn Read + Send>, Unavailable> {
+    fn open(&self, object: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
         let path = self.path.join(object.to_string());
         // A FIFO or a device in place of an object would block or never end; only plain files are objects.
         match std::fs::metadata(&path).and_then(|meta| {
             if meta.is_file() { File::open(&path) } else { Err(ErrorKind::InvalidInput.into()) }
         }) {
-            Ok(file) => Ok(Box::new(file)),
+            Ok(file) => Ok(Opened::object(file)),
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_dir() => {
                 Err(Unavailable::Absent { location: self.location(), object: object.clone() })
             }

@@ -2,17 +2,15 @@
 //!
 //! TLS is defence in depth: what is fetched is believed for its signatures alone.
 
-use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use ureq::http::{Response, Uri, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::http::{Request, Uri, header};
 
-use super::{Object, Source};
+use super::http::{Client, headers_for, opened};
+use super::{Etag, Object, Opened, Source};
 use crate::error::{Error, Result, Unavailable, printable};
-use crate::limits;
 
 /// Reads objects with GET below a base URL.
 ///
@@ -20,30 +18,48 @@ use crate::limits;
 /// https only, and at most three times.
 #[derive(Clone)]
 pub struct Https {
-    base: String,
-    plain: bool,
-    extra: Vec<Certificate<'static>>,
-    /// Made when first needed: a start that reads no network does not load the platform's certificates.
-    agent: Arc<OnceLock<ureq::Agent>>,
+    /// For people; without a query.
+    location: String,
+    address: Address,
+    client: Client,
 }
+
+/// Where an object lies.
+#[derive(Clone)]
+enum Address {
+    /// `base/object?query`.
+    Below { base: String, query: Option<String> },
+    /// Where somebody says.
+    Each(Arc<UrlOf>),
+}
+
+type UrlOf = dyn Fn(&Object) -> std::result::Result<String, String> + Send + Sync;
 
 const REDIRECTS: usize = 3;
 
 impl Https {
     /// A repository below an `https:` URL, with the certificates that this platform trusts (`SSL_CERT_FILE` is honoured).
     ///
+    /// A query, such as the one of a CloudFront signed URL for all of a prefix, goes with each request. It counts as a secret: it is in no
+    /// error and no log.
+    ///
     /// # Errors
-    /// [`Error::Caller`] where the URL is not https, or holds a query or credentials.
+    /// [`Error::Caller`] where the URL is not https, or holds credentials.
     pub fn new(base: &str) -> Result<Self> {
         let uri = checked_url(base)?;
         if uri.scheme_str() != Some("https") {
-            return Err(Error::caller(format!("the repository {} is not https", printable(base))));
+            return Err(Error::caller(format!("the repository {} is not https", shown(base))));
         }
-        Ok(Https::of(base, false))
+        Ok(Https::below(base, Client::default()))
     }
 
-    fn of(base: &str, plain: bool) -> Self {
-        Https { base: base.trim_end_matches('/').to_owned(), plain, extra: Vec::new(), agent: Arc::default() }
+    fn below(base: &str, client: Client) -> Self {
+        let (base, query) = match base.split_once('?') {
+            Some((base, query)) => (base, Some(query.to_owned())),
+            None => (base, None),
+        };
+        let base = base.trim_end_matches('/').to_owned();
+        Https { location: base.clone(), address: Address::Below { base, query }, client }
     }
 
     /// The same with further certificate authorities, from a PEM file: for hosts with an internal CA.
@@ -51,19 +67,18 @@ impl Https {
     /// # Errors
     /// [`Error::Machine`] where the file cannot be read, [`Error::Caller`] where it holds no certificate.
     pub fn with_ca_file(base: &str, ca_file: &Path) -> Result<Self> {
-        let mut https = Https::new(base)?;
-        let pem = std::fs::read(ca_file).map_err(crate::error::io("read the certificates", ca_file))?;
-        let certificates: Vec<_> = parse_pem(&pem)
-            .filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            })
-            .collect();
-        if certificates.is_empty() {
-            return Err(Error::caller(format!("{} holds no PEM certificate", ca_file.display())));
-        }
-        https.extra = certificates;
-        Ok(https)
+        let https = Https::new(base)?;
+        Ok(Https { client: Client::with_ca_file(ca_file)?, ..https })
+    }
+
+    /// A repository each of whose objects has a URL of its own: presigned ones, as a broker of yours hands them out. `location` is what
+    /// people are told; `url_of` gives an `https:` URL for an object, or says why it cannot, within the deadline of a check.
+    pub fn presigned(
+        location: &str,
+        url_of: impl Fn(&Object) -> std::result::Result<String, String> + Send + Sync + 'static,
+    ) -> Self {
+        let address = Address::Each(Arc::new(url_of));
+        Https { location: printable(location), address, client: Client::default() }
     }
 
     /// Plain `http:` to a loopback *address*, for tests of a tool against a server on the same machine.
@@ -71,122 +86,77 @@ impl Https {
     /// # Errors
     /// [`Error::Caller`] for every other host, names such as `localhost` included: a name can be made to point anywhere.
     pub fn plain_on_loopback(base: &str) -> Result<Self> {
-        let uri = checked_url(base)?;
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let is_loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if uri.scheme_str() != Some("http") || !is_loopback {
-            return Err(Error::caller(format!(
-                "{} is not an http URL of a loopback address",
-                printable(base)
-            )));
+        if !is_plain_loopback(&checked_url(base)?) {
+            return Err(Error::caller(format!("{} is not an http URL of a loopback address", shown(base))));
         }
-        Ok(Https::of(base, true))
+        Ok(Https::below(base, Client::plain()))
     }
 
-    fn get(&self, uri: &Uri, object: &Object) -> Result<Response<ureq::Body>, ureq::Error> {
-        let agent = self.agent.get_or_init(|| agent(!self.plain, self.extra.clone()));
-        let mut request = agent.get(uri).header(header::ACCEPT_ENCODING, "identity");
-        // Caches may keep what is immutable; whether there is news must come from the repository.
-        if matches!(object, Object::VersionFile(_) | Object::Root(_)) {
-            request = request.header(header::CACHE_CONTROL, "no-cache");
+    fn url_of(&self, object: &Object) -> std::result::Result<String, String> {
+        match &self.address {
+            Address::Below { base, query: None } => Ok(format!("{base}/{object}")),
+            Address::Below { base, query: Some(query) } => Ok(format!("{base}/{object}?{query}")),
+            Address::Each(url_of) => url_of(object),
         }
-        request.call()
     }
 }
 
+/// A URL without its query, which may be a secret.
+fn shown(url: &str) -> String {
+    printable(url.split(['?', '#']).next().unwrap_or_default())
+}
+
 fn checked_url(base: &str) -> Result<Uri> {
-    let refuse = |why: &str| Error::caller(format!("the repository {} {why}", printable(base)));
+    let refuse = |why: &str| Error::caller(format!("the repository {} {why}", shown(base)));
     let uri: Uri = base.parse().map_err(|_| refuse("is not a URL"))?;
     match uri.authority() {
         None => Err(refuse("names no host")),
         Some(authority) if authority.as_str().contains('@') => {
-            Err(refuse("holds credentials, which belong in no address"))
+            Err(Error::caller("the address of the repository holds credentials, which belong in no address"))
         }
-        Some(_) if uri.query().is_some() => Err(refuse("has a query; objects are addressed by path")),
         Some(_) => Ok(uri),
     }
 }
 
-fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> ureq::Agent {
-    let mut config = ureq::Agent::config_builder()
-        .https_only(https_only)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .max_response_header_size(32 * 1024)
-        .timeout_connect(Some(limits::CONNECT))
-        .timeout_resolve(Some(limits::CONNECT))
-        .timeout_recv_response(Some(limits::FIRST_BYTE))
-        .timeout_per_read(Some(limits::RATE_WINDOW)) // so that an abandoned thread ends
-        .user_agent(concat!("relatch/", env!("CARGO_PKG_VERSION")));
-    if https_only {
-        let native = rustls_native_certs::load_native_certs().certs;
-        let roots = native.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).chain(extra);
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        config = config.tls_config(tls.build());
-    } else {
-        config = config.proxy(None);
-    }
-    config.build().into()
+/// Whether a URL is one of this machine's own addresses, without TLS.
+pub(super) fn is_plain_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    uri.scheme_str() == Some("http") && host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Source for Https {
-    fn open(&self, object: &Object) -> Result<Box<dyn Read + Send>, Unavailable> {
-        let location = || self.location();
+    fn open(&self, object: &Object, known: Option<&Etag>) -> Result<Opened, Unavailable> {
         let unreachable = |why: String, retryable| Unavailable::Unreachable {
-            location: location(),
+            location: self.location(),
             object: object.clone(),
             why: printable(&why),
             retryable,
         };
-        let url = format!("{}/{object}", self.base);
+        let url = self.url_of(object).map_err(|why| unreachable(why, false))?;
         let mut uri: Uri = url.parse().map_err(|_| unreachable("it is not a URL".into(), false))?;
         for _ in 0..=REDIRECTS {
-            let response = self.get(&uri, object).map_err(|error| {
-                unreachable(error.to_string().trim_start_matches("io: ").to_owned(), is_transient(&error))
-            })?;
-            let status = response.status().as_u16();
-            match status {
-                200 => {
-                    let coding =
-                        response.headers().get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
-                    if let Some(coding) = coding.filter(|coding| *coding != b"identity") {
-                        let coding = String::from_utf8_lossy(coding).into_owned();
-                        let why =
-                            format!("it answered with the content encoding {coding}, which nobody asked for");
-                        return Err(unreachable(why, false));
-                    }
-                    return Ok(Box::new(response.into_body().into_reader()));
-                }
-                301 | 302 | 303 | 307 | 308 => {
-                    let target =
-                        response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-                    uri = same_origin(&uri, target.unwrap_or_default()).ok_or_else(|| {
-                        let target = target.unwrap_or("nowhere");
-                        unreachable(
-                            format!("it redirects to {target}, which is not on the same https host"),
-                            false,
-                        )
-                    })?;
-                }
-                404 | 410 => {
-                    return Err(Unavailable::Absent { location: location(), object: object.clone() });
-                }
-                403 => {
-                    return Err(Unavailable::Forbidden { location: location(), object: object.clone() });
-                }
-                _ => {
-                    return Err(Unavailable::Status { location: location(), object: object.clone(), status });
-                }
+            let mut request = Request::get(&uri);
+            for (name, value) in headers_for(object, known) {
+                request = request.header(name, value);
             }
+            let request =
+                request.body(()).map_err(|_| unreachable("its address makes no request".into(), false))?;
+            let response =
+                self.client.send(request).map_err(|failed| unreachable(failed.why, failed.transient))?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return opened(response, self.location(), object, known.is_some());
+            }
+            let target = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            uri = same_origin(&uri, target.unwrap_or_default()).ok_or_else(|| {
+                let target = target.map_or("nowhere".into(), shown);
+                unreachable(format!("it redirects to {target}, which is not on the same https host"), false)
+            })?;
         }
         Err(unreachable(format!("it redirects more than {REDIRECTS} times"), false))
     }
 
     fn location(&self) -> String {
-        self.base.clone()
+        self.location.clone()
     }
 }
 
@@ -205,10 +175,4 @@ fn same_origin(from: &Uri, target: &str) -> Option<Uri> {
         && target.authority().is_some_and(|authority| !authority.as_str().contains('@'))
         && port(&target) == port(from);
     same.then_some(target)
-}
-
-/// Lost or refused connections may work a moment later; wrong certificates, bad answers and unknown hosts will not.
-fn is_transient(error: &ureq::Error) -> bool {
-    matches!(error, ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed)
-        && !error.to_string().contains("certificate")
 }

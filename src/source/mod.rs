@@ -4,6 +4,9 @@
 
 mod bounded;
 mod dir;
+mod etag;
+#[cfg(feature = "https")]
+mod http;
 #[cfg(feature = "https")]
 mod https;
 
@@ -13,6 +16,7 @@ use std::path::PathBuf;
 
 pub use bounded::Bounded;
 pub use dir::Dir;
+pub use etag::Etag;
 #[cfg(feature = "https")]
 pub use https::Https;
 
@@ -50,23 +54,44 @@ impl fmt::Display for Object {
     }
 }
 
+/// What a source answers.
+pub enum Opened {
+    /// The object, from its first byte.
+    Object {
+        /// Its content.
+        reader: Box<dyn Read + Send>,
+        /// How to ask whether it has changed, where the source can tell.
+        etag: Option<Etag>,
+    },
+    /// It is still the one with the entity tag that was named.
+    Unchanged,
+}
+
+impl Opened {
+    /// An object of a source that has no entity tags.
+    pub fn object(reader: impl Read + Send + 'static) -> Self {
+        Opened::Object { reader: Box::new(reader), etag: None }
+    }
+}
+
 /// A repository to read from.
 ///
 /// An implementation need not be trusted, bounded or quick: callers go through [`Bounded`].
 pub trait Source: Send + Sync + 'static {
-    /// Begins to read an object from its first byte.
+    /// Begins to read an object from its first byte. With `known`, the answer may be that it has not changed (`If-None-Match`, RFC 9110
+    /// section 13.1.2); a source that cannot tell ignores it.
     ///
     /// # Errors
     /// [`Unavailable`], with [`Unavailable::Absent`] exactly where the repository is known not to have it.
-    fn open(&self, object: &Object) -> Result<Box<dyn Read + Send>, Unavailable>;
+    fn open(&self, object: &Object, known: Option<&Etag>) -> Result<Opened, Unavailable>;
 
     /// The address as a person would write it, without secrets.
     fn location(&self) -> String;
 }
 
 impl Source for Box<dyn Source> {
-    fn open(&self, object: &Object) -> Result<Box<dyn Read + Send>, Unavailable> {
-        (**self).open(object)
+    fn open(&self, object: &Object, known: Option<&Etag>) -> Result<Opened, Unavailable> {
+        (**self).open(object, known)
     }
 
     fn location(&self) -> String {

@@ -5,11 +5,13 @@ use std::time::Instant;
 use super::Updater;
 use super::session::Session;
 use crate::error::{Error, Machine, Refusal, Result, Unavailable};
-use crate::install::{self, Standing};
+use crate::install::{self, Seen, Standing, State};
 use crate::limits;
 use crate::policy::{self, Decision, Installed, Reason};
-use crate::source::Object;
-use crate::trust::{Document as _, Fetched, Manifest, Notes, Root, Verified, Version, VersionFile};
+use crate::source::{Etag, Object};
+use crate::trust::{
+    Digest, Document as _, DocumentKind, Fetched, Manifest, Notes, Root, Verified, Version, VersionFile,
+};
 
 /// Steps 3 to 8.
 pub(super) struct Examined {
@@ -24,6 +26,14 @@ pub(super) struct Examined {
 pub(super) struct Release {
     pub(super) version: Verified<VersionFile>,
     pub(super) manifest: Option<Verified<Manifest>>,
+    etag: Option<Etag>,
+}
+
+/// What asking for news gave.
+enum News {
+    Release(Box<Release>),
+    /// `VERSION` is the one that was accepted last, and what followed from it still does.
+    None(Reason),
 }
 
 impl Release {
@@ -37,6 +47,32 @@ impl Release {
         let Some(manifest) = &self.manifest else { return Ok(Decision::Nothing(Reason::Current)) };
         let installed = Installed { version: installed, target: &updater.target, state: &session.state };
         Ok(policy::decide(&installed, &self.version, manifest, now)?)
+    }
+}
+
+impl News {
+    fn is_settled(&self, session: &Session, updater: &Updater, installed: &Version, now: bool) -> bool {
+        match self {
+            News::None(_) => true,
+            News::Release(release) => {
+                matches!(release.decide(session, updater, installed, now), Ok(Decision::Nothing(_)))
+            }
+        }
+    }
+}
+
+/// What was found, if the same `VERSION` would lead to it again for this version and this wish.
+fn found_last(state: &State, installed: &Version, now: bool) -> Option<Reason> {
+    match &state.standing {
+        _ if state.judged.as_ref() != Some(installed) => None,
+        Standing::Current => Some(Reason::Current),
+        Standing::Held { version, critical } => {
+            Some(Reason::Held { version: version.clone(), critical: *critical })
+        }
+        Standing::NotInRollout { version, rollout } if !now => {
+            Some(Reason::NotInRollout { version: version.clone(), rollout: *rollout })
+        }
+        _ => None,
     }
 }
 
@@ -57,12 +93,10 @@ impl Updater {
             root = self.walk(session, root, deadline)?;
             walked = true;
         }
-        let first = self.release(session, &root, Some(&installed), deadline);
+        let first = self.news(session, &root, &installed, deadline, now);
         let settled = walked
             || match &first {
-                Ok(release) => {
-                    matches!(release.decide(session, self, &installed, now), Ok(Decision::Nothing(_)))
-                }
+                Ok(news) => news.is_settled(session, self, &installed, now),
                 Err(error) => !matches!(error, Error::Refused(_)),
             };
         if settled {
@@ -75,7 +109,7 @@ impl Updater {
             }
             (Ok(root), _) => {
                 let release = self.release(session, &root, Some(&installed), deadline)?;
-                self.accept(session, &release, &installed, now, root)
+                self.accept(session, &News::Release(Box::new(release)), &installed, now, root)
             }
             // What was refused stays refused; that newer roots cannot be had is the lesser news.
             (Err(Error::Unavailable(_)), Err(refused)) => Err(refused),
@@ -87,19 +121,28 @@ impl Updater {
     fn accept(
         &mut self,
         session: &mut Session,
-        release: &Release,
+        news: &News,
         installed: &Version,
         now: bool,
         root: Verified<Root>,
     ) -> Result<Examined> {
         let state = &mut session.state;
+        state.checked = self.clock.now();
+        state.failed = 0;
+        let release = match news {
+            News::Release(release) => release,
+            News::None(reason) => {
+                let decision = Decision::Nothing(reason.clone());
+                session.save(&self.site)?;
+                return Ok(Examined { decision, installed: installed.clone(), root, details: None });
+            }
+        };
         match &release.manifest {
             Some(manifest) => state.advance(&release.version, manifest),
             None => state.refresh(&release.version),
         }
         state.trust(&root);
-        state.checked = self.clock.now();
-        state.failed = 0;
+        state.seen = release.etag.clone().map(|etag| Seen { location: self.location_digest(), etag });
         // The state is whole again: what was damaged is replaced by what was just verified.
         session.damaged = None;
         let decision = release.decide(session, self, installed, now);
@@ -195,6 +238,43 @@ impl Updater {
         }
     }
 
+    /// Steps 3 (expiry) to 6, or less: where what was found last would be found again from the same `VERSION`, that one is not sent.
+    fn news(
+        &self,
+        session: &Session,
+        root: &Verified<Root>,
+        installed: &Version,
+        deadline: Instant,
+        now: bool,
+    ) -> Result<News> {
+        let state = &session.state;
+        let here = self.location_digest();
+        let seen = state.seen.as_ref().filter(|seen| seen.location == here && session.damaged.is_none());
+        let (Some(seen), Some(reason)) = (seen, found_last(state, installed, now)) else {
+            return Ok(News::Release(Box::new(self.release(session, root, Some(installed), deadline)?)));
+        };
+        let times = self.times(state, root);
+        root.check_unexpired(&times)?; // 3
+        let object = self.version_object();
+        match self.source.fetch_unless(&object, &seen.etag, limits::VERSION_FILE, deadline)? {
+            Some(tagged) => {
+                Ok(News::Release(Box::new(self.read(session, root, Some(installed), deadline, tagged)?)))
+            }
+            None => {
+                times.check(DocumentKind::Version, state.floors.issued, state.expires)?; // 5
+                Ok(News::None(reason))
+            }
+        }
+    }
+
+    fn location_digest(&self) -> Digest {
+        Digest::of(self.source.location().as_bytes())
+    }
+
+    fn version_object(&self) -> Object {
+        Object::VersionFile(self.identity.channel.clone())
+    }
+
     /// Steps 3 (expiry) to 6.
     pub(super) fn release(
         &self,
@@ -203,10 +283,21 @@ impl Updater {
         installed: Option<&Version>,
         deadline: Instant,
     ) -> Result<Release> {
+        root.check_unexpired(&self.times(&session.state, root))?; // 3
+        let tagged = self.source.fetch_tagged(&self.version_object(), limits::VERSION_FILE, deadline)?;
+        self.read(session, root, installed, deadline, tagged)
+    }
+
+    /// Steps 4 to 6.
+    fn read(
+        &self,
+        session: &Session,
+        root: &Verified<Root>,
+        installed: Option<&Version>,
+        deadline: Instant,
+        (fetched, etag): (Fetched, Option<Etag>),
+    ) -> Result<Release> {
         let times = self.times(&session.state, root);
-        root.check_unexpired(&times)?; // 3
-        let object = Object::VersionFile(self.identity.channel.clone());
-        let fetched = self.source.fetch(&object, limits::VERSION_FILE, deadline)?;
         let version =
             Verified::<VersionFile>::check(&fetched, root, &self.identity, &session.state.floors, &times)?; // 4, 5
         if let Some(installed) = installed.filter(|installed| !version.version.same_kind(installed)) {
@@ -215,13 +306,13 @@ impl Updater {
         }
         // The same manifest was verified before and everything that it says was taken; it is not fetched again to learn nothing.
         if Some(&version.version) == installed && session.state.floors.manifest == Some(version.manifest) {
-            return Ok(Release { version, manifest: None });
+            return Ok(Release { version, manifest: None, etag });
         }
         let document = self.source.fetch(&Object::Manifest(version.manifest), limits::MANIFEST, deadline)?;
         let signatures = Object::ManifestSignatures(version.manifest);
         let signatures = self.source.fetch(&signatures, limits::SIGNATURES, deadline)?;
         let manifest =
             Verified::<Manifest>::check(&document, &signatures, &version, root, &self.identity, &times)?; // 6
-        Ok(Release { version, manifest: Some(manifest) })
+        Ok(Release { version, manifest: Some(manifest), etag })
     }
 }

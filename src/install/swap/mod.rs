@@ -123,6 +123,7 @@ fn commit(site: &Site, state: &mut State) -> Result<()> {
     }
     state.installed = Some(pending.to);
     state.previous = Some(pending.from);
+    state.seen = None; // what was decided from it was about another version
     state.save(site)
 }
 

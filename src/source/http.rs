@@ -1,0 +1,132 @@
+//! HTTP for the sources that speak it: TLS, timeouts, and what an answer means.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use ureq::http::{Request, Response, header};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{AsSendBody, Body};
+
+use super::{Etag, Object, Opened};
+use crate::error::{Error, Result, Unavailable, printable};
+use crate::limits;
+
+/// An HTTP client that follows no redirect by itself and takes no status for an error.
+///
+/// Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+#[derive(Clone, Default)]
+pub(super) struct Client {
+    /// Plain HTTP, and no proxy.
+    plain: bool,
+    extra: Vec<Certificate<'static>>,
+    /// Made when first needed: a start that reads no network does not load the platform's certificates.
+    agent: Arc<OnceLock<ureq::Agent>>,
+}
+
+/// Why there is no answer at all.
+pub(super) struct Failed {
+    pub(super) why: String,
+    /// Whether asking again may help.
+    pub(super) transient: bool,
+}
+
+impl Client {
+    /// Plain HTTP instead of TLS. Only for addresses of this machine.
+    pub(super) fn plain() -> Self {
+        Client { plain: true, ..Client::default() }
+    }
+
+    /// The certificate authorities of a PEM file, besides the platform's (`SSL_CERT_FILE` is honoured).
+    pub(super) fn with_ca_file(ca_file: &Path) -> Result<Self> {
+        let pem = std::fs::read(ca_file).map_err(crate::error::io("read the certificates", ca_file))?;
+        let extra: Vec<_> = parse_pem(&pem)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        if extra.is_empty() {
+            return Err(Error::caller(format!("{} holds no PEM certificate", ca_file.display())));
+        }
+        Ok(Client { extra, ..Client::default() })
+    }
+
+    /// Asks once.
+    pub(super) fn send(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>, Failed> {
+        let agent = self.agent.get_or_init(|| agent(!self.plain, self.extra.clone()));
+        agent.run(request).map_err(|error| Failed {
+            why: error.to_string().trim_start_matches("io: ").to_owned(),
+            transient: is_transient(&error),
+        })
+    }
+}
+
+fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> ureq::Agent {
+    let mut config = ureq::Agent::config_builder()
+        .https_only(https_only)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_response_header_size(32 * 1024)
+        .timeout_connect(Some(limits::CONNECT))
+        .timeout_resolve(Some(limits::CONNECT))
+        .timeout_recv_response(Some(limits::FIRST_BYTE))
+        .timeout_per_read(Some(limits::RATE_WINDOW)) // so that an abandoned thread ends
+        .user_agent(concat!("relatch/", env!("CARGO_PKG_VERSION")));
+    if https_only {
+        let native = rustls_native_certs::load_native_certs().certs;
+        let roots = native.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).chain(extra);
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        config = config.tls_config(tls.build());
+    } else {
+        config = config.proxy(None);
+    }
+    config.build().into()
+}
+
+/// Lost or refused connections may work a moment later; wrong certificates, bad answers and unknown hosts will not.
+fn is_transient(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed)
+        && !error.to_string().contains("certificate")
+}
+
+/// The headers of a GET of an object, as name and value.
+pub(super) fn headers_for<'a>(
+    object: &Object,
+    known: Option<&'a Etag>,
+) -> impl Iterator<Item = (header::HeaderName, &'a str)> {
+    // Caches may keep what is immutable; whether there is news must come from the repository.
+    let is_news = matches!(object, Object::VersionFile(_) | Object::Root(_));
+    let fresh = is_news.then_some((header::CACHE_CONTROL, "no-cache"));
+    let unless = known.map(|etag| (header::IF_NONE_MATCH, etag.as_str()));
+    [(header::ACCEPT_ENCODING, "identity")].into_iter().chain(fresh).chain(unless)
+}
+
+/// What an answer to a GET of an object means; `known` is whether it was asked for with an entity tag.
+pub(super) fn opened(
+    response: Response<Body>,
+    location: String,
+    object: &Object,
+    known: bool,
+) -> Result<Opened, Unavailable> {
+    let object = object.clone();
+    match response.status().as_u16() {
+        200 => {
+            let text =
+                |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+            if let Some(coding) = text(header::CONTENT_ENCODING).filter(|coding| coding != "identity") {
+                let why = format!("it answered with the content encoding {coding}, which nobody asked for");
+                let why = printable(&why);
+                return Err(Unavailable::Unreachable { location, object, why, retryable: false });
+            }
+            let etag = text(header::ETAG).and_then(|text| Etag::new(&text));
+            Ok(Opened::Object { reader: Box::new(response.into_body().into_reader()), etag })
+        }
+        304 if known => Ok(Opened::Unchanged),
+        404 | 410 => Err(Unavailable::Absent { location, object }),
+        403 => Err(Unavailable::Forbidden { location, object }),
+        status => Err(Unavailable::Status { location, object, status }),
+    }
+}
