@@ -40,7 +40,7 @@ impl Settings {
     pub(super) fn source(&self) -> Result<Bounded> {
         #[cfg(feature = "https")]
         if let Some(ca_file) = &self.ca_file {
-            return Ok(Bounded::new(crate::source::Https::with_ca_file(&self.from, Path::new(ca_file))?));
+            return Ok(Bounded::new(crate::source::Https::new(&self.from)?.ca_file(Path::new(ca_file))?));
         }
         Ok(Bounded::new(from_location(&self.from)?))
     }
@@ -48,7 +48,12 @@ impl Settings {
 
 /// An address that still means the same from another working directory.
 fn absolute(location: &str) -> Result<String> {
-    if location.contains("://") {
+    if let Some((scheme, rest)) = location.split_once("://") {
+        if scheme.eq_ignore_ascii_case("https") && rest.contains('?') {
+            return Err(Error::caller(
+                "the address of the repository has a query; such a URL is a secret, and would be kept where everybody can read it",
+            ));
+        }
         return Ok(location.to_owned());
     }
     let path = std::fs::canonicalize(location).map_err(io("find", Path::new(location)))?;

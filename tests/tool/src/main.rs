@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use relatch::source::Https;
 use relatch::{Policy, Startup};
 use serde::Deserialize;
 
@@ -57,8 +58,10 @@ fn main() -> ExitCode {
         startup = startup.deadline(Duration::from_millis(milliseconds));
     }
     let source = match (&config.ca_file, config.plain) {
-        (Some(file), _) => Some(relatch::source::Https::with_ca_file(&config.repository, file.as_ref())),
-        (None, true) => Some(relatch::source::Https::plain_on_loopback(&config.repository)),
+        (Some(file), _) => {
+            Some(Https::new(&config.repository).and_then(|https| https.ca_file(file.as_ref())))
+        }
+        (None, true) => Some(Https::plain_on_loopback(&config.repository)),
         (None, false) => None,
     };
     match source {
