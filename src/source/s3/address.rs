@@ -82,23 +82,26 @@ impl S3Address {
     /// # Errors
     /// [`Error::Caller`] where it is another kind of URL, or virtual-host style is asked for and a host cannot be made of both.
     pub fn with_endpoint(self, endpoint: &str) -> Result<Self> {
+        if endpoint.contains('@') {
+            return Err(self.refuse("an endpoint with credentials, which belong in no address"));
+        }
         let refuse = |why: &str| {
-            let shown = printable(endpoint.split(['?', '#', '@']).next().unwrap_or_default());
+            let shown = printable(endpoint.split(['?', '#']).next().unwrap_or_default());
             self.refuse(&format!("the endpoint `{shown}`, which {why}"))
         };
         let uri: Uri = endpoint.parse().map_err(|_| refuse("is no URL"))?;
         let Some(authority) = uri.authority() else { return Err(refuse("names no host")) };
-        if authority.as_str().contains('@') {
-            return Err(refuse("holds credentials, and these belong in no address"));
-        }
         if uri.scheme_str() != Some("https") && !is_plain_loopback(&uri) {
             return Err(refuse("must be https (http only to an address such as 127.0.0.1)"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() || endpoint.contains('#') {
             return Err(refuse("must be https://host or https://host:port and nothing more"));
         }
-        let scheme = uri.scheme_str().unwrap_or_default();
-        let endpoint = format!("{scheme}://{}", authority.as_str().to_ascii_lowercase());
+        // Without the scheme's own port, which stands in no Host header and so in no signature.
+        let (scheme, usual) = if uri.scheme_str() == Some("https") { ("https", 443) } else { ("http", 80) };
+        let port = uri.port_u16().filter(|port| *port != usual).map(|port| format!(":{port}"));
+        let host = authority.host().to_ascii_lowercase();
+        let endpoint = format!("{scheme}://{host}{}", port.unwrap_or_default());
         S3Address { endpoint: Some(endpoint), ..self }.checked()
     }
 
@@ -342,7 +345,7 @@ mod tests {
                 "https://s3.example.com:9443/releases/demo/stable/VERSION",
             ),
             (
-                "s3://releases?endpoint=https%3A%2F%2FS3.example.com%2F&path-style=false",
+                "s3://releases?endpoint=https%3A%2F%2FS3.example.com%3A443%2F&path-style=false",
                 "https://releases.s3.example.com/stable/VERSION",
             ),
             ("s3://My_Bucket?endpoint=http://[::1]:9000", "http://[::1]:9000/My_Bucket/stable/VERSION"),
@@ -401,12 +404,13 @@ mod tests {
             ("s3://releases?region=%ff", "a value that cannot be read"),
             ("s3://releases?profile=", "a value that cannot be read"),
             ("s3://releases?path-style=yes", "neither true nor false"),
-            ("s3://releases?endpoint=s3.example.com", "names no host"),
+            ("s3://releases?endpoint=s3.example.com", "must be https"),
+            ("s3://releases?endpoint=/s3", "names no host"),
             ("s3://releases?endpoint=http://s3.example.com", "must be https"),
             ("s3://releases?endpoint=http://localhost:9000", "must be https"),
             ("s3://releases?endpoint=https://s3.example.com/base", "and nothing more"),
             ("s3://releases?endpoint=https://s3.example.com?SECRET", "and nothing more"),
-            ("s3://releases?endpoint=https://key:SECRET@s3.example.com", "holds credentials"),
+            ("s3://releases?endpoint=https://key:SECRET@s3.example.com", "an endpoint with credentials"),
             ("s3://releases?endpoint=https://10.0.0.1&path-style=false", "is an IP address"),
             ("s3://releases?path-style=false&endpoint=https://[::1]:9000", "is an IP address"),
             ("s3://My_Bucket?path-style=false", "cannot stand in the name of a host"),
