@@ -1,0 +1,3 @@
+//! The test S3 server as a program, for stories that run in a shell.
+
+fn main() {}

@@ -1,0 +1,198 @@
+//! The server: a runtime of its own that listens on loopback until it is dropped.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::service::S3ServiceBuilder;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+use crate::access::{Access, Auth};
+use crate::credentials::{Credentials, Keyring};
+use crate::front::Front;
+use crate::log::{Log, Request};
+use crate::objects::{Metadata, Objects};
+use crate::options::Options;
+use crate::s3::Operations;
+use crate::store::Store;
+
+/// As long may requests that are being answered hold up the end.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// An S3 server on loopback; gone when dropped, connections included.
+pub struct Server {
+    address: SocketAddr,
+    options: Options,
+    store: Arc<Store>,
+    keyring: Arc<Keyring>,
+    front: Arc<Front>,
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    /// Serves from now on.
+    ///
+    /// # Panics
+    /// Where it cannot listen.
+    pub fn start(options: Options) -> Self {
+        Server::try_start(options).unwrap_or_else(|error| panic!("the S3 server does not start: {error}"))
+    }
+
+    /// Serves from now on, if it can.
+    pub fn try_start(mut options: Options) -> io::Result<Self> {
+        if options.buckets.is_empty() {
+            options.buckets.push("test".into());
+        }
+        if options.credentials.is_empty() {
+            options.credentials.push(Credentials::for_tests());
+        }
+        let store = Arc::new(Store::new(&options.buckets));
+        let keyring = Arc::new(Keyring::default());
+        for credentials in &options.credentials {
+            keyring.add(credentials.clone());
+        }
+        let front = Arc::new(front(&options, &store, &keyring));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("test-s3")
+            .enable_all()
+            .build()?;
+        let listener = std::net::TcpListener::bind(options.address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let entered = runtime.enter();
+        let listener = TcpListener::from_std(listener)?;
+        drop(entered);
+        runtime.spawn(accept(listener, Arc::clone(&front)));
+        Ok(Server { address, options, store, keyring, front, runtime: Some(runtime) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL to give to clients, without a bucket.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The name of the first bucket.
+    pub fn bucket(&self) -> &str {
+        self.options.buckets.first().expect("try_start saw to it")
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.options.region
+    }
+
+    /// The first key pair.
+    pub fn credentials(&self) -> &Credentials {
+        self.options.credentials.first().expect("try_start saw to it")
+    }
+
+    /// Accepts this pair too, from now on.
+    pub fn accept(&self, credentials: Credentials) {
+        self.keyring.add(credentials);
+    }
+
+    /// Refuses that pair from now on.
+    pub fn revoke(&self, access_key: &str) {
+        self.keyring.remove(access_key);
+    }
+
+    /// All requests since the start or the last [`Server::clear_requests`], in the order of arrival.
+    pub fn requests(&self) -> Vec<Request> {
+        self.front.log.requests()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.front.log.clear();
+    }
+
+    /// The objects of the first bucket.
+    pub fn objects(&self) -> Objects {
+        self.objects_of(self.bucket())
+    }
+
+    /// The objects of that bucket.
+    pub fn objects_of(&self, bucket: &str) -> Objects {
+        Objects { store: Arc::clone(&self.store), bucket: bucket.into() }
+    }
+
+    /// [`Objects::put`] in the first bucket.
+    pub fn put(&self, key: &str, bytes: impl Into<Vec<u8>>) {
+        self.objects().put(key, bytes);
+    }
+
+    /// [`Objects::get`] in the first bucket.
+    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.objects().get(key)
+    }
+
+    /// [`Objects::metadata`] in the first bucket.
+    pub fn metadata(&self, key: &str) -> Option<Metadata> {
+        self.objects().metadata(key)
+    }
+
+    /// [`Objects::keys`] in the first bucket.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        self.objects().keys(prefix)
+    }
+
+    /// [`Objects::delete`] in the first bucket.
+    pub fn delete(&self, key: &str) -> bool {
+        self.objects().delete(key)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        // On a thread of its own: a runtime must not wait inside another, which a test may be.
+        let stopping = std::thread::spawn(move || runtime.shutdown_timeout(LAST_REQUESTS));
+        let _ = stopping.join();
+    }
+}
+
+fn front(options: &Options, store: &Arc<Store>, keyring: &Arc<Keyring>) -> Front {
+    let mut builder = S3ServiceBuilder::new(Operations {
+        store: Arc::clone(store),
+        conditions: options.conditions,
+        region: options.region.clone(),
+    });
+    builder.set_auth(Auth(Arc::clone(keyring)));
+    builder.set_access(Access {
+        keyring: Arc::clone(keyring),
+        anonymous_read: options.anonymous_read,
+        listing_forbidden: options.listing_forbidden,
+    });
+    Front { s3: builder.build(), log: Log::default() }
+}
+
+async fn accept(listener: TcpListener, front: Arc<Front>) {
+    for connection in 0.. {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve(stream, Arc::clone(&front), connection));
+            }
+            // Too many open files, or a client that is gone already.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, front: Arc<Front>, connection: u64) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| Arc::clone(&front).answer(request, connection));
+    // What ends a connection early is the client's to see.
+    let _ =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+}
