@@ -11,15 +11,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::service::S3ServiceBuilder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 
 use crate::access::{Access, Auth};
 use crate::credentials::{Credentials, Keyring};
+use crate::faults::{Effect, Fault, Faults, When};
 use crate::front::Front;
+use crate::hold::Hold;
 use crate::log::{Log, Request};
 use crate::objects::{Metadata, Objects};
 use crate::options::Options;
 use crate::s3::Operations;
 use crate::store::Store;
+use crate::uploads::Uploads;
 
 /// As long may requests that are being answered hold up the end.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -68,7 +72,8 @@ impl Server {
         let entered = runtime.enter();
         let listener = TcpListener::from_std(listener)?;
         drop(entered);
-        runtime.spawn(accept(listener, Arc::clone(&front)));
+        let tls = options.tls.clone().map(TlsAcceptor::from);
+        runtime.spawn(accept(listener, Arc::clone(&front), tls));
         Ok(Server { address, options, store, keyring, front, runtime: Some(runtime) })
     }
 
@@ -79,7 +84,26 @@ impl Server {
 
     /// The URL to give to clients, without a bucket.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.endpoint_of(&self.address.ip().to_string())
+    }
+
+    /// The URL to give to clients that find `host` on loopback by means of their own.
+    pub fn endpoint_of(&self, host: &str) -> String {
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{host}:{}", self.address.port())
+    }
+
+    /// What AWS's own tools read from the environment, for a child process.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let credentials = self.credentials();
+        let mut environment = vec![
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_REGION", self.region().into()),
+            ("AWS_ACCESS_KEY_ID", credentials.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", credentials.secret_key.clone()),
+        ];
+        environment.extend(credentials.session_token.clone().map(|token| ("AWS_SESSION_TOKEN", token)));
+        environment
     }
 
     /// The name of the first bucket.
@@ -115,6 +139,27 @@ impl Server {
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         self.front.log.clear();
+    }
+
+    /// The fault befalls the requests that are meant, from now on.
+    pub fn fault(&self, when: When, fault: Fault) {
+        self.front.faults.add(when, Effect::Fault(fault));
+    }
+
+    /// Holds the requests that are meant, from now on, until the test lets them go.
+    pub fn hold(&self, when: When) -> Hold {
+        self.front.faults.hold(when)
+    }
+
+    /// Runs this before each request that is meant is served, from now on. It may wait, and may change objects (by a clone of
+    /// [`Server::objects`]).
+    pub fn run(&self, when: When, act: impl Fn(&Request) + Send + Sync + 'static) {
+        self.front.faults.add(when, Effect::Run(Arc::new(act)));
+    }
+
+    /// From now on nothing befalls requests; those that are held or stalled stay so.
+    pub fn clear_faults(&self) {
+        self.front.faults.clear();
     }
 
     /// The objects of the first bucket.
@@ -165,6 +210,7 @@ impl Drop for Server {
 fn front(options: &Options, store: &Arc<Store>, keyring: &Arc<Keyring>) -> Front {
     let mut builder = S3ServiceBuilder::new(Operations {
         store: Arc::clone(store),
+        uploads: Uploads::default(),
         conditions: options.conditions,
         region: options.region.clone(),
     });
@@ -174,14 +220,22 @@ fn front(options: &Options, store: &Arc<Store>, keyring: &Arc<Keyring>) -> Front
         anonymous_read: options.anonymous_read,
         listing_forbidden: options.listing_forbidden,
     });
-    Front { s3: builder.build(), log: Log::default() }
+    builder.set_host(options.domains());
+    Front {
+        s3: builder.build(),
+        log: Log::default(),
+        faults: Faults::default(),
+        domains: options.domains(),
+        region: options.region.clone(),
+        wrong_region: options.wrong_region,
+    }
 }
 
-async fn accept(listener: TcpListener, front: Arc<Front>) {
+async fn accept(listener: TcpListener, front: Arc<Front>, tls: Option<TlsAcceptor>) {
     for connection in 0.. {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream, Arc::clone(&front), connection));
+                tokio::spawn(serve(stream, tls.clone(), Arc::clone(&front), connection));
             }
             // Too many open files, or a client that is gone already.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -189,10 +243,17 @@ async fn accept(listener: TcpListener, front: Arc<Front>) {
     }
 }
 
-async fn serve(stream: TcpStream, front: Arc<Front>, connection: u64) {
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, front: Arc<Front>, connection: u64) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| Arc::clone(&front).answer(request, connection));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new());
     // What ends a connection early is the client's to see.
-    let _ =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+    let _ = match tls {
+        None => http.serve_connection(TokioIo::new(stream), service).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await,
+            Err(_) => return, // the client does not like the certificate
+        },
+    };
 }
