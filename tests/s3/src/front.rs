@@ -5,28 +5,36 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use s3s::service::S3Service;
 use s3s::{Body, HttpRequest, StdError};
 
 use crate::answer;
 use crate::body::{Counted, End, drain};
 use crate::faults::{Effect, Fault, Faults};
-use crate::host::Domains;
-use crate::log::{Entry, Log, describe, unescape};
-use crate::region::WrongRegion;
+use crate::log::{Entry, Log, Request, describe};
 
-pub(crate) struct Front {
-    pub(crate) s3: S3Service,
+/// What answers where nothing goes wrong.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// Bucket and key of a request, for the log.
+    fn target(&self, request: &HttpRequest) -> (String, String);
+
+    /// The answer.
+    fn serve(&self, request: HttpRequest, described: &Request)
+    -> impl Future<Output = Response<Body>> + Send;
+}
+
+pub(crate) struct Front<B> {
+    backend: B,
     pub(crate) log: Log,
     pub(crate) faults: Faults,
-    pub(crate) domains: Domains,
-    pub(crate) region: String,
-    pub(crate) wrong_region: WrongRegion,
 }
 
 type Answer = Response<Counted<Body>>;
 
-impl Front {
+impl<B: Backend> Front<B> {
+    pub(crate) fn new(backend: B) -> Self {
+        Front { backend, log: Log::default(), faults: Faults::default() }
+    }
+
     /// An error closes the connection without an answer.
     pub(crate) async fn answer(
         self: Arc<Self>,
@@ -34,7 +42,7 @@ impl Front {
         connection: u64,
     ) -> Result<Answer, StdError> {
         let request = request.map(Body::from);
-        let (bucket, key) = self.target(&request);
+        let (bucket, key) = self.backend.target(&request);
         let entry = self.log.add(describe(&request, bucket, key, connection));
         let request = request.map(|body| Body::http_body(Counted::new(body, Arc::clone(&entry.received))));
         for effect in self.faults.take(entry.request()) {
@@ -49,22 +57,8 @@ impl Front {
                 Effect::Fault(fault) => return self.misbehave(&fault, request, &entry).await,
             }
         }
-        let response = self.serve(request, &entry).await;
+        let response = self.backend.serve(request, entry.request()).await;
         Ok(counted(response, &entry, End::Whole))
-    }
-
-    async fn serve(&self, request: HttpRequest, entry: &Entry) -> Response<Body> {
-        if let Some(refusal) = self.wrong_region.refuse(&request, &entry.request().bucket, &self.region) {
-            drain(request.into_body()).await;
-            return refusal;
-        }
-        match self.s3.call(request).await {
-            Ok(response) => response,
-            Err(error) => {
-                let message = format!("{error:?}");
-                answer::error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &message, "")
-            }
-        }
     }
 
     async fn misbehave(
@@ -79,7 +73,7 @@ impl Front {
                 (injected(*status, code), End::Whole)
             }
             Fault::ErrorAfterEffect(status, code) => {
-                self.serve(request, entry).await;
+                self.backend.serve(request, entry.request()).await;
                 (injected(*status, code), End::Whole)
             }
             Fault::Answer(status, headers, body) => {
@@ -95,29 +89,19 @@ impl Front {
             }
             Fault::Close => return Err("closed without an answer, as the test asked".into()),
             Fault::CloseAfterEffect => {
-                self.serve(request, entry).await;
+                self.backend.serve(request, entry.request()).await;
                 return Err("closed without an answer, as the test asked".into());
             }
-            Fault::CloseAfter(bytes) => (self.serve(request, entry).await, End::CloseAfter(*bytes)),
+            Fault::CloseAfter(bytes) => {
+                (self.backend.serve(request, entry.request()).await, End::CloseAfter(*bytes))
+            }
             Fault::Stall => return std::future::pending().await,
-            Fault::StallAfter(bytes) => (self.serve(request, entry).await, End::StallAfter(*bytes)),
-            Fault::Delay(_) => (self.serve(request, entry).await, End::Whole),
+            Fault::StallAfter(bytes) => {
+                (self.backend.serve(request, entry.request()).await, End::StallAfter(*bytes))
+            }
+            Fault::Delay(_) => (self.backend.serve(request, entry.request()).await, End::Whole),
         };
         Ok(counted(response, entry, end))
-    }
-
-    /// Bucket and key of a request.
-    fn target(&self, request: &HttpRequest) -> (String, String) {
-        let path = unescape(request.uri().path());
-        let path = path.strip_prefix('/').unwrap_or(&path);
-        let host = request.headers().get("host").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        match self.domains.bucket(host) {
-            Some(bucket) => (bucket, path.into()),
-            None => {
-                let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-                (bucket.into(), key.into())
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod access;
 mod answer;
+mod backend;
 mod body;
 mod checksum;
 mod conditions;
@@ -16,6 +17,7 @@ mod front;
 mod hold;
 mod host;
 mod list;
+mod listening;
 mod log;
 mod multipart;
 mod objects;

@@ -1,41 +1,27 @@
-//! The server: a runtime of its own that listens on loopback until it is dropped.
+//! The server, as tests see it.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use s3s::service::S3ServiceBuilder;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
-use tokio_rustls::TlsAcceptor;
-
-use crate::access::{Access, Auth};
+use crate::backend::S3Backend;
 use crate::credentials::{Credentials, Keyring};
-use crate::faults::{Effect, Fault, Faults, When};
+use crate::faults::{Effect, Fault, When};
 use crate::front::Front;
 use crate::hold::Hold;
-use crate::log::{Log, Request};
+use crate::listening::Listening;
+use crate::log::Request;
 use crate::objects::{Metadata, Objects};
 use crate::options::Options;
-use crate::s3::Operations;
 use crate::store::Store;
-use crate::uploads::Uploads;
-
-/// As long may requests that are being answered hold up the end.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// An S3 server on loopback; gone when dropped, connections included.
 pub struct Server {
-    address: SocketAddr,
     options: Options,
     store: Arc<Store>,
-    keyring: Arc<Keyring>,
-    front: Arc<Front>,
-    runtime: Option<Runtime>,
+    pub(crate) keyring: Arc<Keyring>,
+    front: Arc<Front<S3Backend>>,
+    listening: Listening,
 }
 
 impl Server {
@@ -60,37 +46,25 @@ impl Server {
         for credentials in &options.credentials {
             keyring.add(credentials.clone());
         }
-        let front = Arc::new(front(&options, &store, &keyring));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("test-s3")
-            .enable_all()
-            .build()?;
-        let listener = std::net::TcpListener::bind(options.address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let entered = runtime.enter();
-        let listener = TcpListener::from_std(listener)?;
-        drop(entered);
-        let tls = options.tls.clone().map(TlsAcceptor::from);
-        runtime.spawn(accept(listener, Arc::clone(&front), tls));
-        Ok(Server { address, options, store, keyring, front, runtime: Some(runtime) })
+        let front = Arc::new(Front::new(S3Backend::new(&options, &store, &keyring)));
+        let listening = Listening::start(options.address, options.tls.clone(), Arc::clone(&front))?;
+        Ok(Server { options, store, keyring, front, listening })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address
     }
 
     /// The URL to give to clients, without a bucket.
     pub fn endpoint(&self) -> String {
-        self.endpoint_of(&self.address.ip().to_string())
+        self.endpoint_of(&self.address().ip().to_string())
     }
 
     /// The URL to give to clients that find `host` on loopback by means of their own.
     pub fn endpoint_of(&self, host: &str) -> String {
         let scheme = if self.options.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{host}:{}", self.address.port())
+        format!("{scheme}://{host}:{}", self.address().port())
     }
 
     /// What AWS's own tools read from the environment, for a child process.
@@ -196,64 +170,4 @@ impl Server {
     pub fn delete(&self, key: &str) -> bool {
         self.objects().delete(key)
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let Some(runtime) = self.runtime.take() else { return };
-        // On a thread of its own: a runtime must not wait inside another, which a test may be.
-        let stopping = std::thread::spawn(move || runtime.shutdown_timeout(LAST_REQUESTS));
-        let _ = stopping.join();
-    }
-}
-
-fn front(options: &Options, store: &Arc<Store>, keyring: &Arc<Keyring>) -> Front {
-    let mut builder = S3ServiceBuilder::new(Operations {
-        store: Arc::clone(store),
-        uploads: Uploads::default(),
-        conditions: options.conditions,
-        region: options.region.clone(),
-    });
-    builder.set_auth(Auth(Arc::clone(keyring)));
-    builder.set_access(Access {
-        keyring: Arc::clone(keyring),
-        anonymous_read: options.anonymous_read,
-        listing_forbidden: options.listing_forbidden,
-    });
-    builder.set_host(options.domains());
-    Front {
-        s3: builder.build(),
-        log: Log::default(),
-        faults: Faults::default(),
-        domains: options.domains(),
-        region: options.region.clone(),
-        wrong_region: options.wrong_region,
-    }
-}
-
-async fn accept(listener: TcpListener, front: Arc<Front>, tls: Option<TlsAcceptor>) {
-    for connection in 0.. {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(stream, tls.clone(), Arc::clone(&front), connection));
-            }
-            // Too many open files, or a client that is gone already.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-}
-
-async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, front: Arc<Front>, connection: u64) {
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| Arc::clone(&front).answer(request, connection));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new());
-    // What ends a connection early is the client's to see.
-    let _ = match tls {
-        None => http.serve_connection(TokioIo::new(stream), service).await,
-        Some(tls) => match tls.accept(stream).await {
-            Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await,
-            Err(_) => return, // the client does not like the certificate
-        },
-    };
 }
