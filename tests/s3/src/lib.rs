@@ -12,6 +12,7 @@ mod body;
 mod checksum;
 mod conditions;
 mod credentials;
+mod directory;
 mod faults;
 mod front;
 mod hold;

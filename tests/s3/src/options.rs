@@ -1,6 +1,7 @@
 //! What a server is like.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::conditions::Conditions;
@@ -23,6 +24,7 @@ pub struct Options {
     pub(crate) wrong_region: WrongRegion,
     pub(crate) domain: Option<String>,
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) directory: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -38,6 +40,7 @@ impl Default for Options {
             wrong_region: WrongRegion::default(),
             domain: None,
             tls: None,
+            directory: None,
         }
     }
 }
@@ -120,6 +123,12 @@ impl Options {
     /// HTTPS of the test's own making.
     pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
         self.tls = Some(config);
+        self
+    }
+
+    /// Keeps the objects there too: `BUCKET/KEY`. It is read at the start and then only written.
+    pub fn directory(mut self, path: PathBuf) -> Self {
+        self.directory = Some(path);
         self
     }
 

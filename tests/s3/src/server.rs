@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::backend::S3Backend;
 use crate::credentials::{Credentials, Keyring};
+use crate::directory::Directory;
 use crate::faults::{Effect, Fault, When};
 use crate::front::Front;
 use crate::hold::Hold;
@@ -41,7 +42,12 @@ impl Server {
         if options.credentials.is_empty() {
             options.credentials.push(Credentials::for_tests());
         }
-        let store = Arc::new(Store::new(&options.buckets));
+        if let Some(name) = options.buckets.iter().find(|name| !s3s::path::check_bucket_name(name)) {
+            let message = format!("{name:?} cannot be the name of a bucket");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let directory = options.directory.clone().map(Directory);
+        let store = Arc::new(Store::new(&options.buckets, directory)?);
         let keyring = Arc::new(Keyring::default());
         for credentials in &options.credentials {
             keyring.add(credentials.clone());

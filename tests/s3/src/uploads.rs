@@ -9,7 +9,7 @@ use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{CompletedPart, ETag};
 use s3s::{S3Result, s3_error};
 
-use crate::checksum::{Checksums, hex};
+use crate::checksum::{self, Checksums, hex};
 use crate::objects::{Metadata, Object};
 
 /// AWS's: no part but the last may be shorter.
@@ -138,6 +138,7 @@ pub(crate) fn assemble(parts: &[Part], metadata: Metadata) -> Object {
     }
     let metadata = Metadata {
         etag: format!("\"{}-{}\"", hex(md5.finalize().as_ref()), parts.len()),
+        md5: checksum::md5(&bytes),
         size: bytes.len() as u64,
         last_modified: SystemTime::now(),
         ..metadata
