@@ -1,6 +1,7 @@
 //! What S3 says where it does not give the object.
 
 use std::io::Read;
+use std::str;
 use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;

@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    fn signature(headers: &[(&'static str, String)]) -> &str {
+    fn signature<'a>(headers: &'a [(&'static str, String)]) -> &'a str {
         let (_, value) = headers.iter().find(|(name, _)| *name == "authorization").unwrap();
         value
     }

@@ -1,6 +1,7 @@
 //! AWS's token service: temporary credentials for a role.
 
 use std::path::Path;
+use std::str;
 use std::time::SystemTime;
 
 use percent_encoding::utf8_percent_encode;
