@@ -66,39 +66,77 @@ impl ByteStream for Pieces {
     }
 }
 
-/// A body that counts what passes.
+/// How a body ends.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    Whole,
+    CloseAfter(u64),
+    StallAfter(u64),
+}
+
+/// A body that counts what passes, and may end early.
 pub(crate) struct Counted<B> {
     inner: Pin<Box<B>>,
     count: Arc<AtomicU64>,
+    end: End,
+    passed: u64,
+    flushed: bool,
 }
 
 impl<B> Counted<B> {
     pub(crate) fn new(inner: B, count: Arc<AtomicU64>) -> Self {
-        Counted { inner: Box::pin(inner), count }
+        Counted { inner: Box::pin(inner), count, end: End::Whole, passed: 0, flushed: false }
+    }
+
+    pub(crate) fn ends(mut self, end: End) -> Self {
+        self.end = end;
+        self
     }
 }
 
 impl<B> http_body::Body for Counted<B>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes, Error = StdError>,
 {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = StdError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let polled = self.inner.as_mut().poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-            self.count.fetch_add(length, Ordering::SeqCst);
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        let left = match self.end {
+            End::Whole => u64::MAX,
+            End::CloseAfter(bytes) | End::StallAfter(bytes) => bytes - self.passed,
+        };
+        if left == 0 {
+            if let End::StallAfter(_) = self.end {
+                return Poll::Pending;
+            }
+            if !self.flushed {
+                // hyper drops what it has not sent when a body fails; it sends it while a body is not ready.
+                self.flushed = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(Some(Err("closed in the middle, as the test asked".into())));
         }
-        polled
+        let polled = self.inner.as_mut().poll_frame(cx);
+        let Poll::Ready(Some(Ok(frame))) = polled else { return polled };
+        let frame = match frame.into_data() {
+            Ok(mut data) => {
+                data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                self.passed += data.len() as u64;
+                self.count.fetch_add(data.len() as u64, Ordering::SeqCst);
+                Frame::data(data)
+            }
+            Err(trailers) => trailers,
+        };
+        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        matches!(self.end, End::Whole) && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

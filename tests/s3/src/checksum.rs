@@ -6,6 +6,20 @@ use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::{S3Result, TrailingHeaders, s3_error};
 use serde::{Deserialize, Serialize};
 
+/// The checksums of any of s3s's inputs.
+macro_rules! checksums_of {
+    ($input:expr) => {
+        $crate::checksum::Checksums {
+            crc32: $input.checksum_crc32,
+            crc32c: $input.checksum_crc32c,
+            crc64nvme: $input.checksum_crc64nvme,
+            sha1: $input.checksum_sha1,
+            sha256: $input.checksum_sha256,
+        }
+    };
+}
+pub(crate) use checksums_of;
+
 /// In Base64, as in the headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checksums {
@@ -77,5 +91,9 @@ pub(crate) fn check_md5(content_md5: Option<&str>, bytes: &[u8]) -> S3Result<()>
 
 /// In hexadecimal.
 pub(crate) fn md5(bytes: &[u8]) -> String {
-    Md5::checksum(bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Md5::checksum(bytes).as_ref())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -43,6 +43,8 @@ impl Request {
 
 /// A request and the counters that run while it is answered.
 pub(crate) struct Entry {
+    /// Of all requests since the server was started, from 0.
+    pub(crate) number: usize,
     request: Request,
     status: AtomicU16,
     pub(crate) received: Arc<AtomicU64>,
@@ -50,8 +52,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(request: Request) -> Self {
-        Entry { request, status: AtomicU16::new(0), received: Arc::default(), sent: Arc::default() }
+    /// As it was when it came.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
     }
 
     pub(crate) fn answered(&self, status: u16) {
@@ -71,25 +74,39 @@ impl Entry {
 
 /// All requests, in the order of arrival.
 #[derive(Default)]
-pub(crate) struct Log(Mutex<Vec<Arc<Entry>>>);
+pub(crate) struct Log(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    entries: Vec<Arc<Entry>>,
+    total: usize,
+}
 
 impl Log {
     pub(crate) fn add(&self, request: Request) -> Arc<Entry> {
-        let entry = Arc::new(Entry::new(request));
-        self.lock().push(Arc::clone(&entry));
+        let mut log = self.lock();
+        let entry = Arc::new(Entry {
+            number: log.total,
+            request,
+            status: AtomicU16::new(0),
+            received: Arc::default(),
+            sent: Arc::default(),
+        });
+        log.total += 1;
+        log.entries.push(Arc::clone(&entry));
         entry
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
-        let entries = self.lock().clone();
+        let entries = self.lock().entries.clone();
         entries.iter().map(|entry| entry.snapshot()).collect()
     }
 
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        self.lock().entries.clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Entry>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

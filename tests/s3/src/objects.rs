@@ -6,15 +6,18 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use s3s::dto::ETag;
+use serde::{Deserialize, Serialize};
 
 use crate::checksum::{Checksums, md5};
 use crate::store::Store;
 
 /// What is known of an object besides its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// As in the header, quotes included: the MD5, or that of the parts' MD5s and their number.
     pub etag: String,
+    /// In hexadecimal, of the whole, which the ETag of a multipart upload is not.
+    pub md5: String,
     /// In bytes.
     pub size: u64,
     /// When it was written.
@@ -40,8 +43,10 @@ pub struct Metadata {
 impl Metadata {
     /// Of `bytes` that were put now, with no headers.
     pub(crate) fn of(bytes: &[u8]) -> Self {
+        let md5 = md5(bytes);
         Metadata {
-            etag: format!("\"{}\"", md5(bytes)),
+            etag: format!("\"{md5}\""),
+            md5,
             size: bytes.len() as u64,
             last_modified: SystemTime::now(),
             content_type: None,
@@ -66,6 +71,9 @@ pub(crate) struct Object {
     pub(crate) metadata: Metadata,
 }
 
+/// Why a test's own write must succeed.
+const WRITABLE: &str = "the bucket was made with the server, and its directory, if any, takes the key";
+
 /// The objects of one bucket; a clone is another way to the same.
 #[derive(Clone)]
 pub struct Objects {
@@ -79,7 +87,7 @@ impl Objects {
         let bytes: Vec<u8> = bytes.into();
         let metadata = Metadata::of(&bytes);
         let object = Object { bytes: bytes.into(), metadata };
-        self.store.write(&self.bucket, key, object, None).expect("the bucket was made with the server");
+        self.store.write(&self.bucket, key, object, None).expect(WRITABLE);
     }
 
     /// The bytes of an object.
@@ -99,6 +107,6 @@ impl Objects {
 
     /// Removes an object; whether there was one.
     pub fn delete(&self, key: &str) -> bool {
-        self.store.remove(&self.bucket, key, None).expect("the bucket was made with the server")
+        self.store.remove(&self.bucket, key, None).expect(WRITABLE)
     }
 }

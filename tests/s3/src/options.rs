@@ -1,9 +1,14 @@
 //! What a server is like.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::conditions::Conditions;
 use crate::credentials::Credentials;
+use crate::host::Domains;
+use crate::region::WrongRegion;
+use crate::tls::Authority;
 
 /// What a server is like. [`Options::default`] is a bucket `test` as AWS would serve it, over plain HTTP, for
 /// [`Credentials::for_tests`].
@@ -16,6 +21,10 @@ pub struct Options {
     pub(crate) conditions: Conditions,
     pub(crate) anonymous_read: bool,
     pub(crate) listing_forbidden: bool,
+    pub(crate) wrong_region: WrongRegion,
+    pub(crate) domain: Option<String>,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(crate) directory: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -28,6 +37,10 @@ impl Default for Options {
             conditions: Conditions::default(),
             anonymous_read: false,
             listing_forbidden: false,
+            wrong_region: WrongRegion::default(),
+            domain: None,
+            tls: None,
+            directory: None,
         }
     }
 }
@@ -79,5 +92,47 @@ impl Options {
     pub fn listing_forbidden(mut self, forbidden: bool) -> Self {
         self.listing_forbidden = forbidden;
         self
+    }
+
+    /// What a request that was signed for another region is answered with.
+    pub fn wrong_region(mut self, answer: WrongRegion) -> Self {
+        self.wrong_region = answer;
+        self
+    }
+
+    /// Serves `BUCKET.domain` besides `domain/BUCKET`; the port of a `Host` does not matter. No resolver knows the domain: a client
+    /// connects to [`crate::Server::address`] by a resolver of its own or by a proxy. Below `localhost` it is always so.
+    pub fn domain(mut self, domain: &str) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// HTTPS, with a certificate for 127.0.0.1, ::1, `localhost`, the domain (so call that first), and the hosts one label below the two.
+    pub fn https(mut self, authority: &Authority) -> Self {
+        self.tls = Some(authority.server_config(&self.domains().names()));
+        self
+    }
+
+    /// HTTPS with a certificate for these names and no others.
+    pub fn https_as(mut self, authority: &Authority, names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).into()).collect();
+        self.tls = Some(authority.server_config(&names));
+        self
+    }
+
+    /// HTTPS of the test's own making.
+    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Keeps the objects there too: `BUCKET/KEY`. It is read at the start and then only written.
+    pub fn directory(mut self, path: PathBuf) -> Self {
+        self.directory = Some(path);
+        self
+    }
+
+    pub(crate) fn domains(&self) -> Domains {
+        Domains::new(self.domain.as_deref())
     }
 }

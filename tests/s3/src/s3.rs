@@ -8,24 +8,32 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::access::MayTellAbsent;
 use crate::body;
-use crate::checksum::{Checksums, check_md5};
+use crate::checksum::{Checksums, check_md5, checksums_of};
 use crate::conditions::{Conditions, Precondition, Read};
 use crate::list;
 use crate::objects::{Metadata, Object};
 use crate::store::Store;
+use crate::uploads::Uploads;
 
 /// Between the check and the write of [`Conditions::Racy`].
 const GAP: Duration = Duration::from_millis(100);
 
 pub(crate) struct Operations {
     pub(crate) store: Arc<Store>,
+    pub(crate) uploads: Uploads,
     pub(crate) conditions: Conditions,
     pub(crate) region: String,
 }
 
 impl Operations {
     /// Writes as well as the conditions of this store are.
-    async fn write(&self, bucket: &str, key: &str, object: Object, condition: Precondition) -> S3Result<()> {
+    pub(crate) async fn write(
+        &self,
+        bucket: &str,
+        key: &str,
+        object: Object,
+        condition: Precondition,
+    ) -> S3Result<()> {
         match self.conditions {
             Conditions::Atomic => self.store.write(bucket, key, object, Some(&condition)),
             Conditions::Ignored => self.store.write(bucket, key, object, None),
@@ -74,14 +82,7 @@ impl S3 for Operations {
         self.store.exists(&input.bucket)?;
         let bytes = body::read(input.body).await?;
         check_md5(input.content_md5.as_deref(), &bytes)?;
-        let checksums = Checksums {
-            crc32: input.checksum_crc32,
-            crc32c: input.checksum_crc32c,
-            crc64nvme: input.checksum_crc64nvme,
-            sha1: input.checksum_sha1,
-            sha256: input.checksum_sha256,
-        }
-        .with_trailers(trailers.as_ref());
+        let checksums = checksums_of!(input).with_trailers(trailers.as_ref());
         checksums.check(&bytes)?;
         let metadata = Metadata {
             content_type: input.content_type,
@@ -251,6 +252,46 @@ impl S3 for Operations {
             ),
             ..Default::default()
         }))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        self.create_upload(request).map(S3Response::new)
+    }
+
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        self.add_part(request).await.map(S3Response::new)
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        self.complete_upload(request).await.map(S3Response::new)
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        self.abort_upload(request)
+            .map(|output| S3Response::with_status(output, hyper::StatusCode::NO_CONTENT))
+    }
+
+    async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+        self.parts_of_upload(request).map(S3Response::new)
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        request: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        self.uploads_under_way(request).map(S3Response::new)
     }
 }
 

@@ -1,37 +1,28 @@
-//! The server: a runtime of its own that listens on loopback until it is dropped.
+//! The server, as tests see it.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use s3s::service::S3ServiceBuilder;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
-
-use crate::access::{Access, Auth};
+use crate::backend::S3Backend;
 use crate::credentials::{Credentials, Keyring};
+use crate::directory::Directory;
+use crate::faults::{Effect, Fault, When};
 use crate::front::Front;
-use crate::log::{Log, Request};
+use crate::hold::Hold;
+use crate::listening::Listening;
+use crate::log::Request;
 use crate::objects::{Metadata, Objects};
 use crate::options::Options;
-use crate::s3::Operations;
 use crate::store::Store;
-
-/// As long may requests that are being answered hold up the end.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// An S3 server on loopback; gone when dropped, connections included.
 pub struct Server {
-    address: SocketAddr,
     options: Options,
     store: Arc<Store>,
-    keyring: Arc<Keyring>,
-    front: Arc<Front>,
-    runtime: Option<Runtime>,
+    pub(crate) keyring: Arc<Keyring>,
+    front: Arc<Front<S3Backend>>,
+    listening: Listening,
 }
 
 impl Server {
@@ -51,35 +42,48 @@ impl Server {
         if options.credentials.is_empty() {
             options.credentials.push(Credentials::for_tests());
         }
-        let store = Arc::new(Store::new(&options.buckets));
+        if let Some(name) = options.buckets.iter().find(|name| !s3s::path::check_bucket_name(name)) {
+            let message = format!("{name:?} cannot be the name of a bucket");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let directory = options.directory.clone().map(Directory);
+        let store = Arc::new(Store::new(&options.buckets, directory)?);
         let keyring = Arc::new(Keyring::default());
         for credentials in &options.credentials {
             keyring.add(credentials.clone());
         }
-        let front = Arc::new(front(&options, &store, &keyring));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("test-s3")
-            .enable_all()
-            .build()?;
-        let listener = std::net::TcpListener::bind(options.address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let entered = runtime.enter();
-        let listener = TcpListener::from_std(listener)?;
-        drop(entered);
-        runtime.spawn(accept(listener, Arc::clone(&front)));
-        Ok(Server { address, options, store, keyring, front, runtime: Some(runtime) })
+        let front = Arc::new(Front::new(S3Backend::new(&options, &store, &keyring)));
+        let listening = Listening::start(options.address, options.tls.clone(), Arc::clone(&front))?;
+        Ok(Server { options, store, keyring, front, listening })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address
     }
 
     /// The URL to give to clients, without a bucket.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.endpoint_of(&self.address().ip().to_string())
+    }
+
+    /// The URL to give to clients that find `host` on loopback by means of their own.
+    pub fn endpoint_of(&self, host: &str) -> String {
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{host}:{}", self.address().port())
+    }
+
+    /// What AWS's own tools read from the environment, for a child process.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let credentials = self.credentials();
+        let mut environment = vec![
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_REGION", self.region().into()),
+            ("AWS_ACCESS_KEY_ID", credentials.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", credentials.secret_key.clone()),
+        ];
+        environment.extend(credentials.session_token.clone().map(|token| ("AWS_SESSION_TOKEN", token)));
+        environment
     }
 
     /// The name of the first bucket.
@@ -117,6 +121,27 @@ impl Server {
         self.front.log.clear();
     }
 
+    /// The fault befalls the requests that are meant, from now on.
+    pub fn fault(&self, when: When, fault: Fault) {
+        self.front.fault(when, fault);
+    }
+
+    /// Holds the requests that are meant, from now on, until the test lets them go.
+    pub fn hold(&self, when: When) -> Hold {
+        self.front.faults.hold(when)
+    }
+
+    /// Runs this before each request that is meant is served, from now on. It may wait, and may change objects (by a clone of
+    /// [`Server::objects`]).
+    pub fn run(&self, when: When, act: impl Fn(&Request) + Send + Sync + 'static) {
+        self.front.faults.add(when, Effect::Run(Arc::new(act)));
+    }
+
+    /// From now on nothing befalls requests; those that are held or stalled stay so.
+    pub fn clear_faults(&self) {
+        self.front.faults.clear();
+    }
+
     /// The objects of the first bucket.
     pub fn objects(&self) -> Objects {
         self.objects_of(self.bucket())
@@ -151,48 +176,4 @@ impl Server {
     pub fn delete(&self, key: &str) -> bool {
         self.objects().delete(key)
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let Some(runtime) = self.runtime.take() else { return };
-        // On a thread of its own: a runtime must not wait inside another, which a test may be.
-        let stopping = std::thread::spawn(move || runtime.shutdown_timeout(LAST_REQUESTS));
-        let _ = stopping.join();
-    }
-}
-
-fn front(options: &Options, store: &Arc<Store>, keyring: &Arc<Keyring>) -> Front {
-    let mut builder = S3ServiceBuilder::new(Operations {
-        store: Arc::clone(store),
-        conditions: options.conditions,
-        region: options.region.clone(),
-    });
-    builder.set_auth(Auth(Arc::clone(keyring)));
-    builder.set_access(Access {
-        keyring: Arc::clone(keyring),
-        anonymous_read: options.anonymous_read,
-        listing_forbidden: options.listing_forbidden,
-    });
-    Front { s3: builder.build(), log: Log::default() }
-}
-
-async fn accept(listener: TcpListener, front: Arc<Front>) {
-    for connection in 0.. {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(stream, Arc::clone(&front), connection));
-            }
-            // Too many open files, or a client that is gone already.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-}
-
-async fn serve(stream: TcpStream, front: Arc<Front>, connection: u64) {
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| Arc::clone(&front).answer(request, connection));
-    // What ends a connection early is the client's to see.
-    let _ =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
 }

@@ -1,25 +1,31 @@
-//! The objects, in memory. Its lock is never held while a body travels.
+//! The objects, in memory. Its lock is never held while a body travels; only a directory is written under it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
 
 use crate::conditions::Precondition;
+use crate::directory::Directory;
 use crate::objects::Object;
 
-type Bucket = BTreeMap<String, Arc<Object>>;
+pub(crate) type Bucket = BTreeMap<String, Arc<Object>>;
 
-#[derive(Default)]
 pub(crate) struct Store {
     buckets: Mutex<BTreeMap<String, Bucket>>,
+    directory: Option<Directory>,
 }
 
 impl Store {
-    pub(crate) fn new(buckets: &[String]) -> Self {
-        let buckets = buckets.iter().map(|name| (name.clone(), Bucket::new())).collect();
-        Store { buckets: Mutex::new(buckets) }
+    pub(crate) fn new(names: &[String], directory: Option<Directory>) -> io::Result<Self> {
+        let mut buckets = BTreeMap::new();
+        for name in names {
+            let objects = directory.as_ref().map(|directory| directory.load(name)).transpose()?;
+            buckets.insert(name.clone(), objects.unwrap_or_default());
+        }
+        Ok(Store { buckets: Mutex::new(buckets), directory })
     }
 
     /// Writes, if the condition holds at that moment.
@@ -33,6 +39,9 @@ impl Store {
         self.with(bucket, |objects| {
             if let Some(condition) = condition {
                 condition.check_write(objects.get(key).map(|object| object.metadata.etag()).as_ref())?;
+            }
+            if let Some(directory) = &self.directory {
+                directory.write(bucket, key, &object).map_err(disk)?;
             }
             objects.insert(key.into(), Arc::new(object));
             Ok(())
@@ -55,7 +64,12 @@ impl Store {
             if let Some(condition) = condition {
                 condition.check_write(objects.get(key).map(|object| object.metadata.etag()).as_ref())?;
             }
-            Ok(objects.remove(key).is_some())
+            let existed = objects.remove(key).is_some();
+            match &self.directory {
+                Some(directory) if existed => directory.remove(bucket, key).map_err(disk)?,
+                _ => {}
+            }
+            Ok(existed)
         })
     }
 
@@ -99,4 +113,8 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn disk(error: io::Error) -> S3Error {
+    s3_error!(InternalError, "The directory does not take it: {error}")
 }
