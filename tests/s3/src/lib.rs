@@ -15,6 +15,7 @@ mod credentials;
 mod directory;
 mod faults;
 mod front;
+pub mod garage;
 mod hold;
 mod host;
 mod identity;
