@@ -79,9 +79,7 @@ fn an_object_is_one_signed_get_and_one_that_did_not_change_is_not_sent() {
     let source = source(&server);
     let (text, etag) = read(&source, &news()).unwrap();
     assert_eq!(text, "1.0.0");
-    eprintln!("{etag:?}");
     let unchanged = source.open(&news(), etag.as_ref()).unwrap();
-    for r in server.requests() { eprintln!("{r:?}"); }
     assert!(matches!(unchanged, Opened::Unchanged));
     let requests = server.requests();
     let seen: Vec<_> = requests.iter().map(|r| (r.method.as_str(), r.key.as_str(), r.status)).collect();
@@ -111,7 +109,8 @@ fn keys_that_need_escapes_are_signed_as_they_are_sent() {
 
 #[test]
 fn temporary_credentials_send_their_token_signed() {
-    let server = Server::start(Options::new().credentials(Accepted::new("ASIA1", "secret").session_token("a/b+c=")));
+    let server =
+        Server::start(Options::new().credentials(Accepted::new("ASIA1", "secret").session_token("a/b+c=")));
     server.put(KEY, "1.0.0");
     assert_eq!(read(&source(&server), &news()).unwrap().0, "1.0.0");
     let without = source_with(&server, vec![Credentials::new("ASIA1", "secret", None)]);
@@ -125,7 +124,9 @@ fn what_is_wrong_with_the_credentials_is_told_by_the_code_of_s3() {
     let server = Server::start(Options::new());
     server.put(KEY, "1.0.0");
     let known = server.credentials().access_key.clone();
-    for (id, code) in [(known.as_str(), "403 SignatureDoesNotMatch"), ("AKIAUNKNOWN", "403 InvalidAccessKeyId")] {
+    for (id, code) in
+        [(known.as_str(), "403 SignatureDoesNotMatch"), ("AKIAUNKNOWN", "403 InvalidAccessKeyId")]
+    {
         let source = source_with(&server, vec![Credentials::new(id, "WRONGSECRET", None)]);
         let error = error_of(&source);
         assert_of_credentials(&error, code);
