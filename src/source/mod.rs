@@ -9,6 +9,8 @@ mod etag;
 mod http;
 #[cfg(feature = "https")]
 mod https;
+#[cfg(feature = "s3")]
+mod s3;
 
 use std::fmt;
 use std::io::Read;
@@ -19,6 +21,8 @@ pub use dir::Dir;
 pub use etag::Etag;
 #[cfg(feature = "https")]
 pub use https::Https;
+#[cfg(feature = "s3")]
+pub use s3::S3Address;
 
 use crate::error::{Error, Result, Unavailable, printable};
 use crate::trust::{Digest, Name};

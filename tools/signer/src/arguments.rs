@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use relatch::trust::{Name, Role, Seq, Version};
 use signer::custody::KeyArgument;
 use signer::root::{Threshold, parse_role};
+use signer::store::Server;
 
 /// Makes keys, signs and publishes releases for relatch.
 ///
@@ -48,12 +49,36 @@ pub enum Command {
 /// Where releases lie, and whom to trust there.
 #[derive(Args, Clone)]
 pub struct Repo {
-    /// The repository: a directory
-    #[arg(long, env = "SIGNER_REPO", value_name = "DIR")]
+    /// The repository: a directory, or s3://bucket/prefix
+    #[arg(long, env = "SIGNER_REPO", value_name = "REPO")]
     pub repo: String,
     /// The root document that tools carry
     #[arg(long, env = "SIGNER_ROOT", value_name = "FILE")]
     pub root: PathBuf,
+    #[command(flatten)]
+    pub server: S3Server,
+}
+
+/// Where a bucket is. Credentials, and what is not given here, come from where AWS's own tools take them.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "With s3://bucket/prefix")]
+pub struct S3Server {
+    /// The URL of another vendor's S3 server; without it AWS_ENDPOINT_URL_S3, or AWS itself
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// The region of the bucket; without it AWS_REGION, or the profile's
+    #[arg(long, value_name = "NAME")]
+    pub region: Option<String>,
+    /// The bucket stands in the path of URLs, as it does without this wherever there is an endpoint
+    #[arg(long)]
+    pub path_style: bool,
+}
+
+impl S3Server {
+    /// As the store takes it.
+    pub fn server(&self) -> Server {
+        Server { endpoint: self.endpoint.clone(), region: self.region.clone(), path_style: self.path_style }
+    }
 }
 
 fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {
@@ -85,8 +110,8 @@ pub struct Init {
     /// A new directory for the three secret keys, outside of version control
     #[arg(long, value_name = "DIR")]
     pub keys: PathBuf,
-    /// The repository to make; the first root is published there
-    #[arg(long, env = "SIGNER_REPO", value_name = "DIR")]
+    /// The repository to make, a directory or s3://bucket/prefix; the first root is published there
+    #[arg(long, env = "SIGNER_REPO", value_name = "REPO")]
     pub repo: String,
     /// Where to write the root document that the tool embeds
     #[arg(long, env = "SIGNER_ROOT", value_name = "FILE", default_value = "root.json")]
@@ -99,6 +124,8 @@ pub struct Init {
     pub no_password: bool,
     #[command(flatten)]
     pub password: Password,
+    #[command(flatten)]
+    pub server: S3Server,
 }
 
 #[derive(Args)]
@@ -366,8 +393,8 @@ pub struct Show {
     /// A release folder to look at before you sign it, instead of what is published
     #[arg(value_name = "DIR", conflicts_with_all = ["repo", "root"])]
     pub folder: Option<PathBuf>,
-    /// The repository: a directory
-    #[arg(long, env = "SIGNER_REPO", value_name = "DIR", required_unless_present = "folder")]
+    /// The repository: a directory, or s3://bucket/prefix
+    #[arg(long, env = "SIGNER_REPO", value_name = "REPO", required_unless_present = "folder")]
     pub repo: Option<String>,
     /// The root document that tools carry
     #[arg(long, env = "SIGNER_ROOT", value_name = "FILE", required_unless_present = "folder")]
@@ -375,6 +402,8 @@ pub struct Show {
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
+    #[command(flatten)]
+    pub server: S3Server,
 }
 
 #[derive(Args)]

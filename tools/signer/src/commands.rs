@@ -13,7 +13,8 @@ use relatch::{Utc, limits};
 use signer::custody::{self, KeyArgument, KeySource, read_limited};
 use signer::folder::{self, Folder};
 use signer::key::SecretKey;
-use signer::publish::{self, Done};
+use signer::progress::Terminal;
+use signer::publish::{self, Access, Done};
 use signer::repository::{Published, newest_root, now};
 use signer::root::{self, Change, Holders, RootFile};
 use signer::store::{Store, from_location};
@@ -45,7 +46,7 @@ pub fn run(command: Command) -> Result<String> {
 
 impl Repo {
     fn open(&self) -> Result<(Arc<dyn Store>, Vec<u8>)> {
-        Ok((from_location(&self.repo)?, read_limited(&self.root, limits::ROOT)?))
+        Ok((from_location(&self.repo, &self.server.server())?, read_limited(&self.root, limits::ROOT)?))
     }
 }
 
@@ -64,7 +65,8 @@ fn init(arguments: Init) -> Result<String> {
             return Err(Failure::usage(format!("{} already exists; nothing was made", path.display())));
         }
     }
-    let (store, valid) = (from_location(&arguments.repo)?, seconds(arguments.expires_in)?);
+    let (store, valid) =
+        (from_location(&arguments.repo, &arguments.server.server())?, seconds(arguments.expires_in)?);
     if store.read(&Object::Root(1))?.is_some() {
         return Err(Failure::usage(format!("{} holds a root already; nothing was made", arguments.repo)));
     }
@@ -91,14 +93,15 @@ fn init(arguments: Init) -> Result<String> {
     file.write(&root, false)?;
     file.sign(root_key, None)?;
     let document = file.document()?;
-    publish::publish_root(&*store, &document, &document, &file.signatures()?, false)?;
+    publish::publish_root(&*store, &document, &document, &file.signatures()?, false, &Terminal::default())?;
     let (keys, root_path) = (arguments.keys.display(), arguments.root.display());
     Ok(format!(
         "{}\n\nmade\n  {keys}/root.key        keep it offline: it decides whose keys count\n  {keys}/release.key     signs what people run\n  \
          {keys}/timestamp.key   says what is current; CI's cron needs this one alone\n  {root_path}   commit it; tools embed it, from src/main.rs as include_bytes!(\"../root.json\")\n\
-         published root 1 to {}",
+         published root 1 to {}{}",
         root::describe(&root, &document, &file.signatures()?),
-        store.location()
+        store.location(),
+        remarks(&*store)
     ))
 }
 
@@ -218,8 +221,14 @@ fn root_publish(arguments: RootPublish) -> Result<String> {
         &file.document()?,
         &file.signatures()?,
         arguments.revoke_release,
+        &Terminal::default(),
     )?;
-    Ok(format!("published root {version} to {}", store.location()))
+    Ok(format!("published root {version} to {}{}", store.location(), remarks(&*store)))
+}
+
+/// What was found out about the place while writing, a line each.
+fn remarks(store: &dyn Store) -> String {
+    store.remarks().iter().map(|remark| format!("\n  {remark}")).collect()
 }
 
 impl Plan {
@@ -263,11 +272,10 @@ fn seconds(time: Duration) -> Result<u64> {
     }
 }
 
-fn prepare_in(path: &Path, repo: &Repo, plan: Plan) -> Result<Folder> {
-    let (store, anchor) = repo.open()?;
+fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: Plan) -> Result<Folder> {
     let repairs = plan.repairs();
     let plan = plan.checked()?;
-    let published = Published::read(&*store, &anchor, &plan.channel, repairs)?;
+    let published = Published::read(store, anchor, &plan.channel, repairs)?;
     Folder::prepare(path, &plan, &published, &store.source())
 }
 
@@ -275,13 +283,13 @@ fn release(arguments: Release) -> Result<String> {
     let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
     let repairs = arguments.plan.repairs();
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
-    let folder = prepare_in(&scratch.path().join("release"), &arguments.repo, arguments.plan)?;
+    let (store, anchor) = arguments.repo.open()?;
+    let folder = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
     for key in &keys {
         folder.sign(key)?;
     }
     refuse_unsigned(&folder)?;
-    let (store, anchor) = arguments.repo.open()?;
-    let done = publish::publish(&folder, &*store, &anchor, repairs)?;
+    let done = publish::publish(&folder, &*store, &anchor, repairs, &Terminal::default())?;
     told_published(&folder, &*store, &done)
 }
 
@@ -306,7 +314,7 @@ fn refuse_unsigned(folder: &Folder) -> Result<()> {
 fn told_published(folder: &Folder, store: &dyn Store, done: &Done) -> Result<String> {
     let (manifest, version) = (folder.manifest()?, folder.version()?);
     Ok(format!(
-        "published {} {} as release {} on {} to {}\n{}\n  VERSION valid until {}, rollout {} of 100\n  {} objects written, {} were there; all read back and verified",
+        "published {} {} as release {} on {} to {}\n{}\n  VERSION valid until {}, rollout {} of 100\n  {} objects written, {} were there; all read back and verified{}{}",
         manifest.product,
         manifest.version,
         manifest.seq,
@@ -316,12 +324,25 @@ fn told_published(folder: &Folder, store: &dyn Store, done: &Done) -> Result<Str
         Utc(version.expires),
         version.rollout,
         done.created,
-        done.existed
+        done.existed,
+        told_access(&done.access),
+        remarks(store)
     ))
 }
 
+/// Who can read it, where that is not who can read the directory.
+fn told_access(access: &Access) -> String {
+    match access {
+        Access::Local => String::new(),
+        Access::Public => "\n  public: read back without credentials, too".into(),
+        Access::Private => "\n  private: it cannot be read without credentials".into(),
+        Access::Unknown(why) => format!("\n  not known whether it is public: without credentials, {why}"),
+    }
+}
+
 fn prepare(arguments: Prepare) -> Result<String> {
-    let folder = prepare_in(&arguments.out, &arguments.repo, arguments.plan)?;
+    let (store, anchor) = arguments.repo.open()?;
+    let folder = prepare_in(&arguments.out, &*store, &anchor, arguments.plan)?;
     told_signed(&folder)
 }
 
@@ -372,7 +393,7 @@ fn publish(arguments: Publish) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let folder = Folder::open(&arguments.folder)?;
     refuse_unsigned(&folder)?;
-    let done = publish::publish(&folder, &*store, &anchor, arguments.repair)?;
+    let done = publish::publish(&folder, &*store, &anchor, arguments.repair, &Terminal::default())?;
     told_published(&folder, &*store, &done)
 }
 
@@ -390,15 +411,17 @@ fn refresh(arguments: Refresh) -> Result<String> {
         folder.sign(key)?;
     }
     refuse_unsigned(&folder)?;
-    publish::publish(&folder, &*store, &anchor, false)?;
+    let done = publish::publish(&folder, &*store, &anchor, false, &Terminal::default())?;
     let version = folder.version()?;
     Ok(format!(
-        "refreshed {} {} on {}: valid until {}, rollout {} of 100",
+        "refreshed {} {} on {}: valid until {}, rollout {} of 100{}{}",
         version.product,
         version.version,
         version.channel,
         Utc(version.expires),
-        version.rollout
+        version.rollout,
+        told_access(&done.access),
+        remarks(&*store)
     ))
 }
 
@@ -408,7 +431,7 @@ fn show(arguments: Show) -> Result<String> {
         (None, Some(repo), Some(root)) => (repo, root),
         _ => return Err(Failure::usage("name a release folder, or --repo and --root")),
     };
-    let (store, anchor) = Repo { repo, root }.open()?;
+    let (store, anchor) = Repo { repo, root, server: arguments.server }.open()?;
     let published = Published::read(&*store, &anchor, &arguments.channel, false)?;
     let root = &published.root;
     let mut text = format!(
@@ -469,8 +492,9 @@ fn verify(arguments: Verify) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let (mut text, untried) = match arguments.channel {
         Some(channel) => {
-            let root = newest_root(&store.source(), &anchor)?;
-            let report = verify::release(&*store, &root, &channel)?;
+            let source = store.source();
+            let root = newest_root(&source, &anchor)?;
+            let report = verify::release(&source, &root, &channel)?;
             let text = format!(
                 "the release on {channel} of {} verifies: root {}, {} stored forms decoded",
                 store.location(),

@@ -8,8 +8,9 @@
 //! key       minisign key files, and signatures that stock minisign verifies
 //! folder    a release on its way: prepared here, signed there, published elsewhere
 //! root      root documents: make, change, show
-//! store     where it is published: a directory; only-if-absent, compare-and-swap
+//! store     where it is published: a directory, a bucket; only-if-absent, compare-and-swap
 //! publish   blobs, root and manifest, then VERSION; and reads everything back
+//! progress  what is told of it while it runs
 //! verify    a whole repository by the client's own code
 //! ```
 
@@ -17,6 +18,7 @@ pub mod custody;
 pub mod failure;
 pub mod folder;
 pub mod key;
+pub mod progress;
 pub mod publish;
 pub mod repository;
 pub mod root;

@@ -1,13 +1,16 @@
 //! From a signed folder to what clients see: blobs and manifest only if absent, `VERSION` last by compare-and-swap, then read back.
 
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use relatch::source::Object;
 use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
-use relatch::{Refusal, limits};
+use relatch::{Error, Refusal, Unavailable, limits};
 
 use crate::folder::Folder;
+use crate::progress::Progress;
 use crate::repository::{Published, fetch, strict_times};
 use crate::store::{Content, Put, Store};
 use crate::{Failure, Result, verify};
@@ -19,13 +22,37 @@ pub struct Done {
     pub created: usize,
     /// Objects that were there, from an earlier try or an earlier release.
     pub existed: usize,
+    /// Who can read it.
+    pub access: Access,
 }
+
+/// Who can read what was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever can read the directory.
+    Local,
+    /// Everybody: it was read back without credentials, too.
+    Public,
+    /// Only who has credentials.
+    Private,
+    /// Without credentials it could not be asked for, and why.
+    Unknown(String),
+}
+
+/// Blobs that are uploaded at a time.
+const UPLOADS: usize = 4;
 
 /// Publishes a signed folder. A rerun after a crash at any point finishes what was begun.
 ///
 /// # Errors
 /// [`Failure::LostRace`] where somebody else published; everything that a client would refuse, before anything is written.
-pub fn publish(folder: &Folder, store: &dyn Store, anchor: &[u8], repair: bool) -> Result<Done> {
+pub fn publish(
+    folder: &Folder,
+    store: &dyn Store,
+    anchor: &[u8],
+    repair: bool,
+    progress: &dyn Progress,
+) -> Result<Done> {
     let channel = folder.manifest()?.channel;
     let published = Published::read(store, anchor, &channel, repair)?;
     let (manifest_bytes, signatures, object) = folder.documents()?;
@@ -38,21 +65,22 @@ pub fn publish(folder: &Folder, store: &dyn Store, anchor: &[u8], repair: bool) 
             check_file(&path, stored.blake3)?;
             uploads.push((Object::Blob(stored.blake3), path));
         } else {
-            check_present(store, stored.size, stored.blake3)?;
+            verify::check_name(&store.source(), &Object::Blob(stored.blake3), stored.size)?;
         }
     }
-    let mut done = Done { created: 0, existed: 0 };
+    store.prepare()?;
+    let (mut created, mut existed) = (0, 0);
     let mut count = |put: Put| match put {
-        Put::Created => done.created += 1,
-        Put::Existed => done.existed += 1,
+        Put::Created => created += 1,
+        Put::Existed => existed += 1,
     };
-    for (object, path) in &uploads {
-        count(store.put_new(object, Content::File(path))?);
+    for put in upload(store, &uploads, progress)? {
+        count(put);
     }
     let digest = Digest::of(&manifest_bytes);
-    count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes))?);
+    count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes), progress)?);
     let by = Object::ManifestSignatures(digest);
-    match store.put_new(&by, Content::Bytes(&signatures)) {
+    match store.put_new(&by, Content::Bytes(&signatures), progress) {
         Err(Failure::Occupied { object: by }) => {
             // An earlier try uploaded the signatures of that time. They must do as they are, before VERSION names them.
             let there = fetch(&store.source(), &by, limits::SIGNATURES)?;
@@ -67,11 +95,90 @@ pub fn publish(folder: &Folder, store: &dyn Store, anchor: &[u8], repair: bool) 
     if published.raw.as_deref() == Some(&object) {
         count(Put::Existed); // an earlier try got as far as this
     } else {
-        store.swap(&version_object, published.raw.as_deref(), &object)?;
+        store.swap(&version_object, published.raw.as_deref(), &object, progress)?;
         count(Put::Created);
     }
-    verify::release(store, &published.root, &channel)?;
-    Ok(done)
+    verify::release(&store.source(), &published.root, &channel)?;
+    let access = read_as_everybody(store, &published.root, &channel)?;
+    Ok(Done { created, existed, access })
+}
+
+/// Uploads blobs, a few at a time; the first failure ends it.
+fn upload(store: &dyn Store, uploads: &[(Object, PathBuf)], progress: &dyn Progress) -> Result<Vec<Put>> {
+    let mut sized = Vec::new();
+    for (object, path) in uploads {
+        let size = std::fs::metadata(path).map_err(Failure::io("look at", path))?.len();
+        sized.push((object, path, size));
+    }
+    let total: u64 = sized.iter().map(|(_, _, size)| size).sum();
+    if total > 0 {
+        progress.begin(total);
+    }
+    let rest = Mutex::new(sized.into_iter());
+    let next = || rest.lock().ok().and_then(|mut rest| rest.next());
+    let failed = Mutex::new(None);
+    let work = || {
+        let mut puts = Vec::new();
+        while let Some((object, path, size)) = next().filter(|_| failed.lock().is_ok_and(|f| f.is_none())) {
+            let counted = Counted { inner: progress, bytes: AtomicU64::new(0) };
+            match store.put_new(object, Content::File(path), &counted) {
+                Ok(put) => puts.push(put),
+                Err(failure) => {
+                    if let Ok(mut failed) = failed.lock() {
+                        failed.get_or_insert(failure);
+                    }
+                    break;
+                }
+            }
+            progress.advance(size.saturating_sub(counted.bytes.into_inner()));
+        }
+        puts
+    };
+    let puts: Vec<Put> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..UPLOADS.min(uploads.len())).map(|_| scope.spawn(work)).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, Vec<Put>>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().flat_map(join).collect()
+    });
+    progress.end();
+    match failed.into_inner() {
+        Ok(Some(failure)) => Err(failure),
+        _ => Ok(puts),
+    }
+}
+
+/// Remembers how much of one blob was told already.
+struct Counted<'a> {
+    inner: &'a dyn Progress,
+    bytes: AtomicU64,
+}
+
+impl Progress for Counted<'_> {
+    fn begin(&self, _: u64) {}
+
+    fn advance(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.inner.advance(bytes);
+    }
+
+    fn waiting(&self, why: &str) {
+        self.inner.waiting(why);
+    }
+
+    fn end(&self) {}
+}
+
+/// Verifies the release once more without credentials, where that is another way to read and open to everybody.
+fn read_as_everybody(store: &dyn Store, root: &Verified<Root>, channel: &Name) -> Result<Access> {
+    let Some(source) = store.public_source() else { return Ok(Access::Local) };
+    match fetch(&source, &Object::VersionFile(channel.clone()), limits::VERSION_FILE) {
+        Ok(_) => verify::release(&source, root, channel).map(|_| Access::Public),
+        Err(Failure::Client(Error::Unavailable(
+            Unavailable::Forbidden { .. } | Unavailable::Status { status: 401, .. },
+        ))) => Ok(Access::Private),
+        Err(failure) => Ok(Access::Unknown(failure.to_string())),
+    }
 }
 
 /// Shows the release to the client's own code, as a client that has seen what is published now.
@@ -119,22 +226,6 @@ pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
     Err(Refusal::BlobDigest { object: Object::Blob(expected), expected, found }.into())
 }
 
-/// A blob that is not in the folder must be in the store, whole.
-fn check_present(store: &dyn Store, size: u64, digest: Digest) -> Result<()> {
-    let object = Object::Blob(digest);
-    let mut hasher = blake3::Hasher::new();
-    let stream = store.source().stream(&object, None)?;
-    let read = hasher.update_reader(stream.take(size + 1)).map(|hasher| Digest::from(hasher.finalize()));
-    match read {
-        Ok(found) if found == digest => Ok(()),
-        Ok(found) => Err(Refusal::BlobDigest { object, expected: digest, found }.into()),
-        Err(_) => {
-            let location = store.location();
-            Err(Failure::Client(relatch::Unavailable::Absent { location, object }.into()))
-        }
-    }
-}
-
 /// Publishes the next root, only if it follows from what is published. `revokes` allows one under which a published release does not
 /// verify any more.
 ///
@@ -146,6 +237,7 @@ pub fn publish_root(
     document: &[u8],
     signatures: &[u8],
     revokes: bool,
+    progress: &dyn Progress,
 ) -> Result<u64> {
     let claimed = Root::from_canonical(document)?;
     if signatures.is_empty() {
@@ -185,8 +277,9 @@ pub fn publish_root(
         }
     }
     // Signatures first: a client that sees the document can have its signatures.
-    store.put_new(&Object::RootSignatures(claimed.version), Content::Bytes(signatures))?;
-    store.put_new(&Object::Root(claimed.version), Content::Bytes(document))?;
+    store.prepare()?;
+    store.put_new(&Object::RootSignatures(claimed.version), Content::Bytes(signatures), progress)?;
+    store.put_new(&Object::Root(claimed.version), Content::Bytes(document), progress)?;
     Ok(claimed.version)
 }
 

@@ -7,7 +7,7 @@ use relatch::trust::{
     Artifact, Digest, Document, Encoding, Manifest, Name, Role, Root, SignatureText, Stored, Verified,
     signing_keys,
 };
-use relatch::{install, limits};
+use relatch::{Unavailable, install, limits};
 
 use crate::repository::{fetch, read_release, root_chain, strict_times};
 use crate::store::Store;
@@ -32,26 +32,25 @@ pub struct Report {
 ///
 /// # Errors
 /// As for a client.
-pub fn release(store: &dyn Store, root: &Verified<Root>, channel: &Name) -> Result<Report> {
-    let source = store.source();
+pub fn release(source: &Bounded, root: &Verified<Root>, channel: &Name) -> Result<Report> {
     let times = strict_times();
     root.check_unexpired(&times)?;
     let object = Object::VersionFile(channel.clone());
-    let raw = fetch(&source, &object, limits::VERSION_FILE)?;
-    let current = read_release(&source, root, channel, raw.bytes(), &times)?;
+    let raw = fetch(source, &object, limits::VERSION_FILE)?;
+    let current = read_release(source, root, channel, raw.bytes(), &times)?;
     let mut report = Report { root: root.version, ..Report::default() };
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     for artifact in &current.manifest.artifacts {
         for stored in &artifact.stored {
-            let prefix = match prefix_of(store, &source, stored)? {
+            let prefix = match prefix_of(source, stored)? {
                 Some(prefix) => prefix,
                 None => {
-                    check_name(&source, &Object::Blob(stored.blake3), stored.size)?;
+                    check_name(source, &Object::Blob(stored.blake3), stored.size)?;
                     report.untried_patches += 1;
                     continue;
                 }
             };
-            install::check_stored(scratch.path(), artifact, stored, &prefix, &source)?;
+            install::check_stored(scratch.path(), artifact, stored, &prefix, source)?;
             report.forms += 1;
         }
     }
@@ -80,7 +79,7 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
     drop(first.reload(&document, &signatures)?);
     let mut report = Report { root: newest.version, ..Report::default() };
     for channel in store.channels()? {
-        let released = release(store, newest, &channel)?;
+        let released = release(&source, newest, &channel)?;
         report.channels += 1;
         report.forms += released.forms;
         report.untried_patches += released.untried_patches;
@@ -120,32 +119,37 @@ fn check_signed_once(source: &Bounded, chain: &[Verified<Root>], digest: Digest)
 }
 
 /// The executable that a patch needs, from the repository; empty for what is no patch, `None` where it is not there.
-fn prefix_of(store: &dyn Store, source: &Bounded, stored: &Stored) -> Result<Option<Vec<u8>>> {
+fn prefix_of(source: &Bounded, stored: &Stored) -> Result<Option<Vec<u8>>> {
     let Some(from) = stored.from.filter(|_| stored.known_encoding() == Some(Encoding::ZstdPatch)) else {
         return Ok(Some(Vec::new()));
     };
-    if !store.list()?.contains(&Object::Blob(from)) {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    let stream = source.stream(&Object::Blob(from), None)?;
     let object = Object::Blob(from);
-    let read = stream.take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::io("read", std::path::Path::new(&object.to_string()))(error))?;
-    Ok((Digest::of(&bytes) == from).then_some(bytes))
+    let mut stream = source.stream(&object, None)?;
+    let mut bytes = Vec::new();
+    let read = (&mut stream).take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes);
+    match (read, stream.into_failure()) {
+        (Ok(_), _) => Ok((Digest::of(&bytes) == from).then_some(bytes)),
+        // S3 says the second where there is no right to list.
+        (Err(_), Some(Unavailable::Absent { .. } | Unavailable::Forbidden { .. })) => Ok(None),
+        (Err(_), Some(why)) => Err(Failure::Client(why.into())),
+        (Err(error), None) => Err(Failure::io("read", std::path::Path::new(&object.to_string()))(error)),
+    }
 }
 
-/// Whether an object's bytes have the hash that its name is.
-fn check_name(source: &Bounded, object: &Object, size: u64) -> Result<()> {
+/// Whether an object is there, with the hash that its name is.
+pub(crate) fn check_name(source: &Bounded, object: &Object, size: u64) -> Result<()> {
     let expected = match object {
         Object::Blob(digest) | Object::Manifest(digest) => *digest,
         _ => return Ok(()),
     };
     let mut hasher = blake3::Hasher::new();
-    let stream = source.stream(object, None)?.take(size.saturating_add(1));
-    hasher
-        .update_reader(stream)
-        .map_err(|error| Failure::io("read", std::path::Path::new(&object.to_string()))(error))?;
+    let mut stream = source.stream(object, None)?;
+    if let Err(error) = hasher.update_reader((&mut stream).take(size.saturating_add(1))) {
+        return Err(match stream.into_failure() {
+            Some(why) => Failure::Client(why.into()),
+            None => Failure::io("read", std::path::Path::new(&object.to_string()))(error),
+        });
+    }
     let found = Digest::from(hasher.finalize());
     if found != expected {
         return Err(relatch::Refusal::BlobDigest { object: object.clone(), expected, found }.into());

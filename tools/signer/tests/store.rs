@@ -19,6 +19,7 @@ use relatch::source::{Bounded, Object};
 use relatch::trust::{Digest, Document as _, Name, Root};
 use signer::folder::Folder;
 use signer::key::SecretKey;
+use signer::progress::{Progress, Silent};
 use signer::publish::publish;
 use signer::repository::now;
 use signer::store::{Content, DirStore, Put, Store};
@@ -67,17 +68,17 @@ fn version_changes_only_from_what_was_seen() {
     let place = Place::new();
     assert_eq!(place.store.read(&version()).unwrap(), None);
     // It was there when it was looked at, and is not any more.
-    assert_lost(place.store.swap(&version(), Some(b"one"), b"two"));
+    assert_lost(place.store.swap(&version(), Some(b"one"), b"two", &Silent));
     assert_eq!(place.store.read(&version()).unwrap(), None);
-    place.store.swap(&version(), None, b"one").unwrap();
+    place.store.swap(&version(), None, b"one", &Silent).unwrap();
     // It was not there, or another one.
     for stale in [None, Some(&b"zero"[..]), Some(b""), Some(b"on"), Some(b"one\n")] {
-        assert_lost(place.store.swap(&version(), stale, b"two"));
+        assert_lost(place.store.swap(&version(), stale, b"two", &Silent));
         assert_eq!(place.content(&version()), b"one");
     }
-    place.store.swap(&version(), Some(b"one"), b"two").unwrap();
+    place.store.swap(&version(), Some(b"one"), b"two", &Silent).unwrap();
     assert_eq!(place.store.read(&version()).unwrap().as_deref(), Some(&b"two"[..]));
-    assert_lost(place.store.swap(&version(), Some(b"one"), b"three"));
+    assert_lost(place.store.swap(&version(), Some(b"one"), b"three", &Silent));
     assert_eq!(place.content(&version()), b"two");
     assert_eq!(place.names_beside(&version()), ["VERSION"]);
 }
@@ -92,7 +93,7 @@ fn of_those_who_saw_the_same_one_wins() {
         let publisher = |number: usize| {
             let new = format!("round {round} publisher {number}").into_bytes();
             start.wait();
-            match place.store.swap(&version(), seen.as_deref(), &new) {
+            match place.store.swap(&version(), seen.as_deref(), &new, &Silent) {
                 Ok(()) => Some(new),
                 lost => {
                     assert_lost(lost);
@@ -116,11 +117,11 @@ fn of_those_who_saw_the_same_one_wins() {
 fn an_immutable_object_is_written_once() {
     let place = Place::new();
     let object = Object::Blob(Digest::of(b"content"));
-    assert_eq!(place.store.put_new(&object, Content::Bytes(b"content")).unwrap(), Put::Created);
+    assert_eq!(place.store.put_new(&object, Content::Bytes(b"content"), &Silent).unwrap(), Put::Created);
     let file = place.dir.path().join("upload");
     std::fs::write(&file, b"content").unwrap();
     for same in [Content::Bytes(b"content"), Content::File(&file)] {
-        assert_eq!(place.store.put_new(&object, same).unwrap(), Put::Existed);
+        assert_eq!(place.store.put_new(&object, same, &Silent).unwrap(), Put::Existed);
     }
     std::fs::write(&file, b"Content").unwrap();
     for other in [
@@ -129,7 +130,7 @@ fn an_immutable_object_is_written_once() {
         Content::Bytes(b""),
         Content::File(&file),
     ] {
-        let outcome = place.store.put_new(&object, other);
+        let outcome = place.store.put_new(&object, other, &Silent);
         assert!(
             matches!(&outcome, Err(Failure::Occupied { object: found }) if *found == object),
             "{outcome:?}"
@@ -151,11 +152,13 @@ impl Store for Faulty {
         self.inner.source()
     }
 
-    fn put_new(&self, object: &Object, content: Content<'_>) -> Result<Put> {
+    fn put_new(&self, object: &Object, content: Content<'_>, progress: &dyn Progress) -> Result<Put> {
         match ((self.is_hit)(object), self.lost) {
-            (false, _) => self.inner.put_new(object, content),
+            (false, _) => self.inner.put_new(object, content, progress),
             (true, true) => Ok(Put::Created),
-            (true, false) => self.inner.put_new(object, Content::Bytes(b"what the disk made of it")),
+            (true, false) => {
+                self.inner.put_new(object, Content::Bytes(b"what the disk made of it"), progress)
+            }
         }
     }
 
@@ -163,9 +166,15 @@ impl Store for Faulty {
         self.inner.read(object)
     }
 
-    fn swap(&self, object: &Object, expected: Option<&[u8]>, new: &[u8]) -> Result<()> {
+    fn swap(
+        &self,
+        object: &Object,
+        expected: Option<&[u8]>,
+        new: &[u8],
+        progress: &dyn Progress,
+    ) -> Result<()> {
         match (self.is_hit)(object) {
-            false => self.inner.swap(object, expected, new),
+            false => self.inner.swap(object, expected, new, progress),
             true => Ok(()),
         }
     }
@@ -206,7 +215,7 @@ fn what_was_published_is_read_back() {
             let folder = signed(&desk, "1.0.0", &[]);
             let root = std::fs::read(desk.path("root.json")).unwrap();
             let store = Faulty { inner: DirStore::new(desk.path("repo")), is_hit, lost };
-            let outcome = publish(&folder, &store, &root, false);
+            let outcome = publish(&folder, &store, &root, false, &Silent);
             assert!(matches!(outcome, Err(Failure::Client(_))), "{name}, lost: {lost}: {outcome:?}");
             assert!(desk.client("widget").is_err(), "{name}, lost: {lost}");
         }
@@ -215,7 +224,7 @@ fn what_was_published_is_read_back() {
     let desk = Desk::new();
     let folder = signed(&desk, "1.0.0", &[]);
     let root = std::fs::read(desk.path("root.json")).unwrap();
-    publish(&folder, &DirStore::new(desk.path("repo")), &root, false).unwrap();
+    publish(&folder, &DirStore::new(desk.path("repo")), &root, false, &Silent).unwrap();
     desk.client("widget").unwrap();
 }
 
@@ -227,7 +236,7 @@ fn a_version_that_was_not_written_is_noticed() {
     let root = std::fs::read(desk.path("root.json")).unwrap();
     let is_hit: fn(&Object) -> bool = |object| matches!(object, Object::VersionFile(_));
     let store = Faulty { inner: DirStore::new(desk.path("repo")), is_hit, lost: true };
-    let outcome = publish(&folder, &store, &root, false);
+    let outcome = publish(&folder, &store, &root, false, &Silent);
     assert!(matches!(outcome, Err(Failure::Client(_))), "{outcome:?}");
 }
 
@@ -240,7 +249,7 @@ fn a_release_that_is_lower_than_what_was_published_meanwhile_is_refused() {
     desk.released("1.2.0", &[]);
     let before = desk.repository();
     let root = std::fs::read(desk.path("root.json")).unwrap();
-    let outcome = publish(&folder, &DirStore::new(desk.path("repo")), &root, false);
+    let outcome = publish(&folder, &DirStore::new(desk.path("repo")), &root, false, &Silent);
     let what = match outcome {
         Err(Failure::Refused { what, .. }) => what,
         other => panic!("{other:?}"),
@@ -249,7 +258,7 @@ fn a_release_that_is_lower_than_what_was_published_meanwhile_is_refused() {
     assert_eq!(desk.repository(), before);
     // One that takes the published release back is no mistake.
     let folder = signed(&desk, "1.1.1", &["--seq", "4", "--retract", "1.2.0"]);
-    publish(&folder, &DirStore::new(desk.path("repo")), &root, false).unwrap();
+    publish(&folder, &DirStore::new(desk.path("repo")), &root, false, &Silent).unwrap();
 }
 
 /// Writes root 2 with one change, signed by the root key, and publishes it.
