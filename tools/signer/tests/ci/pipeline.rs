@@ -20,6 +20,11 @@ impl Pipeline {
         Pipeline { desk: Desk::new() }
     }
 
+    /// No product yet.
+    pub fn bare() -> Self {
+        Pipeline { desk: Desk::bare() }
+    }
+
     /// A script of docs/ci, where `signer` is the one that was built.
     pub fn script(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = self.shell();
