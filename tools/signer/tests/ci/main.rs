@@ -12,6 +12,7 @@
 mod files;
 mod moving;
 mod pipeline;
+mod policy;
 mod recipe;
 #[path = "../support/mod.rs"]
 mod support;
