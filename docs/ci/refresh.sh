@@ -30,7 +30,7 @@ done
 # A release and a root expire too, and no refresh renews them.
 shown=$(signer show --channel "$CHANNEL")
 soon=$(printf '%s\n' "$shown" | awk -v days="$WARN_DAYS" \
-    '/^  (root|release) / && (/EXPIRED/ || ($NF == "days" && $(NF - 1) + 0 < days + 0))')
+    '/^  (root|release) / && (/EXPIRED/ || ($NF == "days" && $(NF - 1) < days))')
 if [ -n "$soon" ]; then
     printf '%s\n' "refresh: VERSION is renewed, but not for long:" "$soon" \
         "Publish a release for the one, \`signer root renew\` for the other: keys/README.md." >&2

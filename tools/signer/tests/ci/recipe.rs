@@ -2,7 +2,7 @@
 
 use relatch::Outcome;
 
-use crate::pipeline::{Pipeline, failed, worked};
+use crate::pipeline::{Pipeline, failed, text, worked};
 
 #[test]
 fn build_numbers_are_published_in_order_and_no_rerun_harms() {
@@ -15,7 +15,9 @@ fn build_numbers_are_published_in_order_and_no_rerun_harms() {
     let rerun = ci.published("42");
     assert!(rerun.contains("build 42 was published before; nothing was changed\n"), "{rerun}");
     assert!(rerun.contains("  42 on stable, release 2\n"), "{rerun}");
-    assert_eq!(ci.published("40"), "superseded: build 40 is not published, because the newer build 42 is\n");
+    let late = ci.publish("40");
+    assert_eq!(text(&late.stderr), "");
+    assert_eq!(worked(late), "superseded: build 40 is not published, because the newer build 42 is\n");
     assert_eq!(ci.desk.repository(), before);
     assert!(worked(ci.refresh().output().unwrap()).starts_with("refreshed widget 42 on stable"));
     assert_ne!(ci.desk.repository(), before);
