@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use relatch::install::Probe;
 use relatch::{Install, Outcome, Quiet, Updater};
 
-use crate::pipeline::{Pipeline, docs, make_executable, path, text, worked};
+use crate::pipeline::{Pipeline, docs, path, text, worked, write_executable};
 
 /// The tool as it was: it reads all of VERSION as one integer, and believes whatever lies beside it.
 const OLD_TOOL: &str = r#"#!/bin/sh
@@ -46,8 +46,7 @@ impl World {
         for dir in ["old/mytool", "dist", "shims", "machines"] {
             std::fs::create_dir_all(ci.desk.path(dir)).unwrap();
         }
-        ci.desk.write("shims/aws", AWS);
-        make_executable(&ci.desk.path("shims/aws"));
+        write_executable(&ci.desk.path("shims/aws"), AWS.as_bytes());
         World { ci }
     }
 
@@ -119,9 +118,7 @@ impl World {
 
     /// A machine that has this.
     fn machine(&self, name: &str, executable: &[u8]) {
-        let file = format!("machines/{name}");
-        self.ci.desk.write(&file, executable);
-        make_executable(&self.path(&file));
+        write_executable(&self.path("machines").join(name), executable);
     }
 
     fn start(&self, machine: &str, arguments: &[&str]) -> Output {

@@ -1,5 +1,6 @@
 //! A CI: it runs the scripts of docs/ci as the files there say, with the `signer` that was built.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -67,8 +68,8 @@ impl Pipeline {
     pub fn shim(&self, script: &str) {
         std::fs::create_dir_all(self.desk.path("shims")).unwrap();
         let real = env!("CARGO_BIN_EXE_signer");
-        self.desk.write("shims/signer", format!("#!/bin/sh\nreal='{real}'\n{script}\n"));
-        make_executable(&self.desk.path("shims/signer"));
+        let script = format!("#!/bin/sh\nreal='{real}'\n{script}\n");
+        write_executable(&self.desk.path("shims/signer"), script.as_bytes());
     }
 
     pub fn unshim(&self) {
@@ -83,9 +84,14 @@ pub fn path(first: &[&Path]) -> String {
     all.join(":")
 }
 
-pub fn make_executable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+/// By another process: a descriptor that is open for writing here could be inherited by a child of another test, and then nobody can
+/// start the file.
+pub fn write_executable(path: &Path, content: &[u8]) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(path);
+    let mut shell = shell.stdin(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(content).unwrap();
+    assert!(shell.wait().unwrap().success());
 }
 
 /// What it said.
