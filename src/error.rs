@@ -124,10 +124,12 @@ pub enum Refusal {
 pub enum Unavailable {
     #[error("{location} has no {object}")]
     Absent { location: String, object: Object },
-    #[error("{location} refuses access to {object}")]
-    Forbidden { location: String, object: Object },
-    #[error("{location} answered {status} for {object}")]
-    Status { location: String, object: Object, status: u16 },
+    #[error("{location} refuses access to {object}{}", InBrackets(code))]
+    Forbidden { location: String, object: Object, code: Option<String> },
+    #[error("{location} wants credentials: {why}")]
+    Credentials { location: String, why: String },
+    #[error("{location} answered {status} for {object}{}", InBrackets(code))]
+    Status { location: String, object: Object, status: u16, code: Option<String> },
     #[error("{location} cannot be read: {why} (asked for {object})")]
     Unreachable { location: String, object: Object, why: String, retryable: bool },
     #[error("{location} did not deliver {object} within {}", Seconds(*limit))]
@@ -231,6 +233,12 @@ impl Error {
             }
             Error::Unavailable(Unavailable::Forbidden { .. }) => {
                 "The server wants credentials, or the object does not exist (S3 says 403 for both). Check the address and who may read it."
+            }
+            Error::Unavailable(Unavailable::Credentials { .. }) => {
+                "Give credentials that may read the bucket in one of the places named, or name a profile in the address (?profile=NAME). A public bucket is read by its https URL and needs none."
+            }
+            Error::Unavailable(Unavailable::Status { code: Some(_), .. }) => {
+                "The bucket, region or endpoint of the address is wrong, or the service has a fault. Compare the address with the publisher's; try again later."
             }
             Error::Unavailable(_) => {
                 "The network is down, a proxy is in the way, the server is, or a directory is missing or not mounted. Try again later."
@@ -370,6 +378,15 @@ impl fmt::Display for Utc {
         let year = yoe + era * 400 + u64::from(month <= 2);
         let (h, m, s) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}Z")
+    }
+}
+
+/// What a server calls its refusal, where it calls it anything.
+struct InBrackets<'a>(&'a Option<String>);
+
+impl fmt::Display for InBrackets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |text| write!(f, " ({text})"))
     }
 }
 

@@ -34,6 +34,7 @@
 //! ```
 //! Read the files in that order. Each arrow consumes its left side, so that no step can be left out.
 
+mod child;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;

@@ -62,3 +62,22 @@ pub const STARTUP_DOWNLOAD: Duration = Duration::from_secs(5 * 60);
 pub const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How long a staged executable may take to answer the probe: a cold disk and a virus scanner included.
 pub const PROBE: Duration = Duration::from_secs(10);
+
+/// To the address where a machine or container would learn its credentials: it is one hop away, or not there.
+pub const METADATA_CONNECT: Duration = Duration::from_millis(250);
+/// All requests there together: machines that have no such address must not wait for it.
+pub const METADATA: Duration = Duration::from_secs(1);
+/// One request to AWS's token service, all in all.
+pub const TOKEN_SERVICE: Duration = Duration::from_secs(5);
+/// How long a `credential_process` may take: it asks a service of its own, or a key store.
+pub const CREDENTIAL_PROCESS: Duration = Duration::from_secs(10);
+/// Credentials as a service or program hands them out, and a token in a file: a few KiB.
+pub const CREDENTIALS: ByteLimit = ByteLimit(64 * 1024);
+/// AWS's shared files; large companies generate them with thousands of profiles.
+pub const SHARED_FILE: ByteLimit = ByteLimit(4 * 1024 * 1024);
+/// What S3 says of an error: a refused signature is told with all that was signed, in hexadecimal digits too.
+pub const S3_ERROR: ByteLimit = ByteLimit(16 * 1024);
+/// Credentials are not used any more within so much of their end.
+pub const CREDENTIALS_EXPIRE: Duration = Duration::from_secs(60);
+/// S3 refuses signatures that are 15 minutes old; a clock that is off by more than this is not ours to sign with.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);

@@ -69,7 +69,7 @@ impl Startup {
     /// - `product`: as in the root document.
     /// - `version`: `env!("CARGO_PKG_VERSION")`, or the build number that CI counts.
     /// - `root`: the root document, by `include_bytes!`.
-    /// - `repository`: `https://...`, or a directory.
+    /// - `repository`: `https://...`, `s3://bucket/prefix` (feature `s3`), or a directory.
     pub fn new(product: &str, version: &str, root: &[u8], repository: &str) -> Self {
         Startup {
             product: product.into(),

@@ -4,16 +4,16 @@
 //! nonce, its product and version. It is also given the argument `--version`, so that a release that forgot the library does nothing
 //! worse than to print one.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Staged, random};
+use crate::child;
 use crate::error::{Machine, Result, io, printable};
 use crate::limits;
 use crate::trust::{Name, Version};
@@ -35,7 +35,6 @@ pub enum Probe {
 const VARIABLE: &str = "RELATCH_PROBE";
 /// Much more than an answer, so that a chatty program is answered by an error and not by a blocked pipe.
 const OUTPUT: u64 = 64 * 1024;
-const POLL: Duration = Duration::from_millis(2);
 
 /// Why a probe did not succeed.
 #[derive(Debug)]
@@ -84,11 +83,12 @@ impl Probe {
                 [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
             if of_the_moment.contains(&error.kind()) { Failed::NotTried(why) } else { Failed::CannotRun(why) }
         })?;
-        let ended = wait(child, limits::PROBE)
+        let ended = child::wait(child, limits::PROBE, OUTPUT)
             .map_err(|error| Failed::Machine(io("wait for", staged.path())(error)))?;
         let Some((status, stdout, stderr)) = ended else {
             return Err(Failed::NotTried(format!("it did not answer within {} s", limits::PROBE.as_secs())));
         };
+        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         if !status.success() {
             let said = stderr.lines().find(|line| !line.trim().is_empty());
             let said = said.map_or_else(String::new, |line| format!(", saying: {}", printable(line)));
@@ -152,42 +152,4 @@ fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
             started => return started,
         }
     }
-}
-
-type Ended = (std::process::ExitStatus, String, String);
-
-/// Waits, kills at the limit, and never waits for a pipe that a grandchild keeps open.
-fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<Ended>> {
-    let stdout = collect(child.stdout.take())?;
-    let stderr = collect(child.stderr.take())?;
-    let until = Instant::now() + limit;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if Instant::now() >= until {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        thread::sleep(POLL);
-    };
-    let rest = Duration::from_millis(500);
-    let text = |pipe: Receiver<Vec<u8>>| {
-        String::from_utf8_lossy(&pipe.recv_timeout(rest).unwrap_or_default()).into_owned()
-    };
-    Ok(Some((status, text(stdout), text(stderr))))
-}
-
-fn collect(pipe: Option<impl Read + Send + 'static>) -> std::io::Result<Receiver<Vec<u8>>> {
-    let (sender, receiver) = channel();
-    thread::Builder::new().name("relatch-probe".into()).spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            drop(pipe.by_ref().take(OUTPUT).read_to_end(&mut bytes));
-            drop(sender.send(bytes));
-            drop(std::io::copy(&mut pipe, &mut std::io::sink()));
-        }
-    })?;
-    Ok(receiver)
 }

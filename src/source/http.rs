@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+#[cfg(feature = "s3")]
+use std::time::Duration;
 
 use ureq::http::{Request, Response, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -53,11 +55,33 @@ impl Client {
 
     /// Asks once.
     pub(super) fn send(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>, Failed> {
-        let agent = self.agent.get_or_init(|| agent(!self.plain, self.extra.clone()));
-        agent.run(request).map_err(|error| Failed {
+        self.agent().run(request).map_err(Failed::from)
+    }
+
+    /// Asks once, for an answer that has ended within `limit`.
+    #[cfg(feature = "s3")]
+    pub(super) fn send_within(
+        &self,
+        request: Request<impl AsSendBody>,
+        connect: Duration,
+        limit: Duration,
+    ) -> Result<Response<Body>, Failed> {
+        let agent = self.agent();
+        let request = agent.configure_request(request).timeout_connect(Some(connect.min(limit)));
+        agent.run(request.timeout_global(Some(limit)).build()).map_err(Failed::from)
+    }
+
+    fn agent(&self) -> &ureq::Agent {
+        self.agent.get_or_init(|| agent(!self.plain, self.extra.clone()))
+    }
+}
+
+impl From<ureq::Error> for Failed {
+    fn from(error: ureq::Error) -> Self {
+        Failed {
             why: error.to_string().trim_start_matches("io: ").to_owned(),
             transient: is_transient(&error),
-        })
+        }
     }
 }
 
@@ -126,7 +150,7 @@ pub(super) fn opened(
         }
         304 if known => Ok(Opened::Unchanged),
         404 | 410 => Err(Unavailable::Absent { location, object }),
-        403 => Err(Unavailable::Forbidden { location, object }),
-        status => Err(Unavailable::Status { location, object, status }),
+        403 => Err(Unavailable::Forbidden { location, object, code: None }),
+        status => Err(Unavailable::Status { location, object, status, code: None }),
     }
 }

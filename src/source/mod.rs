@@ -22,7 +22,7 @@ pub use etag::Etag;
 #[cfg(feature = "https")]
 pub use https::Https;
 #[cfg(feature = "s3")]
-pub use s3::S3Address;
+pub use s3::{Credentials, ProvideCredentials, S3, S3Address};
 
 use crate::error::{Error, Result, Unavailable, printable};
 use crate::trust::{Digest, Name};
@@ -103,7 +103,7 @@ impl Source for Box<dyn Source> {
     }
 }
 
-/// The source that an address names: `https://host/path`, or a directory.
+/// The source that an address names: `https://host/path`, `s3://bucket/prefix`, or a directory.
 ///
 /// # Errors
 /// [`Error::Caller`] for an address of a kind that this build cannot read, such as `http:`, which nobody should use.
@@ -112,15 +112,41 @@ pub fn from_location(location: &str) -> Result<Box<dyn Source>> {
     match scheme.as_deref() {
         #[cfg(feature = "https")]
         Some("https") => Ok(Box::new(Https::new(location)?)),
-        Some(scheme) => Err(Error::caller(format!(
-            "the repository {} cannot be read: this program knows {} and directories, not `{}:`",
-            printable(location),
-            if cfg!(feature = "https") { "`https:`" } else { "no network" },
-            printable(scheme)
-        ))),
+        #[cfg(feature = "s3")]
+        Some("s3") => Ok(Box::new(S3::new(location)?)),
+        Some(scheme) => Err(unreadable(location, scheme)),
         None if location.is_empty() => Err(Error::caller("the address of the repository is empty")),
         None => Ok(Box::new(Dir::new(PathBuf::from(location)))),
     }
+}
+
+/// The same with further certificate authorities, from a PEM file: for `https:` and `s3:` hosts with an internal CA.
+///
+/// # Errors
+/// As [`from_location`]; [`Error::Machine`] where the file cannot be read, [`Error::Caller`] where it holds no certificate, or the
+/// repository is a directory.
+#[cfg(feature = "https")]
+pub fn from_location_with_ca_file(location: &str, ca_file: &std::path::Path) -> Result<Box<dyn Source>> {
+    let scheme = location.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        #[cfg(feature = "s3")]
+        Some("s3") => Ok(Box::new(S3::new(location)?.with_ca_file(ca_file)?)),
+        _ => Ok(Box::new(Https::with_ca_file(location, ca_file)?)),
+    }
+}
+
+fn unreadable(location: &str, scheme: &str) -> Error {
+    let known = match (cfg!(feature = "https"), cfg!(feature = "s3")) {
+        (_, true) => "`https:`, `s3:` and directories",
+        (true, _) => "`https:` and directories",
+        (false, _) => "directories",
+    };
+    let hint = if scheme == "s3" { " (it was built without relatch's feature `s3`)" } else { "" };
+    Error::caller(format!(
+        "the repository {} cannot be read: this program knows {known}, not `{}:`{hint}",
+        printable(location.split(['?', '#']).next().unwrap_or_default()),
+        printable(scheme)
+    ))
 }
 
 /// An I/O error of a source as a person reads it.

@@ -18,7 +18,7 @@ use crate::trust::{Identity, Name, Version};
 pub struct Install {
     /// The address of the repository.
     pub from: String,
-    /// A file with certificates of further authorities, for an `https:` repository.
+    /// A file with certificates of further authorities, for an `https:` or `s3:` repository.
     pub ca_file: Option<PathBuf>,
     /// The file with the root document that the person vouches for.
     pub root: PathBuf,
@@ -40,7 +40,8 @@ impl Settings {
     pub(super) fn source(&self) -> Result<Bounded> {
         #[cfg(feature = "https")]
         if let Some(ca_file) = &self.ca_file {
-            return Ok(Bounded::new(crate::source::Https::with_ca_file(&self.from, Path::new(ca_file))?));
+            let source = crate::source::from_location_with_ca_file(&self.from, Path::new(ca_file))?;
+            return Ok(Bounded::new(source));
         }
         Ok(Bounded::new(from_location(&self.from)?))
     }

@@ -32,10 +32,13 @@ pub struct S3Address {
 }
 
 /// The region of an address that names none, where the environment and the profile name none either.
-const DEFAULT_REGION: &str = "us-east-1";
+pub(super) const DEFAULT_REGION: &str = "us-east-1";
 
-/// What SigV4 leaves as it is in a path (RFC 3986, unreserved), and the separator of keys.
-const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+/// All but what RFC 3986 calls unreserved: what SigV4 leaves as it is.
+pub(super) const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The same with the separator of keys.
+const KEY: &AsciiSet = &UNRESERVED.remove(b'/');
 /// What a value of the query need not encode.
 const VALUE: &AsciiSet = &KEY.remove(b':').remove(b'[').remove(b']').remove(b'@');
 

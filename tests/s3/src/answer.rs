@@ -1,5 +1,6 @@
 //! Answers that do not come from s3s.
 
+use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode};
 use s3s::Body;
 
@@ -15,9 +16,23 @@ pub(crate) fn error(status: StatusCode, code: &str, message: &str, elements: &st
 
 /// A document of XML.
 pub(crate) fn xml_document(status: StatusCode, xml: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(xml));
+    document(status, "application/xml", xml)
+}
+
+/// A document of JSON.
+pub(crate) fn json_document(value: &serde_json::Value) -> Response<Body> {
+    document(StatusCode::OK, "application/json", value.to_string())
+}
+
+/// A line of text.
+pub(crate) fn plain(status: StatusCode, line: &str) -> Response<Body> {
+    document(status, "text/plain", line.into())
+}
+
+fn document(status: StatusCode, kind: &'static str, content: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(content));
     *response.status_mut() = status;
-    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/xml"));
+    response.headers_mut().insert("content-type", HeaderValue::from_static(kind));
     response
 }
 

@@ -9,7 +9,7 @@ use s3s::{Body, HttpRequest, StdError};
 
 use crate::answer;
 use crate::body::{Counted, End, drain};
-use crate::faults::{Effect, Fault, Faults};
+use crate::faults::{Effect, Fault, Faults, When};
 use crate::log::{Entry, Log, Request, describe};
 
 /// What answers where nothing goes wrong.
@@ -33,6 +33,10 @@ type Answer = Response<Counted<Body>>;
 impl<B: Backend> Front<B> {
     pub(crate) fn new(backend: B) -> Self {
         Front { backend, log: Log::default(), faults: Faults::default() }
+    }
+
+    pub(crate) fn fault(&self, when: When, fault: Fault) {
+        self.faults.add(when, Effect::Fault(fault));
     }
 
     /// An error closes the connection without an answer.

@@ -123,7 +123,7 @@ impl Server {
 
     /// The fault befalls the requests that are meant, from now on.
     pub fn fault(&self, when: When, fault: Fault) {
-        self.front.faults.add(when, Effect::Fault(fault));
+        self.front.fault(when, fault);
     }
 
     /// Holds the requests that are meant, from now on, until the test lets them go.

@@ -1,6 +1,7 @@
 //! Why something was not signed or not published, and what to do next.
 
 use std::path::Path;
+use std::time::Duration;
 
 use relatch::source::Object;
 use relatch::{Error, Machine, Refusal};
@@ -37,6 +38,26 @@ pub enum Failure {
         /// The object that was raced for.
         object: Object,
     },
+    /// A server did not do what was asked.
+    #[error("{what}")]
+    Storage {
+        /// What was asked, and the server's words.
+        what: String,
+        /// The likely cause, and what to do.
+        advice: String,
+    },
+    /// Another publisher holds the lock object of a server without conditional writes.
+    #[error("{key} was locked by {by} {} s ago, and still after waiting {} s", age.as_secs(), waited.as_secs())]
+    Locked {
+        /// The lock object.
+        key: String,
+        /// What it says of its holder.
+        by: String,
+        /// How old it is by the server's clock.
+        age: Duration,
+        /// How long this publisher waited.
+        waited: Duration,
+    },
     /// An immutable object is there with other content.
     #[error("{object} is already there with other content")]
     Occupied {
@@ -63,7 +84,7 @@ impl Failure {
     }
 
     /// What to do next.
-    pub fn advice(&self) -> &'static str {
+    pub fn advice(&self) -> &str {
         match self {
             Failure::Client(Error::Refused(refusal)) => publisher_advice(refusal),
             Failure::Client(error) => error.advice(),
@@ -73,6 +94,10 @@ impl Failure {
             Failure::Refused { advice, .. } => advice,
             Failure::LostRace { .. } => {
                 "Nothing is torn: clients see the other release. Look at it with `signer show`, then prepare the release again."
+            }
+            Failure::Storage { advice, .. } => advice,
+            Failure::Locked { .. } => {
+                "Wait for the other publisher to finish. If there is none, something keeps this object fresh: look at it, remove it, and try again."
             }
             Failure::Occupied { .. } => {
                 "Somebody put it there, or changed it. Run `signer verify`; remove the object if it does not verify."
@@ -86,7 +111,7 @@ impl Failure {
             Failure::Client(error) => error.exit_code(),
             Failure::Key { .. } => 2,
             Failure::Refused { .. } | Failure::Occupied { .. } => 3,
-            Failure::LostRace { .. } => 4,
+            Failure::LostRace { .. } | Failure::Storage { .. } | Failure::Locked { .. } => 4,
         }
     }
 }

@@ -78,7 +78,7 @@ pub fn publish(
         count(put);
     }
     let digest = Digest::of(&manifest_bytes);
-    count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes), progress)?);
+    // Signatures first, as for roots: every manifest that is there can be verified, whenever this ends.
     let by = Object::ManifestSignatures(digest);
     match store.put_new(&by, Content::Bytes(&signatures), progress) {
         Err(Failure::Occupied { object: by }) => {
@@ -91,6 +91,7 @@ pub fn publish(
         }
         put => count(put?),
     }
+    count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes), progress)?);
     let version_object = Object::VersionFile(channel.clone());
     if published.raw.as_deref() == Some(&object) {
         count(Put::Existed); // an earlier try got as far as this

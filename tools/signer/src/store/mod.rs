@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! dir   a directory: hard links, a lock file, renames
+//! s3    a bucket: conditional writes, or a lock object where the server has none
 //! ```
 
 mod dir;
+#[cfg(feature = "s3")]
+mod s3;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +16,8 @@ use relatch::source::{Bounded, Object};
 use relatch::trust::{Digest, Name};
 
 pub use dir::DirStore;
+#[cfg(feature = "s3")]
+pub use s3::{LockTimes, S3Store};
 
 use crate::progress::Progress;
 use crate::{Failure, Result};
@@ -110,9 +115,12 @@ pub struct Server {
 /// [`Failure::Client`] for an address of another kind.
 pub fn from_location(location: &str, server: &Server) -> Result<Arc<dyn Store>> {
     match location.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+        #[cfg(feature = "s3")]
+        Some("s3") => Ok(Arc::new(S3Store::open(location, server)?)),
         Some(scheme) => Err(Failure::usage(format!(
-            "cannot publish to `{}:`: this version of signer publishes to directories",
-            scheme.escape_debug()
+            "cannot publish to `{}:`: this signer knows {}",
+            scheme.escape_debug(),
+            if cfg!(feature = "s3") { "directories and s3://bucket/prefix" } else { "directories" }
         ))),
         None if *server != Server::default() => {
             Err(Failure::usage("--endpoint, --region and --path-style are for s3://bucket/prefix"))

@@ -1,0 +1,96 @@
+//! `credential_process`: a program that prints credentials.
+
+use std::process::{Command, Stdio};
+
+use zeroize::Zeroizing;
+
+use super::{Missing, Sought, document};
+use crate::error::printable;
+use crate::{child, limits};
+
+/// Runs it, without a shell. What it prints on stderr is its own business and may hold secrets.
+pub(super) fn credentials(profile: &str, command: &str) -> Sought {
+    let failed = |why: String| {
+        Missing::Failed(format!("the credential_process of the profile `{}` {why}", printable(profile)))
+    };
+    let words = words(command, !cfg!(windows));
+    let Some((program, arguments)) = words.as_ref().and_then(|words| words.split_first()) else {
+        return Err(failed("is no command".into()));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let started = command.spawn();
+    let limit = limits::CREDENTIAL_PROCESS;
+    let ended = started
+        .and_then(|started| child::wait(started, limit, limits::CREDENTIALS.0))
+        .map_err(|error| failed(format!("cannot be run: {}", printable(&error.to_string()))))?;
+    let Some((status, stdout, _)) = ended else {
+        return Err(failed(format!("did not end within {} s", limit.as_secs())));
+    };
+    let stdout = Zeroizing::new(stdout);
+    if !status.success() {
+        return Err(failed(format!("ended with {status}")));
+    }
+    match document::read(&stdout, "a credential_process") {
+        Some((credentials, Some(1))) => Ok(credentials),
+        Some(_) => Err(failed("printed credentials of another form than version 1".into())),
+        None => Err(failed("did not print credentials as JSON".into())),
+    }
+}
+
+/// A command line in words, as AWS splits it: quotes hold words together and, where `\` does not separate directories, it takes the
+/// meaning from the next character. `None` where a quote does not end.
+fn words(line: &str, escapes: bool) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut characters = line.chars();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None | Some('"'), '\\') if escapes => {
+                let next = characters.next()?;
+                let word = word.get_or_insert_default();
+                if quote.is_some() && !matches!(next, '"' | '\\' | '$' | '`') {
+                    word.push('\\');
+                }
+                word.push(next);
+            }
+            (Some(_), _) => word.get_or_insert_default().push(c),
+            (None, '"') => quote = Some(c),
+            (None, '\'') if escapes => quote = Some(c),
+            (None, _) if c.is_ascii_whitespace() => words.extend(word.take()),
+            (None, _) => word.get_or_insert_default().push(c),
+        }
+        if quote.is_some() {
+            word.get_or_insert_default();
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_split_without_a_shell() {
+        for (line, expected) in [
+            ("/opt/awscreds-custom --user ada", &["/opt/awscreds-custom", "--user", "ada"][..]),
+            (r#""/path with/a b" 'it is' x"y z"w """#, &["/path with/a b", "it is", "xy zw", ""]),
+            (r#"a\ b "c\"d\e" 'f\g'"#, &["a b", r#"c"d\e"#, r"f\g"]),
+            ("a $(b) ;c >d", &["a", "$(b)", ";c", ">d"]),
+            ("  ", &[]),
+        ] {
+            assert_eq!(words(line, true).unwrap(), expected, "{line}");
+        }
+        assert_eq!(
+            words(r#""C:\Program Files\x.exe" it's"#, false).unwrap(),
+            [r"C:\Program Files\x.exe", "it's"]
+        );
+        for open in ["a \"b", "a 'b", "a\\"] {
+            assert_eq!(words(open, true), None, "{open}");
+        }
+    }
+}

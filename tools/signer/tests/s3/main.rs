@@ -1,0 +1,14 @@
+//! Promises about publishing to S3, against a server in this process that does what stores do: AWS's and others'.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bench;
+mod story;
