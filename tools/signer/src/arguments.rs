@@ -42,7 +42,7 @@ pub enum Command {
     Refresh(Refresh),
     /// Show what is published, or what a release folder holds
     Show(Show),
-    /// Verify everything in a repository by the client's own code, every byte of it
+    /// Verify everything in a repository by the client's own code, every byte of it; or one channel's release
     Verify(Verify),
 }
 
@@ -410,4 +410,7 @@ pub struct Show {
 pub struct Verify {
     #[command(flatten)]
     pub repo: Repo,
+    /// Only the release that is current on this channel, as `signer release` reads it back
+    #[arg(long)]
+    pub channel: Option<Name>,
 }

@@ -15,7 +15,7 @@ use signer::folder::{self, Folder};
 use signer::key::SecretKey;
 use signer::progress::Terminal;
 use signer::publish::{self, Access, Done};
-use signer::repository::{Published, now};
+use signer::repository::{Published, newest_root, now};
 use signer::root::{self, Change, Holders, RootFile};
 use signer::store::{Store, from_location};
 use signer::{Failure, Result, verify};
@@ -490,20 +490,36 @@ fn validity(expires: u64) -> String {
 
 fn verify(arguments: Verify) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
-    let report = verify::everything(&*store, &anchor)?;
-    let mut text = format!(
-        "{} verifies: root {}, {} channels, {} stored forms decoded, {} manifests and blobs are what their names say",
-        store.location(),
-        report.root,
-        report.channels,
-        report.forms,
-        report.others
-    );
-    if report.untried_patches > 0 {
+    let (mut text, untried) = match arguments.channel {
+        Some(channel) => {
+            let source = store.source();
+            let root = newest_root(&source, &anchor)?;
+            let report = verify::release(&source, &root, &channel)?;
+            let text = format!(
+                "the release on {channel} of {} verifies: root {}, {} stored forms decoded",
+                store.location(),
+                report.root,
+                report.forms
+            );
+            (text, report.untried_patches)
+        }
+        None => {
+            let report = verify::everything(&*store, &anchor)?;
+            let text = format!(
+                "{} verifies: root {}, {} channels, {} stored forms decoded, {} manifests and blobs are what their names say",
+                store.location(),
+                report.root,
+                report.channels,
+                report.forms,
+                report.others
+            );
+            (text, report.untried_patches)
+        }
+    };
+    if untried > 0 {
         let _ = write!(
             text,
-            "\n  {} patches were not tried: the executables that they start from are not in the repository",
-            report.untried_patches
+            "\n  {untried} patches were not tried: the executables that they start from are not in the repository"
         );
     }
     Ok(text)

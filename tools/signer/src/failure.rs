@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use relatch::source::Object;
-use relatch::{Error, Machine, Refusal};
+use relatch::{Error, Machine, Refusal, Unavailable};
 
 /// What every fallible function of this tool returns.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -87,6 +87,15 @@ impl Failure {
     pub fn advice(&self) -> &str {
         match self {
             Failure::Client(Error::Refused(refusal)) => publisher_advice(refusal),
+            Failure::Client(Error::Unavailable(why)) => match why {
+                Unavailable::Credentials { .. } => {
+                    "Give this process AWS credentials: a role by OIDC in CI, AWS_PROFILE (after `aws sso login`), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. If it has some: are they of this server and this day, and is this machine's clock right?"
+                }
+                Unavailable::Unreachable { .. } => {
+                    "The network is down, a proxy is in the way, --endpoint is wrong, the server's CA is one of your own (name it with SSL_CERT_FILE), or a directory is missing. What is published is whole; a rerun finishes."
+                }
+                _ => Error::Unavailable(why.clone()).advice(),
+            },
             Failure::Client(error) => error.advice(),
             Failure::Key { .. } => {
                 "Name a minisign secret key file, `env:VARIABLE`, or `-` for standard input; give its password if it has one."

@@ -11,4 +11,11 @@
 mod support;
 
 mod bench;
+
+mod blobs;
+mod errors;
+mod faults;
+mod killed;
+mod locks;
+mod races;
 mod story;

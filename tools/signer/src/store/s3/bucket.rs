@@ -1,5 +1,6 @@
 //! A bucket as AWS's own tools would find it: credentials, region and endpoint from where they take them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,16 +9,17 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, HttpClient, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_types::service_config::ServiceConfigKey;
-use relatch::source::{Bounded, S3Address};
+use relatch::source::{Bounded, S3, S3Address};
 use tokio::runtime::{Handle, Runtime};
 
-use super::failed::Failed;
+use super::failed::{Failed, chain};
 use crate::store::Server;
 use crate::{Failure, Result};
 
@@ -44,9 +46,11 @@ pub(super) struct Bucket {
     pub(super) once: Client,
     /// Whether `AWS_REQUEST_CHECKSUM_CALCULATION` or a profile asks for CRC32.
     pub(super) checksums: bool,
+    /// The client's own way to read it.
+    pub(super) source: Bounded,
     nonce: u64,
     tokens: AtomicU64,
-    runtime: Background,
+    runtime: Arc<Background>,
 }
 
 impl Bucket {
@@ -61,10 +65,10 @@ impl Bucket {
         if server.path_style {
             address = address.with_path_style(true)?;
         }
-        let runtime = Background::start()?;
+        let runtime = Arc::new(Background::start()?);
         let config = runtime.handle.block_on(load(&address, keys));
         if address.endpoint().is_none()
-            && let Some(endpoint) = configured_endpoint(&config)
+            && let Some(endpoint) = configured(&config, "AWS_ENDPOINT_URL", "endpoint_url")
         {
             address = address.with_endpoint(&endpoint)?;
         }
@@ -74,9 +78,12 @@ impl Bucket {
         // Every body here is in memory, so that its SHA-256 is part of the signature, and what was published is read back and hashed. A
         // CRC32 on top would only shut out servers that do not know it. Buckets with Object Lock want one all the same; who has such a
         // bucket asks for it.
-        let asked = config.request_checksum_calculation();
-        let asked = asked.unwrap_or(RequestChecksumCalculation::WhenRequired);
-        let checksums = matches!(asked, RequestChecksumCalculation::WhenSupported);
+        let asked = configured(&config, "AWS_REQUEST_CHECKSUM_CALCULATION", "request_checksum_calculation");
+        let checksums = asked.is_some_and(|asked| asked.eq_ignore_ascii_case("when_supported"));
+        let asked = match checksums {
+            true => RequestChecksumCalculation::WhenSupported,
+            false => RequestChecksumCalculation::WhenRequired,
+        };
         let mut builder = Builder::from(&config)
             .region(address.region().map(|region| Region::new(region.to_owned())))
             .force_path_style(address.is_path_style())
@@ -85,24 +92,20 @@ impl Bucket {
             .timeout_config(timeouts(ANSWER))
             .retry_config(RetryConfig::standard().with_max_attempts(TRIES));
         builder.set_endpoint_url(address.endpoint().map(str::to_owned));
+        let mut source = S3::at(address.clone());
+        if let Some(provider) = config.credentials_provider() {
+            source = source.credentials(Shared { provider, runtime: Arc::clone(&runtime) });
+        }
         let once = builder.clone().retry_config(RetryConfig::disabled());
         Ok(Bucket {
             client: Client::from_conf(builder.build()),
             once: Client::from_conf(once.build()),
             checksums,
             address,
+            source: Bounded::new(source),
             nonce: random()?,
             tokens: AtomicU64::new(0),
             runtime,
-        })
-    }
-
-    /// The client's own way to read it.
-    pub(super) fn source(&self) -> Bounded {
-        Bounded::new(super::source::Sdk {
-            address: self.address.clone(),
-            client: self.client.clone(),
-            runtime: self.runtime.handle.clone(),
         })
     }
 
@@ -176,12 +179,10 @@ async fn load(address: &S3Address, keys: Option<Credentials>) -> SdkConfig {
     }
 }
 
-/// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or the profile's.
-fn configured_endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
-    let of_s3 =
-        key.build().ok().and_then(|key| config.service_config().and_then(|config| config.load_config(key)));
-    of_s3.or_else(|| config.endpoint_url().map(str::to_owned))
+/// What the environment (`NAME_S3`, `NAME`) or the profile says.
+fn configured(config: &SdkConfig, variable: &str, of_profile: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("S3").env(variable).profile(of_profile).build().ok()?;
+    config.service_config()?.load_config(key)
 }
 
 fn timeouts(time: Duration) -> TimeoutConfig {
@@ -221,6 +222,25 @@ fn random() -> Result<u64> {
     getrandom::u64().map_err(|error| {
         Failure::io("get random bytes for", "s3".as_ref())(std::io::Error::other(error.to_string()))
     })
+}
+
+/// The credentials of writing, for reading.
+struct Shared {
+    provider: SharedCredentialsProvider,
+    runtime: Arc<Background>,
+}
+
+impl relatch::source::ProvideCredentials for Shared {
+    fn credentials(&self) -> std::result::Result<relatch::source::Credentials, String> {
+        let key = self.runtime.handle.block_on(self.provider.provide_credentials());
+        let key = key.map_err(|error| chain(&error))?;
+        let (id, secret, token) = (key.access_key_id(), key.secret_access_key(), key.session_token());
+        let credentials = relatch::source::Credentials::new(id, secret, token);
+        Ok(match key.expiry() {
+            Some(at) => credentials.expiring(at),
+            None => credentials,
+        })
+    }
 }
 
 /// The threads on which requests run; left behind when dropped, whatever a resolver still waits for.

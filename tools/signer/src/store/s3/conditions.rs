@@ -149,9 +149,9 @@ fn winners(
             Err(failed) => failure = Some(failed),
         }
     }
-    // Whoever got no answer may have been the one that won.
+    // Where nobody won, whoever got no answer may have.
     match failure {
-        Some(failed) if winners < 2 => Err(failed),
+        Some(failed) if winners == 0 || !failed.is_ambiguous() => Err(failed),
         _ => Ok((winners, etag)),
     }
 }

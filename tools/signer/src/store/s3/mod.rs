@@ -17,7 +17,6 @@ mod failed;
 mod immutable;
 mod lock;
 mod requests;
-mod source;
 mod swap;
 mod upload;
 
@@ -129,7 +128,7 @@ const VERSION_LIMIT: u64 = relatch::limits::VERSION_FILE.0 + 1;
 
 impl Store for S3Store {
     fn source(&self) -> Bounded {
-        self.bucket.source()
+        self.bucket.source.clone()
     }
 
     fn public_source(&self) -> Option<Bounded> {

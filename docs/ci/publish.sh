@@ -1,0 +1,104 @@
+#!/bin/sh
+# Publishes one build as a signed release: what every CI here calls. May be run again at any time.
+#
+#   VERSION=42 docs/ci/publish.sh x86_64-unknown-linux-gnu=dist/mytool ... [-- further flags of `signer release`]
+#
+# From the environment:
+#   VERSION       the build number: an integer that only grows
+#   SIGNER_REPO   where to publish: s3://bucket/prefix, or a directory
+#   SIGNER_ROOT   the root document that the tool carries
+#   SIGNER_KEYS   where the keys are, never the keys; default: env:RELEASE_KEY env:TIMESTAMP_KEY
+#   CHANNEL       default: stable
+#   MAX_BEHIND    how far behind the published build a late one may be; default: 20
+#
+# Exit codes: 0 published now, published before, or superseded by a newer build; else those of `signer` (2 usage, 3 refused,
+# 4 repository not reached or lost to another publisher three times, 5 this machine).
+set -eu
+
+CHANNEL=${CHANNEL:-stable}
+MAX_BEHIND=${MAX_BEHIND:-20}
+SIGNER_KEYS=${SIGNER_KEYS:-env:RELEASE_KEY env:TIMESTAMP_KEY}
+
+fail() {
+    code=$1
+    shift
+    printf 'publish: %s\n' "$@" >&2
+    exit "$code"
+}
+
+case ${VERSION:-} in
+    '' | 0* | *[!0-9]* | ???????????????????*)
+        fail 2 "VERSION must be a build number such as 42: digits only, at most 18, no zero in front" ;;
+esac
+
+# What is published now: `published` is its build number, or empty. A repository that cannot be read ends the script here.
+look() {
+    shown=$(signer show --channel "$CHANNEL")
+    published=$(printf '%s\n' "$shown" | sed -n "s/^  \([1-9][0-9]\{0,17\}\) on $CHANNEL, release [0-9]*\$/\1/p")
+}
+
+# A build that was taken back stays so, also when its pipeline is run again.
+end_if_taken_back() {
+    retracted=$(printf '%s\n' "$shown" | sed -n 's/^  takes back //p')
+    case ", $retracted, " in
+        *", $VERSION, "*)
+            fail 3 "build $VERSION is not published: build $published, which is, took it back" \
+                "Publish its successor. If it is to come back itself, run \`signer release\`." ;;
+    esac
+}
+
+# A newer build is published: this one came late, which is no fault. One that is far behind did not come late.
+end_if_superseded() {
+    if [ -z "$published" ] || [ "$published" -le "$VERSION" ]; then
+        return 0
+    fi
+    if [ $((published - VERSION)) -gt "$MAX_BEHIND" ]; then
+        fail 3 "build $VERSION is not published: it is $((published - VERSION)) behind build $published, which is, and no pipeline is so late" \
+            "If the CI's counter has started again, raise OFFSET. To take build $published back, run \`signer release\` with --retract."
+    fi
+    echo "superseded: build $VERSION is not published, because the newer build $published is"
+    exit 0
+}
+
+# The arguments before `--` are artifacts, those after it are flags of `signer release`.
+[ $# -gt 0 ] || fail 2 "name each executable as TARGET=PATH, such as x86_64-unknown-linux-gnu=target/release/mytool"
+own=yes
+for argument; do
+    shift
+    case $own,$argument in
+        yes,--) own=no ;;
+        yes,*) set -- "$@" --artifact "$argument" ;;
+        *) set -- "$@" "$argument" ;;
+    esac
+done
+for key in $SIGNER_KEYS; do
+    set -- "$@" --key "$key"
+done
+
+look
+end_if_taken_back
+end_if_superseded
+if [ "$published" = "$VERSION" ]; then
+    # An earlier run published it and may have ended before it had read everything back. What it published stays as it is.
+    signer verify --channel "$CHANNEL"
+    printf '%s\n' "build $VERSION was published before; nothing was changed" "$shown"
+    exit 0
+fi
+
+for try in 1 2 3; do
+    code=0
+    signer release --version "$VERSION" --channel "$CHANNEL" "$@" || code=$?
+    case $code in
+        0) exit 0 ;;
+        3 | 4) ;;
+        *) exit "$code" ;;
+    esac
+    # Refused or lost: perhaps because a newer build came first. Anything else that was refused stays refused.
+    look
+    end_if_superseded
+    if [ "$code" = 3 ] || [ "$published" = "$VERSION" ]; then
+        exit "$code"
+    fi
+    echo "publish: try $try of 3 did not get through" >&2
+done
+exit 4

@@ -1,0 +1,246 @@
+//! The files that people copy: they parse, name what exists, keep secrets in one job, and do what they say.
+
+use std::path::Path;
+use std::process::Command;
+
+use saphyr::{LoadableYamlNode, Yaml};
+use serde_json::{Map, Value};
+
+use crate::pipeline::{Pipeline, docs, path, worked};
+
+const PIPELINES: [&str; 3] = ["github-actions.yml", "circleci.yml", "gitlab-ci.yml"];
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(docs().join(name)).unwrap()
+}
+
+fn names(dir: &str, extension: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(docs().join(dir)).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(extension));
+    names.sort();
+    assert!(!names.is_empty());
+    names.into_iter().map(|name| Path::new(dir).join(name).display().to_string()).collect()
+}
+
+fn yaml(name: &str) -> Value {
+    let text = read(name);
+    let documents = Yaml::load_from_str(&text).unwrap();
+    assert_eq!(documents.len(), 1, "{name}");
+    to_json(&documents[0])
+}
+
+fn to_json(yaml: &Yaml) -> Value {
+    if let Some(mapping) = yaml.as_mapping() {
+        let fields = mapping.iter().map(|(key, value)| (key.as_str().unwrap().to_owned(), to_json(value)));
+        return Value::Object(fields.collect::<Map<_, _>>());
+    }
+    if let Some(sequence) = yaml.as_sequence() {
+        return sequence.iter().map(to_json).collect();
+    }
+    if let Some(text) = yaml.as_str() {
+        return text.into();
+    }
+    match (yaml.as_integer(), yaml.as_bool(), yaml.as_floating_point()) {
+        (Some(number), ..) => number.into(),
+        (_, Some(bool), _) => bool.into(),
+        (_, _, Some(number)) => number.into(),
+        _ => panic!("{yaml:?}"),
+    }
+}
+
+/// The jobs of a pipeline, by name.
+fn jobs(name: &str) -> Map<String, Value> {
+    let pipeline = yaml(name);
+    match pipeline.get("jobs") {
+        Some(jobs) => jobs.as_object().unwrap().clone(),
+        None => {
+            let mut jobs = pipeline.as_object().unwrap().clone();
+            jobs.retain(|_, job| job.get("script").is_some());
+            jobs
+        }
+    }
+}
+
+#[test]
+fn links_and_flags_name_what_exists() {
+    let signer = |arguments: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_signer")).args(arguments).arg("--help").output().unwrap();
+        worked(output)
+    };
+    let mut flags = 0;
+    for name in [names("", ".md"), names("", ".sh"), names("", ".yml")].concat() {
+        let text = read(&name);
+        for link in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+            assert!(link.starts_with("https:") || docs().join(link).exists(), "{name}: {link}");
+        }
+        // `signer COMMAND --flag ...`, up to the end of the line or of the quotation.
+        for call in text.split("signer ").skip(1) {
+            let call = call.split(['\n', '`', ';', ')']).next().unwrap();
+            let (command, rest) = call.split_once(' ').unwrap_or((call, ""));
+            let mut path = vec![command];
+            if command == "root" {
+                path.extend(rest.split(' ').next());
+            }
+            let called: Vec<_> =
+                rest.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();
+            for flag in called {
+                assert!(signer(&path).contains(&format!("{flag} ")), "{name}: signer {call}: {flag}");
+                flags += 1;
+            }
+        }
+    }
+    assert!(flags >= 10, "{flags}: is nothing found any more?");
+}
+
+#[test]
+fn scripts_are_as_shellcheck_wants_them() {
+    for script in names("", ".sh") {
+        let script = docs().join(script);
+        worked(Command::new("sh").arg("-n").arg(&script).output().unwrap());
+        match Command::new("shellcheck").arg(&script).output() {
+            Ok(output) => drop(worked(output)),
+            Err(_) => println!("skipped: shellcheck is not installed"),
+        }
+    }
+}
+
+#[test]
+fn keys_and_roles_are_in_one_job_each() {
+    for name in PIPELINES {
+        let jobs = jobs(name);
+        assert_eq!(jobs.keys().collect::<Vec<_>>(), ["build", "publish", "refresh", "signer"], "{name}");
+        for (job, content) in &jobs {
+            let content = content.to_string();
+            let says = |text: &str| content.contains(text);
+            let (publishes, refreshes) = (job == "publish", job == "refresh");
+            assert_eq!(says("docs/ci/publish.sh"), publishes, "{name}: {job}");
+            assert_eq!(says("docs/ci/refresh.sh"), refreshes, "{name}: {job}");
+            assert_eq!(says("mytool-publisher"), publishes, "{name}: {job}");
+            assert_eq!(says("mytool-refresher"), refreshes, "{name}: {job}");
+            assert!(!says("RELEASE_KEY") || publishes, "{name}: {job}");
+            assert!(!says("TIMESTAMP_KEY") || publishes || refreshes, "{name}: {job}");
+            let has_secrets = publishes || refreshes;
+            assert!(!(has_secrets && says("cargo ")), "{name}: {job} builds where there are secrets");
+        }
+        let text = read(name);
+        for word in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "aws-access-key-id"] {
+            assert!(!text.contains(word), "{name}: {word}");
+        }
+    }
+    let github = yaml("github-actions.yml");
+    assert_eq!(github["permissions"], Value::Object(Map::new()));
+    for (name, job) in github["jobs"].as_object().unwrap() {
+        let has_role = name == "publish" || name == "refresh";
+        assert_eq!(job["permissions"]["id-token"] == "write", has_role, "{name}");
+        let environment = if name == "publish" { "release" } else { "refresh" };
+        assert_eq!(job["environment"] == environment, has_role, "{name}");
+        assert_eq!(job["concurrency"]["queue"] == "max", has_role, "{name}");
+        for action in job["steps"].as_array().unwrap().iter().filter_map(|step| step["uses"].as_str()) {
+            let commit = action.split_once('@').unwrap().1;
+            assert!(commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()), "{action}");
+        }
+    }
+    let gitlab = yaml("gitlab-ci.yml");
+    for (name, environment) in [("publish", "release"), ("refresh", "refresh")] {
+        assert_eq!(gitlab[name]["environment"], environment);
+        assert_eq!(gitlab[name]["resource_group"], "relatch-publish");
+        assert!(
+            gitlab[name]["rules"][0]["if"].as_str().unwrap().contains("$CI_COMMIT_REF_PROTECTED == \"true\"")
+        );
+    }
+    let circle = yaml("circleci.yml");
+    for (workflow, job, context) in
+        [("release", "publish", "relatch-release"), ("refresh", "refresh", "relatch-refresh")]
+    {
+        let jobs = circle["workflows"][workflow]["jobs"].as_array().unwrap();
+        for entry in jobs {
+            let context = (entry.get(job).is_some()).then_some(context);
+            let given = entry.as_object().and_then(|entry| entry.values().next()?.get("context"));
+            assert_eq!(given.map(|given| given[0].as_str().unwrap()), context, "{entry}");
+        }
+    }
+}
+
+/// What a job's shell runs, with what CI would put in.
+fn commands(name: &str, job: &str) -> String {
+    let pipeline = yaml(name);
+    let content = &jobs(name)[job];
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if let Some(script) = content["script"].as_array() {
+        return script.iter().filter_map(text).collect::<Vec<_>>().join("\n");
+    }
+    let mut all = Vec::new();
+    for step in content["steps"].as_array().unwrap() {
+        if let Some(assume) = step.get("assume") {
+            let command = &pipeline["commands"]["assume"]["steps"][0]["run"]["command"];
+            let role = assume["role"].as_str().unwrap();
+            all.push(text(command).unwrap().replace("<< parameters.role >>", role));
+            all.push(". \"$BASH_ENV\"".into());
+        }
+        all.extend(step.get("run").and_then(text));
+    }
+    all.join("\n")
+}
+
+#[test]
+fn the_jobs_of_each_ci_publish_and_refresh() {
+    for name in PIPELINES {
+        let ci = Pipeline::new();
+        let home = ci.desk.dir.path();
+        for dir in ["docs/ci", "dist/signer", "bin"] {
+            std::fs::create_dir_all(home.join(dir)).unwrap();
+        }
+        for script in names("", ".sh") {
+            std::fs::copy(docs().join(&script), home.join("docs/ci").join(&script)).unwrap();
+        }
+        for place in ["dist/signer/signer", "bin/signer"] {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_signer"), home.join(place)).unwrap();
+        }
+        for target in ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64-apple-darwin"] {
+            std::fs::create_dir(home.join("dist").join(target)).unwrap();
+            ci.desk.write(&format!("dist/{target}/mytool"), format!("for {target}"));
+        }
+        let run = |job: &str| {
+            let mut shell = Command::new("bash");
+            shell.args(["-eo", "pipefail", "-c", &commands(name, job)]).current_dir(home).env_clear();
+            shell.env("HOME", home).env("PATH", path(&[])).env("BASH_ENV", home.join("bash-env"));
+            shell.env("SIGNER_REPO", "repo").env("SIGNER_ROOT", "root.json").env("OFFSET", "1000");
+            for number in ["GITHUB_RUN_NUMBER", "PIPELINE", "CI_PIPELINE_IID"] {
+                shell.env(number, "42");
+            }
+            for (variable, file) in
+                [("RELEASE_KEY", "keys/release.key"), ("TIMESTAMP_KEY", "keys/timestamp.key")]
+            {
+                let key = ci.desk.read(file);
+                if name == "gitlab-ci.yml" {
+                    use base64ct::Encoding as _;
+                    let encoded = base64ct::Base64::encode_string(key.as_bytes());
+                    shell.env(format!("{variable}_BASE64"), encoded);
+                } else if name == "circleci.yml" {
+                    shell.env(variable, key.replace('\n', "\\n")).env("CIRCLE_OIDC_TOKEN_V2", "the token");
+                } else {
+                    shell.env(variable, key);
+                }
+            }
+            shell.env("WEB_IDENTITY_TOKEN", "the token").env("CI_JOB_ID", "1").env("CIRCLE_BUILD_NUM", "1");
+            ci.desk.write("bash-env", "");
+            worked(shell.output().unwrap())
+        };
+        let said = run("publish");
+        assert!(said.contains("published widget 1042 as release 1 on stable"), "{name}: {said}");
+        assert!(
+            said.contains("x86_64-unknown-linux-gnu") && said.contains("aarch64-unknown-linux-gnu"),
+            "{said}"
+        );
+        assert!(run("refresh").contains("refreshed widget 1042"), "{name}");
+        if name != "github-actions.yml" {
+            use std::os::unix::fs::PermissionsExt;
+            let token = home.join("web-identity-token");
+            assert_eq!(std::fs::read_to_string(&token).unwrap(), "the token", "{name}");
+            assert_eq!(token.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        }
+    }
+}

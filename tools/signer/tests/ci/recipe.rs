@@ -1,0 +1,209 @@
+//! publish.sh and refresh.sh.
+
+use relatch::Outcome;
+
+use crate::pipeline::{Pipeline, failed, text, worked};
+
+#[test]
+fn build_numbers_are_published_in_order_and_no_rerun_harms() {
+    let ci = Pipeline::new();
+    assert!(ci.published("41").contains("published widget 41 as release 1"));
+    let mut client = ci.desk.client("widget").unwrap();
+    assert!(ci.published("42").contains("published widget 42 as release 2"));
+    let before = ci.desk.repository();
+    // The same pipeline once more, and one that was overtaken.
+    let rerun = ci.published("42");
+    assert!(rerun.contains("build 42 was published before; nothing was changed\n"), "{rerun}");
+    assert!(rerun.contains("  42 on stable, release 2\n"), "{rerun}");
+    let late = ci.publish("40");
+    assert_eq!(text(&late.stderr), "");
+    assert_eq!(worked(late), "superseded: build 40 is not published, because the newer build 42 is\n");
+    assert_eq!(ci.desk.repository(), before);
+    assert!(worked(ci.refresh().output().unwrap()).starts_with("refreshed widget 42 on stable"));
+    assert_ne!(ci.desk.repository(), before);
+    // Who was there takes it, and who comes now does, too.
+    assert!(matches!(client.update(false), Ok(Outcome::Updated { .. })));
+    assert_eq!(ci.desk.read("widget"), ci.desk.read("build-42"));
+    ci.desk.client("another").unwrap();
+    assert_eq!(ci.desk.read("another"), ci.desk.read("build-42"));
+}
+
+#[test]
+fn flags_after_the_artifacts_reach_signer_and_each_channel_counts_for_itself() {
+    let ci = Pipeline::new();
+    ci.published("42");
+    let artifact = ci.desk.build("7");
+    let mut beta = ci.script("publish.sh", &[&artifact, "--", "--rollout", "10"]);
+    let beta = worked(beta.env("VERSION", "7").env("CHANNEL", "beta").output().unwrap());
+    assert!(beta.contains("published widget 7 as release 1 on beta"), "{beta}");
+    assert!(beta.contains("rollout 10 of 100"), "{beta}");
+}
+
+#[test]
+fn a_counter_that_started_again_is_no_late_build() {
+    let ci = Pipeline::new();
+    ci.published("42");
+    let before = ci.desk.repository();
+    let why = failed(3, ci.publish("1"));
+    assert!(why.contains("build 1 is not published: it is 41 behind build 42"), "{why}");
+    assert!(why.contains("raise OFFSET"), "{why}");
+    assert!(ci.published("22").starts_with("superseded"));
+    failed(3, ci.publish("21"));
+    let artifact = ci.desk.build("1");
+    let lenient =
+        ci.script("publish.sh", &[&artifact]).env("VERSION", "1").env("MAX_BEHIND", "41").output().unwrap();
+    assert!(worked(lenient).starts_with("superseded"));
+    assert_eq!(ci.desk.repository(), before);
+}
+
+#[test]
+fn a_build_that_was_taken_back_does_not_come_back_by_a_rerun() {
+    let ci = Pipeline::new();
+    ci.published("41");
+    ci.published("42");
+    ci.desk.released("41", &["--retract", "42", "--retract", "40"]);
+    let before = ci.desk.repository();
+    let why = failed(3, ci.publish("42"));
+    assert!(why.contains("build 42 is not published: build 41, which is, took it back"), "{why}");
+    failed(3, ci.publish("40"));
+    assert_eq!(ci.desk.repository(), before);
+    ci.published("43");
+}
+
+#[test]
+fn a_real_refusal_stays_red() {
+    let ci = Pipeline::new();
+    ci.published("42");
+    let before = ci.desk.repository();
+    // A target less than before.
+    ci.desk.build("43");
+    let output = ci.script("publish.sh", &["other=build-43"]).env("VERSION", "43").output().unwrap();
+    assert!(failed(3, output).contains("the published release has test and this one has not"));
+    // A key that no root names, a key that is none, and no key.
+    for (key, code) in [(Some("keys/root.key"), 3), (Some("root.json"), 2), (None, 2)] {
+        let artifact = ci.desk.build("43");
+        let mut publish = ci.script("publish.sh", &[&artifact]);
+        publish.env("VERSION", "43").env_remove("RELEASE_KEY");
+        if let Some(key) = key {
+            publish.env("RELEASE_KEY", ci.desk.read(key));
+        }
+        failed(code, publish.output().unwrap());
+    }
+    assert_eq!(ci.desk.repository(), before);
+    // A repository that was changed.
+    ci.desk.write("repo/stable/VERSION", "42\n");
+    failed(3, ci.publish("43"));
+}
+
+#[test]
+fn what_is_no_build_number_is_refused_before_anything_is_read() {
+    let ci = Pipeline::new();
+    ci.shim("echo reached >&2; exit 9");
+    for version in ["", "0", "042", "1.2.3", "-1", "4 2", "42\n43", "v42", "1234567890123456789"] {
+        let why = failed(2, ci.publish(version));
+        assert_eq!(
+            why,
+            "publish: VERSION must be a build number such as 42: digits only, at most 18, no zero in front\n"
+        );
+    }
+    failed(2, ci.script("publish.sh", &[]).env("VERSION", "42").output().unwrap());
+    ci.unshim();
+    ci.published("123456789012345678");
+}
+
+/// Somebody else publishes between the look and the release.
+#[test]
+fn who_is_overtaken_at_the_last_moment_is_late_and_not_red() {
+    let ci = Pipeline::new();
+    ci.published("41");
+    let artifact = ci.desk.build("43");
+    let keys = "--key keys/release.key --key keys/timestamp.key";
+    ci.shim(&format!(
+        "if [ \"$1\" = release ] && [ ! -e raced ]; then\n\
+         touch raced && \"$real\" release --version 43 --artifact {artifact} {keys} >&2 || exit 9\n\
+         fi\n\
+         exec \"$real\" \"$@\""
+    ));
+    let output = ci.publish("42");
+    assert!(ci.desk.path("raced").exists());
+    assert_eq!(worked(output), "superseded: build 42 is not published, because the newer build 43 is\n");
+    // One who was overtaken by a lower build comes through.
+    std::fs::remove_file(ci.desk.path("raced")).unwrap();
+    ci.shim(
+        "if [ \"$1\" = release ] && [ ! -e raced ]; then touch raced; echo lost >&2; exit 4; fi\n\
+         exec \"$real\" \"$@\"",
+    );
+    assert!(ci.published("44").contains("published widget 44"));
+    // Who never comes through is told so.
+    ci.shim("if [ \"$1\" = release ]; then echo again >> tries; exit 4; fi\nexec \"$real\" \"$@\"");
+    failed(4, ci.publish("45"));
+    assert_eq!(ci.desk.read("tries"), "again\n".repeat(3));
+}
+
+/// Published, and then the read-back fails: neither this run nor the next may call that a success.
+#[test]
+fn a_release_that_could_not_be_read_back_is_read_back_by_the_rerun() {
+    let ci = Pipeline::new();
+    ci.published("41");
+    for (code, version) in [(3, "42"), (4, "43")] {
+        ci.shim(&format!(
+            "\"$real\" \"$@\" || exit $?\nif [ \"$1\" = release ]; then echo 'read back' >&2; exit {code}; fi"
+        ));
+        failed(code, ci.publish(version));
+        ci.unshim();
+        assert!(ci.published(version).contains(&format!("build {version} was published before")));
+    }
+    for (path, content) in blobs(&ci) {
+        std::fs::write(&path, [&content[..], b"!"].concat()).unwrap();
+    }
+    let why = failed(3, ci.publish("43"));
+    assert!(why.contains("blobs/"), "{why}");
+}
+
+fn blobs(ci: &Pipeline) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let entries = std::fs::read_dir(ci.desk.path("repo/blobs")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn a_refresh_needs_the_timestamp_key_alone_and_says_what_it_cannot_renew() {
+    let ci = Pipeline::new();
+    failed(3, ci.refresh().output().unwrap()); // nothing is published yet
+    ci.desk.released("42", &["--expires-in", "50d", "--version-expires-in", "1h"]);
+    let why = failed(1, ci.refresh().output().unwrap());
+    assert!(why.contains("refresh: VERSION is renewed, but not for long:\n  release  valid until"), "{why}");
+    assert!(!why.contains("  root"), "{why}");
+    let shown = ci.desk.ok(&["show", "--repo", "repo", "--root", "root.json"]);
+    assert!(shown.contains(", 30 days, rollout 100 of 100"), "{shown}");
+    worked(ci.refresh().env("WARN_DAYS", "40").output().unwrap());
+    // A root of two years is no reason to warn for one who asks 60 days ahead, and one for who asks three years ahead.
+    let why = failed(1, ci.refresh().env("WARN_DAYS", "1095").output().unwrap());
+    assert!(why.contains("\n  root     1, epoch 1, valid until"), "{why}");
+    // Without its key it does nothing.
+    let before = ci.desk.repository();
+    failed(2, ci.refresh().env_remove("TIMESTAMP_KEY").output().unwrap());
+    assert_eq!(ci.desk.repository(), before);
+    // Who loses against a publisher tries again.
+    ci.shim("if [ \"$1\" = refresh ] && [ ! -e raced ]; then touch raced; exit 4; fi\nexec \"$real\" \"$@\"");
+    worked(ci.refresh().env("WARN_DAYS", "40").output().unwrap());
+    assert!(ci.desk.path("raced").exists());
+    ci.shim("if [ \"$1\" = refresh ]; then exit 4; fi\nexec \"$real\" \"$@\"");
+    failed(4, ci.refresh().output().unwrap());
+}
+
+#[test]
+fn no_key_is_in_an_argument_or_in_what_is_said() {
+    let ci = Pipeline::new();
+    ci.shim("printf '%s\\n' \"$*\" >> arguments; exec \"$real\" \"$@\"");
+    let mut said = ci.published("42");
+    said += &ci.published("42");
+    said += &worked(ci.refresh().output().unwrap());
+    said += &failed(3, ci.publish("1"));
+    said += &ci.desk.read("arguments");
+    assert!(said.contains("--key env:RELEASE_KEY --key env:TIMESTAMP_KEY"));
+    for key in ["keys/release.key", "keys/timestamp.key"] {
+        let secret = ci.desk.read(key);
+        assert!(!said.contains(secret.lines().nth(1).unwrap()), "{key}");
+    }
+}

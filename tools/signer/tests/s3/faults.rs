@@ -1,0 +1,157 @@
+//! Promise: what goes wrong on the way is tried again, and what became of it in between is found out and not guessed.
+
+use std::time::Duration;
+
+use signer::Failure;
+use signer::progress::Silent;
+use signer::store::Store as _;
+use test_s3::{Fault, Options, When};
+
+use crate::bench::{ALL, Bench, KEYS, version};
+
+#[test]
+fn a_server_that_is_overloaded_for_a_while_is_asked_again() {
+    let bench = Bench::new(Options::new());
+    bench.released("1.0.0");
+    for (times, when) in [
+        (2, When::prefix("demo/stable/VERSION").method("GET")),
+        (2, When::prefix("demo/.probe-").method("PUT")),
+        (2, When::prefix("demo/blobs/").method("HEAD")),
+        (3, When::prefix("demo/blobs/").method("PUT")),
+        (2, When::prefix("demo/manifests/").method("PUT")),
+        (2, When::prefix("demo/stable/VERSION").method("PUT")),
+        (2, When::prefix("demo/manifests/").method("GET")),
+    ] {
+        bench.server.fault(when.times(times), Fault::SLOW_DOWN);
+    }
+    bench.released("1.1.0");
+    assert_eq!(bench.version().as_deref(), Some("1.1.0"));
+}
+
+#[test]
+fn an_upload_that_is_cut_goes_on() {
+    let bench = Bench::new(Options::new());
+    let mut noise = vec![0; 17 * 1024 * 1024];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    bench.desk.write("large", noise);
+    for fault in [Fault::Close, Fault::CloseAfterEffect] {
+        for skip in [0, 1] {
+            let part = When::prefix("demo/blobs/").method("PUT").query("partNumber=").skip(skip).times(1);
+            bench.server.fault(part, fault.clone());
+        }
+        let complete = When::prefix("demo/blobs/").method("POST").query("uploadId=").times(1);
+        bench.server.fault(complete, fault);
+    }
+    let release = ["release", "--version", "1.0.0", "--artifact", "test=large", "--level", "1"];
+    bench.ok(&[&release[..], &KEYS].concat());
+    bench.verify_released();
+}
+
+/// The write took effect and nobody heard of it: a second try meets its own work.
+#[test]
+fn a_write_whose_answer_was_lost_is_no_lost_race() {
+    for conditions in ALL {
+        for fault in [Fault::ErrorAfterEffect(500, "InternalError"), Fault::CloseAfterEffect] {
+            let bench = Bench::bare(Options::new().conditions(conditions), "demo");
+            let store = bench.store();
+            let mut seen: Option<&[u8]> = None;
+            for new in [&b"one"[..], b"two"] {
+                bench.server.fault(When::key("demo/stable/VERSION").method("PUT").times(1), fault.clone());
+                store.swap(&version(), seen, new, &Silent).unwrap();
+                assert_eq!(bench.version_file().unwrap(), new, "{conditions:?} {fault:?}");
+                seen = Some(new);
+            }
+        }
+    }
+}
+
+/// It is overtaken between the lost answer and the second try.
+#[test]
+fn a_write_whose_answer_was_lost_and_that_was_replaced_is_one() {
+    let bench = Bench::bare(Options::new(), "demo");
+    let put = When::key("demo/stable/VERSION").method("PUT");
+    bench.server.fault(put.clone().times(1), Fault::CloseAfterEffect);
+    let objects = bench.server.objects();
+    bench.server.run(put.times(1), move |request| objects.put(&request.key, "theirs"));
+    let swap = bench.store().swap(&version(), None, b"ours", &Silent);
+    assert!(matches!(swap, Err(Failure::LostRace { .. })), "{swap:?}");
+    assert_eq!(bench.version_file().unwrap(), b"theirs");
+}
+
+#[test]
+fn a_write_that_never_succeeds_changes_nothing() {
+    for conditions in ALL {
+        let bench = Bench::bare(Options::new().conditions(conditions), "demo");
+        bench.server.put("demo/stable/VERSION", "old");
+        bench.server.fault(When::key("demo/stable/VERSION").method("PUT"), Fault::INTERNAL_ERROR);
+        let swap = bench.store().swap(&version(), Some(b"old"), b"new", &Silent);
+        let Err(Failure::Storage { what, .. }) = &swap else { panic!("{conditions:?}: {swap:?}") };
+        assert!(what.contains("s3:PutObject of demo/stable/VERSION"), "{what}");
+        assert!(what.contains("InternalError"), "{what}");
+        assert_eq!(bench.version_file().unwrap(), b"old");
+        assert!(bench.server.get("demo/stable/.lock").is_none(), "{conditions:?}");
+    }
+}
+
+/// AWS says 409 to one of two that write the same key at the same moment.
+#[test]
+fn a_conflict_is_tried_again() {
+    let bench = Bench::bare(Options::new(), "demo");
+    let put = When::key("demo/stable/VERSION").method("PUT").times(2);
+    bench.server.fault(put, Fault::Error(409, "ConditionalRequestConflict"));
+    bench.store().swap(&version(), None, b"new", &Silent).unwrap();
+    assert_eq!(bench.version_file().unwrap(), b"new");
+    let put = When::key("demo/stable/VERSION").method("PUT").times(1);
+    bench.server.fault(put.clone(), Fault::Error(409, "ConditionalRequestConflict"));
+    let objects = bench.server.objects();
+    bench.server.run(put, move |request| objects.put(&request.key, "theirs"));
+    let swap = bench.store().swap(&version(), Some(b"new"), b"newer", &Silent);
+    assert!(matches!(swap, Err(Failure::LostRace { .. })), "{swap:?}");
+}
+
+/// Of the racers of the probe some are throttled: that says nothing about conditions.
+#[test]
+fn a_probe_is_not_misled_by_an_overloaded_server() {
+    for (conditions, told) in [(ALL[0], "honoured"), (ALL[1], "without atomicity"), (ALL[2], "ignored")] {
+        let bench = Bench::bare(Options::new().conditions(conditions), "demo");
+        for skip in [0, 5, 14, 23] {
+            let put = When::prefix("demo/.probe-").method("PUT");
+            bench.server.fault(put.skip(skip).times(1), Fault::SLOW_DOWN);
+        }
+        let store = bench.store();
+        store.prepare().unwrap();
+        assert!(store.remarks()[0].contains(told), "{:?}", store.remarks());
+        assert_eq!(bench.server.keys(""), Vec::<String>::new());
+        let asked = bench.server.requests().len();
+        store.prepare().unwrap();
+        assert_eq!(bench.server.requests().len(), asked, "it is asked once");
+    }
+}
+
+#[test]
+fn servers_that_do_not_know_conditions_get_none() {
+    let bench = Bench::bare(Options::new().conditions(ALL[2]), "demo");
+    bench
+        .server
+        .fault(When::prefix("demo/.probe-").method("PUT").times(1), Fault::Error(501, "NotImplemented"));
+    let store = bench.store();
+    store.swap(&version(), None, b"new", &Silent).unwrap();
+    assert!(store.remarks()[0].contains("ignored by this server"), "{:?}", store.remarks());
+    let conditional = |request: &test_s3::Request| {
+        request.header("if-none-match").is_some() || request.header("if-match").is_some()
+    };
+    let written = bench.server.requests().into_iter().filter(|request| !request.key.contains("/.probe-"));
+    assert_eq!(written.filter(conditional).count(), 0);
+}
+
+/// A server that takes requests and never answers.
+#[test]
+fn nothing_is_waited_for_for_ever() {
+    let bench = Bench::bare(Options::new(), "demo");
+    bench.server.put("demo/stable/VERSION", vec![b'x'; 8000]);
+    bench.server.fault(When::key("demo/stable/VERSION").method("GET"), Fault::StallAfter(10));
+    let begun = std::time::Instant::now();
+    let read = bench.store().read(&version());
+    assert!(matches!(read, Err(Failure::Storage { .. })), "{read:?}");
+    assert!(begun.elapsed() < Duration::from_secs(100));
+}

@@ -1,0 +1,135 @@
+//! Promise: where conditions are worth nothing, the lock object is honoured while it is fresh, and a killed publisher's is not for ever.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use signer::Failure;
+use signer::progress::{Progress, Silent};
+use signer::store::{LockTimes, Store as _};
+use test_s3::{Conditions, Credentials, Options, Rights, When};
+
+use crate::bench::{Bench, TIMES, version};
+
+const LOCK: &str = "demo/stable/.lock";
+
+fn bench() -> Bench {
+    Bench::bare(Options::new().conditions(Conditions::Ignored), "demo")
+}
+
+/// What was told of waits.
+#[derive(Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl Progress for Told {
+    fn begin(&self, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn waiting(&self, why: &str) {
+        self.0.lock().unwrap().push(why.into());
+    }
+    fn end(&self) {}
+}
+
+#[test]
+fn a_fresh_lock_is_waited_for_and_its_holder_is_named() {
+    let bench = bench();
+    let text = r#"{"holder":"0123456789abcdef","host":"ci-7\u001b[2J","lease":60}"#;
+    bench.server.put(LOCK, text);
+    let times = LockTimes { patience: Duration::from_secs(1), ..TIMES };
+    let told = Told::default();
+    let swap = bench.store().with_lock_times(times).swap(&version(), None, b"new", &told);
+    let Err(Failure::Locked { key, by, age, .. }) = &swap else { panic!("{swap:?}") };
+    assert!(key.starts_with("demo/stable/.lock in s3://test/demo"), "{key}");
+    assert_eq!(by, "0123456789abcdef on ci-7\\u{1b}[2J");
+    assert!(*age < Duration::from_secs(60), "{age:?}");
+    let told = told.0.into_inner().unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("another publisher, 0123456789abcdef on ci-7\\u{1b}[2J,"), "{told:?}");
+    // Nothing was written, and the lock is still the other's.
+    assert_eq!(bench.server.keys(""), [LOCK]);
+    assert_eq!(bench.server.get(LOCK).unwrap(), text.as_bytes());
+}
+
+#[test]
+fn a_lock_ends_with_its_lease_by_the_server_s_clock() {
+    let bench = bench();
+    bench.server.put(LOCK, r#"{"holder":"0123456789abcdef","host":"ci","lease":2}"#);
+    bench.store().swap(&version(), None, b"new", &Silent).unwrap();
+    assert_eq!(bench.server.keys(""), ["demo/stable/VERSION"]);
+}
+
+/// Neither may a lock that is no lock be in the way for ever, nor may a lease without end.
+#[test]
+fn a_lease_has_an_end_and_nonsense_counts_as_a_lock() {
+    for text in [r#"{"holder":"x","lease":9007199254740993}"#, "", "[]", "\u{0}\u{1}"] {
+        let bench = bench();
+        bench.server.put(LOCK, text);
+        let times = LockTimes { patience: Duration::ZERO, ..TIMES };
+        let swap = bench.store().with_lock_times(times).swap(&version(), None, b"new", &Silent);
+        assert!(matches!(swap, Err(Failure::Locked { .. })), "{text}: {swap:?}");
+        assert_eq!(bench.server.get(LOCK).unwrap(), text.as_bytes());
+    }
+}
+
+/// Its token was overwritten between taking the lock and writing.
+#[test]
+fn who_lost_the_lock_writes_nothing() {
+    let bench = bench();
+    let objects = bench.server.objects();
+    // The reads of VERSION are: before the lock, and under it.
+    let under_it = When::key("demo/stable/VERSION").method("GET").skip(1).times(1);
+    bench.server.run(under_it, move |_| objects.put(LOCK, r#"{"holder":"other","host":"h","lease":60}"#));
+    let swap = bench.store().swap(&version(), None, b"new", &Silent);
+    assert!(matches!(swap, Err(Failure::LostRace { .. })), "{swap:?}");
+    assert_eq!(bench.server.keys(""), [LOCK], "the other's lock is left alone");
+}
+
+/// Somebody else wrote after all: whoever does not find its own bytes has lost.
+#[test]
+fn what_was_written_is_looked_at_after_it_has_settled() {
+    let bench = bench();
+    let objects = bench.server.objects();
+    let after = When::key("demo/stable/VERSION").method("GET").skip(2).times(1);
+    bench.server.run(after, move |_| objects.put("demo/stable/VERSION", "theirs"));
+    let swap = bench.store().swap(&version(), None, b"new", &Silent);
+    assert!(matches!(swap, Err(Failure::LostRace { .. })), "{swap:?}");
+    assert_eq!(bench.version_file().unwrap(), b"theirs");
+}
+
+/// A token that took longer to write than others wait may have come over another's: it does not count.
+#[test]
+fn a_slow_token_is_taken_back() {
+    let bench = bench();
+    let slow = When::key(LOCK).method("PUT").times(1);
+    bench.server.fault(slow, test_s3::Fault::Delay(TIMES.settle + Duration::from_millis(200)));
+    bench.store().swap(&version(), None, b"new", &Silent).unwrap();
+    let requests = bench.server.requests();
+    let count = |method: &str| requests.iter().filter(|r| r.key == LOCK && r.method == method).count();
+    assert_eq!((count("PUT"), count("DELETE")), (2, 2));
+    assert_eq!(bench.server.keys(""), ["demo/stable/VERSION"]);
+}
+
+#[test]
+fn who_may_not_delete_leaves_a_lock_that_ends_by_itself_and_is_told() {
+    let rights = Rights { delete: false, ..Rights::ALL };
+    let keys = Credentials::new("AKIDNODELETE", "secret").rights(rights);
+    let bench = Bench::bare(Options::new().conditions(Conditions::Ignored).credentials(keys), "demo");
+    let store = bench.store();
+    store.swap(&version(), None, b"new", &Silent).unwrap();
+    let told = store.remarks();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[1].contains("the probe's objects were not removed"), "{told:?}");
+    assert!(told[1].contains("s3:DeleteObject of demo/.probe-"), "{told:?}");
+    assert!(
+        told[2].contains("the lock object demo/stable/.lock was not removed and ends by itself after 60 s"),
+        "{told:?}"
+    );
+    assert!(bench.server.get(LOCK).is_some());
+}
+
+#[test]
+fn where_conditions_hold_nobody_locks() {
+    let bench = Bench::new(Options::new());
+    bench.released("1.0.0");
+    let locks = bench.server.requests().into_iter().filter(|request| request.key.ends_with("/.lock"));
+    assert_eq!(locks.count(), 0);
+}
