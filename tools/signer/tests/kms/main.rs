@@ -209,7 +209,9 @@ fn a_signature_that_does_not_verify_is_not_used() {
         |length| Fault::Field("Sign", "Signature", json!(Base64::encode_string(&vec![1; length])));
     let cases = [
         (Fault::OtherMessage, "does not verify by the key"),
-        (Fault::OtherKeyAtSecond, "does not verify by the key"),
+        // The digest's, or the one over that and the trusted comment.
+        (Fault::OtherKey(|length| length == 64), "does not verify by the key"),
+        (Fault::OtherKey(|length| length > 64), "does not verify by the key"),
         (signature(64), "does not verify by the key"),
         (signature(63), "a signature of 63 bytes, not 64"),
         (signature(65), "a signature of 65 bytes, not 64"),

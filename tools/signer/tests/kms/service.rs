@@ -33,8 +33,8 @@ pub enum Fault {
     Field(&'static str, &'static str, Value),
     /// The signature of another message.
     OtherMessage,
-    /// The second signature of each document is one by another key: an alias that moved.
-    OtherKeyAtSecond,
+    /// Messages of such lengths are signed by another key: an alias that moved.
+    OtherKey(fn(usize) -> bool),
     /// These bytes instead of an answer to this action.
     Raw(&'static str, &'static [u8]),
     /// No answer to this action.
@@ -217,7 +217,7 @@ impl Service {
                 }
                 let signature = match &self.fault {
                     Fault::OtherMessage => self.key.sign(b"another message"),
-                    Fault::OtherKeyAtSecond if message.len() > 64 => {
+                    Fault::OtherKey(is_moved) if is_moved(message.len()) => {
                         SigningKey::from_bytes(&[8; 32]).sign(&message)
                     }
                     _ => self.key.sign(&message),
