@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::{Builder, Connector, proxy::ProxyConfig, tls};
@@ -23,12 +22,11 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// An answer of KMS or of a credentials service has some kilobytes.
 const ANSWER: usize = 64 * 1024;
 
-/// The standard configuration: `AWS_*` variables, profiles, web identity, containers, instances. `region` is stronger.
+/// The standard configuration: `AWS_*` variables, profiles, web identity, containers, instances; also how often is tried again. `region` is
+/// stronger than theirs.
 pub async fn config(region: Option<String>) -> SdkConfig {
-    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http_client())
-        .retry_config(RetryConfig::standard())
-        .timeout_config(
+    let loader =
+        aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client()).timeout_config(
             TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build(),
         );
     match region {
