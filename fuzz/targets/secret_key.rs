@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use signer::key::SecretKey;
+use signer::signing::SigningKey;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -19,6 +19,7 @@ use signer::folder::{Folder, Plan};
 use signer::key::SecretKey;
 use signer::repository::Published;
 use signer::root::{Holders, first};
+use signer::signing::SigningKey;
 use signer::store::{DirStore, Store};
 use tempfile::TempDir;
 

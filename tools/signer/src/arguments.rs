@@ -27,6 +27,8 @@ pub enum Command {
     Init(Init),
     /// Make one key, to be named by a root
     Keygen(Keygen),
+    /// Write the public half of a key to a file, to be named by a root
+    Public(Public),
     /// Make, change, sign, show and publish root documents
     #[command(subcommand)]
     Root(RootCommand),
@@ -88,7 +90,7 @@ fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {
 /// Secret keys, never as arguments.
 #[derive(Args, Clone)]
 pub struct Keys {
-    /// A secret key: a file, `env:VARIABLE`, or `-` for standard input; may be repeated
+    /// A key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be repeated
     #[arg(long = "key", value_name = "KEY", required = true, value_parser = key_argument)]
     pub keys: Vec<KeyArgument>,
     #[command(flatten)]
@@ -136,6 +138,18 @@ pub struct Keygen {
     /// A key without a password, as CI needs it
     #[arg(long)]
     pub no_password: bool,
+    #[command(flatten)]
+    pub password: Password,
+}
+
+#[derive(Args)]
+pub struct Public {
+    /// The key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS: a key id, `alias/NAME`, or the ARN of one
+    #[arg(long, value_name = "KEY", value_parser = key_argument)]
+    pub key: KeyArgument,
+    /// The public key file to make, in minisign's form
+    #[arg(long, value_name = "FILE.pub")]
+    pub out: PathBuf,
     #[command(flatten)]
     pub password: Password,
 }
@@ -381,7 +395,7 @@ pub struct Refresh {
     /// Only write a folder to be signed elsewhere and published then
     #[arg(long, value_name = "DIR", conflicts_with = "keys")]
     pub out: Option<PathBuf>,
-    /// A timestamp key: a file, `env:VARIABLE`, or `-` for standard input; may be repeated
+    /// A timestamp key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be repeated
     #[arg(long = "key", value_name = "KEY", required_unless_present = "out", value_parser = key_argument)]
     pub keys: Vec<KeyArgument>,
     #[command(flatten)]

@@ -17,6 +17,7 @@ use signer::progress::Terminal;
 use signer::publish::{self, Access, Done};
 use signer::repository::{Published, newest_root, now};
 use signer::root::{self, Change, Holders, RootFile};
+use signer::signing::SigningKey;
 use signer::store::{Store, from_location};
 use signer::{Failure, Result, verify};
 
@@ -27,6 +28,7 @@ pub fn run(command: Command) -> Result<String> {
     match command {
         Command::Init(arguments) => init(arguments),
         Command::Keygen(arguments) => keygen(arguments),
+        Command::Public(arguments) => public(arguments),
         Command::Root(RootCommand::New(arguments)) => root_new(arguments),
         Command::Root(RootCommand::Add(arguments)) => root_add(arguments),
         Command::Root(RootCommand::Remove(arguments)) => root_remove(arguments),
@@ -51,7 +53,7 @@ impl Repo {
 }
 
 /// All keys, before anything is done with one.
-fn load(keys: &[KeyArgument], password: &Password) -> Result<Vec<SecretKey>> {
+fn load(keys: &[KeyArgument], password: &Password) -> Result<Vec<Box<dyn SigningKey>>> {
     let sources = keys.iter().map(KeyArgument::source).collect::<Result<Vec<_>>>()?;
     if sources.iter().filter(|source| **source == KeySource::Stdin).count() > 1 {
         return Err(Failure::usage("standard input holds one key: `-` may be given once"));
@@ -144,6 +146,12 @@ fn keygen(arguments: Keygen) -> Result<String> {
     ))
 }
 
+fn public(arguments: Public) -> Result<String> {
+    let key = arguments.key.source()?.load(&arguments.password.password_env)?;
+    custody::write_new(&arguments.out, key.to_public_text().as_bytes(), 0o644)?;
+    Ok(format!("wrote {}\n  public key {}", arguments.out.display(), key.public().to_hex()))
+}
+
 fn public_key(path: &Path) -> Result<PublicKey> {
     let text = fs::read_to_string(path).map_err(Failure::io("read the public key", path))?;
     PublicKey::from_minisign(&text).map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
@@ -202,7 +210,7 @@ fn root_sign(arguments: RootSign) -> Result<String> {
     let file = RootFile::new(&arguments.file);
     let previous = arguments.previous.map(|path| RootFile::new(&path).read()).transpose()?;
     for key in load(&arguments.keys.keys, &arguments.keys.password)? {
-        file.sign(&key, previous.as_ref())?;
+        file.sign(&*key, previous.as_ref())?;
     }
     Ok(root::describe(&file.read()?, &file.document()?, &file.signatures()?))
 }
@@ -286,7 +294,7 @@ fn release(arguments: Release) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let folder = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
     for key in &keys {
-        folder.sign(key)?;
+        folder.sign(&**key)?;
     }
     refuse_unsigned(&folder)?;
     let done = publish::publish(&folder, &*store, &anchor, repairs, &Terminal::default())?;
@@ -384,7 +392,7 @@ fn told_signed(folder: &Folder) -> Result<String> {
 fn sign(arguments: Sign) -> Result<String> {
     let folder = Folder::open(&arguments.folder)?;
     for key in load(&arguments.keys.keys, &arguments.keys.password)? {
-        folder.sign(&key)?;
+        folder.sign(&*key)?;
     }
     told_signed(&folder)
 }
@@ -408,7 +416,7 @@ fn refresh(arguments: Refresh) -> Result<String> {
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     let folder = Folder::refresh(&scratch.path().join("refresh"), &published, arguments.rollout, valid)?;
     for key in &keys {
-        folder.sign(key)?;
+        folder.sign(&**key)?;
     }
     refuse_unsigned(&folder)?;
     let done = publish::publish(&folder, &*store, &anchor, false, &Terminal::default())?;

@@ -1,7 +1,7 @@
 //! Where a secret key and its password come from, and where a secret key may never lie.
 //!
 //! From a file, an environment variable, or standard input; a password from a prompt or an environment variable. Never from an argument:
-//! those stand in process lists and shell histories.
+//! those stand in process lists and shell histories. A key in AWS KMS is only named: it stays there.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
 
 use crate::key::SecretKey;
+use crate::kms::{self, KmsName};
+use crate::signing::SigningKey;
 use crate::{Failure, Result};
 
 /// A key file has some 270 bytes; what is much larger is something else.
@@ -25,6 +27,8 @@ pub enum KeySource {
     Variable(String),
     /// `-`: standard input.
     Stdin,
+    /// `awskms:KEY`: a key in AWS KMS.
+    Kms(KmsName),
 }
 
 /// `--key` as typed. Parsing it cannot fail, so that no error of the argument parser repeats what somebody pasted; it has no `Display`.
@@ -54,10 +58,19 @@ impl KeyArgument {
         // What the base64 of a minisign secret key begins with, unencrypted and encrypted.
         let is_key =
             ["RWQAAEIy", "RWRTY0Iy", "\n", "untrusted comment"].iter().any(|part| text.contains(part));
-        if is_key || text.len() > 200 {
+        let kms = text.strip_prefix(kms::SCHEME);
+        if is_key || (text.len() > 200 && kms.is_none()) {
             return refuse(
                 "seems to be given itself; name its place instead. It stands in your shell's history now: replace it",
             );
+        }
+        if let Some(name) = kms {
+            return match name.parse() {
+                Ok(name) => Ok(KeySource::Kms(name)),
+                Err(why) => refuse(&format!(
+                    "is to be in AWS KMS under a name that is {why}; write it as in `awskms:alias/release`"
+                )),
+            };
         }
         match text.strip_prefix("env:") {
             Some(name) => {
@@ -84,53 +97,73 @@ impl std::fmt::Display for KeySource {
             KeySource::File(path) => path.display().fmt(f),
             KeySource::Variable(name) => write!(f, "in ${name}"),
             KeySource::Stdin => f.write_str("on standard input"),
+            KeySource::Kms(name) => write!(f, "{name} in AWS KMS"),
         }
     }
 }
 
 impl KeySource {
-    /// Reads and, if need be, decrypts the key. The password comes from the variable if it is set, else from a prompt.
+    /// The key, ready to sign: read and, if need be, decrypted; or asked for its public half. A password comes from the variable if it is
+    /// set, else from a prompt.
     ///
     /// # Errors
-    /// [`Failure::Key`], which never holds a byte of the key.
-    pub fn load(&self, password_variable: &str) -> Result<SecretKey> {
+    /// [`Failure::Key`], which never holds a byte of the key; and what AWS KMS says.
+    pub fn load(&self, password_variable: &str) -> Result<Box<dyn SigningKey>> {
         let fail = |why: String| Failure::Key { name: self.to_string(), why };
-        let text = self.read()?;
+        let text = match self {
+            KeySource::Kms(name) => return open_in_kms(name),
+            KeySource::Variable(name) => read_variable(name).map_err(fail)?,
+            KeySource::Stdin => read_stdin().map_err(fail)?,
+            KeySource::File(path) => read_key_file(path)?,
+        };
         let password = if SecretKey::is_encrypted(&text) {
             Some(password_for(&self.to_string(), password_variable).map_err(fail)?)
         } else {
             None
         };
-        SecretKey::from_text(&text, password.as_ref().map(|password| password.as_str())).map_err(fail)
+        let key = SecretKey::from_text(&text, password.as_ref().map(|password| password.as_str()));
+        Ok(Box::new(key.map_err(fail)?))
     }
+}
 
-    fn read(&self) -> Result<Zeroizing<String>> {
-        let fail = |why: String| Failure::Key { name: self.to_string(), why };
-        let mut text = Zeroizing::new(String::with_capacity(KEY_FILE as usize + 1)); // grows nowhere, so that no copy is left behind
-        match self {
-            KeySource::Variable(name) => {
-                let value = std::env::var(name)
-                    .map(Zeroizing::new)
-                    .map_err(|_| fail("is not set, or not text".into()))?;
-                // Some CI systems cannot hold newlines, or drop the last one.
-                text.push_str(&Zeroizing::new(value.replace("\\n", "\n")));
-            }
-            KeySource::Stdin => {
-                std::io::stdin()
-                    .take(KEY_FILE)
-                    .read_to_string(&mut text)
-                    .map_err(|error| fail(format!("cannot be read: {error}")))?;
-            }
-            KeySource::File(path) => {
-                let file = std::fs::File::open(path).map_err(Failure::io("open the secret key", path))?;
-                refuse_readable_by_others(&file, path)?;
-                file.take(KEY_FILE)
-                    .read_to_string(&mut text)
-                    .map_err(Failure::io("read the secret key", path))?;
-            }
-        }
-        Ok(text)
-    }
+#[cfg(feature = "kms")]
+fn open_in_kms(name: &KmsName) -> Result<Box<dyn SigningKey>> {
+    Ok(Box::new(kms::KmsKey::open(name)?))
+}
+
+#[cfg(not(feature = "kms"))]
+fn open_in_kms(name: &KmsName) -> Result<Box<dyn SigningKey>> {
+    Err(Failure::Key {
+        name: name.to_string(),
+        why: "is in AWS KMS, and this signer was built without the feature `kms`; with it: `cargo install --path tools/signer --features kms`"
+            .into(),
+    })
+}
+
+/// Room for a key file that need not grow, so that no copy is left behind.
+fn empty_text() -> Zeroizing<String> {
+    Zeroizing::new(String::with_capacity(KEY_FILE as usize + 1))
+}
+
+fn read_variable(name: &str) -> std::result::Result<Zeroizing<String>, String> {
+    let value = std::env::var(name).map(Zeroizing::new).map_err(|_| "is not set, or not text")?;
+    // Some CI systems cannot hold newlines, or drop the last one.
+    Ok(Zeroizing::new(value.replace("\\n", "\n")))
+}
+
+fn read_stdin() -> std::result::Result<Zeroizing<String>, String> {
+    let mut text = empty_text();
+    let read = std::io::stdin().take(KEY_FILE).read_to_string(&mut text);
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    Ok(text)
+}
+
+fn read_key_file(path: &Path) -> Result<Zeroizing<String>> {
+    let mut text = empty_text();
+    let file = std::fs::File::open(path).map_err(Failure::io("open the secret key", path))?;
+    refuse_readable_by_others(&file, path)?;
+    file.take(KEY_FILE).read_to_string(&mut text).map_err(Failure::io("read the secret key", path))?;
+    Ok(text)
 }
 
 #[cfg(unix)]

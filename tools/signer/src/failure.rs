@@ -24,6 +24,15 @@ pub enum Failure {
         /// What is wrong.
         why: String,
     },
+    /// A key in AWS KMS that did not sign.
+    #[cfg(feature = "kms")]
+    #[error("the key {name} in AWS KMS {cause}")]
+    Kms {
+        /// What it is called.
+        name: crate::kms::KmsName,
+        /// Why not.
+        cause: crate::kms::Cause,
+    },
     /// What was asked for would be refused by every client, or makes no sense.
     #[error("{what}")]
     Refused {
@@ -98,8 +107,10 @@ impl Failure {
             },
             Failure::Client(error) => error.advice(),
             Failure::Key { .. } => {
-                "Name a minisign secret key file, `env:VARIABLE`, or `-` for standard input; give its password if it has one."
+                "Name a minisign secret key file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY`; give its password if it has one."
             }
+            #[cfg(feature = "kms")]
+            Failure::Kms { cause, .. } => cause.advice(),
             Failure::Refused { advice, .. } => advice,
             Failure::LostRace { .. } => {
                 "Nothing is torn: clients see the other release. Look at it with `signer show`, then prepare the release again."
@@ -119,6 +130,8 @@ impl Failure {
         match self {
             Failure::Client(error) => error.exit_code(),
             Failure::Key { .. } => 2,
+            #[cfg(feature = "kms")]
+            Failure::Kms { cause, .. } => cause.exit_code(),
             Failure::Refused { .. } | Failure::Occupied { .. } => 3,
             Failure::LostRace { .. } | Failure::Storage { .. } | Failure::Locked { .. } => 4,
         }

@@ -20,8 +20,8 @@ use relatch::trust::{
 };
 use relatch::{Utc, limits};
 
-use crate::key::SecretKey;
 use crate::repository::{Published, now};
+use crate::signing::SigningKey;
 use crate::{Failure, Result};
 
 /// What a release is to be.
@@ -192,7 +192,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Failure::Refused`] for a key that no role names, and for documents that do not belong together.
-    pub fn sign(&self, key: &SecretKey) -> Result<Vec<Role>> {
+    pub fn sign(&self, key: &dyn SigningKey) -> Result<Vec<Role>> {
         let (root, manifest, version) = (self.root()?, self.manifest()?, self.version()?);
         refuse_mismatch(&root, &manifest, &version)?;
         self.refuse_unpublishable(&manifest, &version)?;
@@ -208,10 +208,10 @@ impl Folder {
             }
             match signed.role {
                 Role::Release => {
-                    let signature = key.sign(&self.read(MANIFEST, limits::MANIFEST)?, MANIFEST, now());
+                    let signature = key.sign(&self.read(MANIFEST, limits::MANIFEST)?, MANIFEST, now())?;
                     self.append(SIGNATURES, &signature)?;
                 }
-                _ => self.append(VERSION, &key.sign(&version.to_signed(), VERSION, now()))?,
+                _ => self.append(VERSION, &key.sign(&version.to_signed(), VERSION, now())?)?,
             }
         }
         if roles.is_empty() {

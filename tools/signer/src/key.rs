@@ -1,4 +1,4 @@
-//! Minisign secret keys and signatures, in the formats of <https://jedisct1.github.io/minisign/>.
+//! Minisign secret keys, in the format of <https://jedisct1.github.io/minisign/>.
 //!
 //! ```text
 //! untrusted comment: ...
@@ -9,12 +9,13 @@
 
 use base64ct::{Base64, Encoding};
 use blake2::digest::consts::U32;
-use blake2::{Blake2b, Blake2b512, Digest};
-use ed25519_dalek::{Signer, SigningKey};
+use blake2::{Blake2b, Digest};
+use ed25519_dalek::Signer;
 use relatch::trust::PublicKey;
 use zeroize::{Zeroize, Zeroizing};
 
-const UNTRUSTED: &str = "untrusted comment: ";
+use crate::signing::{KeyId, SigningKey, UNTRUSTED};
+
 /// libsodium's "sensitive" limits, as stock minisign writes them: a gibibyte of memory and some seconds.
 const OPSLIMIT: u64 = 33_554_432;
 const MEMLIMIT: u64 = 1_073_741_824;
@@ -24,8 +25,8 @@ const MAX_P: u32 = 16;
 
 /// A secret key. It is wiped when dropped, and has no `Debug`, `Clone` or `Display`.
 pub struct SecretKey {
-    signing: SigningKey,
-    id: [u8; 8],
+    signing: ed25519_dalek::SigningKey,
+    id: KeyId,
 }
 
 impl SecretKey {
@@ -39,7 +40,7 @@ impl SecretKey {
         getrandom::fill(&mut *seed)
             .and_then(|()| getrandom::fill(&mut id))
             .map_err(|error| error.to_string())?;
-        Ok(SecretKey { signing: SigningKey::from_bytes(&seed), id })
+        Ok(SecretKey { signing: ed25519_dalek::SigningKey::from_bytes(&seed), id: KeyId(id) })
     }
 
     /// Whether a key file needs a password.
@@ -73,7 +74,7 @@ impl SecretKey {
             let cause = if encrypted { "the password is wrong, or it is damaged" } else { "it is damaged" };
             return Err(format!("does not match its checksum: {cause}"));
         }
-        let key = SecretKey { signing: SigningKey::from_bytes(secret), id: *id };
+        let key = SecretKey { signing: ed25519_dalek::SigningKey::from_bytes(secret), id: KeyId(*id) };
         if public != Some(key.signing.verifying_key().as_bytes()) {
             return Err("does not match its own public half".into());
         }
@@ -100,9 +101,9 @@ impl SecretKey {
         bytes.extend_from_slice(&salt);
         bytes.extend_from_slice(&u64::to_le_bytes(ops));
         bytes.extend_from_slice(&u64::to_le_bytes(mem));
-        bytes.extend_from_slice(&self.id);
+        bytes.extend_from_slice(&self.id.0);
         bytes.extend_from_slice(&*Zeroizing::new(self.signing.to_keypair_bytes()));
-        let checksum = checksum_of(&self.id, bytes.get(62..126).unwrap_or_default());
+        let checksum = checksum_of(&self.id.0, bytes.get(62..126).unwrap_or_default());
         bytes.extend_from_slice(&checksum);
         if let Some(password) = password {
             let (head, masked) = bytes.split_at_mut(54);
@@ -110,11 +111,12 @@ impl SecretKey {
         }
         let kind = if password.is_some() { "encrypted" } else { "unencrypted" };
         let encoded = Zeroizing::new(Base64::encode_string(&bytes));
-        Ok(Zeroizing::new(format!("{UNTRUSTED}relatch {kind} secret key {}\n{}\n", self.id(), *encoded)))
+        Ok(Zeroizing::new(format!("{UNTRUSTED}relatch {kind} secret key {}\n{}\n", self.id, *encoded)))
     }
+}
 
-    /// The public half.
-    pub fn public(&self) -> PublicKey {
+impl SigningKey for SecretKey {
+    fn public(&self) -> PublicKey {
         match PublicKey::from_bytes(*self.signing.verifying_key().as_bytes()) {
             Ok(public) => public,
             // Checked where keys are read; a fresh random scalar gives no point of small order.
@@ -122,29 +124,12 @@ impl SecretKey {
         }
     }
 
-    /// The key id as minisign prints it: a label, nothing more.
-    pub fn id(&self) -> String {
-        format!("{:016X}", u64::from_le_bytes(self.id))
+    fn id(&self) -> KeyId {
+        self.id
     }
 
-    /// The public key file that `minisign -V -p` takes.
-    pub fn to_public_text(&self) -> String {
-        let bytes = [&b"Ed"[..], &self.id, self.signing.verifying_key().as_bytes()].concat();
-        format!("{UNTRUSTED}minisign public key {}\n{}\n", self.id(), Base64::encode_string(&bytes))
-    }
-
-    /// One prehashed minisign signature, four lines. `file` and `time` (Unix seconds) go into the trusted comment, for people.
-    pub fn sign(&self, message: &[u8], file: &str, time: u64) -> String {
-        let signature = self.signing.sign(&Blake2b512::digest(message)).to_bytes();
-        let trusted = format!("timestamp:{time}\tfile:{file}\thashed");
-        let global = self.signing.sign(&[&signature[..], trusted.as_bytes()].concat()).to_bytes();
-        let first = [&b"ED"[..], &self.id, &signature].concat();
-        format!(
-            "{UNTRUSTED}signature from key {}\n{}\ntrusted comment: {trusted}\n{}\n",
-            self.id(),
-            Base64::encode_string(&first),
-            Base64::encode_string(&global)
-        )
+    fn ed25519(&self, message: &[u8]) -> crate::Result<[u8; 64]> {
+        Ok(self.signing.sign(message).to_bytes())
     }
 }
 

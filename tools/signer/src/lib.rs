@@ -5,7 +5,9 @@
 //!
 //! ```text
 //! custody   where a secret key and its password come from; where they may never lie
-//! key       minisign key files, and signatures that stock minisign verifies
+//! key       minisign key files
+//! kms       keys that never leave AWS KMS; behind the feature `kms`
+//! signing   what signs, and signatures that stock minisign verifies
 //! folder    a release on its way: prepared here, signed there, published elsewhere
 //! root      root documents: make, change, show
 //! store     where it is published: a directory, a bucket; only-if-absent, compare-and-swap
@@ -14,14 +16,18 @@
 //! verify    a whole repository by the client's own code
 //! ```
 
+#[cfg(feature = "kms")]
+mod aws;
 pub mod custody;
 pub mod failure;
 pub mod folder;
 pub mod key;
+pub mod kms;
 pub mod progress;
 pub mod publish;
 pub mod repository;
 pub mod root;
+pub mod signing;
 pub mod store;
 pub mod verify;
 

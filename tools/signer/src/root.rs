@@ -10,8 +10,8 @@ use relatch::trust::{
 };
 use relatch::{Utc, limits};
 
-use crate::key::SecretKey;
 use crate::repository::now;
+use crate::signing::SigningKey;
 use crate::{Failure, Result};
 
 /// The public keys of the three roles and how many must sign.
@@ -206,7 +206,7 @@ impl RootFile {
     ///
     /// # Errors
     /// [`Failure::Refused`] for a key that has the root role neither here nor in the root before, given as `previous`.
-    pub fn sign(&self, key: &SecretKey, previous: Option<&Root>) -> Result<()> {
+    pub fn sign(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
         let (document, root) = (self.document()?, self.read()?);
         drop(Verified::<Root>::anchor(&document)?);
         let public = key.public();
@@ -232,10 +232,11 @@ impl RootFile {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // The trusted comment is printable ASCII, whatever the file is called.
         let name = if name.bytes().all(|b| b.is_ascii_graphic()) { name } else { "root.json".into() };
+        let signature = key.sign(&document, &name, now())?;
         let path = self.signatures_path();
         let mut options = fs::File::options();
         let mut file = options.append(true).create(true).open(&path).map_err(Failure::io("open", &path))?;
-        file.write_all(key.sign(&document, &name, now()).as_bytes()).map_err(Failure::io("write", &path))
+        file.write_all(signature.as_bytes()).map_err(Failure::io("write", &path))
     }
 
     fn signatures_path(&self) -> PathBuf {

@@ -86,6 +86,24 @@ fn a_key_from_a_variable_or_from_standard_input() {
 }
 
 #[test]
+fn the_public_half_of_a_key() {
+    let desk = Desk::new();
+    desk.ok(&["public", "--key", "keys/release.key", "--out", "again.pub"]);
+    assert_eq!(desk.read("again.pub"), desk.read("keys/release.pub"));
+    desk.fails(5, "again.pub", &["public", "--key", "keys/root.key", "--out", "again.pub"]);
+    assert_eq!(desk.read("again.pub"), desk.read("keys/release.pub"));
+}
+
+#[cfg(not(feature = "kms"))]
+#[test]
+fn a_key_in_kms_needs_the_feature() {
+    let desk = Desk::bare();
+    let public = |key| ["public", "--key", key, "--out", "x.pub"];
+    desk.fails(2, "built without the feature `kms`", &public("awskms:alias/release"));
+    desk.fails(2, "under a name that is neither", &public("awskms:release"));
+}
+
+#[test]
 fn no_secret_is_told() {
     let desk = Desk::new();
     let secret = desk.read("keys/release.key").lines().nth(1).unwrap().to_owned();

@@ -22,6 +22,7 @@ use signer::key::SecretKey;
 use signer::progress::{Progress, Silent};
 use signer::publish::publish;
 use signer::repository::now;
+use signer::signing::SigningKey;
 use signer::store::{Content, DirStore, Put, Store};
 use signer::{Failure, Result};
 use support::{Desk, stderr};
@@ -269,7 +270,7 @@ fn publish_root_2(desk: &Desk, change: impl FnOnce(&mut Root)) -> Output {
     let document = root.to_canonical();
     let key = SecretKey::from_text(&desk.read("keys/root.key"), None).unwrap();
     desk.write("root2.json", &document);
-    desk.write("root2.json.minisig", key.sign(&document, "root2.json", now()));
+    desk.write("root2.json.minisig", key.sign(&document, "root2.json", now()).unwrap());
     desk.signer(&[&["root", "publish", "root2.json"][..], &REPO].concat())
 }
 
