@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -64,7 +65,7 @@ fn build() -> Result<BTreeMap<&'static str, PathBuf>, Box<dyn Error>> {
 fn check(programs: &BTreeMap<&str, PathBuf>, objects: usize, rounds: usize) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let authority = Authority::new();
-    let server = Server::start(Options::new().bucket("check").anonymous_read(true).https(&authority));
+    let server = Server::start(Options::new().bucket("check").anonymous_read(true).anonymous_list(true).https(&authority));
     publish(&programs["signer"], dir.path(), &server)?;
     for number in 0..objects {
         // Releases of the past, as self_update names them; none is newer than 1.0.0.
@@ -112,10 +113,10 @@ fn check(programs: &BTreeMap<&str, PathBuf>, objects: usize, rounds: usize) -> R
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()?;
-            let used = child.wait4()?;
             let (mut told, mut warned) = (String::new(), String::new());
-            std::io::Read::read_to_string(&mut child.stdout.take().ok_or("no stdout")?, &mut told)?;
-            std::io::Read::read_to_string(&mut child.stderr.take().ok_or("no stderr")?, &mut warned)?;
+            child.stdout.take().ok_or("no stdout")?.read_to_string(&mut told)?;
+            child.stderr.take().ok_or("no stderr")?.read_to_string(&mut warned)?;
+            let used = child.wait4()?;
             if !used.status.success() || !warned.is_empty() {
                 return Err(format!("{label}: {} {warned}", used.status).into());
             }
@@ -125,7 +126,7 @@ fn check(programs: &BTreeMap<&str, PathBuf>, objects: usize, rounds: usize) -> R
                     cpu_ms: (used.rusage.utime + used.rusage.stime).as_secs_f64() * 1000.0,
                     memory_kib: told.trim().trim_end_matches(" kB").parse()?,
                     requests: requests.len() as f64,
-                    bytes: requests.iter().map(|request| request.sent as f64).sum(),
+                    bytes: requests.iter().map(|request| request.bytes_sent as f64).sum(),
                 });
             }
         }

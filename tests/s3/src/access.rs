@@ -26,6 +26,7 @@ impl S3Auth for Auth {
 pub(crate) struct Access {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) anonymous_read: bool,
+    pub(crate) anonymous_list: bool,
     pub(crate) listing_forbidden: bool,
 }
 
@@ -43,7 +44,9 @@ impl S3Access for Access {
                 (credentials.rights, credentials.rights.list)
             }
             // AWS tells an anonymous reader of an absent key only where the public may list; stores with public web access do tell.
-            None if self.anonymous_read => (Rights { read: true, ..Rights::NONE }, true),
+            None if self.anonymous_read => {
+                (Rights { read: true, list: self.anonymous_list, ..Rights::NONE }, true)
+            }
             None => return Err(s3_error!(AccessDenied, "Access Denied: the request is not signed")),
         };
         if self.listing_forbidden {

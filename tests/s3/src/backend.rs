@@ -39,6 +39,7 @@ impl S3Backend {
         builder.set_access(Access {
             keyring: Arc::clone(keyring),
             anonymous_read: options.anonymous_read,
+            anonymous_list: options.anonymous_list,
             listing_forbidden: options.listing_forbidden,
         });
         builder.set_host(options.domains());

@@ -1,6 +1,6 @@
 //! Objects in a directory too, so that a story in a shell can look at them: `BUCKET/KEY` holds the bytes, `.metadata/BUCKET/KEY` the rest.
 //!
-//! It is read at the start and then only written: what others change in it afterwards is not seen.
+//! Which objects there are is read at the start. Their bytes are read each time, so that a story can change them as an attacker would.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -46,6 +46,15 @@ impl Directory {
             .and_then(|json| serde_json::from_slice::<Metadata>(&json).ok())
             .filter(|kept| kept.md5 == plain.md5);
         Ok(Object { bytes: bytes.into(), metadata: metadata.unwrap_or(plain) })
+    }
+
+    /// The object as it lies there now.
+    pub(crate) fn current(&self, bucket: &str, key: &str) -> io::Result<Option<Arc<Object>>> {
+        let (path, _) = self.paths(bucket, key)?;
+        match self.read(bucket, key, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            object => object.map(|object| Some(Arc::new(object))),
+        }
     }
 
     pub(crate) fn write(&self, bucket: &str, key: &str, object: &Object) -> io::Result<()> {

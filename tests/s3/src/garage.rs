@@ -38,7 +38,8 @@ impl Cluster {
     /// # Errors
     /// Why there is none: `garage` is not installed, or does not start. A test says so and is skipped.
     pub fn start() -> Result<Self, String> {
-        let garage = find().ok_or("garage is not installed (`cargo install --locked garage --version 2.5.0`)")?;
+        let garage =
+            find().ok_or("garage is not installed (`cargo install --locked garage --version 2.5.0`)")?;
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut cluster = Cluster { garage, dir, nodes: Vec::new() };
         for number in 0..3 {
@@ -104,6 +105,31 @@ impl Cluster {
         self.patiently(node, &["status"]).map(drop)
     }
 
+    /// Waits until each node that runs sees all others that do: before that one more loss would be one too many.
+    ///
+    /// # Errors
+    /// Where that does not come.
+    pub fn settle(&self) -> Result<(), String> {
+        let running: Vec<usize> =
+            (0..self.nodes.len()).filter(|node| self.nodes[*node].child.is_some()).collect();
+        let until = Instant::now() + PATIENCE;
+        for node in &running {
+            loop {
+                let status = self.patiently(*node, &["status"])?;
+                let healthy = status.lines().skip_while(|line| !line.contains("HEALTHY")).skip(2);
+                let count = healthy.take_while(|line| !line.is_empty() && !line.starts_with('=')).count();
+                if count == running.len() {
+                    break;
+                }
+                if Instant::now() >= until {
+                    return Err(format!("node {node} does not see the others: {status}"));
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(())
+    }
+
     fn configured(&self, number: usize) -> std::io::Result<Node> {
         let home = self.dir.path().join(format!("node{number}"));
         fs::create_dir(&home)?;
@@ -131,10 +157,12 @@ impl Cluster {
             self.run(0, &["layout", "assign", "-z", &format!("z{number}"), "-c", "1G", short])?;
         }
         self.run(0, &["layout", "apply", "--version", "1"])?;
+        self.settle()?;
         self.patiently(0, &["bucket", "create", BUCKET])?;
-        for (name, pair, rights) in
-            [("publisher", self.publisher(), &["--read", "--write"][..]), ("reader", self.reader(), &["--read"])]
-        {
+        for (name, pair, rights) in [
+            ("publisher", self.publisher(), &["--read", "--write"][..]),
+            ("reader", self.reader(), &["--read"]),
+        ] {
             // Test keys, as a Garage cluster wants them; worthless elsewhere.
             self.run(0, &["key", "import", "--yes", "-n", name, &pair.access_key, &pair.secret_key])?;
             let allow = [&["bucket", "allow"], rights, &[BUCKET, "--key", &pair.access_key]].concat();

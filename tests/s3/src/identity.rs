@@ -132,7 +132,12 @@ impl Services {
         let keyring = Arc::clone(&shared.keyring);
         let mut builder = S3ServiceBuilder::new(NoBuckets);
         builder.set_auth(Auth(Arc::clone(&keyring)));
-        builder.set_access(Access { keyring, anonymous_read: false, listing_forbidden: false });
+        builder.set_access(Access {
+            keyring,
+            anonymous_read: false,
+            anonymous_list: false,
+            listing_forbidden: false,
+        });
         builder.set_route(sts::Sts(Arc::clone(shared)));
         Services { shared: Arc::clone(shared), sts: builder.build() }
     }

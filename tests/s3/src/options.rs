@@ -20,6 +20,7 @@ pub struct Options {
     pub(crate) region: String,
     pub(crate) conditions: Conditions,
     pub(crate) anonymous_read: bool,
+    pub(crate) anonymous_list: bool,
     pub(crate) listing_forbidden: bool,
     pub(crate) wrong_region: WrongRegion,
     pub(crate) domain: Option<String>,
@@ -36,6 +37,7 @@ impl Default for Options {
             region: "eu-test-1".into(),
             conditions: Conditions::default(),
             anonymous_read: false,
+            anonymous_list: false,
             listing_forbidden: false,
             wrong_region: WrongRegion::default(),
             domain: None,
@@ -85,6 +87,12 @@ impl Options {
     /// GET and HEAD of objects need no signature: a public bucket.
     pub fn anonymous_read(mut self, allowed: bool) -> Self {
         self.anonymous_read = allowed;
+        self
+    }
+
+    /// Neither does a list of them, where objects can be read so.
+    pub fn anonymous_list(mut self, allowed: bool) -> Self {
+        self.anonymous_list = allowed;
         self
     }
 

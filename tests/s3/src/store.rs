@@ -55,7 +55,11 @@ impl Store {
     }
 
     pub(crate) fn get(&self, bucket: &str, key: &str) -> S3Result<Option<Arc<Object>>> {
-        self.with(bucket, |objects| Ok(objects.get(key).cloned()))
+        let known = self.with(bucket, |objects| Ok(objects.get(key).cloned()))?;
+        match (known, &self.directory) {
+            (Some(_), Some(directory)) => directory.current(bucket, key).map_err(disk),
+            (known, _) => Ok(known),
+        }
     }
 
     /// Removes, if the condition holds at that moment; whether there was one.

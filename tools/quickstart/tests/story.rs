@@ -2,13 +2,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::process::Command;
+use std::sync::Mutex;
+
+/// Both build the demo in one place.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 #[test]
 fn the_story_is_told_to_its_end() {
-    let output = Command::new(env!("CARGO_BIN_EXE_quickstart"))
-        .args(["--dir", "target/quickstart-test"])
-        .output()
-        .unwrap();
+    is_told(&["--dir", "target/quickstart-test"]);
+}
+
+#[test]
+fn the_same_story_is_told_with_the_releases_in_a_bucket() {
+    is_told(&["--s3", "--dir", "target/quickstart-s3-test"]);
+}
+
+fn is_told(arguments: &[&str]) {
+    let _turn = ONE_AT_A_TIME.lock();
+    let output = Command::new(env!("CARGO_BIN_EXE_quickstart")).args(arguments).output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     // The steps insist on exit codes and on which version answered; here, that the refusals were for the right reasons.
