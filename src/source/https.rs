@@ -62,13 +62,12 @@ impl Https {
         Https { location: base.clone(), address: Address::Below { base, query }, client }
     }
 
-    /// The same with further certificate authorities, from a PEM file: for hosts with an internal CA.
+    /// Trusts the certificate authorities of a PEM file too: for hosts with an internal CA.
     ///
     /// # Errors
     /// [`Error::Machine`] where the file cannot be read, [`Error::Caller`] where it holds no certificate.
-    pub fn with_ca_file(base: &str, ca_file: &Path) -> Result<Self> {
-        let https = Https::new(base)?;
-        Ok(Https { client: Client::with_ca_file(ca_file)?, ..https })
+    pub fn ca_file(self, path: &Path) -> Result<Self> {
+        Ok(Https { client: Client::with_ca_file(path)?, ..self })
     }
 
     /// A repository each of whose objects has a URL of its own: presigned ones, as a broker of yours hands them out. `location` is what

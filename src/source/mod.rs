@@ -130,8 +130,8 @@ pub fn from_location_with_ca_file(location: &str, ca_file: &std::path::Path) -> 
     let scheme = location.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         #[cfg(feature = "s3")]
-        Some("s3") => Ok(Box::new(S3::new(location)?.with_ca_file(ca_file)?)),
-        _ => Ok(Box::new(Https::with_ca_file(location, ca_file)?)),
+        Some("s3") => Ok(Box::new(S3::new(location)?.ca_file(ca_file)?)),
+        _ => Ok(Box::new(Https::new(location)?.ca_file(ca_file)?)),
     }
 }
 

@@ -49,7 +49,12 @@ impl Settings {
 
 /// An address that still means the same from another working directory.
 fn absolute(location: &str) -> Result<String> {
-    if location.contains("://") {
+    if let Some((scheme, rest)) = location.split_once("://") {
+        if scheme.eq_ignore_ascii_case("https") && rest.contains('?') {
+            return Err(Error::caller(
+                "the address of the repository has a query; such a URL is a secret, and would be kept where everybody can read it",
+            ));
+        }
         return Ok(location.to_owned());
     }
     let path = std::fs::canonicalize(location).map_err(io("find", Path::new(location)))?;

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use relatch::trust::Digest;
+
 use super::Repository;
 
 /// What is answered for a path instead of the file.
@@ -22,6 +24,8 @@ pub enum Answer {
     Encoded(&'static str),
     /// Other content with status 200.
     Content(Vec<u8>),
+    /// The file, with this `ETag`.
+    Tagged(String),
     /// Nothing, while the connection stays open.
     Stall,
     /// The file, but not before this is set.
@@ -136,6 +140,12 @@ impl Server {
         self.shared.heads.lock().unwrap().clone()
     }
 
+    /// Forgets what was asked for.
+    pub fn forget(&self) {
+        self.shared.requests.lock().unwrap().clear();
+        self.shared.heads.lock().unwrap().clear();
+    }
+
     /// How often a path below the base URL was asked for.
     pub fn count(&self, path: &str) -> usize {
         let path = format!("/base/{path}");
@@ -166,8 +176,9 @@ impl Shared {
         }
         let Some(path) = first.split(' ').nth(1).map(str::to_owned) else { return Ok(()) };
         self.requests.lock().unwrap().push(path.clone());
-        self.heads.lock().unwrap().push(head.to_ascii_lowercase());
-        self.respond(&mut *stream, path.trim_start_matches("/base/"))?;
+        let head = head.to_ascii_lowercase();
+        self.heads.lock().unwrap().push(head.clone());
+        self.respond(&mut *stream, path.split('?').next().unwrap().trim_start_matches("/base/"), &head)?;
         stream.flush()
     }
 
@@ -187,13 +198,19 @@ impl Shared {
         }
     }
 
-    fn respond(&self, stream: &mut dyn Connection, path: &str) -> std::io::Result<()> {
+    fn respond(&self, stream: &mut dyn Connection, path: &str, head: &str) -> std::io::Result<()> {
         let answer = self.answer_for(path);
         let file = std::fs::read(self.dir.join(path));
         let whole = file.as_deref().unwrap_or_default();
         match answer {
             None => match &file {
-                Ok(content) => send(stream, 200, "", content.len(), content),
+                Ok(content) => {
+                    let etag = format!("\"{}\"", &Digest::of(content).to_string()[..32]);
+                    if head.contains(&format!("\r\nif-none-match: {etag}\r\n")) {
+                        return send(stream, 304, &format!("ETag: {etag}\r\n"), 0, &[]);
+                    }
+                    send(stream, 200, &format!("ETag: {etag}\r\n"), content.len(), content)
+                }
                 Err(_) => send(stream, 404, "", 0, &[]),
             },
             Some(Answer::Status(status)) => send(stream, status, "", 0, &[]),
@@ -201,6 +218,7 @@ impl Shared {
             Some(Answer::Encoded(coding)) => {
                 send(stream, 200, &format!("Content-Encoding: {coding}\r\n"), whole.len(), whole)
             }
+            Some(Answer::Tagged(etag)) => send(stream, 200, &format!("ETag: {etag}\r\n"), whole.len(), whole),
             Some(Answer::Content(content)) => send(stream, 200, "", content.len(), &content),
             Some(Answer::Stall) => stall(),
             Some(Answer::Wait(set)) => {

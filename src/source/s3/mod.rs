@@ -128,8 +128,8 @@ impl S3 {
     ///
     /// # Errors
     /// [`crate::Error::Machine`] where the file cannot be read, [`crate::Error::Caller`] where it holds no certificate.
-    pub fn with_ca_file(self, ca_file: &Path) -> Result<Self> {
-        Ok(S3 { tls: Client::with_ca_file(ca_file)?, place: Arc::default(), ..self })
+    pub fn ca_file(self, path: &Path) -> Result<Self> {
+        Ok(S3 { tls: Client::with_ca_file(path)?, place: Arc::default(), ..self })
     }
 
     fn place(&self) -> Result<&Place, String> {

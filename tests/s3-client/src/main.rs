@@ -44,7 +44,7 @@ fn read(arguments: Arguments) -> Result<(), Error> {
         false => S3::at(arguments.address),
     };
     let source = match &arguments.ca_file {
-        Some(ca_file) => source.with_ca_file(ca_file)?,
+        Some(ca_file) => source.ca_file(ca_file)?,
         None => source,
     };
     eprintln!("{source:?}");

@@ -1,0 +1,262 @@
+//! Promise: to ask for news is one request, and "nothing has changed" is believed for no longer and about no more than what was verified.
+#![cfg(all(unix, feature = "https"))]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use relatch::policy::Reason;
+use relatch::source::Https;
+use relatch::trust::DocumentKind;
+use relatch::{Checked, Error, Outcome, Refusal, Unavailable, Updater};
+use serde_json::{Value, json};
+use support::server::{Answer, Server};
+use support::tool::{stderr, stdout};
+use support::{Key, Repository, Tool, executable_such, fake, now};
+
+/// An installed tool whose last check found nothing to do, behind a server.
+struct Scene {
+    repository: Repository,
+    server: Server,
+    tool: Tool,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut repository = Repository::new();
+        repository.release("1.0.0", &fake("1.0.0"));
+        let tool = Tool::installed_plain(&repository);
+        let server = Server::plain(&repository);
+        let scene = Scene { repository, server, tool };
+        scene.finds_nothing(&Reason::Current);
+        scene.finds_nothing(&Reason::Current);
+        scene.server.forget();
+        scene
+    }
+
+    fn updater(&self) -> Updater {
+        self.tool.updater().source(Https::plain_on_loopback(&self.server.url).unwrap())
+    }
+
+    #[track_caller]
+    fn finds_nothing(&self, expected: &Reason) {
+        match self.updater().update(false) {
+            Ok(Outcome::Nothing(reason)) => assert_eq!(reason, *expected),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// One request, for `VERSION`, with a tag or without.
+    #[track_caller]
+    fn asked_once(&self, with_tag: bool) {
+        let heads = self.server.heads();
+        assert_eq!(self.server.requests(), ["/base/stable/VERSION"]);
+        assert_eq!(heads[0].contains("\r\nif-none-match: \""), with_tag, "{}", heads[0]);
+        self.server.forget();
+    }
+
+    /// Whether the first request for `VERSION` named a tag.
+    fn named_a_tag(&self) -> bool {
+        let heads = self.server.heads();
+        let head = heads.iter().find(|head| head.starts_with("get /base/stable/version")).unwrap();
+        head.contains("\r\nif-none-match: ")
+    }
+
+    fn state(&self) -> Value {
+        let text = std::fs::read_to_string(self.tool.site_dir().join("state")).unwrap();
+        serde_json::from_str(text.lines().next().unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn a_check_is_one_conditional_request_until_there_is_something_newer() {
+    let mut scene = Scene::new();
+    for _ in 0..3 {
+        let checked = scene.state()["checked"].clone();
+        scene.tool.edit_state(|state| state["checked"] = 1.into());
+        let before = scene.state();
+        scene.finds_nothing(&Reason::Current);
+        scene.asked_once(true);
+        let mut after = scene.state();
+        assert!(after["checked"].as_u64() >= checked.as_u64(), "a check that was answered counts");
+        after["checked"] = before["checked"].clone();
+        assert_eq!(after, before, "and changes nothing else");
+    }
+    let released = fake("1.1.0");
+    scene.repository.release("1.1.0", &released);
+    let outcome = scene.updater().update(false);
+    assert!(matches!(outcome, Ok(Outcome::Updated { .. })), "{outcome:?}");
+    assert_eq!(std::fs::read(&scene.tool.path).unwrap(), released);
+    assert_eq!(scene.server.count("stable/VERSION"), 1);
+
+    // The first check of the new version verifies for itself; then it is one conditional request again.
+    scene.server.forget();
+    scene.finds_nothing(&Reason::Current);
+    scene.asked_once(false);
+    scene.finds_nothing(&Reason::Current);
+    scene.asked_once(true);
+}
+
+#[test]
+fn a_start_is_one_conditional_request_and_none_inside_the_interval() {
+    let mut repository = Repository::new();
+    let server = Server::plain(&repository);
+    let fields = |interval: u64| json!({"repository": server.url, "plain": true, "interval": interval});
+    let bytes = executable_such(&repository, "1.0.0", fields(0));
+    repository.release("1.0.0", &bytes);
+    let tool = Tool::copied(&bytes);
+    for round in 0..4 {
+        server.forget();
+        let output = tool.run(&["x"]);
+        assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{}", stderr(&output));
+        assert_eq!(stderr(&output), "");
+        if round > 0 {
+            assert_eq!(server.requests(), ["/base/stable/VERSION"]);
+            assert!(server.heads()[0].contains("\r\nif-none-match: "));
+        }
+    }
+    std::fs::write(&tool.path, executable_such(&repository, "1.0.0", fields(3600))).unwrap();
+    server.forget();
+    assert_eq!(stdout(&tool.run(&["x"])), "widget 1.0.0 x\n");
+    assert_eq!(server.requests(), [""; 0]);
+}
+
+/// Who controls the network can say for ever that nothing has changed.
+#[test]
+fn unchanged_is_not_believed_past_the_expiry_that_was_signed() {
+    let mut scene = Scene::new();
+    scene.server.answer("stable/VERSION", Answer::Status(304));
+    scene.finds_nothing(&Reason::Current);
+    scene.asked_once(true);
+    let expires = now() - 1;
+    scene.tool.edit_state(|state| state["expires"] = expires.into());
+    let before = scene.tool.snapshot();
+    match scene.updater().update(false) {
+        Err(Error::Refused(Refusal::Expired { document: DocumentKind::Version, expires: found, .. })) => {
+            assert_eq!(found, expires);
+        }
+        other => panic!("{other:?}"),
+    }
+    let (mut after, mut expected) = (scene.tool.snapshot(), before);
+    for snapshot in [&mut after, &mut expected] {
+        snapshot.0.retain(|name, _| !name.ends_with("/state")); // the root chain was asked for news, which is recorded
+    }
+    assert_eq!(after, expected);
+
+    scene.server.answer("stable/VERSION", Answer::Times(0, Box::new(Answer::Stall)));
+    scene.repository.release("1.1.0", &fake("1.1.0"));
+    assert!(matches!(scene.updater().update(false), Ok(Outcome::Updated { .. })));
+}
+
+#[test]
+fn unchanged_since_it_was_never_asked_for_is_an_error() {
+    let mut repository = Repository::new();
+    repository.release("1.0.0", &fake("1.0.0"));
+    let tool = Tool::installed_plain(&repository);
+    let server = Server::plain(&repository);
+    server.answer("stable/", Answer::Status(304));
+    let before = tool.snapshot();
+    let answer = tool.updater().source(Https::plain_on_loopback(&server.url).unwrap()).update(false);
+    assert!(matches!(answer, Err(Error::Unavailable(Unavailable::Status { status: 304, .. }))), "{answer:?}");
+    assert_eq!(tool.snapshot(), before);
+}
+
+/// A new root may have taken away the keys that signed what is called unchanged.
+#[test]
+fn unchanged_is_not_asked_under_another_root() {
+    let mut scene = Scene::new();
+    scene.repository.rotate(|repository| {
+        repository.epoch = 2;
+        repository.timestamp_keys = vec![Key::new(9)];
+    });
+    scene.tool.edit_state(|state| state["root_walked"] = 1.into());
+    let answer = scene.updater().update(false);
+    assert!(
+        matches!(answer, Err(Error::Refused(Refusal::Threshold { document: DocumentKind::Version, .. }))),
+        "{answer:?}"
+    );
+    assert!(!scene.named_a_tag());
+    assert_eq!(scene.state()["seen"], Value::Null);
+    // Somebody who answers "unchanged" all the same gains nothing.
+    scene.server.answer("stable/VERSION", Answer::Status(304));
+    let answer = scene.updater().update(false);
+    assert!(matches!(answer, Err(Error::Unavailable(Unavailable::Status { status: 304, .. }))), "{answer:?}");
+}
+
+#[test]
+fn unchanged_is_asked_only_where_the_same_would_follow() {
+    type Change = fn(&Scene);
+    let changes: [(&str, Change); 5] = [
+        ("another repository's tag", |scene| {
+            scene.tool.edit_state(|state| {
+                state["seen"]["location"] = relatch::trust::Digest::of(b"x").to_string().into();
+            });
+        }),
+        ("what was found is about another version", |scene| {
+            scene.tool.edit_state(|state| state["judged"] = "0.9.0".into());
+        }),
+        ("something newer was found and not installed", |scene| {
+            scene.tool.edit_state(|state| state["standing"] = json!({"is": "outdated", "version": "1.1.0"}));
+        }),
+        ("the release had nothing for this target", |scene| {
+            scene.tool.edit_state(|state| state["standing"] = json!({"is": "no-target", "version": "1.1.0"}));
+        }),
+        ("no check has succeeded yet", |scene| {
+            scene.tool.edit_state(|state| state["standing"] = json!({"is": "unknown"}));
+        }),
+    ];
+    for (name, change) in changes {
+        let scene = Scene::new();
+        scene.server.answer("stable/VERSION", Answer::Status(304));
+        change(&scene);
+        drop(scene.updater().update(false));
+        assert!(!scene.named_a_tag(), "{name}");
+    }
+}
+
+#[test]
+fn a_release_that_is_not_for_this_installation_yet_costs_one_request_a_check_too() {
+    let mut scene = Scene::new();
+    let mut draft = scene.repository.draft("1.1.0", &fake("1.1.0"));
+    draft.version["rollout"] = 0.into();
+    scene.repository.publish(&draft);
+    let waits = Reason::NotInRollout { version: "1.1.0".parse().unwrap(), rollout: 0 };
+    scene.finds_nothing(&waits);
+    scene.server.forget();
+    scene.finds_nothing(&waits);
+    scene.asked_once(true);
+    // Who asks for it now is not told that nothing has changed.
+    assert!(matches!(scene.updater().check(true), Ok(Checked::Update { .. })));
+    assert!(!scene.named_a_tag());
+}
+
+#[test]
+fn a_held_release_costs_one_request_a_check_and_a_rollback_forgets_what_was_unchanged() {
+    let mut scene = Scene::new();
+    scene.repository.release("1.1.0", &fake("1.1.0"));
+    assert!(matches!(scene.updater().update(false), Ok(Outcome::Updated { .. })));
+    scene.finds_nothing(&Reason::Current);
+    let site = scene.updater().site().clone();
+    Updater::rollback(&site, None).unwrap();
+    assert_eq!(scene.state()["seen"], Value::Null);
+    let held = Reason::Held { version: "1.1.0".parse().unwrap(), critical: false };
+    scene.finds_nothing(&held);
+    scene.server.forget();
+    scene.finds_nothing(&held);
+    scene.asked_once(true);
+    Updater::rollback(&site, None).unwrap();
+    scene.finds_nothing(&Reason::Current);
+    scene.asked_once(false);
+}
+
+#[test]
+fn what_is_no_entity_tag_is_not_remembered() {
+    for tag in
+        ["abc".to_owned(), "\"a b\"".to_owned(), format!("\"{}\"", "x".repeat(300)), "\"a\"b\"".to_owned()]
+    {
+        let scene = Scene::new();
+        scene.tool.edit_state(|state| state["seen"] = Value::Null);
+        scene.server.answer("stable/VERSION", Answer::Tagged(tag.clone()));
+        scene.finds_nothing(&Reason::Current);
+        assert_eq!(scene.state()["seen"], Value::Null, "{tag}");
+    }
+}
