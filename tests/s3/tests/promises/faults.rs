@@ -73,11 +73,13 @@ async fn a_stall_lasts_until_the_client_gives_up() {
     server.fault(When::key("a").times(1), Fault::StallAfter(50_000));
     let mut answer = s3.get_object().bucket("test").key("a").send().await.unwrap();
     let mut received = 0;
-    while let Ok(Some(Ok(piece))) = tokio::time::timeout(Duration::from_millis(300), answer.body.next()).await
-    {
-        received += piece.len();
+    while received < 50_000 {
+        let piece = tokio::time::timeout(LONG, answer.body.next()).await.unwrap();
+        received += piece.unwrap().unwrap().len();
     }
     assert_eq!(received, 50_000);
+    let more = tokio::time::timeout(Duration::from_millis(300), answer.body.next()).await;
+    assert!(more.is_err(), "it went on, or ended: {more:?}");
     assert_eq!(get(&s3, "a").await.unwrap().len(), 100_000);
 }
 
