@@ -158,3 +158,20 @@ fn unreachable(source: &dyn Source, object: &Object, error: &std::io::Error) -> 
         retryable: true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_by_its_scheme_or_refused_without_its_query() {
+        let refusal = |location: &str| from_location(location).err().map(|error| error.to_string());
+        assert_eq!(refusal("some/directory"), None);
+        assert_eq!(refusal("HTTPS://releases.example.com").is_none(), cfg!(feature = "https"));
+        let refused = refusal("http://releases.example.com/demo?SECRET").unwrap();
+        assert!(refused.contains("not `http:`") && !refused.contains("SECRET"), "{refused}");
+        let refused = refusal("S3://releases/demo");
+        assert_eq!(refused.is_none(), cfg!(feature = "s3"));
+        assert!(refused.is_none_or(|refused| refused.contains("without relatch's feature `s3`")));
+    }
+}

@@ -4,7 +4,7 @@ fn main() {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let root = std::fs::read(variable("CHECK_ROOT")).unwrap_or_default();
     let repository = variable("CHECK_REPOSITORY");
-    let source = match repository.parse().and_then(relatch::source::S3::with_sdk_chain) {
+    let source = match repository.parse().map(relatch::source::S3::with_sdk_chain) {
         Ok(source) => source,
         Err(error) => return eprintln!("{error}"),
     };

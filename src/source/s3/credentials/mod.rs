@@ -1,6 +1,6 @@
 //! Whom the requests are signed as.
 //!
-//! The lean chain here is some 600 lines and not a crate. `reqsign-aws-core` 3.2, the well-kept one, was weighed: it takes 20 crates more,
+//! The lean chain here is some 800 lines and not a crate. `reqsign-aws-core` 3.2, the well-kept one, was weighed: it takes 20 crates more,
 //! does not follow `source_profile`, splits `credential_process` at every blank, sends the container's token to any host, answers
 //! "nothing" where a file cannot be read (so that no error could name what was looked at), and wipes nothing. Signing is AWS's own
 //! `aws-sigv4`, XML is read by `roxmltree`, JSON by `serde_json`.
