@@ -22,7 +22,7 @@ use crate::{Failure, Result};
 /// The size of a part, and of what is read into memory at once.
 const PART: u64 = 8 * 1024 * 1024;
 /// From more than this on, in parts.
-const WHOLE: u64 = 16 * 1024 * 1024;
+pub(super) const WHOLE: u64 = 16 * 1024 * 1024;
 /// Parts of one upload that S3 accepts.
 const PARTS: u64 = 10_000;
 /// Bodies that are on their way at a time, of all blobs together: this and [`WHOLE`] bound the memory.
