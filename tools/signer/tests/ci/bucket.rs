@@ -24,7 +24,7 @@ impl World {
         let server = Server::start(options);
         authority.write(&ci.desk.path("ca.pem")).unwrap();
         for (name, value) in server.environment() {
-            ci.env(&name, value);
+            ci.env(name, value);
         }
         ci.env("SSL_CERT_FILE", ci.desk.path("ca.pem").display().to_string());
         ci.env("AWS_EC2_METADATA_DISABLED", "true");

@@ -28,11 +28,13 @@ impl Pipeline {
     }
 
     /// Sets this wherever `signer` runs.
+    #[cfg(feature = "s3")]
     pub fn env(&mut self, name: &str, value: impl Into<String>) {
         self.environment.push((name.into(), value.into()));
     }
 
     /// `signer` itself, as a person starts it.
+    #[cfg(feature = "s3")]
     pub fn signer(&self, arguments: &[&str]) -> Command {
         let mut shell = self.shell();
         shell.args(["-c", "exec signer \"$@\"", "signer"]).args(arguments);
