@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hyper::header::CONTENT_TYPE;
 use hyper::{Response, StatusCode};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpRequest};
@@ -70,6 +71,11 @@ impl Backend for S3Backend {
             return refusal;
         }
         match self.s3.call(request).await {
+            Ok(response) if response.status() == StatusCode::NOT_MODIFIED => {
+                let (mut parts, _) = response.into_parts();
+                parts.headers.remove(CONTENT_TYPE);
+                Response::from_parts(parts, Body::empty())
+            }
             Ok(response) => response,
             Err(error) => {
                 let message = format!("{error:?}");

@@ -1,7 +1,11 @@
 //! `If-Match` and `If-None-Match`: on reads always, on writes as well as the store in question does.
 
+use hyper::HeaderMap;
+use hyper::header::{CACHE_CONTROL, ETAG};
 use s3s::dto::{ETag, ETagCondition};
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
+
+use crate::objects::Metadata;
 
 /// What the conditions of a write are worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,12 +26,6 @@ pub(crate) struct Precondition {
     pub(crate) if_none_match: Option<ETagCondition>,
 }
 
-/// What a read is answered with.
-pub(crate) enum Read {
-    Object,
-    NotModified,
-}
-
 impl Precondition {
     /// For a write over the object with this ETag.
     pub(crate) fn check_write(&self, existing: Option<&ETag>) -> S3Result<()> {
@@ -45,15 +43,23 @@ impl Precondition {
         }
     }
 
-    /// For a read of the object with this ETag.
-    pub(crate) fn check_read(&self, etag: &ETag) -> S3Result<Read> {
-        if self.if_match.as_ref().is_some_and(|condition| !matches(condition, etag)) {
+    /// For a read of the object with this metadata. That it is not modified is an error to s3s, whose body [`crate::backend`] removes.
+    pub(crate) fn check_read(&self, metadata: &Metadata) -> S3Result<()> {
+        let etag = metadata.etag();
+        if self.if_match.as_ref().is_some_and(|condition| !matches(condition, &etag)) {
             return Err(failed());
         }
-        match &self.if_none_match {
-            Some(condition) if matches(condition, etag) => Ok(Read::NotModified),
-            _ => Ok(Read::Object),
+        if self.if_none_match.as_ref().is_none_or(|condition| !matches(condition, &etag)) {
+            return Ok(());
         }
+        let mut headers = HeaderMap::new();
+        headers.insert(ETAG, etag.to_http_header().map_err(S3Error::internal_error)?);
+        if let Some(control) = &metadata.cache_control {
+            headers.insert(CACHE_CONTROL, control.parse().map_err(S3Error::internal_error)?);
+        }
+        let mut unmodified = s3_error!(NotModified);
+        unmodified.set_headers(headers);
+        Err(unmodified)
     }
 }
 
@@ -61,6 +67,6 @@ fn matches(condition: &ETagCondition, etag: &ETag) -> bool {
     condition.is_any() || condition.as_etag().is_some_and(|wanted| wanted.weak_cmp(etag))
 }
 
-fn failed() -> s3s::S3Error {
+fn failed() -> S3Error {
     s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
 }

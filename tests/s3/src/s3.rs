@@ -9,7 +9,7 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use crate::access::MayTellAbsent;
 use crate::body;
 use crate::checksum::{Checksums, check_md5, checksums_of};
-use crate::conditions::{Conditions, Precondition, Read};
+use crate::conditions::{Conditions, Precondition};
 use crate::list;
 use crate::objects::{Metadata, Object};
 use crate::store::Store;
@@ -114,15 +114,7 @@ impl S3 for Operations {
         let input = request.input;
         let metadata = object.metadata.clone();
         let condition = Precondition { if_match: input.if_match, if_none_match: input.if_none_match };
-        if let Read::NotModified = condition.check_read(&metadata.etag())? {
-            let output = GetObjectOutput {
-                e_tag: Some(metadata.etag()),
-                cache_control: metadata.cache_control,
-                last_modified: Some(metadata.last_modified.into()),
-                ..Default::default()
-            };
-            return Ok(not_modified(output));
-        }
+        condition.check_read(&metadata)?;
         let range = input.range.map(|range| range.check(metadata.size)).transpose()?;
         let checksums = match (&range, input.checksum_mode) {
             (None, Some(mode)) if mode.as_str() == ChecksumMode::ENABLED => metadata.checksums.clone(),
@@ -167,23 +159,15 @@ impl S3 for Operations {
         let input = request.input;
         let metadata = object.metadata.clone();
         let condition = Precondition { if_match: input.if_match, if_none_match: input.if_none_match };
-        if let Read::NotModified = condition.check_read(&metadata.etag())? {
-            let output = HeadObjectOutput {
-                e_tag: Some(metadata.etag()),
-                cache_control: metadata.cache_control,
-                last_modified: Some(metadata.last_modified.into()),
-                ..Default::default()
-            };
-            return Ok(not_modified(output));
-        }
+        condition.check_read(&metadata)?;
         let checksums = match input.checksum_mode {
-            Some(mode) if mode.as_str() == ChecksumMode::ENABLED => metadata.checksums,
+            Some(mode) if mode.as_str() == ChecksumMode::ENABLED => metadata.checksums.clone(),
             _ => Checksums::default(),
         };
         Ok(S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".into()),
             content_length: Some(metadata.size as i64),
-            e_tag: Some(ETag::Strong(metadata.etag.trim_matches('"').into())),
+            e_tag: Some(metadata.etag()),
             last_modified: Some(metadata.last_modified.into()),
             content_type: Some(metadata.content_type.unwrap_or_else(|| "binary/octet-stream".into())),
             cache_control: metadata.cache_control,
@@ -209,7 +193,7 @@ impl S3 for Operations {
         let condition = Precondition { if_match: input.if_match, if_none_match: None };
         let condition = (self.conditions != Conditions::Ignored).then_some(&condition);
         self.store.remove(&input.bucket, &input.key, condition)?;
-        Ok(S3Response::with_status(DeleteObjectOutput::default(), hyper::StatusCode::NO_CONTENT))
+        Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
     async fn delete_objects(
@@ -279,8 +263,7 @@ impl S3 for Operations {
         &self,
         request: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        self.abort_upload(request)
-            .map(|output| S3Response::with_status(output, hyper::StatusCode::NO_CONTENT))
+        self.abort_upload(request).map(S3Response::new)
     }
 
     async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
@@ -304,8 +287,4 @@ fn listed((key, object): (String, Arc<Object>)) -> s3s::dto::Object {
         storage_class: object.metadata.storage_class.clone().map(ObjectStorageClass::from),
         ..Default::default()
     }
-}
-
-fn not_modified<T>(output: T) -> S3Response<T> {
-    S3Response::with_status(output, hyper::StatusCode::NOT_MODIFIED)
 }

@@ -116,5 +116,8 @@ impl Store {
 }
 
 fn disk(error: io::Error) -> S3Error {
+    if error.kind() == io::ErrorKind::InvalidInput {
+        return s3_error!(InvalidArgument, "{error}");
+    }
     s3_error!(InternalError, "The directory does not take it: {error}")
 }

@@ -92,14 +92,12 @@ impl Upload {
         if wanted.is_empty() {
             return Err(s3_error!(InvalidRequest, "You must specify at least one part"));
         }
+        if !wanted.is_sorted_by(|a, b| a.part_number < b.part_number) {
+            return Err(s3_error!(InvalidPartOrder, "The list of parts was not in ascending order."));
+        }
         let mut parts = Vec::with_capacity(wanted.len());
-        let mut before = 0;
         for (position, wanted_part) in wanted.iter().enumerate() {
             let number = wanted_part.part_number.unwrap_or_default();
-            if number <= before {
-                return Err(s3_error!(InvalidPartOrder, "The list of parts was not in ascending order."));
-            }
-            before = number;
             let part = self.parts.get(&number).filter(|part| part.is(wanted_part)).ok_or_else(|| {
                 s3_error!(
                     InvalidPart,

@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use relatch::source::{Https, Source, from_location_with_ca_file};
 use relatch::{Policy, Startup};
 use serde::Deserialize;
 
@@ -56,9 +57,11 @@ fn main() -> ExitCode {
     if let Some(milliseconds) = config.deadline_ms {
         startup = startup.deadline(Duration::from_millis(milliseconds));
     }
-    let source = match (&config.ca_file, config.plain) {
-        (Some(file), _) => Some(relatch::source::Https::with_ca_file(&config.repository, file.as_ref())),
-        (None, true) => Some(relatch::source::Https::plain_on_loopback(&config.repository)),
+    let source: Option<relatch::Result<Box<dyn Source>>> = match (&config.ca_file, config.plain) {
+        (Some(file), _) => Some(from_location_with_ca_file(&config.repository, file.as_ref())),
+        (None, true) => Some(
+            Https::plain_on_loopback(&config.repository).map(|source| Box::new(source) as Box<dyn Source>),
+        ),
         (None, false) => None,
     };
     match source {

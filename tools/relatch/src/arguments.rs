@@ -53,7 +53,7 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct Install {
-    /// The repository: https://... or a directory
+    /// The repository: https://..., s3://bucket/prefix?region=..., or a directory. For s3, credentials come from AWS's usual places
     #[arg(long, value_name = "REPO")]
     pub from: String,
     /// The root document, from somewhere that you trust; never from the repository itself

@@ -38,6 +38,8 @@ pub(super) enum Uploaded {
     Created,
     /// Something is there already; `Condition::Absent` only.
     Exists,
+    /// Nobody knows but the one who looks.
+    Unknown(Failed),
 }
 
 impl Uploads {
@@ -136,6 +138,7 @@ pub(super) fn uploaded(put: std::result::Result<(), Failed>, bucket: &Bucket) ->
     match put {
         Ok(()) => Ok(Uploaded::Created),
         Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Absent) => Ok(Uploaded::Exists),
+        Err(failed) if failed.is_ambiguous() => Ok(Uploaded::Unknown(failed)),
         Err(failed) => Err(bucket.failure(failed)),
     }
 }
