@@ -11,7 +11,7 @@ use relatch::{Error, Refusal, Unavailable, limits};
 
 use crate::folder::Folder;
 use crate::progress::Progress;
-use crate::repository::{Published, fetch, strict_times};
+use crate::repository::{Current, Published, fetch, strict_times};
 use crate::store::{Content, Put, Store};
 use crate::{Failure, Result, verify};
 
@@ -77,21 +77,9 @@ pub fn publish(
     for put in upload(store, &uploads, progress)? {
         count(put);
     }
-    let digest = Digest::of(&manifest_bytes);
-    // Signatures first, as for roots: every manifest that is there can be verified, whenever this ends.
-    let by = Object::ManifestSignatures(digest);
-    match store.put_new(&by, Content::Bytes(&signatures), progress) {
-        Err(Failure::Occupied { object: by }) => {
-            // An earlier try uploaded the signatures of that time. They must do as they are, before VERSION names them.
-            let there = fetch(&store.source(), &by, limits::SIGNATURES)?;
-            check(&published, &channel, &manifest_bytes, there.bytes(), &object)
-                .map_err(|_| Failure::Occupied { object: by })
-                .map(drop)?;
-            count(Put::Existed);
-        }
-        put => count(put?),
+    for put in put_manifest(store, &published, (&manifest_bytes, &signatures, &object), progress)? {
+        count(put);
     }
-    count(store.put_new(&Object::Manifest(digest), Content::Bytes(&manifest_bytes), progress)?);
     let version_object = Object::VersionFile(channel.clone());
     if published.raw.as_deref() == Some(&object) {
         count(Put::Existed); // an earlier try got as far as this
@@ -102,6 +90,36 @@ pub fn publish(
     verify::release(&store.source(), &published.root, &channel)?;
     let access = read_as_everybody(store, &published.root, &channel)?;
     Ok(Done { created, existed, access })
+}
+
+/// Writes a manifest and its signatures: all that a folder adds to blobs and `VERSION`.
+fn put_manifest(
+    store: &dyn Store,
+    published: &Published,
+    (manifest, signatures, version): (&[u8], &[u8], &[u8]),
+    progress: &dyn Progress,
+) -> Result<[Put; 2]> {
+    let digest = Digest::of(manifest);
+    // A refresh: both were read and verified just now. Who may write nothing but `VERSION` can do it.
+    let is_there = |current: &Current| current.version.manifest == digest && current.signatures == signatures;
+    if published.current().is_some_and(is_there) {
+        return Ok([Put::Existed; 2]);
+    }
+    // Signatures first, as for roots: every manifest that is there can be verified, whenever this ends.
+    let by = Object::ManifestSignatures(digest);
+    let signed = match store.put_new(&by, Content::Bytes(signatures), progress) {
+        Err(Failure::Occupied { object: by }) => {
+            // An earlier try uploaded the signatures of that time. They must do as they are, before VERSION names them.
+            let there = fetch(&store.source(), &by, limits::SIGNATURES)?;
+            let channel = Manifest::from_canonical(manifest)?.channel;
+            check(published, &channel, manifest, there.bytes(), version)
+                .map_err(|_| Failure::Occupied { object: by })
+                .map(drop)?;
+            Put::Existed
+        }
+        put => put?,
+    };
+    Ok([signed, store.put_new(&Object::Manifest(digest), Content::Bytes(manifest), progress)?])
 }
 
 /// Uploads blobs, a few at a time; the first failure ends it.

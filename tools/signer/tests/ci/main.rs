@@ -9,6 +9,8 @@
     reason = "a test"
 )]
 
+#[cfg(feature = "s3")]
+mod bucket;
 mod files;
 mod moving;
 mod pipeline;

@@ -13,17 +13,32 @@ pub fn docs() -> PathBuf {
 
 pub struct Pipeline {
     pub desk: Desk,
+    environment: Vec<(String, String)>,
 }
 
 impl Pipeline {
     /// A product with a repository in a directory.
     pub fn new() -> Self {
-        Pipeline { desk: Desk::new() }
+        Pipeline { desk: Desk::new(), ..Pipeline::bare() }
     }
 
     /// No product yet.
     pub fn bare() -> Self {
-        Pipeline { desk: Desk::bare() }
+        Pipeline { desk: Desk::bare(), environment: Vec::new() }
+    }
+
+    /// Sets this wherever `signer` runs.
+    #[cfg(feature = "s3")]
+    pub fn env(&mut self, name: &str, value: impl Into<String>) {
+        self.environment.push((name.into(), value.into()));
+    }
+
+    /// `signer` itself, as a person starts it.
+    #[cfg(feature = "s3")]
+    pub fn signer(&self, arguments: &[&str]) -> Command {
+        let mut shell = self.shell();
+        shell.args(["-c", "exec signer \"$@\"", "signer"]).args(arguments);
+        shell
     }
 
     /// A script of docs/ci, where `signer` is the one that was built.
@@ -43,9 +58,14 @@ impl Pipeline {
             .env_clear()
             .env("PATH", path(&[&self.desk.path("shims"), tools]))
             .env("SIGNER_REPO", "repo")
-            .env("SIGNER_ROOT", "root.json")
-            .env("RELEASE_KEY", self.desk.read("keys/release.key"))
-            .env("TIMESTAMP_KEY", self.desk.read("keys/timestamp.key"));
+            .env("SIGNER_ROOT", "root.json");
+        for (variable, file) in [("RELEASE_KEY", "keys/release.key"), ("TIMESTAMP_KEY", "keys/timestamp.key")]
+        {
+            if self.desk.path(file).exists() {
+                command.env(variable, self.desk.read(file));
+            }
+        }
+        command.envs(self.environment.iter().cloned());
         command
     }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use relatch::source::Object;
+use relatch::trust::Digest;
 use signer::Failure;
 use signer::progress::Silent;
-use signer::store::Store as _;
+use signer::store::{Content, Put, Store as _};
 use test_s3::{Fault, Options, When};
 
 use crate::bench::{ALL, Bench, KEYS, version};
@@ -45,6 +47,29 @@ fn an_upload_that_is_cut_goes_on() {
     let release = ["release", "--version", "1.0.0", "--artifact", "test=large", "--level", "1"];
     bench.ok(&[&release[..], &KEYS].concat());
     bench.verify_released();
+}
+
+/// It took effect, and its answer is none, as some servers' are.
+#[test]
+fn what_became_of_an_upload_is_looked_at() {
+    for method in ["PUT", "POST"] {
+        let bench = Bench::bare(Options::new(), "demo");
+        let length = if method == "PUT" { 100 } else { 17 * 1024 * 1024 };
+        bench.desk.write("blob", vec![b'x'; length]);
+        let object = Object::Blob(Digest::of(&vec![b'x'; length]));
+        let key = format!("demo/{object}");
+        let last = || When::key(&key).method(method).query(if method == "POST" { "uploadId=" } else { "" });
+        bench.server.fault(last(), Fault::ErrorAfterEffect(500, "InternalError"));
+        let path = bench.desk.path("blob");
+        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        assert_eq!(put.unwrap(), Put::Existed, "{method}");
+        bench.server.delete(&key);
+        bench.server.clear_faults();
+        bench.server.fault(last(), Fault::INTERNAL_ERROR);
+        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        assert!(matches!(put, Err(Failure::Storage { .. })), "{method}: {put:?}");
+        assert_eq!(bench.server.keys(""), Vec::<String>::new());
+    }
 }
 
 /// The write took effect and nobody heard of it: a second try meets its own work.

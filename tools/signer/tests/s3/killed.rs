@@ -19,22 +19,20 @@ fn counts(request: &Request) -> bool {
     !request.key.contains("/.probe-")
 }
 
-/// A bucket with 1.0.0 in it, and 1.1.0 in a folder; its executable is large enough for parts.
-fn scene(conditions: Conditions) -> (Bench, Folder) {
+/// A bucket with 1.0.0 in it, and 1.1.0 in a folder.
+fn scene(conditions: Conditions, size: usize) -> (Bench, Folder) {
     let bench = Bench::new(Options::new().conditions(conditions));
     bench.released("1.0.0");
-    let mut executable = b"#!/bin/sh\necho 1.1.0\nexit\n".to_vec();
-    let mut noise = vec![0; 17 * 1024 * 1024];
+    let mut noise = vec![0; size];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
-    executable.extend(noise);
-    bench.desk.write("large", executable);
-    let folder = bench.prepared("1.1.0", "test=large");
+    bench.desk.write("executable", [b"#!/bin/sh\necho 1.1.0\nexit\n", &noise[..]].concat());
+    let folder = bench.prepared("1.1.0", "test=executable");
     (bench, folder)
 }
 
 #[test]
 fn killed_before_any_answer() {
-    let (bench, _) = scene(Conditions::Atomic);
+    let (bench, _) = scene(Conditions::Atomic, 17 * 1024 * 1024); // in parts
     let before = bench.objects();
     let mut killed = 0;
     loop {
@@ -81,7 +79,7 @@ fn killed_before_any_answer() {
 /// The same where a lock is used: from some request on the server refuses everything, so that the publisher cannot clean up either.
 #[test]
 fn gone_before_any_request_where_a_lock_is_used() {
-    let (bench, folder) = scene(Conditions::Ignored);
+    let (bench, folder) = scene(Conditions::Ignored, 100);
     let (before, anchor) = (bench.objects(), bench.anchor());
     // Nobody else is there to wait for.
     let times = LockTimes { settle: Duration::from_millis(20), ..TIMES };
@@ -97,11 +95,9 @@ fn gone_before_any_request_where_a_lock_is_used() {
         if done.is_ok() {
             break;
         }
-        for lock in ["demo/stable/.lock", "demo/manifests/.lock"] {
-            if bench.server.get(lock).is_some() {
-                bench.server.put(lock, r#"{"holder":"gone","host":"ci","lease":0}"#); // its lease has ended
-                left += 1;
-            }
+        for lock in bench.server.keys("").into_iter().filter(|key| key.contains("/.lock")) {
+            bench.server.put(&lock, r#"{"holder":"gone","host":"ci","lease":0}"#); // its lease has ended
+            left += 1;
         }
         let rerun = publish(&folder, &bench.store().with_lock_times(times), &anchor, false, &Silent);
         rerun.unwrap_or_else(|failure| panic!("request {answered}: {failure}"));

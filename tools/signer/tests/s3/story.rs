@@ -238,7 +238,7 @@ fn leftovers_of_publishers_are_no_objects() {
     let bench = Bench::new(Options::new());
     bench.released("1.0.0");
     for key in
-        ["demo/.probe-0123456789abcdef", "demo/stable/.lock", "demo/root/.lock", "demo/manifests/.lock"]
+        ["demo/.probe-0123456789abcdef", "demo/stable/.lock", "demo/root/.lock", "demo/manifests/.lock-00"]
     {
         bench.server.put(key, "{}");
     }

@@ -1,34 +1,30 @@
-//! A bucket as AWS's own tools would find it: credentials, region and endpoint from where they take them.
+//! A bucket, and with which patience it is asked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aws_config::meta::region::RegionProviderChain;
+use aws_config::Region;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Builder, HttpClient, RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Connector, tls};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_types::service_config::ServiceConfigKey;
+use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 use relatch::source::{Bounded, S3, S3Address};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
-use super::failed::{Failed, chain};
+use super::environment::{Background, Shared, configured, load};
+use super::failed::Failed;
+use super::upload::WHOLE;
 use crate::store::Server;
 use crate::{Failure, Result};
 
 /// To connect, DNS and TLS included.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// For the answer to a small request.
-const ANSWER: Duration = Duration::from_secs(30);
-/// For credentials, all tries of all services that have a part in them.
-const CREDENTIALS: Duration = Duration::from_secs(60);
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
+/// Bytes that need no more time than none.
+const SMALL: u64 = 128 * 1024;
 /// Bytes a second below which an upload counts as stuck.
 const SLOWEST: u64 = 64 * 1024;
 /// Tries of one request; between them the SDK waits up to 1, 2 and 4 s.
@@ -44,6 +40,8 @@ pub(super) struct Bucket {
     pub(super) client: Client,
     /// The same without a second try, where it matters which try it was that took effect.
     pub(super) once: Client,
+    /// The same with time for blobs.
+    bulk: Client,
     /// Whether `AWS_REQUEST_CHECKSUM_CALCULATION` or a profile asks for CRC32.
     pub(super) checksums: bool,
     /// The client's own way to read it.
@@ -97,8 +95,10 @@ impl Bucket {
             source = source.credentials(Shared { provider, runtime: Arc::clone(&runtime) });
         }
         let once = builder.clone().retry_config(RetryConfig::disabled());
+        let client = Client::from_conf(builder.build());
         Ok(Bucket {
-            client: Client::from_conf(builder.build()),
+            bulk: with_time_for(&client, WHOLE),
+            client,
             once: Client::from_conf(once.build()),
             checksums,
             address,
@@ -109,11 +109,15 @@ impl Bucket {
         })
     }
 
-    /// A client with time for bodies of this size.
+    /// The client with time for a body of this size.
     pub(super) fn client_for(&self, bytes: u64) -> Client {
-        let builder = self.client.config().to_builder();
-        let time = ANSWER + Duration::from_secs(bytes / SLOWEST);
-        Client::from_conf(builder.timeout_config(timeouts(time)).build())
+        if bytes <= SMALL {
+            self.client.clone()
+        } else if bytes <= WHOLE {
+            self.bulk.clone()
+        } else {
+            with_time_for(&self.client, bytes)
+        }
     }
 
     /// The answer.
@@ -142,47 +146,10 @@ impl Bucket {
     }
 }
 
-/// The standard configuration: `AWS_*` variables, profiles, single sign-on, web identity, containers, instances.
-async fn load(address: &S3Address, keys: Option<Credentials>) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http_client())
-        .retry_config(RetryConfig::standard())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .operation_attempt_timeout(ANSWER)
-                .operation_timeout(CREDENTIALS)
-                .build(),
-        );
-    if let Some(keys) = keys {
-        loader = loader.credentials_provider(keys);
-    }
-    if let Some(profile) = address.profile() {
-        loader = loader.profile_name(profile);
-    }
-    match (address.region(), address.endpoint()) {
-        (Some(region), _) => loader.region(Region::new(region.to_owned())).load().await,
-        // The machine's own region, which an instance would be asked for, says nothing about another vendor's.
-        (None, Some(_)) => {
-            use aws_config::environment::EnvironmentVariableRegionProvider;
-            use aws_config::profile::ProfileFileRegionProvider;
-            let mut profile = ProfileFileRegionProvider::builder();
-            profile = match address.profile() {
-                Some(name) => profile.profile_name(name),
-                None => profile,
-            };
-            let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-                .or_else(profile.build());
-            loader.region(region).load().await
-        }
-        (None, None) => loader.load().await,
-    }
-}
-
-/// What the environment (`NAME_S3`, `NAME`) or the profile says.
-fn configured(config: &SdkConfig, variable: &str, of_profile: &str) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("S3").env(variable).profile(of_profile).build().ok()?;
-    config.service_config()?.load_config(key)
+fn with_time_for(client: &Client, bytes: u64) -> Client {
+    let builder = client.config().to_builder();
+    let time = ANSWER + Duration::from_secs(bytes / SLOWEST);
+    Client::from_conf(builder.timeout_config(timeouts(time)).build())
 }
 
 fn timeouts(time: Duration) -> TimeoutConfig {
@@ -190,78 +157,8 @@ fn timeouts(time: Duration) -> TimeoutConfig {
     builder.read_timeout(time).operation_attempt_timeout(time).build()
 }
 
-/// TLS by ring, the platform's certificates, and the proxies of the environment.
-fn http_client() -> impl HttpClient + 'static {
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder()
-            .proxy_config(proxies())
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring));
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.build()
-    })
-}
-
-/// For https only: plain http goes to this machine, and to the services of a cloud's instance.
-fn proxies() -> ProxyConfig {
-    let variable = |names: [&str; 2]| {
-        names.into_iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
-    };
-    let proxy = variable(["https_proxy", "HTTPS_PROXY"]).or_else(|| variable(["all_proxy", "ALL_PROXY"]));
-    let with_scheme = |proxy: String| if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
-    let Some(Ok(proxy)) = proxy.map(with_scheme).map(ProxyConfig::https) else {
-        return ProxyConfig::disabled();
-    };
-    match variable(["no_proxy", "NO_PROXY"]) {
-        Some(rules) => proxy.no_proxy(rules),
-        None => proxy,
-    }
-}
-
 fn random() -> Result<u64> {
     getrandom::u64().map_err(|error| {
         Failure::io("get random bytes for", "s3".as_ref())(std::io::Error::other(error.to_string()))
     })
-}
-
-/// The credentials of writing, for reading.
-struct Shared {
-    provider: SharedCredentialsProvider,
-    runtime: Arc<Background>,
-}
-
-impl relatch::source::ProvideCredentials for Shared {
-    fn credentials(&self) -> std::result::Result<relatch::source::Credentials, String> {
-        let key = self.runtime.handle.block_on(self.provider.provide_credentials());
-        let key = key.map_err(|error| chain(&error))?;
-        let (id, secret, token) = (key.access_key_id(), key.secret_access_key(), key.session_token());
-        let credentials = relatch::source::Credentials::new(id, secret, token);
-        Ok(match key.expiry() {
-            Some(at) => credentials.expiring(at),
-            None => credentials,
-        })
-    }
-}
-
-/// The threads on which requests run; left behind when dropped, whatever a resolver still waits for.
-struct Background {
-    handle: Handle,
-    runtime: Option<Runtime>,
-}
-
-impl Background {
-    fn start() -> Result<Self> {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(2).thread_name("signer-s3").enable_all().build();
-        let runtime = runtime.map_err(Failure::io("start threads for", "s3".as_ref()))?;
-        Ok(Background { handle: runtime.handle().clone(), runtime: Some(runtime) })
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }

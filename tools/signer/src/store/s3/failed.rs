@@ -72,11 +72,12 @@ impl Asked<'_> {
         };
         let said = match error {
             SdkError::ServiceError(answer) => {
-                let code = answer.err().code().map(str::to_owned);
-                let code = code.unwrap_or_else(|| format!("HTTP status {}", answer.raw().status().as_u16()));
-                match answer.err().message() {
-                    Some(message) => printable(&format!("{code}: {message}")),
-                    None => printable(&code),
+                let status = answer.raw().status().as_u16();
+                match (answer.err().code(), answer.err().message()) {
+                    (Some(code), Some(message)) => printable(&format!("{code}: {message}")),
+                    (Some(code), None) => printable(code),
+                    // An answer without a body, or of something that is no S3 server.
+                    (None, _) => format!("HTTP status {status}: {}", chain(error)),
                 }
             }
             _ => chain(error),
@@ -114,7 +115,8 @@ fn kind_of(code: Option<&str>, status: u16, region: Option<String>) -> Kind {
         (_, 404) => Kind::Absent,
         (_, 412) => Kind::Precondition,
         (_, 409) => Kind::Conflict,
-        (_, 429 | 500..) => Kind::Busy,
+        // 200 begins the answer to what takes long, and then comes an error, or nothing that can be read.
+        (_, ..=299 | 429 | 500..) => Kind::Busy,
         _ => Kind::Other,
     }
 }

@@ -40,12 +40,12 @@ impl S3Store {
                 uploaded(self.write(object, bytes, condition), &self.bucket)?
             }
         };
-        match uploaded {
-            Uploaded::Created => Ok(Put::Created),
-            Uploaded::Exists => {
-                let size = self.asked(self.bucket.head(&self.key(object)))?;
-                self.compare_blob(object, content, size.unwrap_or(0))
-            }
+        if let Uploaded::Created = uploaded {
+            return Ok(Put::Created);
+        }
+        match (self.asked(self.bucket.head(&self.key(object)))?, uploaded) {
+            (None, Uploaded::Unknown(failed)) => Err(self.bucket.failure(failed)),
+            (size, _) => self.compare_blob(object, content, size.unwrap_or(0)),
         }
     }
 

@@ -35,6 +35,8 @@ impl Default for LockTimes {
     }
 }
 
+/// What the names of lock objects begin with.
+pub(super) const LOCK: &str = ".lock";
 /// The most that a lock object may have.
 const LIMIT: u64 = 1024;
 /// The longest lease that another's lock is given, whatever it says.
@@ -56,11 +58,16 @@ struct Holder {
     lease: Duration,
 }
 
-/// Where the lock for an object lies: beside it.
+/// Where the lock for an object lies.
 fn key_for(bucket: &Bucket, object: &Object) -> String {
-    let object = object.to_string();
-    let dir = object.rsplit_once('/').map_or("", |(dir, _)| dir);
-    bucket.address.key_of(format_args!("{dir}/.lock"))
+    match object {
+        Object::VersionFile(channel) => bucket.address.key_of(format_args!("{channel}/{LOCK}")),
+        Object::Root(_) | Object::RootSignatures(_) => bucket.address.key_of(format_args!("root/{LOCK}")),
+        // One for each: publishers of different releases need not wait for each other here.
+        Object::Manifest(digest) | Object::ManifestSignatures(digest) | Object::Blob(digest) => {
+            bucket.address.key_of(format_args!("manifests/{LOCK}-{digest}"))
+        }
+    }
 }
 
 impl<'a> Lock<'a> {

@@ -1,7 +1,8 @@
 //! A repository in a bucket (SPEC section 8.2).
 //!
 //! ```text
-//! bucket      where it is, and with which credentials
+//! environment what AWS's own tools would take from it
+//! bucket      where the repository is
 //! requests    what is asked of it
 //! failed      what it means when that fails
 //! conditions  what the server does with conditions of writes
@@ -13,6 +14,7 @@
 
 mod bucket;
 mod conditions;
+mod environment;
 mod failed;
 mod immutable;
 mod lock;
@@ -31,7 +33,7 @@ pub use lock::LockTimes;
 use self::bucket::Bucket;
 use self::conditions::{Conditions, probe};
 use self::failed::Failed;
-use self::lock::Lock;
+use self::lock::{LOCK, Lock};
 use self::upload::Uploads;
 use super::{Content, Put, Server, Store, listed};
 use crate::progress::Progress;
@@ -184,7 +186,7 @@ impl Store for S3Store {
             let below = self.bucket.address.key_of(format_args!("{dir}/"));
             let (names, dirs) = self.asked(self.bucket.names_below(&below))?;
             // A lock is a publisher's, and ends by itself.
-            for name in names.iter().chain(&dirs).filter(|name| *name != ".lock") {
+            for name in names.iter().chain(&dirs).filter(|name| !name.starts_with(LOCK)) {
                 objects.extend(listed(dir, name)?);
             }
         }

@@ -114,8 +114,7 @@ impl Bucket {
         kept: Kept,
         condition: Condition<'_>,
     ) -> Result<Option<String>, Failed> {
-        let client = if bytes.len() > SMALL { &self.client_for(bytes.len() as u64) } else { &self.client };
-        self.put_by(client, key, bytes, kept, condition)
+        self.put_by(&self.client_for(bytes.len() as u64), key, bytes, kept, condition)
     }
 
     /// The same with one try only.
@@ -175,9 +174,6 @@ impl Bucket {
         Err(asked.failed_as(Kind::Other, format!("there are more than {} objects", PAGES * 1000)))
     }
 }
-
-/// What is written by the client for small requests.
-const SMALL: usize = 128 * 1024;
 
 fn none_where_absent<T>(failed: Failed) -> Result<Option<T>, Failed> {
     if failed.kind == Kind::Absent { Ok(None) } else { Err(failed) }

@@ -22,7 +22,7 @@ use crate::{Failure, Result};
 /// The size of a part, and of what is read into memory at once.
 const PART: u64 = 8 * 1024 * 1024;
 /// From more than this on, in parts.
-const WHOLE: u64 = 16 * 1024 * 1024;
+pub(super) const WHOLE: u64 = 16 * 1024 * 1024;
 /// Parts of one upload that S3 accepts.
 const PARTS: u64 = 10_000;
 /// Bodies that are on their way at a time, of all blobs together: this and [`WHOLE`] bound the memory.
@@ -38,6 +38,8 @@ pub(super) enum Uploaded {
     Created,
     /// Something is there already; `Condition::Absent` only.
     Exists,
+    /// Nobody knows but the one who looks.
+    Unknown(Failed),
 }
 
 impl Uploads {
@@ -136,6 +138,7 @@ pub(super) fn uploaded(put: std::result::Result<(), Failed>, bucket: &Bucket) ->
     match put {
         Ok(()) => Ok(Uploaded::Created),
         Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Absent) => Ok(Uploaded::Exists),
+        Err(failed) if failed.is_ambiguous() => Ok(Uploaded::Unknown(failed)),
         Err(failed) => Err(bucket.failure(failed)),
     }
 }
