@@ -61,18 +61,20 @@ pub struct Repo {
     pub server: S3Server,
 }
 
+/// What else there is to say of a bucket.
+const S3: &str = "With s3://bucket/prefix";
+
 /// Where a bucket is. Credentials, and what is not given here, come from where AWS's own tools take them.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "With s3://bucket/prefix")]
 pub struct S3Server {
     /// The URL of another vendor's S3 server; without it AWS_ENDPOINT_URL_S3, or AWS itself
-    #[arg(long, value_name = "URL")]
+    #[arg(long, help_heading = S3, value_name = "URL")]
     pub endpoint: Option<String>,
     /// The region of the bucket; without it AWS_REGION, or the profile's
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = S3, value_name = "NAME")]
     pub region: Option<String>,
     /// The bucket stands in the path of URLs, as it does without this wherever there is an endpoint
-    #[arg(long)]
+    #[arg(long, help_heading = S3)]
     pub path_style: bool,
 }
 

@@ -44,7 +44,7 @@ fn with_keys_that_may_only_read_nothing_changes() {
         let says = [
             "s3:PutObject of demo/.probe-",
             "AccessDenied",
-            "Allow these credentials s3:PutObject on arn:aws:s3:::test/demo/*",
+            "Allow these credentials s3:PutObject on arn:aws:s3:::test/demo/*. Before it writes, signer finds out",
         ];
         fails(&mut command, 4, &says);
         assert_eq!(bench.objects(), before);

@@ -1,11 +1,13 @@
 //! Promise: where conditions are worth nothing, the lock object is honoured while it is fresh, and a killed publisher's is not for ever.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use relatch::source::Object;
 use signer::Failure;
 use signer::progress::{Progress, Silent};
-use signer::store::{LockTimes, Store as _};
+use signer::store::{Content, LockTimes, Store as _};
 use test_s3::{Conditions, Credentials, Options, Rights, When};
 
 use crate::bench::{Bench, TIMES, version};
@@ -106,6 +108,40 @@ fn a_slow_token_is_taken_back() {
     let count = |method: &str| requests.iter().filter(|r| r.key == LOCK && r.method == method).count();
     assert_eq!((count("PUT"), count("DELETE")), (2, 2));
     assert_eq!(bench.server.keys(""), ["demo/stable/VERSION"]);
+}
+
+/// Two that overwrite each other's tokens all the time: neither writes, and neither goes on for ever.
+#[test]
+fn a_contest_that_nobody_wins_has_an_end() {
+    let bench = bench();
+    let objects = bench.server.objects();
+    let look = AtomicUsize::new(0);
+    // Each attempt reads the lock before its token and after it: nothing, and another's.
+    bench.server.run(When::key(LOCK).method("GET"), move |_| match look.fetch_add(1, Ordering::SeqCst) % 2 {
+        0 => drop(objects.delete(LOCK)),
+        _ => objects.put(LOCK, r#"{"holder":"other","host":"h","lease":60}"#),
+    });
+    let times = LockTimes { patience: Duration::from_secs(2), ..TIMES };
+    let swap = bench.store().with_lock_times(times).swap(&version(), None, b"new", &Silent);
+    let Err(Failure::Locked { by, .. }) = &swap else { panic!("{swap:?}") };
+    assert_eq!(by, "others at the same moment");
+    assert_eq!(bench.version_file(), None);
+}
+
+/// A publisher that was slow for so long that its lease could end during the write.
+#[test]
+fn half_of_the_lease_must_be_left() {
+    for object in [version(), Object::RootSignatures(2)] {
+        let bench = bench();
+        let times = LockTimes { lease: TIMES.settle, ..TIMES };
+        let store = bench.store().with_lock_times(LockTimes { patience: Duration::from_secs(1), ..times });
+        let done = match &object {
+            Object::RootSignatures(_) => store.put_new(&object, Content::Bytes(b"new"), &Silent).map(drop),
+            _ => store.swap(&object, None, b"new", &Silent),
+        };
+        assert!(matches!(done, Err(Failure::Locked { .. })), "{object}: {done:?}");
+        assert!(bench.server.get(&format!("demo/{object}")).is_none());
+    }
 }
 
 #[test]

@@ -86,20 +86,22 @@ fn examine(bucket: &Bucket, written: &mut Vec<String>) -> Result<Conditions, Fai
         bucket.put_once(key, text.into_bytes(), Kept::PRIVATE, condition)
     };
     let etag = match put(&key, "created".into(), Condition::Absent) {
-        Err(failed) if failed.kind == Kind::Unsupported => return Ok(Conditions::Ignored),
+        Err(failed) if failed.kind == Kind::Precondition || failed.is_not_understood() => {
+            return Ok(Conditions::Ignored);
+        }
         created => created?,
     };
     let Some(etag) = etag else { return Ok(Conditions::Ignored) }; // there is nothing to compare
     for condition in [Condition::Absent, Condition::Matches("\"0123456789abcdef0123456789abcdef\"")] {
         match put(&key, "overwritten".into(), condition) {
             Err(failed) if failed.kind == Kind::Precondition => {}
-            Err(failed) if failed.kind != Kind::Unsupported => return Err(failed),
+            Err(failed) if !failed.is_not_understood() => return Err(failed),
             Ok(_) | Err(_) => return Ok(Conditions::Ignored),
         }
     }
     match put(&key, "replaced".into(), Condition::Matches(&etag)) {
         Ok(_) => {}
-        Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Unsupported) => {
+        Err(failed) if failed.kind == Kind::Precondition || failed.is_not_understood() => {
             return Ok(Conditions::Ignored);
         }
         Err(failed) => return Err(failed),

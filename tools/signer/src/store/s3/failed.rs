@@ -140,6 +140,11 @@ impl Failed {
         matches!(self.kind, Kind::Busy | Kind::Unreachable)
     }
 
+    /// Whether the server may answer better where less is asked for. If it does not, the next answer says so.
+    pub(super) fn is_not_understood(&self) -> bool {
+        matches!(self.kind, Kind::Unsupported | Kind::Other)
+    }
+
     /// As a person is told.
     pub(super) fn into_failure(self, address: &S3Address) -> Failure {
         let Failed { kind, action, key, said } = self;
@@ -161,8 +166,10 @@ fn advice(kind: &Kind, action: &str, bucket: &str, key: &str, address: &S3Addres
             "The credentials are mistyped, expired, or of another server: compare them and --endpoint. `aws sts get-caller-identity` says who AWS thinks you are.".into()
         }
         Kind::Denied => {
-            let listing = if action == "s3:GetObject" {
+            let why = if action == "s3:GetObject" {
                 " And s3:ListBucket on the bucket: without it S3 says the same of what is absent."
+            } else if key.contains(".probe-") {
+                " Before it writes, signer finds out on keys `.probe-*` what the server does with conditional writes."
             } else {
                 ""
             };
@@ -171,7 +178,7 @@ fn advice(kind: &Kind, action: &str, bucket: &str, key: &str, address: &S3Addres
                 (_, "") => format!("arn:aws:s3:::{bucket}/*"),
                 (_, prefix) => format!("arn:aws:s3:::{bucket}/{prefix}/*"),
             };
-            format!("Allow these credentials {action} on {resource}, with conditions that `{key}` meets.{listing}")
+            format!("Allow these credentials {action} on {resource}.{why}")
         }
         Kind::NoBucket => {
             format!("Make the bucket `{bucket}` first, or correct its name, --region and --endpoint. signer makes no buckets.")

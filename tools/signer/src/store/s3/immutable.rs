@@ -9,6 +9,7 @@ use relatch::trust::Digest;
 use super::S3Store;
 use super::conditions::Conditions;
 use super::failed::{Failed, Kind};
+use super::lock::Lock;
 use super::requests::{Condition, Kept};
 use super::upload::{Uploaded, uploaded};
 use crate::progress::Progress;
@@ -77,7 +78,7 @@ impl S3Store {
             },
             _ if matches!(object, Object::Manifest(_)) => self.put_if_absent(object, bytes),
             // These are not named by their own hash: what is there first, stays.
-            _ => self.locked(object, progress, || Ok(()), |_| self.put_if_absent(object, bytes)),
+            _ => self.locked(object, progress, || Ok(()), |lock| self.put_locked(lock, object, bytes)),
         }
     }
 
@@ -87,6 +88,23 @@ impl S3Store {
         }
         self.asked(self.write(object, bytes, Condition::None))?;
         Ok(Put::Created)
+    }
+
+    fn put_locked(&self, lock: &Lock<'_>, object: &Object, bytes: &[u8]) -> Result<Put> {
+        if self.read_limited(object, bytes.len())?.is_some() {
+            return self.compare(object, bytes);
+        }
+        if !lock.is_held()? {
+            return Err(Failure::LostRace { object: object.clone() });
+        }
+        let put = self.bucket.put_once(&self.key(object), bytes.to_vec(), Kept::of(object), Condition::None);
+        match put {
+            Ok(_) => Ok(Put::Created),
+            Err(failed) => match self.read_limited(object, bytes.len())? {
+                Some(_) if failed.is_ambiguous() => self.compare(object, bytes),
+                _ => Err(self.bucket.failure(failed)),
+            },
+        }
     }
 
     fn compare(&self, object: &Object, bytes: &[u8]) -> Result<Put> {

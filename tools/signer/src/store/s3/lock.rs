@@ -37,6 +37,8 @@ impl Default for LockTimes {
 
 /// What the names of lock objects begin with.
 pub(super) const LOCK: &str = ".lock";
+/// Between two looks at a lock.
+const AT_LEAST: Duration = Duration::from_millis(20);
 /// The most that a lock object may have.
 const LIMIT: u64 = 1024;
 /// The longest lease that another's lock is given, whatever it says.
@@ -90,17 +92,9 @@ impl<'a> Lock<'a> {
             go_on()?;
             let token = bucket.token();
             let since = Instant::now();
-            let wait = match current(bucket, &key)? {
+            let (by, age, wait) = match current(bucket, &key)? {
                 Some((holder, age)) if age < holder.lease => {
                     let rest = holder.lease - age;
-                    if Instant::now() >= until {
-                        return Err(Failure::Locked {
-                            key: format!("{key} in {}", bucket.address),
-                            by: holder.told(),
-                            age,
-                            waited: times.patience,
-                        });
-                    }
                     if told != holder.token {
                         progress.waiting(&format!(
                             "waiting for another publisher, {}, whose lock {key} is {} s old; if it was killed, the lock ends in {} s",
@@ -108,9 +102,9 @@ impl<'a> Lock<'a> {
                             age.as_secs(),
                             rest.as_secs()
                         ));
-                        told = holder.token;
+                        told = holder.token.clone();
                     }
-                    rest.min(times.settle / 2)
+                    (holder.told(), age, rest.min(times.settle / 2))
                 }
                 _ => {
                     let lock = Lock { bucket, key: key.clone(), token, times, since };
@@ -119,12 +113,15 @@ impl<'a> Lock<'a> {
                     }
                     // Of those who lose to each other, not all should come back at once.
                     lost += times.settle.mul_f64(bucket.jitter());
-                    lost
+                    ("others at the same moment".into(), Duration::ZERO, lost)
                 }
             };
-            thread::sleep(
-                wait.min(until.saturating_duration_since(Instant::now())).max(Duration::from_millis(20)),
-            );
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let key = format!("{key} in {}", bucket.address);
+                return Err(Failure::Locked { key, by, age, waited: times.patience });
+            }
+            thread::sleep(wait.min(left).max(AT_LEAST));
         }
     }
 
