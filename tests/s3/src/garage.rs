@@ -1,6 +1,8 @@
 //! A cluster of three [Garage](https://garagehq.deuxfleurs.fr) nodes with replication 3: a real server that ignores conditions of writes,
 //! and that goes on when one of its nodes is gone.
 
+#![allow(clippy::indexing_slicing, reason = "there are three nodes")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -73,7 +73,7 @@ impl World {
             format!("s3://example-releases/mytool?endpoint={}&region={}", server.endpoint(), server.region());
         let keys = Keys(Credentials::new(&keys.access_key, &keys.secret_key, None));
         let source = S3::new(&address).unwrap().credentials(keys);
-        client.source(source.with_ca_file(&self.ci.desk.path("ca.pem")).unwrap())
+        client.source(source.ca_file(&self.ci.desk.path("ca.pem")).unwrap())
     }
 }
 

@@ -40,7 +40,7 @@ fn signed(bench: &Bench, updater: Updater) -> Updater {
         format!("{}?endpoint={}&region={}", bench.repo, bench.server.endpoint(), bench.server.region());
     let keys = bench.server.credentials();
     let keys = Keys(Credentials::new(&keys.access_key, &keys.secret_key, None));
-    let source = S3::new(&address).unwrap().credentials(keys).with_ca_file(&bench.ca()).unwrap();
+    let source = S3::new(&address).unwrap().credentials(keys).ca_file(&bench.ca()).unwrap();
     updater.source(source)
 }
 
