@@ -73,7 +73,7 @@ pub struct S3Server {
     /// The region of the bucket; without it AWS_REGION, or the profile's
     #[arg(long, help_heading = S3, value_name = "NAME")]
     pub region: Option<String>,
-    /// The bucket stands in the path of URLs, as it does without this wherever there is an endpoint
+    /// The bucket stands in the path of URLs and not in the host; so it is anyway where there is an endpoint
     #[arg(long, help_heading = S3)]
     pub path_style: bool,
 }

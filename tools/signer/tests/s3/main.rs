@@ -15,6 +15,7 @@ mod bench;
 mod blobs;
 mod errors;
 mod faults;
+mod identities;
 mod killed;
 mod locks;
 mod races;
