@@ -13,7 +13,14 @@ mod key;
 mod name;
 
 #[cfg(feature = "kms")]
+use std::time::Duration;
+
+#[cfg(feature = "kms")]
 pub use failure::Cause;
 #[cfg(feature = "kms")]
 pub use key::KmsKey;
 pub use name::{KmsName, SCHEME};
+
+/// How long one question may take, with credentials, all of its tries, and the pauses between them.
+#[cfg(feature = "kms")]
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -16,7 +16,7 @@
 //! verify    a whole repository by the client's own code
 //! ```
 
-#[cfg(feature = "kms")]
+#[cfg(any(feature = "kms", feature = "s3"))]
 mod aws;
 pub mod custody;
 pub mod failure;

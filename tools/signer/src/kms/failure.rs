@@ -5,7 +5,8 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 
-use crate::aws::PATIENCE;
+use super::PATIENCE;
+use crate::aws::{causes, chain, printable};
 
 /// Completes "the key NAME in AWS KMS ...". What AWS said in it is safe to print.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -154,7 +155,7 @@ impl Cause {
         match self {
             Cause::NoRegion => "Set AWS_REGION, choose a profile that has one, or name the key by its ARN.",
             Cause::NoCredentials { .. } => {
-                "Give this process AWS credentials: a role by OIDC in CI, AWS_PROFILE, or the AWS_* variables. Where `aws` has them by single sign-on: eval \"$(aws configure export-credentials --format env)\"."
+                "Give this process AWS credentials: a role by OIDC in CI, AWS_PROFILE (after `aws sso login`), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
             }
             Cause::Credentials { .. } => {
                 "Are they expired, of another account, or is this machine's clock wrong? `aws sts get-caller-identity` says who you are."
@@ -192,35 +193,4 @@ impl Cause {
             _ => 2,
         }
     }
-}
-
-/// An error and its causes.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |cause| (*cause).source())
-}
-
-/// What they say, once each, on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut said: Vec<String> = Vec::new();
-    for cause in causes(error) {
-        let text = cause.to_string();
-        if !said.iter().any(|said| said.contains(&text)) {
-            said.push(text);
-        }
-    }
-    printable(&said.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-/// Text from outside, made safe to print: control and other invisible characters are escaped, and it has an end. AWS names caller, action
-/// and key in one long sentence and gives the reason last.
-fn printable(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars().take(600) {
-        if (c.is_ascii() && !c.is_ascii_control()) || c.is_alphanumeric() {
-            out.push(c);
-        } else {
-            out.extend(c.escape_default());
-        }
-    }
-    out
 }

@@ -1,28 +1,31 @@
 //! A key in AWS KMS, asked through the SDK.
 
-use std::future::Future;
+use std::time::Duration;
 
+use aws_config::Region;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::operation::get_public_key::GetPublicKeyOutput;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec};
 use relatch::trust::PublicKey;
-use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
-use super::{Cause, KmsName};
-use crate::aws::{self, PATIENCE};
+use super::{Cause, KmsName, PATIENCE};
+use crate::aws::{self, Background};
 use crate::signing::{KeyId, SigningKey};
 use crate::{Failure, Result};
 
 /// SubjectPublicKeyInfo of an Ed25519 key in DER, but for its 32 bytes at the end (RFC 8410): there is no other spelling.
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
+const ATTEMPT: Duration = Duration::from_secs(10);
+
 /// A key that only KMS can use.
 pub struct KmsKey {
     name: KmsName,
     public: PublicKey,
     client: Client,
-    runtime: Waiter,
+    runtime: Background,
 }
 
 impl KmsKey {
@@ -32,9 +35,13 @@ impl KmsKey {
     /// [`Failure::Kms`].
     pub fn open(name: &KmsName) -> Result<Self> {
         let fail = |cause| Failure::Kms { name: name.clone(), cause };
-        let runtime = Waiter::new().map_err(|error| fail(Cause::runtime(&error)))?;
+        let runtime = Background::start().map_err(|error| fail(Cause::runtime(&error)))?;
         let asked = async {
-            let config = aws::config(name.region().map(str::to_owned)).await;
+            let mut loader = aws::loader(ATTEMPT, PATIENCE);
+            if let Some(region) = name.region() {
+                loader = loader.region(Region::new(region.to_owned()));
+            }
+            let config = loader.load().await;
             if config.region().is_none() {
                 return Err(Cause::NoRegion);
             }
@@ -42,7 +49,7 @@ impl KmsKey {
             let answer = client.get_public_key().key_id(name.as_str()).send().await;
             Ok((client, answer.map_err(|error| Cause::of("kms:GetPublicKey", &error))?))
         };
-        let (client, answer) = runtime.wait_for(asked).map_err(fail)?;
+        let (client, answer) = answer_within(&runtime, asked).map_err(fail)?;
         let public = public_key(&answer).map_err(fail)?;
         Ok(KmsKey { name: name.clone(), public, client, runtime })
     }
@@ -67,7 +74,7 @@ impl SigningKey for KmsKey {
                 sign.message_type(MessageType::Raw).signing_algorithm(SigningAlgorithmSpec::Ed25519Sha512);
             sign.send().await.map_err(|error| Cause::of("kms:Sign", &error))
         };
-        let answer = self.runtime.wait_for(asked);
+        let answer = answer_within(&self.runtime, asked);
         let signature = answer.and_then(|answer| {
             let bytes = answer.signature().map_or(&[][..], Blob::as_ref);
             bytes.try_into().map_err(|_| Cause::Signature { length: bytes.len() })
@@ -88,33 +95,10 @@ fn public_key(answer: &GetPublicKeyOutput) -> std::result::Result<PublicKey, Cau
     PublicKey::from_bytes(bytes).map_err(|why| Cause::PublicKey { why })
 }
 
-/// Waits for the SDK, on this thread, and not for ever.
-struct Waiter(Option<Runtime>);
-
-impl Waiter {
-    fn new() -> std::io::Result<Self> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map(|runtime| Waiter(Some(runtime)))
-    }
-
-    fn wait_for<T>(
-        &self,
-        asked: impl Future<Output = std::result::Result<T, Cause>>,
-    ) -> std::result::Result<T, Cause> {
-        let Some(runtime) = &self.0 else { return Err(Cause::silent()) };
-        runtime
-            .block_on(async { tokio::time::timeout(PATIENCE, asked).await })
-            .unwrap_or(Err(Cause::silent()))
-    }
-}
-
-impl Drop for Waiter {
-    /// A name that is still being looked up keeps nobody waiting.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
+/// What KMS answers, or that it does not.
+fn answer_within<T>(
+    runtime: &Background,
+    asked: impl Future<Output = std::result::Result<T, Cause>>,
+) -> std::result::Result<T, Cause> {
+    runtime.wait(async { timeout(PATIENCE, asked).await }).unwrap_or(Err(Cause::silent()))
 }

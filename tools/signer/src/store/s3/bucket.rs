@@ -13,14 +13,13 @@ use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumVa
 use relatch::source::{Bounded, S3, S3Address};
 use tokio::runtime::Handle;
 
-use super::environment::{Background, Shared, configured, load};
+use super::environment::{Shared, configured, load};
 use super::failed::Failed;
 use super::upload::WHOLE;
+use crate::aws::{Background, CONNECT};
 use crate::store::Server;
 use crate::{Failure, Result};
 
-/// To connect, DNS and TLS included.
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// For the answer to a small request.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
 /// Bytes that need no more time than none.
@@ -63,8 +62,9 @@ impl Bucket {
         if server.path_style {
             address = address.with_path_style(true)?;
         }
-        let runtime = Arc::new(Background::start()?);
-        let config = runtime.handle.block_on(load(&address, keys));
+        let runtime = Background::start().map_err(Failure::io("start threads for", location.as_ref()))?;
+        let runtime = Arc::new(runtime);
+        let config = runtime.wait(load(&address, keys));
         if address.endpoint().is_none()
             && let Some(endpoint) = configured(&config, "AWS_ENDPOINT_URL", "endpoint_url")
         {
@@ -122,7 +122,7 @@ impl Bucket {
 
     /// The answer.
     pub(super) fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
-        self.runtime.handle.block_on(asked)
+        self.runtime.wait(asked)
     }
 
     /// As a person is told.
@@ -142,7 +142,7 @@ impl Bucket {
 
     /// Where what is not waited for yet goes on.
     pub(super) fn runtime(&self) -> &Handle {
-        &self.runtime.handle
+        self.runtime.handle()
     }
 }
 

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use relatch::source::S3Address;
 
 use crate::Failure;
+use crate::aws::{causes, chain, printable};
 
 /// A request without success.
 #[derive(Debug)]
@@ -122,8 +123,7 @@ fn kind_of(code: Option<&str>, status: u16, region: Option<String>) -> Kind {
 }
 
 fn kind_without_answer<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Kind {
-    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    if causes.any(|cause| cause.is::<CredentialsError>()) {
+    if causes(error).any(|cause| cause.is::<CredentialsError>()) {
         return Kind::NoCredentials;
     }
     match error {
@@ -197,30 +197,4 @@ fn advice(kind: &Kind, action: &str, bucket: &str, key: &str, address: &S3Addres
             "What the server says is all that is known. Buckets with Object Lock want AWS_REQUEST_CHECKSUM_CALCULATION=when_supported.".into()
         }
     }
-}
-
-/// An error and its causes, once each.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut said: Vec<String> = Vec::new();
-    for cause in std::iter::successors(Some(error), |cause| (*cause).source()) {
-        let text = cause.to_string();
-        if !said.iter().any(|said| said.contains(&text)) {
-            said.push(text);
-        }
-    }
-    printable(&said.join(": "))
-}
-
-/// Text from outside, made safe to print: control and other invisible characters are escaped, and it has an end. AWS names caller, action
-/// and resource in one long sentence and gives the reason last.
-pub(super) fn printable(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars().take(600) {
-        if (c.is_ascii() && !c.is_ascii_control()) || c.is_alphanumeric() {
-            out.push(c);
-        } else {
-            out.extend(c.escape_default());
-        }
-    }
-    out
 }

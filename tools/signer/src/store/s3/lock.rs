@@ -9,8 +9,9 @@ use relatch::source::Object;
 use serde_json::{Value, json};
 
 use super::bucket::Bucket;
-use super::failed::{Failed, printable};
+use super::failed::Failed;
 use super::requests::{Condition, Kept};
+use crate::aws::printable;
 use crate::progress::Progress;
 use crate::{Failure, Result};
 

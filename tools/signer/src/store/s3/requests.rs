@@ -12,6 +12,7 @@ use relatch::source::Object;
 
 use super::bucket::Bucket;
 use super::failed::{Asked, Failed, Kind};
+use crate::aws::chain;
 
 /// How long the body of a small object may take.
 const BODY: Duration = Duration::from_secs(60);
@@ -83,8 +84,7 @@ impl Bucket {
                     None => break,
                     Some(chunk) => chunk,
                 };
-                let chunk = chunk
-                    .map_err(|error| asked.failed_as(Kind::Unreachable, super::failed::chain(&error)))?;
+                let chunk = chunk.map_err(|error| asked.failed_as(Kind::Unreachable, chain(&error)))?;
                 bytes.extend_from_slice(&chunk);
             }
             bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

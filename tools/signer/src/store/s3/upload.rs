@@ -13,8 +13,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::bucket::Bucket;
-use super::failed::{Asked, Failed, Kind, printable};
+use super::failed::{Asked, Failed, Kind};
 use super::requests::{Condition, Kept};
+use crate::aws::printable;
 use crate::progress::Progress;
 use crate::store::refuse_other_digest;
 use crate::{Failure, Result};

@@ -1,0 +1,95 @@
+//! Root documents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use relatch::trust::{PublicKey, Root};
+use signer::progress::Terminal;
+use signer::publish;
+use signer::root::{self, Change, Holders, RootFile};
+use signer::{Failure, Result};
+
+use super::{load, remarks, seconds};
+use crate::arguments::{RootAdd, RootChange, RootNew, RootPublish, RootRemove, RootShow, RootSign};
+
+fn public_key(path: &Path) -> Result<PublicKey> {
+    let text = fs::read_to_string(path).map_err(Failure::io("read the public key", path))?;
+    PublicKey::from_minisign(&text).map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
+}
+
+fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>> {
+    paths.iter().map(|path| public_key(path)).collect()
+}
+
+pub(super) fn new(arguments: RootNew) -> Result<String> {
+    let holders = Holders {
+        root: public_keys(&arguments.root_key)?,
+        release: public_keys(&arguments.release_key)?,
+        timestamp: public_keys(&arguments.timestamp_key)?,
+    };
+    let root =
+        root::first(arguments.product, &holders, &arguments.threshold, seconds(arguments.expires_in)?)?;
+    write_root(&RootFile::new(&arguments.out), &root, false)
+}
+
+fn write_root(file: &RootFile, root: &Root, replace: bool) -> Result<String> {
+    file.write(root, replace)?;
+    Ok(root::describe(root, &file.document()?, &[]))
+}
+
+pub(super) fn change(arguments: RootChange, change: Change) -> Result<String> {
+    let file = RootFile::new(&arguments.file);
+    let draft = arguments.out.is_none();
+    if draft && !file.signatures()?.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} is signed and cannot be changed; name the next root with --out",
+            arguments.file.display()
+        )));
+    }
+    let change = Change {
+        thresholds: arguments.threshold,
+        raise_epoch: arguments.raise_epoch,
+        valid: seconds(arguments.expires_in)?,
+        ..change
+    };
+    let next = root::change(&file.read()?, draft, &change)?;
+    write_root(&RootFile::new(arguments.out.as_ref().unwrap_or(&arguments.file)), &next, draft)
+}
+
+pub(super) fn add(arguments: RootAdd) -> Result<String> {
+    let add = Some((arguments.role, public_key(&arguments.key)?));
+    change(arguments.change, Change { add, ..Change::default() })
+}
+
+pub(super) fn remove(arguments: RootRemove) -> Result<String> {
+    let remove = Some((arguments.role, public_key(&arguments.key)?));
+    change(arguments.change, Change { remove, ..Change::default() })
+}
+
+pub(super) fn sign(arguments: RootSign) -> Result<String> {
+    let file = RootFile::new(&arguments.file);
+    let previous = arguments.previous.map(|path| RootFile::new(&path).read()).transpose()?;
+    for key in load(&arguments.keys.keys, &arguments.keys.password)? {
+        file.sign(&*key, previous.as_ref())?;
+    }
+    Ok(root::describe(&file.read()?, &file.document()?, &file.signatures()?))
+}
+
+pub(super) fn show(arguments: RootShow) -> Result<String> {
+    let file = RootFile::new(&arguments.file);
+    Ok(root::describe(&file.read()?, &file.document()?, &file.signatures()?))
+}
+
+pub(super) fn publish(arguments: RootPublish) -> Result<String> {
+    let (store, anchor) = arguments.repo.open()?;
+    let file = RootFile::new(&arguments.file);
+    let version = publish::publish_root(
+        &*store,
+        &anchor,
+        &file.document()?,
+        &file.signatures()?,
+        arguments.revoke_release,
+        &Terminal::default(),
+    )?;
+    Ok(format!("published root {version} to {}{}", store.location(), remarks(&*store)))
+}
