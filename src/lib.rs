@@ -64,4 +64,10 @@ pub mod fuzzing {
     pub fn state(content: &[u8]) -> Option<Vec<u8>> {
         crate::install::State::rewritten(content)
     }
+
+    /// Reads what services, files and programs say of credentials: how many of them took it for some.
+    #[cfg(feature = "s3")]
+    pub fn credentials(content: &[u8]) -> usize {
+        crate::source::fuzzing_credentials(content)
+    }
 }

@@ -107,6 +107,10 @@ fn main() {
         format!(r#"{{"epoch":{},"seq":{seq},"issued":{issued},"manifest":{manifest}}}"#, seq.min(1))
     };
     let seen = format!("\"{}\"", Digest::of(b"manifest"));
+    let seen_at = format!(
+        r#"{{"location":"{}","etag":"\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\""}}"#,
+        Digest::of(b"https://releases.example.com/demo")
+    );
     let pending = format!(
         r#"{{"file":"new-00112233445566ff","from":{},"to":{},"rollback":false}}"#,
         copy("1.3.0"),
@@ -117,14 +121,14 @@ fn main() {
         (
             "new",
             format!(
-                r#"{start},"root_version":0,"root_epoch":0,"floors":{},"expires":0,"critical":false,"min_version":null,"installed":null,"previous":null,"held":[],"pending":null,"standing":{{"is":"unknown"}},"rollout":42,"checked":0,"failed":0,"root_walked":0}}"#,
+                r#"{start},"root_version":0,"root_epoch":0,"floors":{},"expires":0,"seen":null,"critical":false,"min_version":null,"installed":null,"previous":null,"held":[],"pending":null,"unable":null,"standing":{{"is":"unknown"}},"judged":null,"rollout":42,"checked":0,"failed":0,"root_walked":0}}"#,
                 floors(0, 0, "null")
             ),
         ),
         (
             "rolled-back",
             format!(
-                r#"{start},"root_version":2,"root_epoch":1,"floors":{},"expires":1800594800,"critical":false,"min_version":"1.2.0","installed":{},"previous":{},"held":["1.4.0"],"pending":null,"standing":{{"is":"held","version":"1.4.0","critical":false}},"rollout":7,"checked":1799999000,"failed":0,"root_walked":1799990000}}"#,
+                r#"{start},"root_version":2,"root_epoch":1,"floors":{},"expires":1800594800,"seen":{seen_at},"critical":false,"min_version":"1.2.0","installed":{},"previous":{},"held":["1.4.0"],"pending":null,"unable":null,"standing":{{"is":"held","version":"1.4.0","critical":false}},"judged":"1.3.0","rollout":7,"checked":1799999000,"failed":0,"root_walked":1799990000}}"#,
                 floors(7, 1_799_990_000, &seen),
                 copy("1.3.0"),
                 copy("1.4.0")
@@ -133,7 +137,7 @@ fn main() {
         (
             "swapping",
             format!(
-                r#"{start},"root_version":1,"root_epoch":1,"floors":{},"expires":1800594800,"critical":false,"min_version":null,"installed":{},"previous":null,"held":[],"pending":{pending},"standing":{{"is":"current"}},"rollout":99,"checked":1799999000,"failed":1799990000,"root_walked":1799990000}}"#,
+                r#"{start},"root_version":1,"root_epoch":1,"floors":{},"expires":1800594800,"seen":{seen_at},"critical":false,"min_version":null,"installed":{},"previous":null,"held":[],"pending":{pending},"unable":null,"standing":{{"is":"current"}},"judged":null,"rollout":99,"checked":1799999000,"failed":1799990000,"root_walked":1799990000}}"#,
                 floors(7, 1_799_990_000, &seen),
                 copy("1.3.0")
             ),
@@ -152,5 +156,42 @@ fn main() {
         ("notes", "Jörg:\n- α β"),
     ] {
         write("fields", name, text);
+    }
+
+    for (name, address) in [
+        ("plain", "s3://example-releases/mytool"),
+        (
+            "another-vendor",
+            "s3://example-releases/a/b?region=eu-central-1&endpoint=https://s3.example.com:9000&path-style=false",
+        ),
+        ("profile", "s3://Old_Bucket?endpoint=http://127.0.0.1:9000&profile=read%20only"),
+    ] {
+        address.parse::<relatch::source::S3Address>().unwrap();
+        write("s3_address", name, address);
+    }
+
+    for (name, said) in [
+        (
+            "container",
+            r#"{"AccessKeyId":"AKIAEXAMPLE","SecretAccessKey":"secret","Token":"token","Expiration":"2027-01-15T08:00:00Z"}"#,
+        ),
+        (
+            "process",
+            r#"{"Version":1,"AccessKeyId":"AKIAEXAMPLE","SecretAccessKey":"secret","SessionToken":"token","Expiration":"2027-01-15T09:00:00+01:00"}"#,
+        ),
+        (
+            "role",
+            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken><Expiration>2027-01-15T08:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
+        ),
+        (
+            "shared-files",
+            "[default]\nregion = eu-west-1\n[profile ci]\nrole_arn = arn:aws:iam::111122223333:role/reader # comment\nsource_profile = default\ns3 =\n  endpoint_url = https://s3.example.com\n",
+        ),
+        ("command", r#""/opt/get credentials" --for 'mytool' a\ b"#),
+        ("error", "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"),
+    ] {
+        #[cfg(fuzzing)]
+        assert!(name == "error" || relatch::fuzzing::credentials(said.as_bytes()) > 0, "{name}");
+        write("credentials", name, said);
     }
 }

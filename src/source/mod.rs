@@ -21,6 +21,8 @@ pub use dir::Dir;
 pub use etag::Etag;
 #[cfg(feature = "https")]
 pub use https::Https;
+#[cfg(all(fuzzing, feature = "s3"))]
+pub(crate) use s3::fuzzing_credentials;
 #[cfg(feature = "s3")]
 pub use s3::{Credentials, ProvideCredentials, S3, S3Address};
 

@@ -32,7 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("  {name:<22} {:>6.2} MiB", (size - hello) as f64 / 1_048_576.0);
     }
     for objects in [1, 3000] {
-        println!("\n{objects} releases in the bucket, {rounds} rounds\n  {:<22} {:>8} {:>10} {:>9} {:>9}", "", "CPU ms", "RSS MiB", "requests", "bytes");
+        println!(
+            "\n{objects} releases in the bucket, {rounds} rounds\n  {:<22} {:>8} {:>10} {:>9} {:>9}",
+            "", "CPU ms", "RSS MiB", "requests", "bytes"
+        );
         check(&programs, objects, rounds)?;
     }
     Ok(())
@@ -48,13 +51,20 @@ fn build() -> Result<BTreeMap<&'static str, PathBuf>, Box<dyn Error>> {
     let mut programs = BTreeMap::new();
     for name in PROGRAMS {
         let package = format!("check-{name}");
-        let built = Command::new("cargo").args(["build", "--release", "--quiet", "-p", &package]).current_dir(&workspace).status()?;
+        let built = Command::new("cargo")
+            .args(["build", "--release", "--quiet", "-p", &package])
+            .current_dir(&workspace)
+            .status()?;
         if !built.success() {
             return Err(format!("{package} does not build").into());
         }
         programs.insert(name, target.join("release").join(package));
     }
-    let signer = Command::new("cargo").args(["build", "--release", "--quiet", "-p", "signer"]).current_dir(workspace.join("..")).env_remove("CARGO_TARGET_DIR").status()?;
+    let signer = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "-p", "signer"])
+        .current_dir(workspace.join(".."))
+        .env_remove("CARGO_TARGET_DIR")
+        .status()?;
     if !signer.success() {
         return Err("signer does not build".into());
     }
@@ -65,14 +75,17 @@ fn build() -> Result<BTreeMap<&'static str, PathBuf>, Box<dyn Error>> {
 fn check(programs: &BTreeMap<&str, PathBuf>, objects: usize, rounds: usize) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let authority = Authority::new();
-    let server = Server::start(Options::new().bucket("check").anonymous_read(true).anonymous_list(true).https(&authority));
+    let server = Server::start(
+        Options::new().bucket("check").anonymous_read(true).anonymous_list(true).https(&authority),
+    );
     publish(&programs["signer"], dir.path(), &server)?;
     for number in 0..objects {
         // Releases of the past, as self_update names them; none is newer than 1.0.0.
         server.put(&format!("check-0.{}.{}-x86_64-unknown-linux-gnu", number / 100, number % 100), "x");
     }
     // What this platform trusts, and the test's own authority: to read these is a part of what a check costs.
-    let system = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+    let system =
+        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
     let mut bundle = system.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
     bundle.push_str(&authority.pem());
     let ca_file = dir.path().join("ca.pem");
@@ -153,11 +166,12 @@ fn check(programs: &BTreeMap<&str, PathBuf>, objects: usize, rounds: usize) -> R
 fn publish(signer: &Path, dir: &Path, server: &Server) -> Result<(), Box<dyn Error>> {
     std::fs::write(dir.join("check"), "not run")?;
     let target = format!("{}=check", env!("CHECK_TARGET"));
-    for arguments in [
-        &["init", "--product", "check", "--no-password", "--keys", "keys", "--repo", "repo", "--root", "root.json"][..],
-        &["release", "--repo", "repo", "--root", "root.json", "--version", "1.0.0", "--artifact", &target, "--key", "keys/release.key", "--key", "keys/timestamp.key"],
+    let keys = "--key keys/release.key --key keys/timestamp.key";
+    for command in [
+        "init --product check --no-password --keys keys --repo repo --root root.json".to_owned(),
+        format!("release --repo repo --root root.json --version 1.0.0 --artifact {target} {keys}"),
     ] {
-        let output = Command::new(signer).args(arguments).current_dir(dir).output()?;
+        let output = Command::new(signer).args(command.split(' ')).current_dir(dir).output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
         }

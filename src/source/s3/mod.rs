@@ -28,6 +28,13 @@ use crate::limits;
 pub use self::address::S3Address;
 pub use self::credentials::{Credentials, ProvideCredentials};
 
+/// For `fuzz/`: every parser of what others say when they are asked for credentials or for an object.
+#[cfg(fuzzing)]
+pub(crate) fn fuzzing_credentials(content: &[u8]) -> usize {
+    drop(answer::code_in(str::from_utf8(content).unwrap_or_default()));
+    credentials::fuzzing(content)
+}
+
 /// Reads objects of a bucket with signed requests: AWS's S3, and what other vendors serve in the same way.
 ///
 /// A bucket that everybody may read needs none of this: [`super::Https`] reads it.

@@ -25,18 +25,14 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The standard configuration: `AWS_*` variables, profiles, single sign-on, web identity, containers, instances. Each try may take
-/// `attempt`, and all tries of one question `operation`.
-pub fn loader(attempt: Duration, operation: Duration) -> ConfigLoader {
+/// `attempt`, and all tries of one question `operation`, where the caller has no clock of its own.
+pub fn loader(attempt: Duration, operation: Option<Duration>) -> ConfigLoader {
+    let mut timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(attempt);
+    timeouts.set_operation_timeout(operation);
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client())
         .retry_config(RetryConfig::standard())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .operation_attempt_timeout(attempt)
-                .operation_timeout(operation)
-                .build(),
-        )
+        .timeout_config(timeouts.build())
 }
 
 fn http_client() -> SharedHttpClient {

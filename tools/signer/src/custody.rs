@@ -135,7 +135,7 @@ fn open_in_kms(name: &KmsName) -> Result<Box<dyn SigningKey>> {
 fn open_in_kms(name: &KmsName) -> Result<Box<dyn SigningKey>> {
     Err(Failure::Key {
         name: name.to_string(),
-        why: "is in AWS KMS, and this signer was built without the feature `kms`; with it: `cargo install --path tools/signer --features kms`"
+        why: "is in AWS KMS, and this signer was built without the feature `kms`; it has it by default: `cargo install --path tools/signer`"
             .into(),
     })
 }

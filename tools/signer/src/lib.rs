@@ -6,7 +6,7 @@
 //! ```text
 //! custody   where a secret key and its password come from; where they may never lie
 //! key       minisign key files
-//! kms       keys that never leave AWS KMS; behind the feature `kms`
+//! kms       keys that never leave AWS KMS; feature `kms`, in the default build
 //! signing   what signs, and signatures that stock minisign verifies
 //! folder    a release on its way: prepared here, signed there, published elsewhere
 //! root      root documents: make, change, show

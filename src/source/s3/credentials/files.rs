@@ -66,6 +66,20 @@ impl SharedFiles {
         self.profiles.get(name)
     }
 
+    /// As if the files said this.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(config: &str, credentials: &str) -> Self {
+        let mut files = SharedFiles::default();
+        files.parse(config, Kind::Config);
+        files.parse(credentials, Kind::Credentials);
+        files
+    }
+
+    #[cfg(fuzzing)]
+    pub(super) fn len(&self) -> usize {
+        self.profiles.len()
+    }
+
     /// The files that were looked at, for a person.
     pub(super) fn looked(&self) -> String {
         self.looked.join(" and ")
@@ -136,20 +150,13 @@ pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>, String> {
 mod tests {
     use super::*;
 
-    fn files(config: &str, credentials: &str) -> SharedFiles {
-        let mut files = SharedFiles::default();
-        files.parse(config, Kind::Config);
-        files.parse(credentials, Kind::Credentials);
-        files
-    }
-
     fn property<'a>(files: &'a SharedFiles, profile: &str, name: &str) -> Option<&'a str> {
         files.profile(profile)?.get(name).map(|value| value.as_str())
     }
 
     #[test]
     fn profiles_are_read_as_aws_does() {
-        let files = files(
+        let files = SharedFiles::of(
             "\u{feff}# a comment\n[default]\nregion=eu-west-1\n\n[profile  \"a b\" ] ; comment\nRole_Arn = arn:aws:iam::1:role/r # comment\n\
              s3 =\n  endpoint_url = https://other.example.com\n  region = other\noutput = a;b#c\n\n\
              [profile indented]\n  region = eu-west-2\n  output = json\n\

@@ -40,7 +40,7 @@ pub(super) fn credentials(profile: &str, command: &str) -> Sought {
 
 /// A command line in words, as AWS splits it: quotes hold words together and, where `\` does not separate directories, it takes the
 /// meaning from the next character. `None` where a quote does not end.
-fn words(line: &str, escapes: bool) -> Option<Vec<String>> {
+pub(super) fn words(line: &str, escapes: bool) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;

@@ -125,7 +125,7 @@ fn session_name(named: Option<&str>) -> String {
     named.map_or_else(|| format!("relatch-{}", std::process::id()), str::to_owned)
 }
 
-fn credentials_in(xml: &str, origin: &'static str) -> Option<Credentials> {
+pub(super) fn credentials_in(xml: &str, origin: &'static str) -> Option<Credentials> {
     let document = roxmltree::Document::parse(xml).ok()?;
     let node = document.descendants().find(|node| node.tag_name().name() == "Credentials")?;
     let (id, secret) = (child(node, "AccessKeyId")?, child(node, "SecretAccessKey")?);

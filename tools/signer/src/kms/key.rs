@@ -37,7 +37,7 @@ impl KmsKey {
         let fail = |cause| Failure::Kms { name: name.clone(), cause };
         let runtime = Background::start().map_err(|error| fail(Cause::runtime(&error)))?;
         let asked = async {
-            let mut loader = aws::loader(ATTEMPT, PATIENCE);
+            let mut loader = aws::loader(ATTEMPT, None);
             if let Some(region) = name.region() {
                 loader = loader.region(Region::new(region.to_owned()));
             }

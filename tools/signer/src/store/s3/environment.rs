@@ -18,7 +18,7 @@ const CREDENTIALS: Duration = Duration::from_secs(60);
 
 /// What the machine says, as far as the address leaves it open.
 pub(super) async fn load(address: &S3Address, keys: Option<Credentials>) -> SdkConfig {
-    let mut loader = aws::loader(ANSWER, CREDENTIALS);
+    let mut loader = aws::loader(ANSWER, Some(CREDENTIALS));
     if let Some(keys) = keys {
         loader = loader.credentials_provider(keys);
     }

@@ -1,0 +1,22 @@
+//! Addresses of buckets, and entity tags: what is accepted is told so that it is read again as the same, and its URLs stay in their place.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use relatch::source::{Etag, S3Address};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(etag) = Etag::new(text) {
+        assert_eq!(etag.as_str(), text);
+        assert!(text.bytes().all(|b| b.is_ascii_graphic()) && text.len() <= 256);
+    }
+    let Ok(address) = text.parse::<S3Address>() else { return };
+    let told = address.to_string();
+    assert!(told.bytes().all(|b| b.is_ascii_graphic()));
+    assert_eq!(told.parse::<S3Address>().as_ref(), Ok(&address).map_err(|_: ()| unreachable!()));
+    let url = address.url_of("stable/VERSION");
+    assert!(
+        url.ends_with("/stable/VERSION") && !url.contains(['?', '#', '@', '\\']) && !url.contains("/../")
+    );
+    assert!(url.starts_with("https://") || url.starts_with("http://127.") || url.starts_with("http://[::1]"));
+});
