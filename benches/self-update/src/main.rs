@@ -9,16 +9,19 @@ fn main() {
 }
 
 fn check() -> Result<(), Box<dyn std::error::Error>> {
-    let key = (std::env::var("AWS_ACCESS_KEY_ID")?, std::env::var("AWS_SECRET_ACCESS_KEY")?);
-    let newer = self_update::backends::s3::Update::configure()
+    let mut update = self_update::backends::s3::Update::configure();
+    update
         .endpoint(std::env::var("CHECK_ENDPOINT")?)
         .bucket_name(std::env::var("CHECK_BUCKET")?)
         .region(std::env::var("AWS_REGION")?)
-        .access_key(key)
         .bin_name("check")
-        .current_version("1.0.0")
-        .build()?
-        .is_update_available()?;
+        .current_version("1.0.0");
+    // It signs `host` without the port, so that no server on a port of its own takes the signature; the bucket is read without one. What
+    // signs stays linked.
+    if std::env::var_os("CHECK_SIGN").is_some() {
+        update.access_key((std::env::var("AWS_ACCESS_KEY_ID")?, std::env::var("AWS_SECRET_ACCESS_KEY")?));
+    }
+    let newer = update.build()?.is_update_available()?;
     if newer.is_some() { Err("there is none".into()) } else { Ok(()) }
 }
 
