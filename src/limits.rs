@@ -77,7 +77,7 @@ pub const CREDENTIALS: ByteLimit = ByteLimit(64 * 1024);
 pub const SHARED_FILE: ByteLimit = ByteLimit(4 * 1024 * 1024);
 /// What S3 says of an error: a refused signature is told with all that was signed, in hexadecimal digits too.
 pub const S3_ERROR: ByteLimit = ByteLimit(16 * 1024);
-/// Credentials are not used any more within so much of their end.
+/// Credentials are fetched again when no more than this is left of them.
 pub const CREDENTIALS_EXPIRE: Duration = Duration::from_secs(60);
 /// S3 refuses signatures that are 15 minutes old; a clock that is off by more than this is not ours to sign with.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);

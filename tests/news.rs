@@ -185,7 +185,13 @@ fn unchanged_is_not_asked_under_another_root() {
 #[test]
 fn unchanged_is_asked_only_where_the_same_would_follow() {
     type Change = fn(&Scene);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 7] = [
+        ("the tool was built anew with a newer root", |scene| {
+            scene.tool.edit_state(|state| state["root_version"] = 0.into());
+        }),
+        ("the manifest of what was found has expired", |scene| {
+            scene.tool.edit_state(|state| state["seen"]["until"] = (now() - 1).into());
+        }),
         ("another repository's tag", |scene| {
             scene.tool.edit_state(|state| {
                 state["seen"]["location"] = relatch::trust::Digest::of(b"x").to_string().into();
@@ -218,9 +224,11 @@ fn a_release_that_is_not_for_this_installation_yet_costs_one_request_a_check_too
     let mut scene = Scene::new();
     let mut draft = scene.repository.draft("1.1.0", &fake("1.1.0"));
     draft.version["rollout"] = 0.into();
+    draft.manifest["expires"] = (now() + 3600).into();
     scene.repository.publish(&draft);
     let waits = Reason::NotInRollout { version: "1.1.0".parse().unwrap(), rollout: 0 };
     scene.finds_nothing(&waits);
+    assert_eq!(scene.state()["seen"]["until"], draft.manifest["expires"]);
     scene.server.forget();
     scene.finds_nothing(&waits);
     scene.asked_once(true);

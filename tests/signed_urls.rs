@@ -126,4 +126,8 @@ fn a_broker_hands_out_a_url_for_each_object() {
     let source = Https::presigned("the broker", |_| Ok("http://127.0.0.1:1/x?X-Amz-Signature=s3cr3t".into()));
     let error = source.open(&Object::Root(2), None).err().unwrap();
     assert!(matches!(error, Unavailable::Unreachable { retryable: false, .. }), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
+    let source = Https::presigned("the broker", |_| Ok("127.0.0.1 x?X-Amz-Signature=s3cr3t".into()));
+    let error = source.open(&Object::Root(2), None).err().unwrap();
+    assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
 }

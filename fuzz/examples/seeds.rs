@@ -108,7 +108,7 @@ fn main() {
     };
     let seen = format!("\"{}\"", Digest::of(b"manifest"));
     let seen_at = format!(
-        r#"{{"location":"{}","etag":"\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\""}}"#,
+        r#"{{"location":"{}","etag":"\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\"","until":1800594800}}"#,
         Digest::of(b"https://releases.example.com/demo")
     );
     let pending = format!(

@@ -84,9 +84,11 @@ impl std::fmt::Display for Standing {
 /// Which `VERSION` was accepted last, in its server's words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
-    /// The hash of the repository's address: another server's tags say nothing.
+    /// The hash of the repository's address: tags of another one say nothing.
     pub(crate) location: Digest,
     pub(crate) etag: Etag,
+    /// When the first of what was verified with it expires, in Unix seconds.
+    pub(crate) until: u64,
 }
 
 /// An exchange of names that was begun.

@@ -120,7 +120,8 @@ impl Bounded {
         let started = Instant::now();
         let read = match receiver.recv_timeout(deadline.saturating_duration_since(started)) {
             Ok(read) => read?,
-            Err(_) => {
+            Err(RecvTimeoutError::Disconnected) => return Err(self.died(object).into()),
+            Err(RecvTimeoutError::Timeout) => {
                 let limit = deadline.saturating_duration_since(started);
                 return Err(Unavailable::TooSlow {
                     location: self.location(),
@@ -164,6 +165,12 @@ impl Bounded {
             deadline,
             failure: None,
         })
+    }
+
+    /// A thread that ended without an answer: a panic in a source, which has told its own story.
+    fn died(&self, object: &Object) -> Unavailable {
+        let why = "reading it ended without an answer".into();
+        Unavailable::Unreachable { location: self.location(), object: object.clone(), why, retryable: false }
     }
 
     fn spawn(&self, object: &Object, work: impl FnOnce(&dyn Source, &Object) + Send + 'static) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::limits;
 
 /// An HTTP client that follows no redirect by itself and takes no status for an error.
 ///
-/// Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+/// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
 #[derive(Clone, Default)]
 pub(super) struct Client {
     /// Plain HTTP, and no proxy.
@@ -79,10 +79,23 @@ impl Client {
 
 impl From<ureq::Error> for Failed {
     fn from(error: ureq::Error) -> Self {
-        Failed {
-            why: error.to_string().trim_start_matches("io: ").to_owned(),
-            transient: is_transient(&error),
-        }
+        let why = match &error {
+            // These quote the URL, whose query may be a secret.
+            ureq::Error::RequireHttpsOnly(_) => "its URL is not https".into(),
+            ureq::Error::BadUri(_) => "its URL is none".into(),
+            _ => error.to_string().trim_start_matches("io: ").to_owned(),
+        };
+        Failed { why, transient: is_transient(&error) }
+    }
+}
+
+/// Scheme, host and port of a URL that somebody set, for people: neither credentials nor paths nor queries, any of which may be a secret.
+#[cfg(feature = "s3")]
+pub(super) fn shown_origin(url: &str) -> String {
+    let shown = super::shown(url);
+    match shown.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.split('/').next().unwrap_or_default()),
+        None => "(no URL)".into(),
     }
 }
 
@@ -113,14 +126,15 @@ fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> ureq::Agent {
 
 /// The authorities that the platform trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 fn platform_certificates() -> Vec<CertificateDer<'static>> {
-    // Where a distribution keeps its authorities both as one file and as a directory, the file is enough, and curl reads no more. The
-    // directory has the same again in hundreds of files, which would be half of the CPU time of a check.
-    #[cfg(all(unix, not(target_os = "macos")))]
+    // Linux distributions make one file of all that they trust, and a directory of the same again in hundreds of files, which would be
+    // half of the CPU time of a check. Whoever puts an authority into the directory alone names that by SSL_CERT_DIR. Elsewhere file and
+    // directory can be two different stores.
+    #[cfg(target_os = "linux")]
     if !["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some()) {
         let bundle = openssl_probe::probe().cert_file;
-        let found = rustls_native_certs::load_certs_from_paths(bundle.as_deref(), None).certs;
-        if !found.is_empty() {
-            return found;
+        let found = rustls_native_certs::load_certs_from_paths(bundle.as_deref(), None);
+        if found.errors.is_empty() && !found.certs.is_empty() {
+            return found.certs;
         }
     }
     rustls_native_certs::load_native_certs().certs

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ureq::http::{Request, Uri, header};
 
 use super::http::{Client, headers_for, opened};
-use super::{Etag, Object, Opened, Source};
+use super::{Etag, Object, Opened, Source, shown};
 use crate::error::{Error, Result, Unavailable, printable};
 
 /// Reads objects with GET below a base URL.
@@ -98,11 +98,6 @@ impl Https {
             Address::Each(url_of) => url_of(object),
         }
     }
-}
-
-/// A URL without its query, which may be a secret.
-fn shown(url: &str) -> String {
-    printable(url.split(['?', '#']).next().unwrap_or_default())
 }
 
 fn checked_url(base: &str) -> Result<Uri> {

@@ -146,9 +146,18 @@ fn unreadable(location: &str, scheme: &str) -> Error {
     let hint = if scheme == "s3" { " (it was built without relatch's feature `s3`)" } else { "" };
     Error::caller(format!(
         "the repository {} cannot be read: this program knows {known}, not `{}:`{hint}",
-        printable(location.split(['?', '#']).next().unwrap_or_default()),
+        shown(location),
         printable(scheme)
     ))
+}
+
+/// An address for people: without credentials and query, which may be secrets.
+fn shown(location: &str) -> String {
+    let path = location.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = path.split_once("://") else { return printable(path) };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    printable(&format!("{scheme}://{host}{path}"))
 }
 
 /// An I/O error of a source as a person reads it.
@@ -170,7 +179,8 @@ mod tests {
         let refusal = |location: &str| from_location(location).err().map(|error| error.to_string());
         assert_eq!(refusal("some/directory"), None);
         assert_eq!(refusal("HTTPS://releases.example.com").is_none(), cfg!(feature = "https"));
-        let refused = refusal("http://releases.example.com/demo?SECRET").unwrap();
+        let refused = refusal("http://user:SECRET@releases.example.com/demo?SECRET").unwrap();
+        assert!(refused.contains("http://releases.example.com/demo "), "{refused}");
         assert!(refused.contains("not `http:`") && !refused.contains("SECRET"), "{refused}");
         let refused = refusal("S3://releases/demo");
         assert_eq!(refused.is_none(), cfg!(feature = "s3"));

@@ -37,6 +37,13 @@ enum News {
 }
 
 impl Release {
+    /// How to ask for it again, for as long as all of it that was verified is valid.
+    pub(super) fn seen(&self, location: Digest) -> Option<Seen> {
+        let of_manifest = self.manifest.as_ref().map_or(u64::MAX, |manifest| manifest.expires);
+        let until = self.version.expires.min(of_manifest);
+        self.etag.clone().map(|etag| Seen { location, etag, until })
+    }
+
     fn decide(
         &self,
         session: &Session,
@@ -142,7 +149,7 @@ impl Updater {
             None => state.refresh(&release.version),
         }
         state.trust(&root);
-        state.seen = release.etag.clone().map(|etag| Seen { location: self.location_digest(), etag });
+        state.seen = release.seen(self.location_digest());
         // The state is whole again: what was damaged is replaced by what was just verified.
         session.damaged = None;
         let decision = release.decide(session, self, installed, now);
@@ -249,11 +256,15 @@ impl Updater {
     ) -> Result<News> {
         let state = &session.state;
         let here = self.location_digest();
-        let seen = state.seen.as_ref().filter(|seen| seen.location == here && session.damaged.is_none());
+        let times = self.times(state, root);
+        // A tool that was built anew carries a newer root than the one under which the last answer was verified.
+        let holds = |seen: &&Seen| {
+            seen.location == here && state.root_version == root.version && times.now < seen.until
+        };
+        let seen = state.seen.as_ref().filter(holds);
         let (Some(seen), Some(reason)) = (seen, found_last(state, installed, now)) else {
             return Ok(News::Release(Box::new(self.release(session, root, Some(installed), deadline)?)));
         };
-        let times = self.times(state, root);
         root.check_unexpired(&times)?; // 3
         let object = self.version_object();
         match self.source.fetch_unless(&object, &seen.etag, limits::VERSION_FILE, deadline)? {
@@ -267,7 +278,7 @@ impl Updater {
         }
     }
 
-    fn location_digest(&self) -> Digest {
+    pub(super) fn location_digest(&self) -> Digest {
         Digest::of(self.source.location().as_bytes())
     }
 

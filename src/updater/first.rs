@@ -132,6 +132,7 @@ impl Updater {
         let Some(manifest) = &release.manifest else { return Err(Error::caller("nothing to install")) };
         session.state.advance(&release.version, manifest);
         session.state.trust(&root);
+        session.state.seen = release.seen(self.location_digest());
         session.state.checked = self.clock.now();
         let selected = match policy::first(&self.target, &session.state, manifest)? {
             Decision::Update(selected) => selected,

@@ -94,6 +94,9 @@ impl S3Address {
         };
         let uri: Uri = endpoint.parse().map_err(|_| refuse("is no URL"))?;
         let Some(authority) = uri.authority() else { return Err(refuse("names no host")) };
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return Err(refuse("has a port that is none"));
+        }
         if uri.scheme_str() != Some("https") && !is_plain_loopback(&uri) {
             return Err(refuse("must be https (http only to an address such as 127.0.0.1)"));
         }
@@ -305,6 +308,10 @@ pub(super) fn dns_suffix(region: &str) -> &'static str {
     match region.split_once('-').map_or("", |(partition, _)| partition) {
         "cn" => "amazonaws.com.cn",
         "eusc" => "amazonaws.eu",
+        _ if region.starts_with("us-iso-") => "c2s.ic.gov",
+        _ if region.starts_with("us-isob-") => "sc2s.sgov.gov",
+        _ if region.starts_with("us-isof-") => "csp.hci.ic.gov",
+        _ if region.starts_with("eu-isoe-") => "cloud.adc-e.uk",
         _ => "amazonaws.com",
     }
 }
@@ -409,6 +416,9 @@ mod tests {
             ("s3://releases?path-style=yes", "neither true nor false"),
             ("s3://releases?endpoint=s3.example.com", "must be https"),
             ("s3://releases?endpoint=/s3", "names no host"),
+            ("s3://releases?endpoint=https://s3.example.com:99999", "a port that is none"),
+            ("s3://releases?endpoint=https://s3.example.com:443x", "a port that is none"),
+            ("s3://releases?endpoint=https://s3.example.com:", "a port that is none"),
             ("s3://releases?endpoint=http://s3.example.com", "must be https"),
             ("s3://releases?endpoint=http://localhost:9000", "must be https"),
             ("s3://releases?endpoint=https://s3.example.com/base", "and nothing more"),

@@ -19,7 +19,7 @@ use ureq::http::{Request, Response};
 use self::address::DEFAULT_REGION;
 use self::answer::Answer;
 use self::place::{Configured, Place};
-use self::sign::{Scope, sign};
+use self::sign::{Scope, can_be_signed, sign};
 use super::http::{Client, headers_for, opened};
 use super::{Etag, Object, Opened, Source};
 use crate::error::{Result, Unavailable, printable};
@@ -98,7 +98,8 @@ struct Asked {
 }
 
 impl S3 {
-    /// A repository in a bucket: `s3://bucket/prefix?region=eu-central-1`. Nothing is read before an object is asked for.
+    /// A repository in a bucket: `s3://bucket/prefix?region=eu-central-1`. Name the region: where a wrong one is assumed, each process asks
+    /// twice. Nothing is read before an object is asked for.
     ///
     /// # Errors
     /// [`crate::Error::Caller`] where the address is not of the form of SPEC section 10.1.
@@ -131,7 +132,8 @@ impl S3 {
         S3 { access: Access::Own(Arc::new(provider)), learned: Arc::default(), ..self }
     }
 
-    /// The same with further certificate authorities, from a PEM file: for an endpoint with an internal CA.
+    /// The same with further certificate authorities, from a PEM file: for an endpoint with an internal CA. They count for the token
+    /// service and an `https:` address of a container, too, but not for what AWS's SDK asks itself (feature `s3-sdk`).
     ///
     /// # Errors
     /// [`crate::Error::Machine`] where the file cannot be read, [`crate::Error::Caller`] where it holds no certificate.
@@ -157,7 +159,9 @@ impl S3 {
         let time = learned.skew.of(SystemTime::now());
         let region =
             learned.region.as_deref().or(place.address.region()).unwrap_or(DEFAULT_REGION).to_owned();
-        if let Some(held) = learned.credentials.as_ref().filter(|held| held.is_fresh(time)) {
+        if let Some(held) =
+            learned.credentials.as_ref().filter(|held| held.is_fresh(time, held.since.elapsed()))
+        {
             return Ok(Asked { credentials: held.credentials.clone(), region, time });
         }
         let fetched = match &self.access {
@@ -198,7 +202,10 @@ impl S3 {
         for (name, value) in signed {
             request = request.header(name, value);
         }
-        let request = request.body(()).map_err(|_| failed("its address makes no request".into(), false))?;
+        let request = request.body(()).map_err(|_| Unavailable::Credentials {
+            location: self.location(),
+            why: "these credentials make no request: they hold what no header can".into(),
+        })?;
         place.client.send(request).map_err(|error| failed(error.why, error.transient))
     }
 
@@ -212,7 +219,7 @@ impl S3 {
                 return true;
             }
         }
-        if let (Some(time), 403, false) = (answer.time, answer.status, done.clock) {
+        if let (Some(time), 403, false) = (answer.time.filter(can_be_signed), answer.status, done.clock) {
             if Skew::between(asked.time, time).size() > limits::CLOCK_SKEW {
                 learned.skew = Skew::between(SystemTime::now(), time);
                 done.clock = true;
@@ -254,11 +261,11 @@ impl Skew {
 }
 
 impl Held {
-    /// What had nearly expired when it came is not asked for again with each object.
-    fn is_fresh(&self, now: SystemTime) -> bool {
+    /// What had nearly expired when it came is not asked for again with each object. `held` is for how long it has been here.
+    fn is_fresh(&self, now: SystemTime, held: Duration) -> bool {
         let margin = limits::CREDENTIALS_EXPIRE;
         let lasts = |at: SystemTime| at.duration_since(now).is_ok_and(|left| left > margin);
-        self.credentials.expiry().is_none_or(lasts) || self.since.elapsed() < margin
+        self.credentials.expiry().is_none_or(lasts) || held < margin
     }
 }
 
@@ -293,5 +300,35 @@ impl Source for S3 {
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("S3").field(&self.location()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_asked_for_again_before_they_end() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let second = Duration::from_secs(1);
+        let held = |left: Option<u64>| Held {
+            credentials: match left {
+                Some(left) => Credentials::new("A", "S", None).expiring(now + second * left as u32),
+                None => Credentials::new("A", "S", None),
+            },
+            since: Instant::now(),
+        };
+        let long_ago = second * 3600;
+        for (left, for_long, expected) in [
+            (None, long_ago, true),
+            (Some(61), long_ago, true),
+            (Some(60), long_ago, false),
+            (Some(0), long_ago, false),
+            (Some(30), second * 59, true),
+            (Some(30), second * 60, false),
+        ] {
+            assert_eq!(held(left).is_fresh(now, for_long), expected, "{left:?} {for_long:?}");
+        }
+        assert!(!held(Some(30)).is_fresh(now + second * 31, second * 61));
     }
 }

@@ -1,6 +1,6 @@
 //! AWS Signature Version 4, by AWS's own crate.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
@@ -17,6 +17,12 @@ pub(super) struct Scope<'a> {
     pub(super) time: SystemTime,
 }
 
+/// Whether signatures can have this time. The crate that writes it knows no five-digit years, and panics.
+pub(super) fn can_be_signed(time: &SystemTime) -> bool {
+    let year = Duration::from_secs(31_556_952);
+    time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since < year * (9999 - 1970))
+}
+
 /// The headers that sign a request. Of its own headers those given here are signed too; all others may be changed on the way.
 pub(super) fn sign(
     method: &str,
@@ -26,6 +32,9 @@ pub(super) fn sign(
     credentials: &Credentials,
     scope: &Scope<'_>,
 ) -> Result<Vec<(&'static str, String)>, String> {
+    if !can_be_signed(&scope.time) {
+        return Err("nothing can be signed at the time that this machine's clock shows".into());
+    }
     let mut settings = SigningSettings::default();
     if scope.service == "s3" {
         // S3 takes keys as they are, and wants the hash of the body in a header.
@@ -53,8 +62,6 @@ pub(super) fn sign(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn signature<'a>(headers: &'a [(&'static str, String)]) -> &'a str {
@@ -88,5 +95,23 @@ mod tests {
         let credentials = Credentials::new("A", "S", Some("SECRET\r\nX: y"));
         let error = sign("GET", "https://a.example.com/b", &[], b"", &credentials, &scope).unwrap_err();
         assert!(error.contains("make no signature") && !error.contains("SECRET"), "{error}");
+    }
+
+    #[test]
+    fn a_clock_at_the_end_of_time_is_an_error() {
+        let credentials = Credentials::new("A", "S", None);
+        for (seconds, signs) in
+            [(0, true), (4_000_000_000, true), (253_402_300_799, false), (u64::MAX / 4, false)]
+        {
+            let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap();
+            let scope = Scope { service: "s3", region: "us-east-1", time };
+            assert_eq!(
+                sign("GET", "https://a.example.com/b", &[], b"", &credentials, &scope).is_ok(),
+                signs,
+                "{seconds}"
+            );
+        }
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert!(!can_be_signed(&before));
     }
 }

@@ -255,6 +255,22 @@ fn a_clock_that_is_wrong_is_corrected_by_that_of_the_server() {
     assert!(!dates[0].starts_with("2033"), "{dates:?}");
     assert!(dates[1].starts_with(CLOCK.1) && dates[2].starts_with(CLOCK.1), "{dates:?}");
 
+    // A time that no signature can have is no clock.
+    for date in [
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Fri, 31 Dec 9999 23:59:59.999 GMT",
+        "Thu, 01 Jan 1960 00:00:00 GMT",
+    ] {
+        server.clear_requests();
+        server.clear_faults();
+        server.fault(When::any(), Fault::Answer(403, vec![("date", date.into())], skewed.clone()));
+        let source = self::source(&server);
+        for _ in 0..2 {
+            assert_of_credentials(&error_of(&source), "RequestTimeTooSkewed");
+        }
+        assert_eq!(server.requests().len(), 2, "{date}");
+    }
+
     // With the right clock it is not asked again, and what stays wrong is told.
     server.clear_requests();
     server.clear_faults();

@@ -217,6 +217,11 @@ fn a_web_identity() {
     scene.file("token", "SECRET");
     let plain = [variables[0], variables[1], ("AWS_ENDPOINT_URL_STS", "http://sts.example.com")];
     scene.read(&plain).assert_no_credentials(&["it is not https"]);
+    let with_credentials =
+        [variables[0], variables[1], ("AWS_ENDPOINT_URL_STS", "https://user:SECRET@sts.example.com")];
+    let reading = scene.read(&with_credentials);
+    reading.assert_no_credentials(&["https://sts.example.com: it holds credentials"]);
+    assert!(!reading.stderr().contains("SECRET"), "{}", reading.stderr());
 }
 
 #[test]
@@ -239,8 +244,11 @@ fn the_container() {
     scene
         .read(&[full, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "SECRET")])
         .assert_no_credentials(&["it answers 401"]);
-    let elsewhere = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/")];
-    scene.read(&elsewhere).assert_no_credentials(&["neither https nor an address"]);
+    for url in ["http://example.com/SECRET", "http://user:SECRET@127.0.0.1/"] {
+        let reading = scene.read(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)]);
+        reading.assert_no_credentials(&["neither https nor an address"]);
+        assert!(!reading.stderr().contains("SECRET"), "{}", reading.stderr());
+    }
     let nowhere = scene.nowhere();
     scene
         .read(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*nowhere)])
@@ -266,7 +274,7 @@ fn the_machine() {
     scene.identity.fault(When::key("latest/api/token"), Fault::Answer(403, Vec::new(), Vec::new()));
     scene.read(&variables).assert_no_credentials(&["instance metadata: http://127.0.0.1:", "it answers 403"]);
     let elsewhere = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://example.com")];
-    scene.read(&elsewhere).assert_no_credentials(&["it is no http URL of an address that only this machine"]);
+    scene.read(&elsewhere).assert_no_credentials(&["it is no http URL of an address of this machine"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Where credentials are looked for, in AWS's order.
 
+use zeroize::Zeroizing;
+
 use super::files::SharedFiles;
 use super::{
     Credentials, Missing, ProvideCredentials, Sought, TokenService, container, instance, profile, var,
@@ -44,8 +46,9 @@ impl Chain {
 pub(super) fn environment() -> Sought {
     match (var("AWS_ACCESS_KEY_ID"), var("AWS_SECRET_ACCESS_KEY")) {
         (Some(id), Some(secret)) => {
-            let token = var("AWS_SESSION_TOKEN");
-            Ok(Credentials::of(&id, &secret, token.as_deref(), None, "the environment"))
+            let (secret, token) = (Zeroizing::new(secret), var("AWS_SESSION_TOKEN").map(Zeroizing::new));
+            let token = token.as_ref().map(|token| token.as_str());
+            Ok(Credentials::of(&id, &secret, token, None, "the environment"))
         }
         (None, _) => Err(Missing::Here("environment: AWS_ACCESS_KEY_ID is not set".into())),
         (_, None) => Err(Missing::Here("environment: AWS_SECRET_ACCESS_KEY is not set".into())),

@@ -4,17 +4,18 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use ureq::http::{Request, Uri};
+use zeroize::Zeroizing;
 
 use super::files::read_text;
 use super::{Missing, Sought, document, var};
 use crate::error::printable;
 use crate::limits;
-use crate::source::http::Client;
+use crate::source::http::{Client, shown_origin};
 
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
-/// `plain` is for the addresses that only this machine can answer at, `tls` for all others.
+/// `plain` is for the addresses of this machine and its link, `tls` for all others.
 pub(super) fn credentials(plain: &Client, tls: &Client) -> Sought {
     let url = match (var(RELATIVE), var(FULL)) {
         (Some(path), _) => format!("http://169.254.170.2{path}"),
@@ -23,20 +24,20 @@ pub(super) fn credentials(plain: &Client, tls: &Client) -> Sought {
             return Err(Missing::Here(format!("container: {RELATIVE} and {FULL} are not set")));
         }
     };
-    let shown = printable(url.split('?').next().unwrap_or_default());
+    let shown = shown_origin(&url); // in ECS the path is the permission
     let failed =
         |why: &str| Missing::Failed(format!("the container's credentials at {shown}: {}", printable(why)));
     let uri: Uri = url.parse().map_err(|_| failed("it is no URL"))?;
-    let client = match uri.scheme_str() {
-        Some("https") => tls,
-        Some("http") if is_container_address(&uri) => plain,
-        _ => return Err(failed("it is neither https nor an address that only this machine can answer at")),
+    let (client, connect) = match uri.scheme_str() {
+        Some("https") => (tls, limits::METADATA),
+        Some("http") if is_container_address(&uri) => (plain, limits::METADATA_CONNECT),
+        _ => return Err(failed("it is neither https nor an address of this machine or its link")),
     };
     let mut request = Request::get(uri);
     if let Some(token) = token().map_err(|why| failed(&why))? {
-        request = request.header("authorization", token);
+        request = request.header("authorization", token.as_str());
     }
-    let answer = document::fetch(client, request.body(()), limits::METADATA_CONNECT, limits::METADATA);
+    let answer = document::fetch(client, request.body(()), connect, limits::METADATA);
     let (status, content) = answer.map_err(|why| failed(&why))?;
     if status != 200 {
         return Err(failed(&format!("it answers {status}")));
@@ -47,12 +48,13 @@ pub(super) fn credentials(plain: &Client, tls: &Client) -> Sought {
     }
 }
 
-fn token() -> Result<Option<String>, String> {
+fn token() -> Result<Option<Zeroizing<String>>, String> {
     if let Some(path) = var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
-        let text = read_text(Path::new(&path)).map_err(|why| format!("the token file {path}: {why}"))?;
-        return Ok(Some(text.trim().to_owned()));
+        let text = read_text(Path::new(&path), limits::CREDENTIALS);
+        let text = text.map_err(|why| format!("the token file {path}: {why}"))?;
+        return Ok(Some(Zeroizing::new(text.trim().to_owned())));
     }
-    Ok(var("AWS_CONTAINER_AUTHORIZATION_TOKEN"))
+    Ok(var("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Zeroizing::new))
 }
 
 /// Those that AWS's SDKs send a token to without TLS, names left out: a name can be made to point anywhere.

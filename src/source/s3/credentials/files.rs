@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::var;
 use crate::error::printable;
-use crate::limits;
+use crate::limits::{self, ByteLimit};
 
 /// The properties of a profile. Their names are in lower case.
 pub(in crate::source::s3) type Profile = BTreeMap<String, Zeroizing<String>>;
@@ -51,7 +51,7 @@ impl SharedFiles {
                 (None, None) => continue,
             };
             let shown = printable(&path.display().to_string());
-            match read_text(&path) {
+            match read_text(&path, limits::SHARED_FILE) {
                 Ok(text) => {
                     files.looked.push(shown);
                     files.parse(&text, kind);
@@ -129,7 +129,7 @@ fn without_comment(value: &str) -> &str {
 }
 
 /// A file of at most the limit. Not a FIFO or device, which might not end.
-pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>, String> {
+pub(super) fn read_text(path: &Path, limit: ByteLimit) -> Result<Zeroizing<String>, String> {
     let why = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "does not exist".to_owned(),
         _ => error.to_string(),
@@ -138,7 +138,7 @@ pub(super) fn read_text(path: &Path) -> Result<Zeroizing<String>, String> {
         return Err("is no file".into());
     }
     let mut text = Zeroizing::new(String::new());
-    let most = limits::SHARED_FILE.0;
+    let ByteLimit(most) = limit;
     File::open(path).and_then(|file| file.take(most + 1).read_to_string(&mut text)).map_err(why)?;
     if text.len() as u64 > most {
         return Err(format!("is longer than {most} bytes"));

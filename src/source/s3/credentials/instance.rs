@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{Missing, Sought, document, var};
 use crate::error::printable;
 use crate::limits;
-use crate::source::http::Client;
+use crate::source::http::{Client, shown_origin};
 
 const SERVICE: &str = "http://169.254.169.254";
 const SERVICE_V6: &str = "http://[fd00:ec2::254]";
@@ -25,9 +25,9 @@ pub(super) fn credentials(client: &Client) -> Sought {
     let usual = if is_set("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv6") { SERVICE_V6 } else { SERVICE };
     let base = var("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| usual.into());
     let missing =
-        |why: &str| Missing::Here(format!("instance metadata: {}: {}", printable(&base), printable(why)));
+        |why: &str| Missing::Here(format!("instance metadata: {}: {}", shown_origin(&base), printable(why)));
     if !is_metadata_address(&base) {
-        return Err(missing("it is no http URL of an address that only this machine can answer at"));
+        return Err(missing("it is no http URL of an address of this machine or its link"));
     }
     let base = base.trim_end_matches('/');
     let until = Instant::now() + limits::METADATA;
@@ -71,5 +71,8 @@ fn is_metadata_address(url: &str) -> bool {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.segments().starts_with(&[0xfd00, 0x0ec2]),
     };
-    uri.scheme_str() == Some("http") && host.parse().is_ok_and(is_here) && uri.query().is_none()
+    uri.scheme_str() == Some("http")
+        && !url.contains('@')
+        && host.parse().is_ok_and(is_here)
+        && uri.query().is_none()
 }

@@ -60,7 +60,7 @@ impl Sdk {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         thread::scope(|scope| {
             let loaded = &mut *loaded;
-            let done = scope.spawn(move || {
+            let done = thread::Builder::new().name("relatch-sdk".into()).spawn_scoped(scope, move || {
                 if loaded.is_none() {
                     let runtime = Builder::new_current_thread().enable_all().build();
                     let runtime = runtime.map_err(|error| format!("the runtime does not start: {error}"))?;
@@ -72,6 +72,7 @@ impl Sdk {
                 };
                 Ok(runtime.block_on(work(config)))
             });
+            let done = done.map_err(|error| format!("no thread for AWS's chain of credentials: {error}"))?;
             done.join().map_err(|_| "AWS's chain of credentials failed unexpectedly")?
         })
     }

@@ -12,7 +12,7 @@ use super::files::read_text;
 use super::{Credentials, Missing, Sought, document};
 use crate::error::printable;
 use crate::limits;
-use crate::source::http::Client;
+use crate::source::http::{Client, shown_origin};
 use crate::source::https::is_plain_loopback;
 use crate::source::s3::address::{UNRESERVED, dns_suffix};
 use crate::source::s3::answer::{child, code_in};
@@ -61,7 +61,7 @@ impl TokenService {
         session: Option<&str>,
         token_file: &str,
     ) -> Sought {
-        let token = read_text(Path::new(token_file)).map_err(|why| {
+        let token = read_text(Path::new(token_file), limits::CREDENTIALS).map_err(|why| {
             Missing::Failed(format!("the web identity's token in {} {why}", printable(token_file)))
         })?;
         let mut form = form("AssumeRoleWithWebIdentity", role, &session_name(session));
@@ -76,11 +76,12 @@ impl TokenService {
             None => format!("https://sts.{region}.{}/", dns_suffix(region)),
         };
         let failed = |why: &str| {
-            let (role, url) = (printable(role), printable(url.split('?').next().unwrap_or_default()));
+            let (role, url) = (printable(role), shown_origin(&url));
             Missing::Failed(format!("the role {role} cannot be taken on: {url}: {}", printable(why)))
         };
         let uri: Uri = url.parse().map_err(|_| failed("it is no URL"))?;
         let client = match uri.scheme_str() {
+            _ if url.contains('@') => return Err(failed("it holds credentials, which belong in no address")),
             Some("https") => &self.client,
             _ if is_plain_loopback(&uri) => &self.plain,
             _ => return Err(failed("it is not https")),
