@@ -33,7 +33,7 @@ pub enum Policy {
 ///
 /// It answers, where one of them is the only argument: `--rollback`, `--update`, `--update=now` and `--update-status`; and it takes
 /// `--no-update` anywhere before `--` as the wish to skip the check this once. With the feature `cli`, flatten
-/// [`crate::cli::UpdateArgs`] into your arguments, so that they stand in `--help`.
+/// `relatch::cli::UpdateArgs` into your arguments, so that they stand in `--help`.
 ///
 /// Two variables of the environment matter: `RELATCH_NO_UPDATE` (any value) skips the check, and so does `CI`, unless `Require`.
 #[must_use = "nothing happens before .run()"]
