@@ -1,7 +1,7 @@
 #!/bin/sh
 # Publishes one build as a signed release: what every CI here calls. May be run again at any time.
 #
-#   VERSION=42 docs/ci/publish.sh x86_64-unknown-linux-gnu=dist/mytool ... [-- further flags of `signer release`]
+#   VERSION=42 sh docs/ci/publish.sh x86_64-unknown-linux-gnu=dist/mytool ... [-- further flags of `signer release`]
 #
 # From the environment:
 #   VERSION       the build number: an integer that only grows
@@ -47,7 +47,8 @@ end_if_taken_back() {
     esac
 }
 
-# A newer build is published: this one came late, which is no fault. One that is far behind did not come late.
+# A newer build is published: this one came late, which is no fault. One that is far behind did not come late, and one that is to take
+# builds back is a person's, who must not be told that all is well.
 end_if_superseded() {
     if [ -z "$published" ] || [ "$published" -le "$VERSION" ]; then
         return 0
@@ -56,6 +57,11 @@ end_if_superseded() {
         fail 3 "build $VERSION is not published: it is $((published - VERSION)) behind build $published, which is, and no pipeline is so late" \
             "If the CI's counter has started again, raise OFFSET. To take build $published back, run \`signer release\` with --retract."
     fi
+    case " $* " in
+        *" --retract "* | *" --retract="*)
+            fail 3 "build $VERSION is not published and nothing is taken back: build $published, which is, is newer" \
+                "To go back to an older build, run \`signer release\` with these flags." ;;
+    esac
     echo "superseded: build $VERSION is not published, because the newer build $published is"
     exit 0
 }
@@ -77,7 +83,7 @@ done
 
 look
 end_if_taken_back
-end_if_superseded
+end_if_superseded "$@"
 if [ "$published" = "$VERSION" ]; then
     # An earlier run published it and may have ended before it had read everything back. What it published stays as it is.
     signer verify --channel "$CHANNEL"
@@ -95,7 +101,7 @@ for try in 1 2 3; do
     esac
     # Refused or lost: perhaps because a newer build came first. Anything else that was refused stays refused.
     look
-    end_if_superseded
+    end_if_superseded "$@"
     if [ "$code" = 3 ] || [ "$published" = "$VERSION" ]; then
         exit "$code"
     fi

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Renews VERSION, which expires after 30 days: run it every week, with the timestamp key and nothing else. May be run again at any time.
 #
-#   docs/ci/refresh.sh [further flags of `signer refresh`]
+#   sh docs/ci/refresh.sh [further flags of `signer refresh`]
 #
 # From the environment:
 #   SIGNER_REPO, SIGNER_ROOT, CHANNEL   as for publish.sh

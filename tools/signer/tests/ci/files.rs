@@ -43,6 +43,9 @@ fn to_json(yaml: &Yaml) -> Value {
     if let Some(text) = yaml.as_str() {
         return text.into();
     }
+    if yaml.is_null() {
+        return Value::Null;
+    }
     match (yaml.as_integer(), yaml.as_bool(), yaml.as_floating_point()) {
         (Some(number), ..) => number.into(),
         (_, Some(bool), _) => bool.into(),
@@ -129,12 +132,20 @@ fn keys_and_roles_are_in_one_job_each() {
             assert!(!(has_secrets && says("cargo ")), "{name}: {job} builds where there are secrets");
         }
         let text = read(name);
+        // Without quotes it is a number, and a short one.
+        let quoted = format!("SIGNER_REV: \"{}\"", "0".repeat(40));
+        assert!(text.contains(&quoted), "{name}");
         for word in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "aws-access-key-id"] {
             assert!(!text.contains(word), "{name}: {word}");
         }
     }
     let github = yaml("github-actions.yml");
     assert_eq!(github["permissions"], Value::Object(Map::new()));
+    // What is started by hand refreshes and publishes nothing: publish needs build.
+    assert_eq!(github["on"].get("workflow_dispatch"), Some(&Value::Null));
+    assert_eq!(github["jobs"]["build"]["if"], "github.event_name == 'push'");
+    assert_eq!(github["jobs"]["refresh"]["if"], "github.event_name != 'push'");
+    assert_eq!(github["jobs"]["publish"]["needs"][0], "build");
     for (name, job) in github["jobs"].as_object().unwrap() {
         let has_role = name == "publish" || name == "refresh";
         assert_eq!(job["permissions"]["id-token"] == "write", has_role, "{name}");
@@ -197,7 +208,8 @@ fn the_jobs_of_each_ci_publish_and_refresh() {
             std::fs::create_dir_all(home.join(dir)).unwrap();
         }
         for script in names("", ".sh") {
-            std::fs::copy(docs().join(&script), home.join("docs/ci").join(&script)).unwrap();
+            // As a browser saves it: not executable.
+            std::fs::write(home.join("docs/ci").join(&script), read(&script)).unwrap();
         }
         for place in ["dist/signer/signer", "bin/signer"] {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_signer"), home.join(place)).unwrap();

@@ -16,5 +16,6 @@ mod moving;
 mod pipeline;
 mod policy;
 mod recipe;
+mod rotation;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use relatch::install::Probe;
 use relatch::{Install, Outcome, Quiet, Updater};
 
-use crate::pipeline::{Pipeline, docs, path, text, worked, write_executable};
+use crate::pipeline::{Pipeline, docs, failed, path, text, worked, write_executable};
 
 /// The tool as it was: it reads all of VERSION as one integer, and believes whatever lies beside it.
 const OLD_TOOL: &str = r#"#!/bin/sh
@@ -94,8 +94,12 @@ impl World {
         self.ci.desk.write("dist/mytool-linux-x86_64", executable);
     }
 
-    /// Step 2's commands, as the document has them.
     fn publish_both_ways(&self, version: &str) -> String {
+        worked(self.both_ways(version).output().unwrap())
+    }
+
+    /// Step 2's commands, as the document has them.
+    fn both_ways(&self, version: &str) -> Command {
         let document = std::fs::read_to_string(docs().join("moving-over.md")).unwrap();
         let block = document.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
         assert!(block.contains("s3://example-tools/mytool/VERSION"), "{block}");
@@ -106,7 +110,7 @@ impl World {
         );
         let mut shell = self.ci.shell();
         shell.args(["-eu", "-c", &block]).env("VERSION", version).env("OLD_PLACE", self.path("old"));
-        worked(shell.output().unwrap())
+        shell
     }
 
     /// From step 4 on.
@@ -275,4 +279,23 @@ fn an_old_client_cannot_read_what_relatch_writes() {
     let output = world.start("daily", &[]);
     assert!(text(&output.stderr).contains("1208"), "{}", text(&output.stderr));
     assert_ne!(text(&output.stdout), "mytool 1208 \n");
+}
+
+/// A job that published the new way alone and is green would leave all old clients behind.
+#[test]
+fn who_cannot_read_the_old_place_is_told_so() {
+    let world = World::new();
+    world.initialize();
+    world.old_place("1207", &old("1207"));
+    world.built(&old("1208"));
+    write_executable(
+        &world.path("shims/aws"),
+        b"#!/bin/sh\necho 'Unable to locate credentials' >&2\nexit 255\n",
+    );
+    assert_eq!(failed(255, world.both_ways("1208").output().unwrap()), "Unable to locate credentials\n");
+    world.old_place_is("1207", &old("1207"));
+    // When that is mended, the same job goes on where it ended.
+    write_executable(&world.path("shims/aws"), AWS.as_bytes());
+    assert!(world.publish_both_ways("1208").contains("build 1208 was published before"));
+    world.old_place_is("1208", &old("1208"));
 }

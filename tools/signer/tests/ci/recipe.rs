@@ -209,3 +209,25 @@ fn no_key_is_in_an_argument_or_in_what_is_said() {
         assert!(!said.contains(secret.lines().nth(1).unwrap()), "{key}");
     }
 }
+
+/// A person who takes a build back with the script must not be told that all is well when nothing was done.
+#[test]
+fn who_takes_a_newer_build_back_is_sent_to_signer() {
+    let ci = Pipeline::new();
+    ci.published("41");
+    ci.published("42");
+    let before = ci.desk.repository();
+    let artifact = ci.desk.build("41");
+    for retract in [&["--retract", "42"][..], &["--retract=42"], &["--critical", "--retract", "42"]] {
+        let mut back = ci.script("publish.sh", &[&[artifact.as_str(), "--"], retract].concat());
+        let why = failed(3, back.env("VERSION", "41").output().unwrap());
+        assert!(why.contains("nothing is taken back: build 42, which is, is newer"), "{why}");
+        assert!(why.contains("`signer release`"), "{why}");
+    }
+    assert_eq!(ci.desk.repository(), before);
+    // A higher build may take it back.
+    let artifact = ci.desk.build("43");
+    let mut forward = ci.script("publish.sh", &[&artifact, "--", "--retract", "42"]);
+    let told = worked(forward.env("VERSION", "43").output().unwrap());
+    assert!(told.contains("published widget 43"), "{told}");
+}
