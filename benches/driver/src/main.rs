@@ -139,7 +139,7 @@ fn check(programs: &BTreeMap<&str, PathBuf>, objects: usize, rounds: usize) -> R
                     cpu_ms: (used.rusage.utime + used.rusage.stime).as_secs_f64() * 1000.0,
                     memory_kib: told.trim().trim_end_matches(" kB").parse()?,
                     requests: requests.len() as f64,
-                    bytes: requests.iter().map(|request| request.bytes_sent as f64).sum(),
+                    bytes: requests.iter().map(|request| request.bytes_sent).sum::<u64>() as f64,
                 });
             }
         }
