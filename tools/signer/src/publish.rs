@@ -117,7 +117,7 @@ fn put_manifest(
     progress: &dyn Progress,
 ) -> Result<[Put; 2]> {
     let digest = Digest::of(manifest);
-    // A refresh: both were read and verified just now. Who may write nothing but `VERSION` can do it.
+    // A refresh: both were read and verified just now. Who may write nothing but `VERSION` (and what probes it) can do it.
     let is_there = |current: &Current| current.version.manifest == digest && current.signatures == signatures;
     if published.current().is_some_and(is_there) {
         return Ok([Put::Existed; 2]);
