@@ -14,6 +14,9 @@ use crate::bench::{Bench, TIMES, version};
 
 const LOCK: &str = "demo/stable/.lock";
 
+/// Where an attempt more, because this machine was busy, would be one too many.
+const PATIENT: LockTimes = LockTimes { settle: Duration::from_secs(2), ..TIMES };
+
 fn bench() -> Bench {
     Bench::bare(Options::new().conditions(Conditions::Ignored), "demo")
 }
@@ -89,7 +92,7 @@ fn overwrite_lock(bench: &Bench, text: &'static str) -> Arc<OnceLock<Vec<u8>>> {
 fn who_lost_the_lock_writes_nothing() {
     let bench = bench();
     overwrite_lock(&bench, r#"{"holder":"other","lease":60}"#);
-    let times = LockTimes { patience: Duration::from_secs(3), ..TIMES };
+    let times = LockTimes { patience: Duration::from_secs(6), ..TIMES };
     let swap = bench.store().with_lock_times(times).swap(&version(), None, b"new", &Silent);
     assert!(matches!(&swap, Err(Failure::Locked { by, .. }) if by == "other"), "{swap:?}");
     assert_eq!(bench.server.keys(""), [LOCK], "the other's lock is left alone");
@@ -112,7 +115,7 @@ fn who_lost_the_lock_takes_it_again() {
 fn a_lock_is_removed_with_one_request() {
     let bench = bench();
     bench.server.fault(When::key(LOCK).method("DELETE"), Fault::SLOW_DOWN);
-    let store = bench.store();
+    let store = bench.store().with_lock_times(PATIENT);
     store.swap(&version(), None, b"new", &Silent).unwrap();
     let requests = bench.server.requests();
     assert_eq!(requests.iter().filter(|r| r.key == LOCK && r.method == "DELETE").count(), 1);
@@ -150,10 +153,8 @@ fn what_was_written_is_looked_at_after_it_has_settled() {
 fn a_slow_token_is_taken_back() {
     let bench = bench();
     let slow = When::key(LOCK).method("PUT").times(1);
-    // So long that the second try is never slow, too.
-    let times = LockTimes { settle: Duration::from_secs(2), ..TIMES };
-    bench.server.fault(slow, Fault::Delay(times.settle + Duration::from_millis(200)));
-    bench.store().with_lock_times(times).swap(&version(), None, b"new", &Silent).unwrap();
+    bench.server.fault(slow, Fault::Delay(PATIENT.settle + Duration::from_millis(200)));
+    bench.store().with_lock_times(PATIENT).swap(&version(), None, b"new", &Silent).unwrap();
     let requests = bench.server.requests();
     let count = |method: &str| requests.iter().filter(|r| r.key == LOCK && r.method == method).count();
     assert_eq!((count("PUT"), count("DELETE")), (2, 2));
