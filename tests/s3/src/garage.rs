@@ -21,6 +21,9 @@ const RPC_SECRET: &str = "7e5700000000000000000000000000000000000000000000000000
 /// As long may a node take to answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Tries to start a cluster.
+const TRIES: usize = 3;
+
 /// Three nodes on loopback; gone when dropped.
 pub struct Cluster {
     garage: PathBuf,
@@ -35,13 +38,23 @@ struct Node {
 }
 
 impl Cluster {
-    /// A cluster with an empty bucket.
+    /// A cluster with an empty bucket; `None` where `garage` is not installed: a test says so and is skipped.
     ///
-    /// # Errors
-    /// Why there is none: `garage` is not installed, or does not start. A test says so and is skipped.
-    pub fn start() -> Result<Self, String> {
-        let garage =
-            find().ok_or("garage is not installed (`cargo install --locked garage --version 2.5.0`)")?;
+    /// # Panics
+    /// Where it is installed and does not start, whatever ports it gets.
+    pub fn start() -> Option<Self> {
+        let garage = find()?;
+        let start = |_| Cluster::try_start(garage.clone());
+        // A port that was free a moment ago may be taken.
+        let started: Result<Vec<String>, Self> =
+            (0..TRIES).map(start).map(|started| started.map_or_else(Ok, Err)).collect();
+        match started {
+            Err(cluster) => Some(cluster),
+            Ok(why) => panic!("garage is installed and does not start: {why:?}"),
+        }
+    }
+
+    fn try_start(garage: PathBuf) -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut cluster = Cluster { garage, dir, nodes: Vec::new() };
         for number in 0..3 {

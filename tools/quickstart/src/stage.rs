@@ -1,9 +1,12 @@
 //! Runs commands where they are shown, in a folder that is made anew.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// An error is a sentence for the person who watches.
 pub type Result<T> = std::result::Result<T, String>;
@@ -33,6 +36,9 @@ impl Drop for Bucket {
 const KEYS: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "QUICKSTART"), ("AWS_SECRET_ACCESS_KEY", "worthless-outside-of-this-story")];
 const SERVER: &str = "target/debug/s3-server --dir {dir}/s3 --bucket releases --address";
+
+/// As long may the server take to say where it listens.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Stage {
     /// Empties the folder, if it is one of an earlier story or none at all.
@@ -77,12 +83,16 @@ impl Stage {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("cannot start the server: {error}"))?;
-        let mut line = String::new();
         let stdout = child.stdout.take().ok_or("the server has no output")?;
         let mut bucket = Bucket { child, address: String::new() };
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .map_err(|error| format!("the server says nothing: {error}"))?;
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(stdout.take(1024)).read_line(&mut line);
+            tell.send(read.map(|_| line))
+        });
+        let line = told.recv_timeout(PATIENCE).map_err(|_| "the server says nothing")?;
+        let line = line.map_err(|error| format!("the server cannot be read: {error}"))?;
         println!("  {}", line.trim_end());
         let endpoint = line.split(' ').next().unwrap_or_default();
         bucket.address = endpoint.strip_prefix("http://").ok_or("the server does not start")?.to_owned();

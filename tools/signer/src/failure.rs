@@ -67,6 +67,16 @@ pub enum Failure {
         /// How long this publisher waited.
         waited: Duration,
     },
+    /// A part of the work is done, and the rest is not.
+    #[error("{done}: {why}")]
+    Unfinished {
+        /// What is done.
+        done: String,
+        /// Why the rest is not.
+        why: Box<Failure>,
+        /// What to do.
+        next: String,
+    },
     /// An immutable object is there with other content.
     #[error("{object} is already there with other content")]
     Occupied {
@@ -116,6 +126,7 @@ impl Failure {
                 "Nothing is torn: clients see the other release. Look at it with `signer show`, then prepare the release again."
             }
             Failure::Storage { advice, .. } => advice,
+            Failure::Unfinished { next, .. } => next,
             Failure::Locked { .. } => {
                 "Wait for the other publisher to finish. If there is none, something keeps this object fresh: look at it, remove it, and try again."
             }
@@ -133,6 +144,7 @@ impl Failure {
             #[cfg(feature = "kms")]
             Failure::Kms { cause, .. } => cause.exit_code(),
             Failure::Refused { .. } | Failure::Occupied { .. } => 3,
+            Failure::Unfinished { why, .. } => why.exit_code(),
             Failure::LostRace { .. } | Failure::Storage { .. } | Failure::Locked { .. } => 4,
         }
     }

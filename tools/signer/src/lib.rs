@@ -11,7 +11,8 @@
 //! folder    a release on its way: prepared here, signed there, published elsewhere
 //! root      root documents: make, change, show
 //! store     where it is published: a directory, a bucket; only-if-absent, compare-and-swap
-//! publish   blobs, root and manifest, then VERSION; and reads everything back
+//! publish   blobs, root and manifest, then VERSION
+//! read_back what was published: it, or a newer one, and who can read it
 //! progress  what is told of it while it runs
 //! verify    a whole repository by the client's own code
 //! ```
@@ -25,6 +26,7 @@ pub mod key;
 pub mod kms;
 pub mod progress;
 pub mod publish;
+mod read_back;
 pub mod repository;
 pub mod root;
 pub mod signing;

@@ -17,6 +17,11 @@ pub trait Progress: Send + Sync {
 
     /// All blobs are there, or it failed.
     fn end(&self);
+
+    /// Whether what is uploaded is still wanted.
+    fn goes_on(&self) -> bool {
+        true
+    }
 }
 
 /// Tells nobody.

@@ -7,13 +7,16 @@ use std::thread;
 
 use relatch::source::Object;
 use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
-use relatch::{Error, Refusal, Unavailable, limits};
+use relatch::{Refusal, limits};
 
 use crate::folder::Folder;
 use crate::progress::Progress;
+use crate::read_back::read_back;
 use crate::repository::{Current, Published, fetch, strict_times};
 use crate::store::{Content, Put, Store};
 use crate::{Failure, Result, verify};
+
+pub use crate::read_back::Access;
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,19 +27,8 @@ pub struct Done {
     pub existed: usize,
     /// Who can read it.
     pub access: Access,
-}
-
-/// Who can read what was published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
-    /// Whoever can read the directory.
-    Local,
-    /// Everybody: it was read back without credentials, too.
-    Public,
-    /// Only who has credentials.
-    Private,
-    /// Without credentials it could not be asked for, and why.
-    Unknown(String),
+    /// What somebody else published right after, and is there now.
+    pub newer: Option<String>,
 }
 
 /// Blobs that are uploaded at a time.
@@ -53,17 +45,34 @@ pub fn publish(
     repair: bool,
     progress: &dyn Progress,
 ) -> Result<Done> {
+    let published = Published::read(store, anchor, &folder.manifest()?.channel, repair)?;
+    publish_over(folder, store, &published, progress)
+}
+
+/// The same, over what the caller has read.
+///
+/// # Errors
+/// As [`publish`].
+pub fn publish_over(
+    folder: &Folder,
+    store: &dyn Store,
+    published: &Published,
+    progress: &dyn Progress,
+) -> Result<Done> {
     let channel = folder.manifest()?.channel;
-    let published = Published::read(store, anchor, &channel, repair)?;
     let (manifest_bytes, signatures, object) = folder.documents()?;
-    let manifest = check(&published, &channel, &manifest_bytes, &signatures, &object)?;
+    let manifest = check(published, &channel, &manifest_bytes, &signatures, &object)?;
     // All of it, before any of it: nothing is uploaded for a release that would not be whole.
     let mut uploads = Vec::new();
     for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
         let path = folder.blob(&stored.blake3);
         if path.exists() {
             check_file(&path, stored.blake3)?;
-            uploads.push((Object::Blob(stored.blake3), path));
+            let upload = (Object::Blob(stored.blake3), path);
+            // Two targets may be one executable.
+            if !uploads.contains(&upload) {
+                uploads.push(upload);
+            }
         } else {
             verify::check_name(&store.source(), &Object::Blob(stored.blake3), stored.size)?;
         }
@@ -77,7 +86,7 @@ pub fn publish(
     for put in upload(store, &uploads, progress)? {
         count(put);
     }
-    for put in put_manifest(store, &published, (&manifest_bytes, &signatures, &object), progress)? {
+    for put in put_manifest(store, published, (&manifest_bytes, &signatures, &object), progress)? {
         count(put);
     }
     let version_object = Object::VersionFile(channel.clone());
@@ -87,9 +96,17 @@ pub fn publish(
         store.swap(&version_object, published.raw.as_deref(), &object, progress)?;
         count(Put::Created);
     }
-    verify::release(&store.source(), &published.root, &channel)?;
-    let access = read_as_everybody(store, &published.root, &channel)?;
-    Ok(Done { created, existed, access })
+    let (newer, access) = read_back(store, &published.root, &channel, &object).map_err(|why| {
+        Failure::Unfinished {
+            done: format!("{version_object} is written, and was not read back whole"),
+            why: why.into(),
+            next: format!(
+                "Clients may see the release already: do not release it again. `signer verify --channel {channel}` tells whether all is \
+                 well, or what is not."
+            ),
+        }
+    })?;
+    Ok(Done { created, existed, access, newer })
 }
 
 /// Writes a manifest and its signatures: all that a folder adds to blobs and `VERSION`.
@@ -100,7 +117,7 @@ fn put_manifest(
     progress: &dyn Progress,
 ) -> Result<[Put; 2]> {
     let digest = Digest::of(manifest);
-    // A refresh: both were read and verified just now. Who may write nothing but `VERSION` can do it.
+    // A refresh: both were read and verified just now. Who may write nothing but `VERSION` (and what probes it) can do it.
     let is_there = |current: &Current| current.version.manifest == digest && current.signatures == signatures;
     if published.current().is_some_and(is_there) {
         return Ok([Put::Existed; 2]);
@@ -138,8 +155,11 @@ fn upload(store: &dyn Store, uploads: &[(Object, PathBuf)], progress: &dyn Progr
     let failed = Mutex::new(None);
     let work = || {
         let mut puts = Vec::new();
-        while let Some((object, path, size)) = next().filter(|_| failed.lock().is_ok_and(|f| f.is_none())) {
-            let counted = Counted { inner: progress, bytes: AtomicU64::new(0) };
+        while let Some((object, path, size)) = next() {
+            let counted = Counted { inner: progress, bytes: AtomicU64::new(0), failed: &failed };
+            if !counted.goes_on() {
+                break;
+            }
             match store.put_new(object, Content::File(path), &counted) {
                 Ok(put) => puts.push(put),
                 Err(failure) => {
@@ -171,6 +191,7 @@ fn upload(store: &dyn Store, uploads: &[(Object, PathBuf)], progress: &dyn Progr
 struct Counted<'a> {
     inner: &'a dyn Progress,
     bytes: AtomicU64,
+    failed: &'a Mutex<Option<Failure>>,
 }
 
 impl Progress for Counted<'_> {
@@ -186,17 +207,9 @@ impl Progress for Counted<'_> {
     }
 
     fn end(&self) {}
-}
 
-/// Verifies the release once more without credentials, where that is another way to read and open to everybody.
-fn read_as_everybody(store: &dyn Store, root: &Verified<Root>, channel: &Name) -> Result<Access> {
-    let Some(source) = store.public_source() else { return Ok(Access::Local) };
-    match fetch(&source, &Object::VersionFile(channel.clone()), limits::VERSION_FILE) {
-        Ok(_) => verify::release(&source, root, channel).map(|_| Access::Public),
-        Err(Failure::Client(Error::Unavailable(
-            Unavailable::Forbidden { .. } | Unavailable::Status { status: 401, .. },
-        ))) => Ok(Access::Private),
-        Err(failure) => Ok(Access::Unknown(failure.to_string())),
+    fn goes_on(&self) -> bool {
+        self.failed.lock().is_ok_and(|failed| failed.is_none())
     }
 }
 
@@ -229,7 +242,8 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
     }
     Err(Failure::refused(
         format!("version {} is not higher than {released}, which is published", manifest.version),
-        "Somebody published meanwhile. Prepare the release again with a higher version.",
+        "Somebody published meanwhile, or an earlier run of yours did: `signer verify` reads back what is there. Else prepare the release \
+         again with a higher version.",
     ))
 }
 

@@ -26,7 +26,7 @@ pub fn strict_times() -> Times {
 }
 
 /// Clocks for reading what is to be replaced, which may well have expired.
-fn lenient_times() -> Times {
+pub(crate) fn lenient_times() -> Times {
     Times { system: now(), now: 0 }
 }
 
@@ -128,6 +128,18 @@ impl Published {
         Ok(Published { root, floors, released, current, raw })
     }
 
+    /// Reads it again, after what took long.
+    ///
+    /// # Errors
+    /// [`Failure::LostRace`] where somebody published meanwhile; else as [`Published::read`].
+    pub fn again(&self, store: &dyn Store, anchor: &[u8], channel: &Name, repair: bool) -> Result<Self> {
+        let now = Published::read(store, anchor, channel, repair)?;
+        if now.raw == self.raw {
+            return Ok(now);
+        }
+        Err(Failure::LostRace { object: Object::VersionFile(channel.clone()) })
+    }
+
     /// The release that is published and verifies, if there is one.
     pub fn current(&self) -> Option<&Current> {
         self.current.as_ref().ok().and_then(Option::as_ref)
@@ -172,7 +184,7 @@ fn identity(root: &Root, channel: &Name) -> Identity {
     Identity { product: root.product.clone(), channel: channel.clone() }
 }
 
-fn read_version(
+pub(crate) fn read_version(
     root: &Verified<Root>,
     channel: &Name,
     raw: &[u8],

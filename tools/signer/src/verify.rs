@@ -33,11 +33,20 @@ pub struct Report {
 /// # Errors
 /// As for a client.
 pub fn release(source: &Bounded, root: &Verified<Root>, channel: &Name) -> Result<Report> {
+    let raw = fetch(source, &Object::VersionFile(channel.clone()), limits::VERSION_FILE)?;
+    release_of(source, root, channel, raw.bytes())
+}
+
+/// The same of a `VERSION` that was read already.
+pub(crate) fn release_of(
+    source: &Bounded,
+    root: &Verified<Root>,
+    channel: &Name,
+    raw: &[u8],
+) -> Result<Report> {
     let times = strict_times();
     root.check_unexpired(&times)?;
-    let object = Object::VersionFile(channel.clone());
-    let raw = fetch(source, &object, limits::VERSION_FILE)?;
-    let current = read_release(source, root, channel, raw.bytes(), &times)?;
+    let current = read_release(source, root, channel, raw, &times)?;
     let mut report = Report { root: root.version, ..Report::default() };
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     for artifact in &current.manifest.artifacts {

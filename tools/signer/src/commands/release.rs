@@ -8,7 +8,7 @@ use relatch::{Utc, limits};
 use signer::custody::read_limited;
 use signer::folder::{self, Folder};
 use signer::progress::Terminal;
-use signer::publish::{Access, Done};
+use signer::publish::{Access, Done, publish_over};
 use signer::repository::Published;
 use signer::store::Store;
 use signer::{Failure, Result, verify};
@@ -47,11 +47,12 @@ impl Plan {
     }
 }
 
-fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: Plan) -> Result<Folder> {
+fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: Plan) -> Result<(Folder, Published)> {
     let repairs = plan.repairs();
     let plan = plan.checked()?;
     let published = Published::read(store, anchor, &plan.channel, repairs)?;
-    Folder::prepare(path, &plan, &published, &store.source())
+    let folder = Folder::prepare(path, &plan, &published, &store.source())?;
+    Ok((folder, published))
 }
 
 pub(super) fn release(arguments: Release) -> Result<String> {
@@ -59,12 +60,14 @@ pub(super) fn release(arguments: Release) -> Result<String> {
     let repairs = arguments.plan.repairs();
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     let (store, anchor) = arguments.repo.open()?;
-    let folder = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
+    let channel = arguments.plan.channel.clone();
+    let (folder, published) = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
     for key in &keys {
         folder.sign(&**key)?;
     }
     refuse_unsigned(&folder)?;
-    let done = signer::publish::publish(&folder, &*store, &anchor, repairs, &Terminal::default())?;
+    let published = published.again(&*store, &anchor, &channel, repairs)?;
+    let done = publish_over(&folder, &*store, &published, &Terminal::default())?;
     told_published(&folder, &*store, &done)
 }
 
@@ -89,7 +92,7 @@ fn refuse_unsigned(folder: &Folder) -> Result<()> {
 fn told_published(folder: &Folder, store: &dyn Store, done: &Done) -> Result<String> {
     let (manifest, version) = (folder.manifest()?, folder.version()?);
     Ok(format!(
-        "published {} {} as release {} on {} to {}\n{}\n  VERSION valid until {}, rollout {} of 100\n  {} objects written, {} were there; all read back and verified{}{}",
+        "published {} {} as release {} on {} to {}\n{}\n  VERSION valid until {}, rollout {} of 100\n  {} objects written, {} were there; all read back and verified{}{}{}",
         manifest.product,
         manifest.version,
         manifest.seq,
@@ -100,9 +103,15 @@ fn told_published(folder: &Folder, store: &dyn Store, done: &Done) -> Result<Str
         version.rollout,
         done.created,
         done.existed,
+        told_newer(done),
         told_access(&done.access),
         remarks(store)
     ))
+}
+
+fn told_newer(done: &Done) -> String {
+    let told = |newer: &String| format!("\n  replaced since: there is {newer}");
+    done.newer.as_ref().map(told).unwrap_or_default()
 }
 
 /// Who can read it, where that is not who can read the directory.
@@ -117,7 +126,7 @@ fn told_access(access: &Access) -> String {
 
 pub(super) fn prepare(arguments: Prepare) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
-    let folder = prepare_in(&arguments.out, &*store, &anchor, arguments.plan)?;
+    let (folder, _) = prepare_in(&arguments.out, &*store, &anchor, arguments.plan)?;
     told_signed(&folder)
 }
 
@@ -186,15 +195,17 @@ pub(super) fn refresh(arguments: Refresh) -> Result<String> {
         folder.sign(&**key)?;
     }
     refuse_unsigned(&folder)?;
-    let done = signer::publish::publish(&folder, &*store, &anchor, false, &Terminal::default())?;
+    let published = published.again(&*store, &anchor, &arguments.channel, false)?;
+    let done = publish_over(&folder, &*store, &published, &Terminal::default())?;
     let version = folder.version()?;
     Ok(format!(
-        "refreshed {} {} on {}: valid until {}, rollout {} of 100{}{}",
+        "refreshed {} {} on {}: valid until {}, rollout {} of 100{}{}{}",
         version.product,
         version.version,
         version.channel,
         Utc(version.expires),
         version.rollout,
+        told_newer(&done),
         told_access(&done.access),
         remarks(&*store)
     ))

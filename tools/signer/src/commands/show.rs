@@ -93,7 +93,7 @@ pub(super) fn verify(arguments: Verify) -> Result<String> {
         None => {
             let report = signer::verify::everything(&*store, &anchor)?;
             let text = format!(
-                "{} verifies: root {}, {} channels, {} stored forms decoded, {} manifests and blobs are what their names say",
+                "{} verifies: root {}, channels: {}, stored forms decoded: {}; {} manifests and blobs are what their names say",
                 store.location(),
                 report.root,
                 report.channels,

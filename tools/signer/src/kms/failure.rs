@@ -4,6 +4,7 @@ use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::PATIENCE;
 use crate::aws::{causes, chain, printable};
@@ -87,10 +88,9 @@ pub enum Cause {
 
 impl Cause {
     /// What an error of the SDK means.
-    pub(super) fn of<E, R>(action: &'static str, error: &SdkError<E, R>) -> Self
+    pub(super) fn of<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug + 'static,
     {
         let SdkError::ServiceError(answered) = error else {
             return match causes(error).find(|cause| cause.is::<CredentialsError>()) {
@@ -130,6 +130,7 @@ impl Cause {
             | "KeyUnavailableException"
             | "InternalFailure"
             | "ServiceUnavailable" => Cause::Busy { said },
+            _ if answered.raw().status().as_u16() >= 500 => Cause::Busy { said },
             _ => Cause::Other { said },
         }
     }

@@ -231,3 +231,29 @@ fn who_takes_a_newer_build_back_is_sent_to_signer() {
     let told = worked(forward.env("VERSION", "43").output().unwrap());
     assert!(told.contains("published widget 43"), "{told}");
 }
+
+/// A lower build is published while this one is read to be signed: looked at again, it is the newest and comes through.
+#[test]
+fn who_is_really_overtaken_by_a_lower_build_tries_again() {
+    let ci = Pipeline::new();
+    ci.published("41");
+    let theirs = ci.desk.build("43");
+    ci.desk.build("44");
+    assert!(ci.shell().args(["-c", "mkfifo pipe"]).status().unwrap().success());
+    // The pipe opens when its reader does, who has looked at the repository by then.
+    ci.shim(&format!(
+        "if [ \"$1\" = release ]; then\n\
+         if [ ! -e raced ]; then touch raced; {{\n\
+         \"$real\" release --version 43 --artifact {theirs} --key keys/release.key --key keys/timestamp.key >&2\n\
+         cat build-44\n\
+         }} > pipe &\n\
+         else rm pipe; cp build-44 pipe; fi\n\
+         fi\n\
+         exec \"$real\" \"$@\""
+    ));
+    let output = ci.script("publish.sh", &["test=pipe"]).env("VERSION", "44").output().unwrap();
+    let complaint = text(&output.stderr);
+    assert!(complaint.contains("stable/VERSION was changed by somebody else"), "{complaint}");
+    assert!(complaint.contains("publish: try 1 of 3 did not get through"), "{complaint}");
+    assert!(worked(output).contains("published widget 44 as release 3"));
+}

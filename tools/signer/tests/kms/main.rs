@@ -251,6 +251,7 @@ fn what_kms_refuses_is_told_with_what_to_do() {
         ),
         ("Sign", 400, "ThrottlingException", "Rate exceeded", 4, ["not to be had just now", "Try again"]),
         ("GetPublicKey", 500, "KMSInternalException", "", 4, ["KMSInternalException", "Try again"]),
+        ("GetPublicKey", 503, "SomethingNew", "", 4, ["SomethingNew", "Try again"]),
     ];
     for (action, status, code, message, exit, says) in cases {
         let kms = Kms::start(Fault::Error(action, status, code, message));

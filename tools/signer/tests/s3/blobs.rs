@@ -181,3 +181,84 @@ fn checksums_are_sent_where_they_are_asked_for() {
         }
     }
 }
+
+fn begins(bench: &Bench) -> usize {
+    let begins = |request: &&Request| request.method == "POST" && request.query.contains("uploads");
+    bench.server.requests().iter().filter(begins).count()
+}
+
+#[test]
+fn two_targets_with_one_executable_are_one_upload() {
+    let bench = Bench::new(Options::new());
+    bench.desk.write("large", noise(17 * MIB));
+    let release =
+        ["release", "--version", "1.0.0", "--artifact", "a=large", "--artifact", "b=large", "--level", "1"];
+    let told = bench.ok(&[&release[..], &crate::bench::KEYS].concat());
+    assert!(told.contains("4 objects written, 0 were there"), "{told}");
+    assert_eq!(begins(&bench), 1);
+    bench.verify_released();
+}
+
+/// AWS answers 409 to who completes an upload while somebody else writes the same key, and wants it begun anew.
+#[test]
+fn a_blob_that_somebody_else_writes_at_the_same_moment_is_tried_again() {
+    for (length, method) in [(100, "PUT"), (17 * MIB, "POST")] {
+        let bench = Bench::bare(Options::new(), "demo");
+        let bytes = noise(length);
+        let (path, object) = blob(&bench, &bytes);
+        let key = format!("demo/{object}");
+        let last = || When::key(&key).method(method).query(if method == "POST" { "uploadId=" } else { "" });
+        let conflict = Fault::Error(409, "ConditionalRequestConflict");
+        bench.server.fault(last().times(2), conflict.clone());
+        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        assert_eq!(put.unwrap(), Put::Created, "the other has failed");
+        bench.server.delete(&key);
+        bench.server.fault(last().times(1), conflict.clone());
+        let objects = bench.server.objects();
+        bench.server.run(When::key(&key).method("HEAD").skip(1).times(1), move |request| {
+            objects.put(&request.key, bytes.clone());
+        });
+        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        assert_eq!(put.unwrap(), Put::Existed, "the other was quicker");
+        bench.server.delete(&key);
+        bench.server.fault(last(), conflict);
+        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        assert!(matches!(put, Err(Failure::Storage { .. })), "it has an end: {put:?}");
+    }
+}
+
+/// A lifecycle rule was quicker than the upload: there is no other content, and nothing that must be removed.
+#[test]
+fn an_upload_that_is_gone_is_told_as_that() {
+    let bench = Bench::bare(Options::new(), "demo");
+    let (path, object) = blob(&bench, &noise(17 * MIB));
+    let complete = When::any().method("POST").query("uploadId=");
+    bench.server.fault(complete, Fault::Error(404, "NoSuchUpload"));
+    let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+    assert!(matches!(&put, Err(Failure::Storage { what, .. }) if what.contains("NoSuchUpload")), "{put:?}");
+}
+
+/// Another upload has failed meanwhile: this one does not go on to its end, and says what it leaves.
+#[test]
+fn an_upload_that_is_not_needed_any_more_ends() {
+    struct Stopped;
+    impl Progress for Stopped {
+        fn begin(&self, _: u64) {}
+        fn advance(&self, _: u64) {}
+        fn waiting(&self, _: &str) {}
+        fn end(&self) {}
+        fn goes_on(&self) -> bool {
+            false
+        }
+    }
+    let bench = Bench::bare(Options::new(), "demo");
+    let (path, object) = blob(&bench, &noise(17 * MIB));
+    let abort = When::any().method("DELETE").query("uploadId=");
+    bench.server.fault(abort, Fault::Error(403, "AccessDenied"));
+    let store = bench.store();
+    let put = store.put_new(&object, Content::File(&path), &Stopped);
+    assert!(matches!(put, Err(Failure::Client(_))), "{put:?}");
+    assert!(!bench.server.requests().iter().any(is_part));
+    let told = store.remarks();
+    assert!(told[1].contains("was not removed, either: s3:AbortMultipartUpload of demo/blobs/"), "{told:?}");
+}

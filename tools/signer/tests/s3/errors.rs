@@ -57,6 +57,28 @@ fn with_keys_that_may_only_read_nothing_changes() {
     }
 }
 
+/// A repository that cannot be made leaves nothing that is in the way of the next try.
+#[test]
+fn init_without_rights_makes_nothing_and_with_too_few_says_how_to_go_on() {
+    let bench = Bench::bare(Options::new(), "demo");
+    let reader = Credentials::read_only();
+    bench.server.accept(reader.clone());
+    let init = ["init", "--product", "widget", "--no-password", "--keys", "keys"];
+    let mut command = bench.command(&init);
+    fails(keys(&mut command, &reader.access_key, &reader.secret_key), 4, &["s3:PutObject of demo/.probe-"]);
+    assert!(!bench.desk.path("keys").exists() && !bench.desk.path("root.json").exists());
+    let denied = When::key("demo/root/1.json").method("PUT");
+    bench.server.fault(denied, Fault::Error(403, "AccessDenied"));
+    let says = [
+        "keys and root.json are made, and root 1 is not published: s3:PutObject of demo/root/1.json",
+        "Then `signer root publish root.json --root root.json` publishes it",
+    ];
+    bench.fails(4, &says, &init);
+    bench.server.clear_faults();
+    bench.ok(&["root", "publish", "root.json"]);
+    bench.released("1.0.0");
+}
+
 #[test]
 fn with_keys_that_may_not_list() {
     let rights = Rights { list: false, ..Rights::ALL };

@@ -180,3 +180,105 @@ fn nothing_is_waited_for_for_ever() {
     assert!(matches!(read, Err(Failure::Storage { .. })), "{read:?}");
     assert!(begun.elapsed() < Duration::from_secs(100));
 }
+
+/// It failed, and the look at what became of it failed, too: both are told.
+#[test]
+fn a_write_of_which_nobody_knows_what_became_is_told_as_that() {
+    for (conditions, reads) in [(ALL[0], 1), (ALL[2], 2)] {
+        let bench = Bench::bare(Options::new().conditions(conditions), "demo");
+        let version_file = || When::key("demo/stable/VERSION");
+        bench.server.fault(version_file().method("PUT"), Fault::ErrorAfterEffect(400, "Odd"));
+        bench.server.fault(version_file().method("GET").skip(reads), Fault::Error(403, "AccessDenied"));
+        let swap = bench.store().swap(&version(), None, b"new", &Silent);
+        let Err(failure @ Failure::Unfinished { .. }) = &swap else { panic!("{conditions:?}: {swap:?}") };
+        let told = failure.to_string();
+        let begin = "whether stable/VERSION was written is not known: s3:PutObject of demo/stable/VERSION in s3://test/demo";
+        assert!(told.starts_with(begin), "{told}");
+        assert!(told.contains("and then: s3:GetObject of demo/stable/VERSION"), "{told}");
+        assert!(failure.advice().contains("`signer show`"), "{}", failure.advice());
+        assert_eq!(failure.exit_code(), 4);
+    }
+}
+
+/// The server refuses, and `VERSION` is what it was: nobody else has changed it.
+#[test]
+fn a_refusal_without_another_s_write_is_no_lost_race() {
+    for (status, code) in [(412, "PreconditionFailed"), (409, "ConditionalRequestConflict")] {
+        let bench = Bench::bare(Options::new(), "demo");
+        bench.server.put("demo/stable/VERSION", "old");
+        bench.server.fault(When::key("demo/stable/VERSION").method("PUT"), Fault::Error(status, code));
+        let swap = bench.store().swap(&version(), Some(b"old"), b"new", &Silent);
+        let Err(Failure::Storage { what, advice }) = &swap else { panic!("{swap:?}") };
+        assert!(what.contains(code), "{what}");
+        assert!(advice.contains("Try again"), "{advice}");
+        assert_eq!(bench.version_file().unwrap(), b"old");
+    }
+}
+
+/// The server says that it has written, and has not.
+#[test]
+fn a_write_that_is_not_to_be_seen_is_no_lost_race() {
+    let bench = Bench::bare(Options::new().conditions(ALL[2]), "demo");
+    bench.server.put("demo/stable/VERSION", "old");
+    let put = When::key("demo/stable/VERSION").method("PUT");
+    bench.server.fault(put, Fault::Answer(200, vec![("etag", "\"x\"".into())], Vec::new()));
+    let swap = bench.store().swap(&version(), Some(b"old"), b"new", &Silent);
+    let Err(Failure::Storage { what, .. }) = &swap else { panic!("{swap:?}") };
+    assert!(what.ends_with("failed: it was answered, and what was there before still is"), "{what}");
+}
+
+#[test]
+fn a_probe_tells_what_is_not_understood_from_what_failed() {
+    let put = || When::prefix("demo/.probe-").method("PUT");
+    for (status, code) in [(400, "RequestTimeout"), (408, "Late"), (429, "Often"), (409, "Conflict")] {
+        let bench = Bench::bare(Options::new(), "demo");
+        for skip in [0, 1] {
+            bench.server.fault(put().skip(skip).times(1), Fault::Error(status, code));
+        }
+        let store = bench.store();
+        store.prepare().unwrap();
+        assert!(store.remarks()[0].contains("honoured"), "{code}: {:?}", store.remarks());
+    }
+    for skip in [0, 1, 2, 3] {
+        for (status, code) in
+            [(400, "InvalidArgument"), (400, "InvalidRequest"), (405, "MethodNotAllowed"), (501, "What")]
+        {
+            let bench = Bench::bare(Options::new(), "demo");
+            bench.server.fault(put().skip(skip).times(1), Fault::Error(status, code));
+            let store = bench.store();
+            store.prepare().unwrap();
+            assert!(store.remarks()[0].contains("ignored by this server"), "{code}: {:?}", store.remarks());
+        }
+        let bench = Bench::bare(Options::new(), "demo");
+        bench.server.fault(put().skip(skip).times(1), Fault::Error(400, "InvalidDigest"));
+        let prepared = bench.store().prepare();
+        assert!(matches!(&prepared, Err(Failure::Storage { what, .. }) if what.contains("InvalidDigest")));
+        assert_eq!(bench.server.keys(""), Vec::<String>::new());
+    }
+}
+
+/// In each of its races one is throttled, who may have won, too.
+#[test]
+fn a_race_that_is_throttled_proves_nothing() {
+    let bench = Bench::bare(Options::new(), "demo");
+    // After four writes come the races, of eight each; who is throttled does not count for the faults that follow.
+    for race in 0..8 {
+        let put = When::prefix("demo/.probe-").method("PUT").skip(4 + 7 * race).times(1);
+        bench.server.fault(put, Fault::SLOW_DOWN);
+    }
+    let store = bench.store();
+    store.prepare().unwrap();
+    assert!(store.remarks()[0].contains("without atomicity"), "{:?}", store.remarks());
+}
+
+/// As other servers than AWS's throttle.
+#[test]
+fn too_many_requests_are_tried_again() {
+    let bench = Bench::bare(Options::new(), "demo");
+    for method in ["GET", "PUT"] {
+        let when = When::key("demo/stable/VERSION").method(method).times(2);
+        bench.server.fault(when, Fault::Error(429, "Often"));
+    }
+    bench.store().swap(&version(), None, b"new", &Silent).unwrap();
+    assert_eq!(bench.version_file().unwrap(), b"new");
+}

@@ -7,7 +7,7 @@ use relatch::source::Object;
 use signer::progress::Silent;
 use signer::store::{Content, Put, Store as _};
 use signer::{Failure, Result};
-use test_s3::{Conditions, Options};
+use test_s3::{Conditions, Options, When};
 
 use crate::bench::{ALL, Bench, KEYS, version};
 use crate::support::stderr;
@@ -111,4 +111,65 @@ fn two_releases_at_once_leave_one_that_verifies() {
         bench.verify_released();
         bench.ok(&["verify"]);
     }
+}
+
+/// Puts these objects at the first reading of `VERSION` after so many.
+fn at_reading(bench: &Bench, after: usize, newer: std::collections::BTreeMap<String, Vec<u8>>) {
+    let objects = bench.server.objects();
+    bench.server.run(When::key("demo/stable/VERSION").method("GET").skip(after).times(1), move |_| {
+        newer.iter().for_each(|(key, bytes)| objects.put(key, bytes.clone()));
+    });
+}
+
+/// Somebody publishes while it is compressed and signed: its numbers are wrong by then, but that is the race's fault.
+#[test]
+fn who_is_overtaken_while_preparing_has_lost() {
+    let refresh: &[&str] = &["refresh", "--key", "keys/timestamp.key"];
+    for theirs in ["refresh", "1.1.0"] {
+        let bench = Bench::new(Options::new());
+        bench.released("1.0.0");
+        let before = bench.objects();
+        match theirs {
+            "refresh" => drop(bench.ok(refresh)),
+            version => drop(bench.released(version)),
+        }
+        let newer = bench.objects();
+        let lower = ["release", "--version", "1.0.1", "--artifact", &bench.desk.build("1.0.1")];
+        let higher = ["release", "--version", "1.2.0", "--artifact", &bench.desk.build("1.2.0")];
+        for ours in [refresh, &[&lower[..], &KEYS].concat(), &[&higher[..], &KEYS].concat()] {
+            bench.restore(&before);
+            at_reading(&bench, 1, newer.clone());
+            bench.fails(4, &["stable/VERSION was changed by somebody else since it was read"], ours);
+            assert_eq!(bench.objects(), newer, "{theirs} {ours:?}");
+        }
+    }
+}
+
+/// The compare-and-swap was won; what is read back is whole, and said to be another one.
+#[test]
+fn who_is_replaced_right_after_says_by_what() {
+    let bench = Bench::new(Options::new());
+    bench.released("1.0.0");
+    let before = bench.objects();
+    bench.released("1.1.0");
+    bench.released("1.2.0");
+    let newer = bench.objects();
+    bench.restore(&before);
+    // It is read to prepare, before publishing, for the swap, and then back.
+    at_reading(&bench, 3, newer);
+    let told = bench.released("1.1.0");
+    assert!(told.contains("\n  replaced since: there is 1.2.0 as release 3, issued "), "{told}");
+    bench.verify_released();
+}
+
+/// A cache in front of the bucket answers whoever has no credentials.
+#[test]
+fn what_everybody_reads_must_be_what_was_written() {
+    let bench = Bench::new(Options::new().anonymous_read(true));
+    assert!(bench.released("1.0.0").contains("public: read back without credentials"));
+    let old = test_s3::Fault::Answer(200, Vec::new(), bench.version_file().unwrap());
+    bench.server.fault(When::key("demo/stable/VERSION").method("GET").skip(4).times(1), old);
+    let told = bench.released("1.1.0");
+    let stale = "not known whether it is public: without credentials, stable/VERSION is stale, that of 1.0.0 as release 1, issued ";
+    assert!(told.contains(stale), "{told}");
 }

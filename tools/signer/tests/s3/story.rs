@@ -65,7 +65,7 @@ fn from_the_first_root_to_the_second() {
     let told = bench.ok(&["show"]);
     assert!(told.contains("1.1.0 on stable, release 2"), "{told}");
     let told = bench.ok(&["verify"]);
-    assert!(told.contains("verifies: root 1, 1 channels, 2 stored forms decoded, 5 manifests"), "{told}");
+    assert!(told.contains("verifies: root 1, channels: 1, stored forms decoded: 2; 5 manifests"), "{told}");
 
     bench.ok(&["root", "renew", "root.json", "--out", "root2.json"]);
     bench.ok(&["root", "sign", "root2.json", "--key", "keys/root.key"]);

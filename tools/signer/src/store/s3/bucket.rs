@@ -10,12 +10,13 @@ use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
 use relatch::source::{Bounded, S3, S3Address};
 use tokio::runtime::Handle;
 
 use super::environment::{Shared, configured, load};
 use super::failed::Failed;
-use super::upload::WHOLE;
+use super::upload::{IN_FLIGHT, WHOLE};
 use crate::aws::{Background, CONNECT};
 use crate::store::Server;
 use crate::{Failure, Result};
@@ -24,7 +25,7 @@ use crate::{Failure, Result};
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
 /// Bytes that need no more time than none.
 const SMALL: u64 = 128 * 1024;
-/// Bytes a second below which an upload counts as stuck.
+/// Bytes a second of all bodies together below which uploads count as stuck.
 const SLOWEST: u64 = 64 * 1024;
 /// Tries of one request; between them the SDK waits up to 1, 2 and 4 s.
 const TRIES: u32 = 4;
@@ -88,7 +89,9 @@ impl Bucket {
             .request_checksum_calculation(asked)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .timeout_config(timeouts(ANSWER))
-            .retry_config(RetryConfig::standard().with_max_attempts(TRIES));
+            .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
+            // The SDK knows throttling by AWS's codes, and 429 is what others say.
+            .retry_classifier(HttpStatusCodeClassifier::new_from_codes(&[429]));
         builder.set_endpoint_url(address.endpoint().map(str::to_owned));
         let mut source = S3::at(address.clone());
         if let Some(provider) = config.credentials_provider() {
@@ -148,7 +151,7 @@ impl Bucket {
 
 fn with_time_for(client: &Client, bytes: u64) -> Client {
     let builder = client.config().to_builder();
-    let time = ANSWER + Duration::from_secs(bytes / SLOWEST);
+    let time = ANSWER + Duration::from_secs(bytes * IN_FLIGHT as u64 / SLOWEST);
     Client::from_conf(builder.timeout_config(timeouts(time)).build())
 }
 

@@ -54,7 +54,7 @@ pub(super) fn probe(bucket: &Bucket) -> Result<Found, Failed> {
     let mut tries = 1;
     let conditions = loop {
         match examine(bucket, &mut written) {
-            Err(failed) if failed.is_ambiguous() && tries < TRIES => {
+            Err(failed) if (failed.is_ambiguous() || failed.kind == Kind::Conflict) && tries < TRIES => {
                 thread::sleep(wait);
                 (wait, tries) = (wait * 2, tries + 1);
             }
@@ -86,7 +86,7 @@ fn examine(bucket: &Bucket, written: &mut Vec<String>) -> Result<Conditions, Fai
         bucket.put_once(key, text.into_bytes(), Kept::PRIVATE, condition)
     };
     let etag = match put(&key, "created".into(), Condition::Absent) {
-        Err(failed) if failed.kind == Kind::Precondition || failed.is_not_understood() => {
+        Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Unsupported) => {
             return Ok(Conditions::Ignored);
         }
         created => created?,
@@ -95,38 +95,53 @@ fn examine(bucket: &Bucket, written: &mut Vec<String>) -> Result<Conditions, Fai
     for condition in [Condition::Absent, Condition::Matches("\"0123456789abcdef0123456789abcdef\"")] {
         match put(&key, "overwritten".into(), condition) {
             Err(failed) if failed.kind == Kind::Precondition => {}
-            Err(failed) if !failed.is_not_understood() => return Err(failed),
+            Err(failed) if failed.kind != Kind::Unsupported => return Err(failed),
             Ok(_) | Err(_) => return Ok(Conditions::Ignored),
         }
     }
     match put(&key, "replaced".into(), Condition::Matches(&etag)) {
         Ok(_) => {}
-        Err(failed) if failed.kind == Kind::Precondition || failed.is_not_understood() => {
+        Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Unsupported) => {
             return Ok(Conditions::Ignored);
         }
         Err(failed) => return Err(failed),
     }
-    for race in 0..RACES {
+    let (mut race, mut unclear) = (0, 0);
+    while race < RACES {
         let key = new_key();
         let create = |racer| put(&key, format!("race {race}, created by {racer}"), Condition::Absent);
-        let (winners, etag) = winners(create)?;
-        if winners > 1 {
-            return Ok(Conditions::NotAtomic);
-        }
-        let Some(etag) = etag else { return Ok(Conditions::Ignored) };
+        let created = winners(create)?;
+        let Some(etag) = created.etag else { return Ok(Conditions::Ignored) };
         let replace =
             |racer| put(&key, format!("race {race}, replaced by {racer}"), Condition::Matches(&etag));
-        if self::winners(replace)?.0 > 1 {
+        let replaced = winners(replace)?;
+        if created.count > 1 || replaced.count > 1 {
             return Ok(Conditions::NotAtomic);
         }
+        if !created.unclear && !replaced.unclear {
+            race += 1;
+            continue;
+        }
+        // Who got no answer may have won, too: this race has shown nothing.
+        unclear += 1;
+        if unclear == TRIES {
+            return Ok(Conditions::NotAtomic);
+        }
+        thread::sleep(BACKOFF);
     }
     Ok(Conditions::Atomic)
 }
 
-/// How many of those who race win, and what one of them wrote.
-fn winners(
-    write: impl Fn(usize) -> Result<Option<String>, Failed> + Sync,
-) -> Result<(usize, Option<String>), Failed> {
+/// Of those who race.
+struct Winners {
+    count: usize,
+    /// Whether others may have won that got no answer.
+    unclear: bool,
+    /// What one of them wrote.
+    etag: Option<String>,
+}
+
+fn winners(write: impl Fn(usize) -> Result<Option<String>, Failed> + Sync) -> Result<Winners, Failed> {
     let start = Barrier::new(RACERS);
     let run = |racer| {
         start.wait();
@@ -140,11 +155,11 @@ fn winners(
             .map(|racer| racer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
-    let (mut winners, mut etag, mut failure) = (0, None, None);
+    let (mut count, mut etag, mut failure) = (0, None, None);
     for outcome in outcomes {
         match outcome {
             Ok(written) => {
-                winners += 1;
+                count += 1;
                 etag = written;
             }
             Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Conflict) => {}
@@ -153,7 +168,7 @@ fn winners(
     }
     // Where nobody won, whoever got no answer may have.
     match failure {
-        Some(failed) if winners == 0 || !failed.is_ambiguous() => Err(failed),
-        _ => Ok((winners, etag)),
+        Some(failed) if count == 0 || !failed.is_ambiguous() => Err(failed),
+        failure => Ok(Winners { count, unclear: failure.is_some(), etag }),
     }
 }

@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Precondition,
     /// Somebody writes the same object at this moment: 409.
     Conflict,
-    /// The server does not know what was asked: 501.
+    /// The server does not know what was asked: 501, 405, or it takes it for a mistake.
     Unsupported,
     Denied,
     NoBucket,
@@ -111,7 +111,8 @@ fn kind_of(code: Option<&str>, status: u16, region: Option<String>) -> Kind {
             | "TokenRefreshRequired",
             _,
         ) => Kind::Credentials,
-        ("NotImplemented", _) | (_, 501) => Kind::Unsupported,
+        ("RequestTimeout", _) | (_, 408) => Kind::Busy, // of AWS it is a 400
+        ("NotImplemented" | "InvalidArgument" | "InvalidRequest", _) | (_, 405 | 501) => Kind::Unsupported,
         (_, 401 | 403) => Kind::Denied,
         (_, 404) => Kind::Absent,
         (_, 412) => Kind::Precondition,
@@ -138,11 +139,6 @@ impl Failed {
     /// Whether it may have taken effect all the same.
     pub(super) fn is_ambiguous(&self) -> bool {
         matches!(self.kind, Kind::Busy | Kind::Unreachable)
-    }
-
-    /// Whether the server may answer better where less is asked for. If it does not, the next answer says so.
-    pub(super) fn is_not_understood(&self) -> bool {
-        matches!(self.kind, Kind::Unsupported | Kind::Other)
     }
 
     /// As a person is told.
@@ -193,7 +189,10 @@ fn advice(kind: &Kind, action: &str, bucket: &str, key: &str, address: &S3Addres
             "Look at the network, the proxy and --endpoint, and try again: what is published is whole, and a rerun finishes.".into()
         }
         Kind::Busy => "The server is overloaded or broken. Try again: what is published is whole, and a rerun finishes.".into(),
-        Kind::Unsupported | Kind::Precondition | Kind::Conflict | Kind::Absent | Kind::Other => {
+        Kind::Precondition | Kind::Conflict | Kind::Absent => {
+            "Somebody else writes or removes the same object at this moment. Try again: what is published is whole, and a rerun finishes.".into()
+        }
+        Kind::Unsupported | Kind::Other => {
             "What the server says is all that is known. Buckets with Object Lock want AWS_REQUEST_CHECKSUM_CALCULATION=when_supported.".into()
         }
     }

@@ -18,6 +18,8 @@ use crate::{Failure, Result};
 
 /// Tries where somebody else writes the same object at the same moment.
 const CONFLICTS: u32 = 4;
+/// The first wait between them.
+const CONFLICT: Duration = Duration::from_millis(100);
 
 impl S3Store {
     pub(super) fn put_blob(
@@ -34,19 +36,25 @@ impl S3Store {
         if let Some(size) = self.asked(self.bucket.head(&self.key(object)))? {
             return self.compare_blob(object, content, size);
         }
-        let uploaded = match content {
-            Content::File(path) => self.uploads.put(&self.bucket, (object, path), condition, progress)?,
-            Content::Bytes(bytes) => {
-                refuse_other_digest(object, || Ok(Digest::of(bytes)))?;
-                uploaded(self.write(object, bytes, condition), &self.bucket)?
+        let mut tries = 1;
+        loop {
+            let uploaded = match content {
+                Content::File(path) => self.uploads.put(&self.bucket, (object, path), condition, progress)?,
+                Content::Bytes(bytes) => {
+                    refuse_other_digest(object, || Ok(Digest::of(bytes)))?;
+                    uploaded(self.write(object, bytes, condition), &self.bucket)?
+                }
+            };
+            let Uploaded::Unknown(failed) = uploaded else { return Ok(Put::Created) };
+            match self.asked(self.bucket.head(&self.key(object)))? {
+                Some(size) => return self.compare_blob(object, content, size),
+                // Somebody else is about to write the same bytes, and may yet fail.
+                None if failed.kind == Kind::Conflict && tries < CONFLICTS => {
+                    thread::sleep(CONFLICT * tries);
+                    tries += 1;
+                }
+                None => return Err(self.bucket.failure(failed)),
             }
-        };
-        if let Uploaded::Created = uploaded {
-            return Ok(Put::Created);
-        }
-        match (self.asked(self.bucket.head(&self.key(object)))?, uploaded) {
-            (None, Uploaded::Unknown(failed)) => Err(self.bucket.failure(failed)),
-            (size, _) => self.compare_blob(object, content, size.unwrap_or(0)),
         }
     }
 
@@ -92,18 +100,18 @@ impl S3Store {
         Ok(Put::Created)
     }
 
-    fn put_locked(&self, lock: &Lock<'_>, object: &Object, bytes: &[u8]) -> Result<Put> {
+    fn put_locked(&self, lock: &Lock<'_>, object: &Object, bytes: &[u8]) -> Result<Option<Put>> {
         if self.read_limited(object, bytes.len())?.is_some() {
-            return self.compare(object, bytes);
+            return self.compare(object, bytes).map(Some);
         }
         if !lock.is_held()? {
-            return Err(Failure::LostRace { object: object.clone() });
+            return Ok(None);
         }
         let put = self.bucket.put_once(&self.key(object), bytes.to_vec(), Kept::of(object), Condition::None);
         match put {
-            Ok(_) => Ok(Put::Created),
+            Ok(_) => Ok(Some(Put::Created)),
             Err(failed) => match self.read_limited(object, bytes.len())? {
-                Some(_) if failed.is_ambiguous() => self.compare(object, bytes),
+                Some(_) if failed.is_ambiguous() => self.compare(object, bytes).map(Some),
                 _ => Err(self.bucket.failure(failed)),
             },
         }
@@ -133,7 +141,7 @@ impl S3Store {
         loop {
             match self.bucket.put(&self.key(object), bytes.to_vec(), Kept::of(object), condition) {
                 Err(failed) if failed.kind == Kind::Conflict && tries < CONFLICTS => {
-                    thread::sleep(Duration::from_millis(100) * tries);
+                    thread::sleep(CONFLICT * tries);
                     tries += 1;
                 }
                 put => return put.map(drop),

@@ -57,92 +57,151 @@ pub(super) struct Lock<'a> {
 /// Whose lock an object is.
 struct Holder {
     token: String,
-    host: String,
     lease: Duration,
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Held,
+    /// Others wrote at the same moment.
+    Overtaken,
+    /// So long the server took to write the token.
+    Slow(Duration),
 }
 
 /// Where the lock for an object lies.
 fn key_for(bucket: &Bucket, object: &Object) -> String {
     match object {
         Object::VersionFile(channel) => bucket.address.key_of(format_args!("{channel}/{LOCK}")),
-        Object::Root(_) | Object::RootSignatures(_) => bucket.address.key_of(format_args!("root/{LOCK}")),
         // One for each: publishers of different releases need not wait for each other here.
-        Object::Manifest(digest) | Object::ManifestSignatures(digest) | Object::Blob(digest) => {
+        Object::ManifestSignatures(digest) => {
             bucket.address.key_of(format_args!("manifests/{LOCK}-{digest}"))
         }
+        _ => bucket.address.key_of(format_args!("root/{LOCK}")),
     }
 }
 
-impl<'a> Lock<'a> {
-    /// Takes the lock for writing `object`, or waits for it as long as `go_on` sees a reason to.
+/// A publisher that waits for a lock.
+pub(super) struct Wait<'a> {
+    bucket: &'a Bucket,
+    key: String,
+    times: LockTimes,
+    until: Instant,
+    /// The holder that was told of last.
+    told: String,
+    /// Of those who lose to each other, not all should come back at once: as long this one waits.
+    lost: Duration,
+}
+
+impl<'a> Wait<'a> {
+    /// For writing `object`.
+    pub(super) fn new(bucket: &'a Bucket, object: &Object, times: LockTimes) -> Self {
+        let until = Instant::now() + times.patience;
+        let key = key_for(bucket, object);
+        Wait { bucket, key, times, until, told: String::new(), lost: Duration::ZERO }
+    }
+
+    /// Takes the lock, or waits for it as long as `go_on` sees a reason to.
     ///
     /// # Errors
-    /// [`Failure::Locked`] where others hold it for too long.
+    /// [`Failure::Locked`] where others hold it for too long; [`Failure::Storage`] where the server is too slow for locks.
     pub(super) fn take(
-        bucket: &'a Bucket,
-        object: &Object,
-        times: LockTimes,
+        &mut self,
         progress: &dyn Progress,
         go_on: impl Fn() -> Result<()>,
-    ) -> Result<Self> {
-        let key = key_for(bucket, object);
-        let until = Instant::now() + times.patience;
-        let mut told = String::new();
-        let mut lost = Duration::ZERO;
+    ) -> Result<Lock<'a>> {
+        let (bucket, times) = (self.bucket, self.times);
         loop {
             go_on()?;
             let token = bucket.token();
             let since = Instant::now();
-            let (by, age, wait) = match current(bucket, &key)? {
+            let (failure, wait) = match current(bucket, &self.key)? {
                 Some((holder, age)) if age < holder.lease => {
                     let rest = holder.lease - age;
-                    if told != holder.token {
+                    if self.told != holder.token {
                         progress.waiting(&format!(
-                            "waiting for another publisher, {}, whose lock {key} is {} s old; if it was killed, the lock ends in {} s",
-                            holder.told(),
+                            "waiting for another publisher, {}, whose lock {} is {} s old; if it was killed, the lock ends in {} s",
+                            holder.token,
+                            self.key,
                             age.as_secs(),
                             rest.as_secs()
                         ));
-                        told = holder.token.clone();
+                        self.told = holder.token.clone();
                     }
-                    (holder.told(), age, rest.min(times.settle / 2))
+                    (self.locked_by(holder.token, age), rest.min(times.settle / 2))
                 }
                 _ => {
-                    let lock = Lock { bucket, key: key.clone(), token, times, since };
-                    if lock.try_take()? {
-                        return Ok(lock);
-                    }
-                    // Of those who lose to each other, not all should come back at once.
-                    lost += times.settle.mul_f64(bucket.jitter());
-                    ("others at the same moment".into(), Duration::ZERO, lost)
+                    let lock = Lock { bucket, key: self.key.clone(), token, times, since };
+                    let failure = match lock.try_take()? {
+                        Attempt::Held => return Ok(lock),
+                        Attempt::Overtaken => self.locked_by_others(),
+                        Attempt::Slow(took) => self.too_slow(took),
+                    };
+                    self.lost += times.settle.mul_f64(bucket.jitter());
+                    (failure, self.lost)
                 }
             };
-            let left = until.saturating_duration_since(Instant::now());
+            let left = self.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let key = format!("{key} in {}", bucket.address);
-                return Err(Failure::Locked { key, by, age, waited: times.patience });
+                return Err(failure);
             }
             thread::sleep(wait.min(left).max(AT_LEAST));
         }
     }
 
+    /// For one who had the lock and lost it.
+    ///
+    /// # Errors
+    /// [`Failure::Locked`] where it is too late to take it again.
+    pub(super) fn refuse_late(&self) -> Result<()> {
+        if Instant::now() < self.until { Ok(()) } else { Err(self.locked_by_others()) }
+    }
+
+    fn locked_by_others(&self) -> Failure {
+        self.locked_by("others at the same moment".into(), Duration::ZERO)
+    }
+
+    fn locked_by(&self, by: String, age: Duration) -> Failure {
+        let key = format!("{} in {}", self.key, self.bucket.address);
+        Failure::Locked { key, by, age, waited: self.times.patience }
+    }
+
+    fn too_slow(&self, took: Duration) -> Failure {
+        Failure::Storage {
+            what: format!(
+                "the server took {:.1} s to write the lock {} in {}; more than the {:.1} s within which it must, also after {} s of tries",
+                took.as_secs_f64(),
+                self.key,
+                self.bucket.address,
+                self.times.settle.as_secs_f64(),
+                self.times.patience.as_secs()
+            ),
+            advice: "Without working conditional writes only a quick server tells publishers apart. Publish from nearer to it, or when it has less to do.".into(),
+        }
+    }
+}
+
+impl Lock<'_> {
     /// Writes the token and looks, after a while, whose is there.
-    fn try_take(&self) -> Result<bool> {
+    fn try_take(&self) -> Result<Attempt> {
         let lease = self.times.lease.as_secs();
-        let text = json!({ "holder": self.token, "host": host(), "lease": lease }).to_string() + "\n";
+        let text = json!({ "holder": self.token, "lease": lease }).to_string() + "\n";
         let put = self.bucket.put_once(&self.key, text.into_bytes(), Kept::PRIVATE, Condition::None);
         match put {
             Err(failed) if !failed.is_ambiguous() => return Err(self.bucket.failure(failed)),
             // It may have been written over another's lock that was taken in between, or be written yet.
             _ if self.since.elapsed() > self.times.settle => {
+                let took = self.since.elapsed();
                 thread::sleep(self.times.settle);
-                self.remove().map_err(|failed| self.bucket.failure(failed))?;
-                return Ok(false);
+                return match self.remove() {
+                    Err(failed) if !failed.is_ambiguous() => Err(self.bucket.failure(failed)),
+                    _ => Ok(Attempt::Slow(took)),
+                };
             }
             _ => {}
         }
         thread::sleep(self.times.settle);
-        self.is_held()
+        Ok(if self.is_held()? { Attempt::Held } else { Attempt::Overtaken })
     }
 
     /// Whether it is still this publisher's, with enough of its lease left for the request that follows.
@@ -170,15 +229,10 @@ impl<'a> Lock<'a> {
 
     fn remove(&self) -> std::result::Result<(), Failed> {
         match read(self.bucket, &self.key)? {
-            Some((holder, _)) if holder.token == self.token => self.bucket.delete(&self.key),
+            // Not twice: the second time it could be the next holder's.
+            Some((holder, _)) if holder.token == self.token => self.bucket.delete_once(&self.key),
             _ => Ok(()),
         }
-    }
-}
-
-impl Holder {
-    fn told(&self) -> String {
-        format!("{} on {}", self.token, self.host)
     }
 }
 
@@ -192,15 +246,7 @@ fn read(bucket: &Bucket, key: &str) -> std::result::Result<Option<(Holder, Durat
     let value: Value = serde_json::from_slice(&got.bytes).unwrap_or_default();
     let text = |name: &str| printable(value.get(name).and_then(Value::as_str).unwrap_or("unknown"));
     let lease = value.get("lease").and_then(Value::as_u64).map_or(LONGEST, Duration::from_secs);
-    let holder = Holder { token: text("holder"), host: text("host"), lease: lease.min(LONGEST) };
+    let holder = Holder { token: text("holder"), lease: lease.min(LONGEST) };
     // Without a date it counts as new, and ends when somebody removes it.
     Ok(Some((holder, Duration::from_secs(got.age.unwrap_or(0)))))
-}
-
-/// The name of this machine, for those who wait.
-fn host() -> String {
-    let variable = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
-    let file = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
-    let name = variable("HOSTNAME").or_else(|| variable("COMPUTERNAME")).or_else(file);
-    name.unwrap_or_default().chars().take(64).collect()
 }

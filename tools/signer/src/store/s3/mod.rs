@@ -33,7 +33,7 @@ pub use lock::LockTimes;
 use self::bucket::Bucket;
 use self::conditions::{Conditions, probe};
 use self::failed::Failed;
-use self::lock::{LOCK, Lock};
+use self::lock::{LOCK, Lock, Wait};
 use self::upload::Uploads;
 use super::{Content, Put, Server, Store, listed};
 use crate::progress::Progress;
@@ -102,18 +102,25 @@ impl S3Store {
         Ok(found.conditions)
     }
 
-    /// Does what must not be done by two at a time.
+    /// Does what must not be done by two at a time; again where `work` finds the lock lost.
     fn locked<T>(
         &self,
         object: &Object,
         progress: &dyn Progress,
         go_on: impl Fn() -> Result<()>,
-        work: impl FnOnce(&Lock<'_>) -> Result<T>,
+        work: impl Fn(&Lock<'_>) -> Result<Option<T>>,
     ) -> Result<T> {
-        let lock = Lock::take(&self.bucket, object, self.times, progress, go_on)?;
-        let done = work(&lock);
-        locked(&self.remarks).extend(lock.release());
-        done
+        let mut wait = Wait::new(&self.bucket, object, self.times);
+        loop {
+            let lock = wait.take(progress, &go_on)?;
+            let done = work(&lock);
+            locked(&self.remarks).extend(lock.release());
+            match done {
+                Ok(None) => wait.refuse_late()?,
+                Ok(Some(done)) => return Ok(done),
+                Err(failure) => return Err(failure),
+            }
+        }
     }
 
     fn key(&self, object: &Object) -> String {
@@ -145,16 +152,15 @@ impl Store for S3Store {
     }
 
     fn remarks(&self) -> Vec<String> {
-        locked(&self.remarks).clone()
+        [locked(&self.remarks).clone(), self.uploads.left()].concat()
     }
 
     fn put_new(&self, object: &Object, content: Content<'_>, progress: &dyn Progress) -> Result<Put> {
         match (object, content) {
             (Object::Blob(_), content) => self.put_blob(object, content, progress),
             (_, Content::Bytes(bytes)) => self.put_document(object, bytes, progress),
-            (_, Content::File(path)) => {
-                let bytes = std::fs::read(path).map_err(Failure::io("read", path))?;
-                self.put_document(object, &bytes, progress)
+            (_, Content::File(_)) => {
+                Err(Failure::usage(format!("{object} is no blob: it is put from memory")))
             }
         }
     }

@@ -151,8 +151,18 @@ impl Bucket {
             .map_err(|error| Asked { action: "s3:PutObject", key }.failed(&error))
     }
 
+    /// Removes an object.
     pub(super) fn delete(&self, key: &str) -> Result<(), Failed> {
-        let request = self.client.delete_object().bucket(self.address.bucket()).key(key).send();
+        self.delete_by(&self.client, key)
+    }
+
+    /// The same with one try only.
+    pub(super) fn delete_once(&self, key: &str) -> Result<(), Failed> {
+        self.delete_by(&self.once, key)
+    }
+
+    fn delete_by(&self, client: &Client, key: &str) -> Result<(), Failed> {
+        let request = client.delete_object().bucket(self.address.bucket()).key(key).send();
         self.wait(request).map(drop).map_err(|error| Asked { action: "s3:DeleteObject", key }.failed(&error))
     }
 

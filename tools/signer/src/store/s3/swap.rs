@@ -2,7 +2,7 @@
 
 use relatch::source::Object;
 
-use super::failed::Kind;
+use super::failed::{Asked, Failed, Kind};
 use super::lock::Lock;
 use super::requests::{Condition, Kept};
 use super::{S3Store, VERSION_LIMIT};
@@ -23,20 +23,18 @@ impl S3Store {
         let condition = match (&got, expected) {
             (Some(got), Some(expected)) if got.bytes == expected => match &got.etag {
                 Some(etag) => Condition::Matches(etag),
-                None => return lost(),
+                None => {
+                    let (action, key) = ("s3:GetObject", self.key(object));
+                    let why = "the answer has no entity tag to compare with".into();
+                    return self.asked(Err(Asked { action, key: &key }.failed_as(Kind::Other, why)));
+                }
             },
             (None, None) => Condition::Absent,
             _ => return lost(),
         };
         let Err(failed) = self.write(object, new, condition) else { return Ok(()) };
         // It failed, or it was done by a try whose answer was lost.
-        let there = self.read(object)?;
-        let is_refusal = matches!(failed.kind, Kind::Precondition | Kind::Conflict | Kind::Absent);
-        match there.as_deref() {
-            there if there == Some(new) => Ok(()),
-            there if there == expected && !is_refusal => Err(self.bucket.failure(failed)),
-            _ => lost(),
-        }
+        self.become_of(object, (expected, new), Err(failed))
     }
 
     /// Compare-and-swap under the lock object.
@@ -46,18 +44,41 @@ impl S3Store {
         object: &Object,
         expected: Option<&[u8]>,
         new: &[u8],
-    ) -> Result<()> {
-        let lost = || Err(Failure::LostRace { object: object.clone() });
+    ) -> Result<Option<()>> {
         self.refuse_other(object, expected)?;
         if !lock.is_held()? {
-            return lost();
+            return Ok(None);
         }
         let put = self.bucket.put_once(&self.key(object), new.to_vec(), Kept::of(object), Condition::None);
         lock.settle();
-        match (self.read(object)?.as_deref(), put) {
-            (there, _) if there == Some(new) => Ok(()),
-            (there, Err(failed)) if there == expected => Err(self.bucket.failure(failed)),
-            _ => lost(),
+        self.become_of(object, (expected, new), put.map(drop)).map(Some)
+    }
+
+    /// What became of a write, by what is there: the new bytes, the ones before, or somebody else's.
+    fn become_of(
+        &self,
+        object: &Object,
+        (expected, new): (Option<&[u8]>, &[u8]),
+        put: std::result::Result<(), Failed>,
+    ) -> Result<()> {
+        match (self.read(object), put) {
+            (Ok(there), _) if there.as_deref() == Some(new) => Ok(()),
+            (Ok(there), put) if there.as_deref() == expected => {
+                let (action, key) = ("s3:PutObject", self.key(object));
+                let unseen = || "it was answered, and what was there before still is".into();
+                let failed = put.err().unwrap_or_else(|| Asked { action, key: &key }.failed_as(Kind::Busy, unseen()));
+                Err(self.bucket.failure(failed))
+            }
+            (Ok(_), _) => Err(Failure::LostRace { object: object.clone() }),
+            (Err(why), put) => Err(Failure::Unfinished {
+                done: match put.map_err(|failed| self.bucket.failure(failed)) {
+                    Ok(()) => format!("{object} is written, and what is there now is not known"),
+                    Err(failed) => format!("whether {object} was written is not known: {failed}; and then"),
+                },
+                why: why.into(),
+                next: "Clients see the old or the new release, whole. Look which with `signer show`, before anything is released again."
+                    .into(),
+            }),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::bucket::Bucket;
 use super::failed::{Asked, Failed, Kind};
+use super::locked;
 use super::requests::{Condition, Kept};
 use crate::aws::printable;
 use crate::progress::Progress;
@@ -27,25 +28,30 @@ pub(super) const WHOLE: u64 = 16 * 1024 * 1024;
 /// Parts of one upload that S3 accepts.
 const PARTS: u64 = 10_000;
 /// Bodies that are on their way at a time, of all blobs together: this and [`WHOLE`] bound the memory.
-const IN_FLIGHT: usize = 4;
+pub(super) const IN_FLIGHT: usize = 4;
 
 /// Uploads one blob at each call, and few bodies at a time in all.
 pub(super) struct Uploads {
     bodies: Arc<Semaphore>,
+    /// Parts that nobody completes and that could not be removed, and why.
+    left: Mutex<Vec<String>>,
 }
 
 /// What became of an upload.
 pub(super) enum Uploaded {
     Created,
-    /// Something is there already; `Condition::Absent` only.
-    Exists,
-    /// Nobody knows but the one who looks.
+    /// Something may be there: who looks knows.
     Unknown(Failed),
 }
 
 impl Uploads {
     pub(super) fn new() -> Self {
-        Uploads { bodies: Arc::new(Semaphore::new(IN_FLIGHT)) }
+        Uploads { bodies: Arc::new(Semaphore::new(IN_FLIGHT)), left: Mutex::default() }
+    }
+
+    /// What is left of uploads, a line each.
+    pub(super) fn left(&self) -> Vec<String> {
+        locked(&self.left).clone()
     }
 
     /// Uploads a file as the object, if its bytes have the object's hash.
@@ -87,7 +93,7 @@ impl Uploads {
             Ok(()) => uploaded(upload.complete(bucket, condition), bucket),
         };
         if !matches!(ended, Ok(Uploaded::Created)) {
-            upload.abort(bucket);
+            locked(&self.left).extend(upload.abort(bucket));
         }
         ended
     }
@@ -104,6 +110,11 @@ impl Uploads {
         let mut sending = Vec::new();
         let mut number = 0;
         let read = loop {
+            if !progress.goes_on() {
+                break Err(Failure::usage(format!(
+                    "{object} is not needed any more: another upload has failed"
+                )));
+            }
             let closed = |_| Failure::usage("uploads have ended");
             let slot = bucket.wait(Arc::clone(&self.bodies).acquire_owned()).map_err(closed)?;
             let mut bytes = Vec::new();
@@ -134,13 +145,16 @@ impl Uploads {
     }
 }
 
-/// An upload that is gone when it is to be completed was completed by a try whose answer was lost.
+/// A condition that does not hold, another writer, and an upload that is gone when it is to be completed: all of these can come from a try
+/// whose answer was lost.
 pub(super) fn uploaded(put: std::result::Result<(), Failed>, bucket: &Bucket) -> Result<Uploaded> {
     match put {
         Ok(()) => Ok(Uploaded::Created),
-        Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Absent) => Ok(Uploaded::Exists),
-        Err(failed) if failed.is_ambiguous() => Ok(Uploaded::Unknown(failed)),
-        Err(failed) => Err(bucket.failure(failed)),
+        Err(failed) => match failed.kind {
+            Kind::Precondition | Kind::Conflict | Kind::Absent => Ok(Uploaded::Unknown(failed)),
+            _ if failed.is_ambiguous() => Ok(Uploaded::Unknown(failed)),
+            _ => Err(bucket.failure(failed)),
+        },
     }
 }
 
@@ -228,8 +242,14 @@ impl<'a> Upload<'a> {
     }
 
     /// What is left of an upload that nobody aborts costs storage until a lifecycle rule ends it, and harms nobody.
-    fn abort(self, bucket: &Bucket) {
+    fn abort(self, bucket: &Bucket) -> Option<String> {
         let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(self.key);
-        drop(bucket.wait(request.upload_id(&self.id).send()));
+        let answer = bucket.wait(request.upload_id(&self.id).send());
+        let asked = Asked { action: "s3:AbortMultipartUpload", key: self.key };
+        let failed = answer.map_err(|error| asked.failed(&error)).err()?;
+        if failed.kind == Kind::Absent {
+            return None;
+        }
+        Some(format!("an upload that was not completed was not removed, either: {}", bucket.failure(failed)))
     }
 }

@@ -1,0 +1,86 @@
+//! A release read back from where it was written: as the publisher reads it, and as everybody does.
+
+use relatch::source::{Bounded, Object};
+use relatch::trust::{Name, Root, Verified, VersionFile};
+use relatch::{Error, Unavailable, limits};
+
+use crate::repository::{fetch, lenient_times, read_version};
+use crate::store::Store;
+use crate::{Failure, Result, verify};
+
+/// Who can read what was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever can read the directory.
+    Local,
+    /// Everybody: it was read back without credentials, too.
+    Public,
+    /// Only who has credentials.
+    Private,
+    /// Without credentials it could not be asked for, or is not what was written, and why.
+    Unknown(String),
+}
+
+/// What is there where a `VERSION` was written; all but the older one is whole.
+enum There {
+    Written,
+    Newer(String),
+    Older(String),
+}
+
+/// Verifies what is there now. What somebody else published right after, if it is that, and who can read it.
+pub(crate) fn read_back(
+    store: &dyn Store,
+    root: &Verified<Root>,
+    channel: &Name,
+    written: &[u8],
+) -> Result<(Option<String>, Access)> {
+    let object = Object::VersionFile(channel.clone());
+    let raw = fetch(&store.source(), &object, limits::VERSION_FILE)?;
+    let newer = match compare(&store.source(), root, channel, written, raw.bytes())? {
+        There::Written => None,
+        There::Newer(which) => Some(which),
+        There::Older(which) => {
+            return Err(Failure::Storage {
+                what: format!("{object} there is that of {which}"),
+                advice: "The server, its disk or a cache in front of it has lost the write.".into(),
+            });
+        }
+    };
+    let Some(source) = store.public_source() else { return Ok((newer, Access::Local)) };
+    let access = match fetch(&source, &object, limits::VERSION_FILE) {
+        Ok(raw) => match compare(&source, root, channel, written, raw.bytes())? {
+            There::Written | There::Newer(_) => Access::Public,
+            There::Older(which) => {
+                Access::Unknown(format!("{object} is stale, that of {which}: is a cache in front?"))
+            }
+        },
+        Err(Failure::Client(Error::Unavailable(
+            Unavailable::Forbidden { .. } | Unavailable::Status { status: 401, .. },
+        ))) => Access::Private,
+        Err(failure) => Access::Unknown(failure.to_string()),
+    };
+    Ok((newer, access))
+}
+
+fn compare(
+    source: &Bounded,
+    root: &Verified<Root>,
+    channel: &Name,
+    written: &[u8],
+    there: &[u8],
+) -> Result<There> {
+    if written != there {
+        let read = |raw| read_version(root, channel, raw, &lenient_times());
+        let (ours, theirs) = (read(written)?, read(there)?);
+        let order = |version: &VersionFile| (version.epoch, version.seq, version.issued);
+        let which =
+            format!("{} as release {}, issued {}", theirs.version, theirs.seq, relatch::Utc(theirs.issued));
+        if order(&theirs) <= order(&ours) {
+            return Ok(There::Older(which));
+        }
+        verify::release_of(source, root, channel, there)?;
+        return Ok(There::Newer(which));
+    }
+    verify::release_of(source, root, channel, there).map(|_| There::Written)
+}
