@@ -298,8 +298,14 @@ pub fn publish_root(
         drop(first.reload(&fetched, &by)?);
     } else {
         let newest = crate::repository::newest_root(&store.source(), anchor)?;
-        if claimed.version == newest.version {
+        let published = newest.version;
+        if claimed.version == published && *newest == claimed {
             drop(newest.reload(&fetched, &by)?); // a rerun
+        } else if claimed.version != published + 1 {
+            return Err(Failure::refused(
+                format!("this root {} does not follow root {published}, which is published", claimed.version),
+                "Begin with the one that is published, not with the first: `signer root add`, `remove` or `renew`, and sign it anew.",
+            ));
         } else {
             let next = newest.next(&fetched, &by)?;
             next.check_issued(&strict_times())?;

@@ -50,6 +50,11 @@ fn a_key_is_changed_again_and_again_and_a_root_renewed() {
         }
     }
     assert!(run(&ci, &blocks[1], &[]).contains("published root 6 to repo"));
+    // Who begins with the first root again is told that there are others.
+    ci.desk.ok(&["root", "renew", "root.json", "--out", "again.json"]);
+    ci.desk.ok(&["root", "sign", "again.json", "--key", "keys/root.key"]);
+    let again = ["root", "publish", "again.json", "--repo", "repo", "--root", "root.json"];
+    ci.desk.fails(3, "this root 2 does not follow root 6, which is published", &again);
     // The first key is of no use any more, the third is.
     let artifact = ci.desk.build("44");
     let release =
