@@ -108,6 +108,11 @@ fn checked_url(base: &str) -> Result<Uri> {
         Some(authority) if authority.as_str().contains('@') => {
             Err(Error::caller("the address of the repository holds credentials, which belong in no address"))
         }
+        Some(authority) if authority.as_str() != authority.host() && authority.port_u16().is_none() => {
+            Err(Error::caller(
+                "the address of the repository has a port that is none; / in a password ends the host",
+            ))
+        }
         Some(_) => Ok(uri),
     }
 }

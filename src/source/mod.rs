@@ -156,8 +156,12 @@ fn shown(location: &str) -> String {
     let path = location.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = path.split_once("://") else { return printable(path) };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    printable(&format!("{scheme}://{host}{path}"))
+    match (authority.rsplit_once('@'), path.contains('@')) {
+        (None, false) => printable(&format!("{scheme}://{authority}{path}")),
+        (Some((_, host)), false) => printable(&format!("{scheme}://{host}{path}")),
+        // Perhaps a password with a `/` in it.
+        (_, true) => printable(&format!("{scheme}://...")),
+    }
 }
 
 /// An I/O error of a source as a person reads it.
@@ -182,6 +186,13 @@ mod tests {
         let refused = refusal("http://user:SECRET@releases.example.com/demo?SECRET").unwrap();
         assert!(refused.contains("http://releases.example.com/demo "), "{refused}");
         assert!(refused.contains("not `http:`") && !refused.contains("SECRET"), "{refused}");
+        for location in [
+            "http://user:SE/CRET@releases.example.com/demo",
+            "https://user:SE/CRET@releases.example.com/demo",
+        ] {
+            let refused = refusal(location).unwrap();
+            assert!(!refused.contains("CRET") && !refused.contains("SE"), "{refused}");
+        }
         let refused = refusal("S3://releases/demo");
         assert_eq!(refused.is_none(), cfg!(feature = "s3"));
         assert!(refused.is_none_or(|refused| refused.contains("without relatch's feature `s3`")));

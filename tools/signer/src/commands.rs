@@ -60,6 +60,14 @@ fn remarks(store: &dyn Store) -> String {
     store.remarks().iter().map(|remark| format!("\n  {remark}")).collect()
 }
 
+/// The same on stderr where it ended in a failure: what was left behind costs, and the failure says nothing of it.
+fn with_remarks<T>(store: &dyn Store, done: Result<T>) -> Result<T> {
+    if done.is_err() && !store.remarks().is_empty() {
+        eprintln!("signer: {}{}", store.location(), remarks(store));
+    }
+    done
+}
+
 /// A validity that leaves `expires` a number that documents can hold.
 fn seconds(time: Duration) -> Result<u64> {
     match time.as_secs() {

@@ -304,7 +304,12 @@ pub fn publish_root(
         } else if claimed.version != published + 1 {
             return Err(Failure::refused(
                 format!("this root {} does not follow root {published}, which is published", claimed.version),
-                "Begin with the one that is published, not with the first: `signer root add`, `remove` or `renew`, and sign it anew.",
+                match claimed.version > published {
+                    true => "Publish those in between first, one after the other.",
+                    false => {
+                        "Begin with the one that is published, not with the first: `signer root add`, `remove` or `renew`, and sign it anew."
+                    }
+                },
             ));
         } else {
             let next = newest.next(&fetched, &by)?;

@@ -4,7 +4,7 @@ use relatch::source::{Bounded, Object};
 use relatch::trust::{Name, Root, Verified, VersionFile};
 use relatch::{Error, Unavailable, limits};
 
-use crate::repository::{fetch, lenient_times, read_version};
+use crate::repository::{fetch, lenient_times, read_version, roots_after};
 use crate::store::Store;
 use crate::{Failure, Result, verify};
 
@@ -71,15 +71,21 @@ fn compare(
     there: &[u8],
 ) -> Result<There> {
     if written != there {
-        let read = |raw| read_version(root, channel, raw, &lenient_times());
-        let (ours, theirs) = (read(written)?, read(there)?);
+        // With it may have come a newer root.
+        let after = roots_after(source, root)?;
+        let newest = after.last().unwrap_or(root);
+        let ours = read_version(root, channel, written, &lenient_times())?;
+        let theirs = match read_version(newest, channel, there, &lenient_times()) {
+            Err(_) if newest.version != root.version => read_version(root, channel, there, &lenient_times())?,
+            theirs => theirs?,
+        };
         let order = |version: &VersionFile| (version.epoch, version.seq, version.issued);
         let which =
             format!("{} as release {}, issued {}", theirs.version, theirs.seq, relatch::Utc(theirs.issued));
         if order(&theirs) <= order(&ours) {
             return Ok(There::Older(which));
         }
-        verify::release_of(source, root, channel, there)?;
+        verify::release_of(source, newest, channel, there)?;
         return Ok(There::Newer(which));
     }
     verify::release_of(source, root, channel, there).map(|_| There::Written)

@@ -43,22 +43,29 @@ pub fn fetch(source: &Bounded, object: &Object, limit: limits::ByteLimit) -> Res
 /// # Errors
 /// As for a client that walks the chain.
 pub fn root_chain(source: &Bounded, anchor: &[u8]) -> Result<Vec<Verified<Root>>> {
-    let mut root = Verified::<Root>::anchor(anchor)?;
-    let mut chain = Vec::new();
+    let first = Verified::<Root>::anchor(anchor)?;
+    let after = roots_after(source, &first)?;
+    Ok(std::iter::once(first).chain(after).collect())
+}
+
+/// All roots that follow from this one, the newest last.
+///
+/// # Errors
+/// As for a client that walks the chain.
+pub(crate) fn roots_after(source: &Bounded, root: &Verified<Root>) -> Result<Vec<Verified<Root>>> {
+    let mut chain: Vec<Verified<Root>> = Vec::new();
     loop {
-        let next = root.version + 1;
+        let last = chain.last().unwrap_or(root);
+        let next = last.version + 1;
         let document = match fetch(source, &Object::Root(next), limits::ROOT) {
             Err(Failure::Client(Error::Unavailable(
                 Unavailable::Absent { .. } | Unavailable::Forbidden { .. },
-            ))) => {
-                chain.push(root);
-                return Ok(chain);
-            }
+            ))) => return Ok(chain),
             document => document?,
         };
         let signatures = fetch(source, &Object::RootSignatures(next), limits::SIGNATURES)?;
-        let newer = root.next(&document, &signatures)?;
-        chain.push(std::mem::replace(&mut root, newer));
+        let newer = last.next(&document, &signatures)?;
+        chain.push(newer);
     }
 }
 

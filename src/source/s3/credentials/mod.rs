@@ -26,14 +26,16 @@ pub(super) use profile::name as profile_name;
 pub(super) use sdk::Sdk;
 pub(super) use sts::TokenService;
 
-/// How many of the parsers took it for credentials, a profile or a command.
+/// How many of the parsers took it for credentials or a profile. Nearly every text is a command.
 #[cfg(fuzzing)]
 pub(super) fn fuzzing(content: &[u8]) -> usize {
     let text = str::from_utf8(content).unwrap_or_default();
     let document = document::read(content, "a fuzzer").is_some();
     let answer = sts::credentials_in(text, "a fuzzer").is_some();
-    let commands = [true, false].iter().filter(|escapes| process::words(text, **escapes).is_some()).count();
-    usize::from(document) + usize::from(answer) + commands + SharedFiles::of(text, text).len()
+    for escapes in [true, false] {
+        drop(process::words(text, escapes));
+    }
+    usize::from(document) + usize::from(answer) + SharedFiles::of(text, text).len()
 }
 
 /// Where credentials come from: implement it for a source of your own.

@@ -19,7 +19,7 @@ pub(super) fn credentials(profile: &str, command: &str) -> Sought {
     };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let started = child::start(&mut command);
+    let started = command.spawn();
     let limit = limits::CREDENTIAL_PROCESS;
     let ended = started
         .and_then(|started| child::wait(started, limit, limits::CREDENTIALS.0))

@@ -14,7 +14,7 @@ use signer::signing::SigningKey;
 use signer::store::from_location;
 use signer::{Failure, Result};
 
-use super::{remarks, seconds};
+use super::{remarks, seconds, with_remarks};
 use crate::arguments::{Init, Keygen, Public};
 
 pub(super) fn init(arguments: Init) -> Result<String> {
@@ -30,7 +30,7 @@ pub(super) fn init(arguments: Init) -> Result<String> {
     }
     custody::refuse_tracked(&arguments.keys)?;
     let password = custody::new_password(arguments.no_password, &arguments.password.password_env)?;
-    store.prepare()?; // who may not write is told before there are keys
+    with_remarks(&*store, store.prepare())?; // who may not write is told before there are keys
     make_private_dir(&arguments.keys)?;
     let mut secrets = Vec::new();
     for role in Role::ALL {
@@ -53,15 +53,22 @@ pub(super) fn init(arguments: Init) -> Result<String> {
     file.sign(root_key, None)?;
     let document = file.document()?;
     let (keys, root_path) = (arguments.keys.display(), arguments.root.display());
-    publish::publish_root(&*store, &document, &document, &file.signatures()?, false, &Terminal::default())
-        .map_err(|why| Failure::Unfinished {
-            done: format!("{keys} and {root_path} are made, and root 1 is not published"),
-            next: format!(
-                "{} Then `signer root publish {root_path} --root {root_path}` publishes it, to the same --repo.",
-                why.advice()
-            ),
-            why: why.into(),
-        })?;
+    let published = publish::publish_root(
+        &*store,
+        &document,
+        &document,
+        &file.signatures()?,
+        false,
+        &Terminal::default(),
+    );
+    with_remarks(&*store, published).map_err(|why| Failure::Unfinished {
+        done: format!("{keys} and {root_path} are made, and root 1 is not published"),
+        next: format!(
+            "{} Then `signer root publish {root_path} --root {root_path}` publishes it, to the same --repo.",
+            why.advice()
+        ),
+        why: why.into(),
+    })?;
     Ok(format!(
         "{}\n\nmade\n  {keys}/root.key        keep it offline: it decides whose keys count\n  {keys}/release.key     signs what people run\n  \
          {keys}/timestamp.key   says what is current; CI's cron needs this one alone\n  {root_path}   commit it; tools embed it, from src/main.rs as include_bytes!(\"../root.json\")\n\

@@ -13,7 +13,7 @@ use signer::repository::Published;
 use signer::store::Store;
 use signer::{Failure, Result, verify};
 
-use super::{load, remarks, seconds};
+use super::{load, remarks, seconds, with_remarks};
 use crate::arguments::{Plan, Prepare, Publish, Refresh, Release, Sign};
 
 impl Plan {
@@ -67,7 +67,8 @@ pub(super) fn release(arguments: Release) -> Result<String> {
     }
     refuse_unsigned(&folder)?;
     let published = published.again(&*store, &anchor, &channel, repairs)?;
-    let done = publish_over(&folder, &*store, &published, &Terminal::default())?;
+    let done = publish_over(&folder, &*store, &published, &Terminal::default());
+    let done = with_remarks(&*store, done)?;
     told_published(&folder, &*store, &done)
 }
 
@@ -177,7 +178,8 @@ pub(super) fn publish(arguments: Publish) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let folder = Folder::open(&arguments.folder)?;
     refuse_unsigned(&folder)?;
-    let done = signer::publish::publish(&folder, &*store, &anchor, arguments.repair, &Terminal::default())?;
+    let done = signer::publish::publish(&folder, &*store, &anchor, arguments.repair, &Terminal::default());
+    let done = with_remarks(&*store, done)?;
     told_published(&folder, &*store, &done)
 }
 
@@ -196,7 +198,8 @@ pub(super) fn refresh(arguments: Refresh) -> Result<String> {
     }
     refuse_unsigned(&folder)?;
     let published = published.again(&*store, &anchor, &arguments.channel, false)?;
-    let done = publish_over(&folder, &*store, &published, &Terminal::default())?;
+    let done = publish_over(&folder, &*store, &published, &Terminal::default());
+    let done = with_remarks(&*store, done)?;
     let version = folder.version()?;
     Ok(format!(
         "refreshed {} {} on {}: valid until {}, rollout {} of 100{}{}{}",

@@ -9,7 +9,7 @@ use signer::publish;
 use signer::root::{self, Change, Holders, RootFile};
 use signer::{Failure, Result};
 
-use super::{load, remarks, seconds};
+use super::{load, remarks, seconds, with_remarks};
 use crate::arguments::{RootAdd, RootChange, RootNew, RootPublish, RootRemove, RootShow, RootSign};
 
 fn public_key(path: &Path) -> Result<PublicKey> {
@@ -83,13 +83,14 @@ pub(super) fn show(arguments: RootShow) -> Result<String> {
 pub(super) fn publish(arguments: RootPublish) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let file = RootFile::new(&arguments.file);
-    let version = publish::publish_root(
+    let published = publish::publish_root(
         &*store,
         &anchor,
         &file.document()?,
         &file.signatures()?,
         arguments.revoke_release,
         &Terminal::default(),
-    )?;
+    );
+    let version = with_remarks(&*store, published)?;
     Ok(format!("published root {version} to {}{}", store.location(), remarks(&*store)))
 }

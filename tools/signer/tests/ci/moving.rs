@@ -294,6 +294,13 @@ fn who_cannot_read_the_old_place_is_told_so() {
     );
     assert_eq!(failed(255, world.both_ways("1208").output().unwrap()), "Unable to locate credentials\n");
     world.old_place_is("1207", &old("1207"));
+    write_executable(&world.path("shims/aws"), AWS.as_bytes());
+    for nonsense in ["", "12O7"] {
+        world.old_place(nonsense, &old("1207"));
+        assert_eq!(failed(1, world.both_ways("1208").output().unwrap()), "the old VERSION is no number\n");
+        world.old_place_is(nonsense, &old("1207"));
+    }
+    world.old_place("1207", &old("1207"));
     // When that is mended, the same job goes on where it ended.
     write_executable(&world.path("shims/aws"), AWS.as_bytes());
     assert!(world.publish_both_ways("1208").contains("build 1208 was published before"));

@@ -282,3 +282,20 @@ fn too_many_requests_are_tried_again() {
     bench.store().swap(&version(), None, b"new", &Silent).unwrap();
     assert_eq!(bench.version_file().unwrap(), b"new");
 }
+
+/// What costs, and is not removed, is told whatever comes after.
+#[test]
+fn what_was_left_behind_is_told_with_a_failure_too() {
+    let bench = Bench::new(Options::new());
+    let denied = || Fault::Error(403, "AccessDenied");
+    bench.server.fault(When::prefix("demo/.probe-").method("DELETE"), denied());
+    bench.server.fault(When::key("demo/stable/VERSION").method("PUT"), denied());
+    let artifact = bench.desk.build("1.0.0");
+    let release = ["release", "--version", "1.0.0", "--artifact", &artifact];
+    let says = [
+        "conditional writes: honoured",
+        "s3:DeleteObject of demo/.probe-",
+        "s3:PutObject of demo/stable/VERSION",
+    ];
+    bench.fails(4, &says, &[&release[..], &KEYS].concat());
+}

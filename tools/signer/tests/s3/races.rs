@@ -173,3 +173,35 @@ fn what_everybody_reads_must_be_what_was_written() {
     let stale = "not known whether it is public: without credentials, stable/VERSION is stale, that of 1.0.0 as release 1, issued ";
     assert!(told.contains(stale), "{told}");
 }
+
+/// So does an emergency that comes right after, under a root of a higher epoch and with other keys.
+#[test]
+fn who_is_replaced_under_a_newer_root_says_by_what() {
+    let bench = Bench::new(Options::new());
+    bench.released("1.0.0");
+    let before = bench.objects();
+    bench.desk.ok(&["keygen", "--no-password", "--out", "clock.key"]);
+    bench.desk.ok(&[
+        "root",
+        "add",
+        "root.json",
+        "--role",
+        "timestamp",
+        "--key",
+        "clock.pub",
+        "--out",
+        "2.json",
+    ]);
+    bench.desk.ok(&["root", "remove", "2.json", "--key", "keys/timestamp.pub", "--raise-epoch"]);
+    bench.desk.ok(&["root", "sign", "2.json", "--key", "keys/root.key"]);
+    bench.ok(&["root", "publish", "2.json", "--revoke-release"]);
+    let artifact = bench.desk.build("2.0.0");
+    let release = ["release", "--version", "2.0.0", "--artifact", &artifact];
+    bench.ok(&[&release[..], &["--key", "keys/release.key", "--key", "clock.key"]].concat());
+    let newer = bench.objects();
+    bench.restore(&before);
+    at_reading(&bench, 3, newer);
+    let told = bench.released("1.1.0");
+    assert!(told.contains("\n  replaced since: there is 2.0.0 as release 1, issued "), "{told}");
+    bench.verify_released();
+}

@@ -155,13 +155,39 @@ fn with_time_for(client: &Client, bytes: u64) -> Client {
     Client::from_conf(builder.timeout_config(timeouts(time)).build())
 }
 
+/// For each try. All tries together have none: what credentials may take in all, which `load` says, is nothing for a slow line.
 fn timeouts(time: Duration) -> TimeoutConfig {
     let builder = TimeoutConfig::builder().connect_timeout(CONNECT);
-    builder.read_timeout(time).operation_attempt_timeout(time).build()
+    builder.read_timeout(time).operation_attempt_timeout(time).disable_operation_timeout().build()
 }
 
 fn random() -> Result<u64> {
     getrandom::u64().map_err(|error| {
         Failure::io("get random bytes for", "s3".as_ref())(std::io::Error::other(error.to_string()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_as_long_as_it_is_large() {
+        let keys = Credentials::new("A", "S", None, None, "a test");
+        let address = "s3://releases?endpoint=http://127.0.0.1:9&region=eu-test-1";
+        let bucket = Bucket::open(address, &Server::default(), Some(keys)).unwrap();
+        let mib = 1024 * 1024;
+        let of = |client: Client| client.config().timeout_config().cloned().unwrap();
+        for (client, seconds) in [
+            (bucket.once.clone(), 30),
+            (bucket.client_for(1), 30),
+            (bucket.client_for(mib), 30 + 16 * 64),
+            (bucket.client_for(16 * mib), 30 + 16 * 64),
+            (bucket.client_for(64 * mib), 30 + 64 * 64),
+        ] {
+            let timeouts = of(client);
+            assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_secs(seconds)));
+            assert_eq!(timeouts.operation_timeout(), None);
+        }
+    }
 }

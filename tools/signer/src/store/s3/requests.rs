@@ -14,8 +14,8 @@ use super::bucket::Bucket;
 use super::failed::{Asked, Failed, Kind};
 use crate::aws::chain;
 
-/// How long the body of a small object may take.
-const BODY: Duration = Duration::from_secs(60);
+/// How long a small object may take, with all tries.
+const SMALL_OBJECT: Duration = Duration::from_secs(60);
 /// Pages of a list, of a thousand names each.
 const PAGES: usize = 1000;
 
@@ -92,8 +92,9 @@ impl Bucket {
             Ok(Some(Got { bytes, etag, age: age.map(|age| u64::try_from(age).unwrap_or(0)) }))
         };
         self.wait(async {
-            let late = || asked.failed_as(Kind::Unreachable, format!("no end within {} s", BODY.as_secs()));
-            tokio::time::timeout(BODY, read).await.unwrap_or_else(|_| Err(late()))
+            let late =
+                || asked.failed_as(Kind::Unreachable, format!("no end within {} s", SMALL_OBJECT.as_secs()));
+            tokio::time::timeout(SMALL_OBJECT, read).await.unwrap_or_else(|_| Err(late()))
         })
     }
 
