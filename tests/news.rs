@@ -9,6 +9,7 @@ use relatch::source::Https;
 use relatch::trust::DocumentKind;
 use relatch::{Checked, Error, Outcome, Refusal, Unavailable, Updater};
 use serde_json::{Value, json};
+use support::scene::Stopped;
 use support::server::{Answer, Server};
 use support::tool::{stderr, stdout};
 use support::{Key, Repository, Tool, executable_such, fake, now};
@@ -180,6 +181,25 @@ fn unchanged_is_not_asked_under_another_root() {
     scene.server.answer("stable/VERSION", Answer::Status(304));
     let answer = scene.updater().update(false);
     assert!(matches!(answer, Err(Error::Unavailable(Unavailable::Status { status: 304, .. }))), "{answer:?}");
+}
+
+/// A `VERSION` cannot outlive the root that its keys stand in.
+#[test]
+fn unchanged_is_not_asked_under_an_expired_root() {
+    let scene = Scene::new();
+    let day = 24 * 60 * 60;
+    let far = now() + 3000 * day;
+    scene.tool.edit_state(|state| {
+        state["expires"] = (far + day).into();
+        state["seen"]["until"] = (far + day).into();
+    });
+    scene.server.answer("stable/VERSION", Answer::Status(304));
+    let answer = scene.updater().clock(Stopped(far)).update(false);
+    assert!(
+        matches!(answer, Err(Error::Refused(Refusal::Expired { document: DocumentKind::Root(1), .. }))),
+        "{answer:?}"
+    );
+    assert_eq!(scene.server.count("stable/VERSION"), 0);
 }
 
 #[test]

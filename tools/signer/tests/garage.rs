@@ -16,9 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use relatch::install::Probe;
 use relatch::source::{Credentials, Object, ProvideCredentials, S3, Source as _};
-use relatch::{Error, Install, Outcome, Quiet, Updater};
+use relatch::{Error, Outcome, Updater};
 use support::{Desk, stderr};
 use test_s3::garage::Cluster;
 
@@ -105,18 +104,7 @@ impl Scene {
         let path = dir.join("widget");
         std::fs::create_dir_all(dir).unwrap();
         // Installed from a copy of the first release; from then on it reads the cluster.
-        let install = Install {
-            from: self.desk.path("first").display().to_string(),
-            ca_file: None,
-            root: self.desk.path("root.json"),
-            product: "widget".parse().unwrap(),
-            channel: "stable".parse().unwrap(),
-            target: "test".parse().unwrap(),
-            path: path.clone(),
-            probe: Some(Probe::None),
-            force: false,
-        };
-        install.run(Quiet).unwrap();
+        drop(self.desk.client_from(&self.desk.path("first").display().to_string(), None, &path).unwrap());
         Client { path, source: self.source(node) }
     }
 

@@ -1,8 +1,7 @@
 //! Promise: what a directory can do, a bucket can, and clients find what they need there.
 
-use relatch::install::Probe;
 use relatch::source::{Credentials, ProvideCredentials, S3};
-use relatch::{Checked, Install, Outcome, Quiet, Updater};
+use relatch::{Checked, Outcome, Updater};
 use test_s3::{Conditions, Options};
 
 use crate::bench::{Bench, KEYS};
@@ -18,20 +17,8 @@ impl ProvideCredentials for Keys {
 
 /// Installs over HTTPS as everybody can.
 fn installed(bench: &Bench) -> Updater {
-    let path = bench.desk.path("widget");
-    let install = Install {
-        from: format!("{}/test/demo", bench.server.endpoint()),
-        ca_file: Some(bench.ca()),
-        root: bench.desk.path("root.json"),
-        product: "widget".parse().unwrap(),
-        channel: "stable".parse().unwrap(),
-        target: "test".parse().unwrap(),
-        path: path.clone(),
-        probe: Some(Probe::None),
-        force: false,
-    };
-    install.run(Quiet).unwrap();
-    Updater::of_installed(&path).unwrap()
+    let from = format!("{}/test/demo", bench.server.endpoint());
+    bench.desk.client_from(&from, Some(bench.ca()), &bench.desk.path("widget")).unwrap()
 }
 
 /// The same, from now on by signed requests.

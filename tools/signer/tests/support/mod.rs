@@ -121,20 +121,24 @@ impl Desk {
 
     /// A client that installs from the repository.
     pub fn client(&self, name: &str) -> relatch::Result<Updater> {
-        let path = self.path(name);
+        self.client_from(&self.path("repo").display().to_string(), None, &self.path(name))
+    }
+
+    /// A client that installs from elsewhere.
+    pub fn client_from(&self, from: &str, ca_file: Option<PathBuf>, path: &Path) -> relatch::Result<Updater> {
         let install = Install {
-            from: self.path("repo").display().to_string(),
-            ca_file: None,
+            from: from.into(),
+            ca_file,
             root: self.path("root.json"),
             product: "widget".parse().unwrap(),
             channel: "stable".parse().unwrap(),
             target: "test".parse().unwrap(),
-            path: path.clone(),
+            path: path.into(),
             probe: Some(Probe::None),
             force: false,
         };
         install.run(Quiet)?;
-        Updater::of_installed(&path)
+        Updater::of_installed(path)
     }
 }
 
