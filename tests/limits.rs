@@ -8,12 +8,13 @@ mod support;
 use relatch::limits::{self, ByteLimit};
 use relatch::source::Object;
 use relatch::trust::{Digest, DocumentKind};
-use relatch::{Outcome, Refusal};
+use relatch::{Error, Outcome, Refusal};
 use serde_json::{Value, json};
-use support::scene::Warnings;
-use support::{Draft, Key, Repository, Scene, Tool, fake};
+use support::scene::{Stopped, Warnings};
+use support::{Draft, Key, Repository, Scene, Tool, fake, now};
 
 const MAX: u64 = (1 << 53) - 1;
+const DAY: u64 = 24 * 60 * 60;
 
 /// The numbers of the format, which other implementations share: no test below would notice if they moved.
 #[test]
@@ -418,5 +419,39 @@ fn window_of_a_frame() {
         let mut scene = publish(&frame(exponent, mantissa, &executable));
         scene.refused_with_floors(name, |refusal| matches!(refusal, Refusal::Undecodable { .. }));
         scene.heals(name);
+    }
+}
+
+/// Times are compared with a clock that stands still, at the second.
+#[test]
+fn times_hold_to_the_second() {
+    let later = |draft: &mut Draft, field: &str, at: u64| {
+        draft.version[field] = at.into();
+        draft.manifest[field] = at.into();
+    };
+    type Is = fn(&Refusal) -> bool;
+    let expired: Is = |refusal| matches!(refusal, Refusal::Expired { document: DocumentKind::Version, .. });
+    let future: Is =
+        |refusal| matches!(refusal, Refusal::FromTheFuture { document: DocumentKind::Version, .. });
+    let at = now() + 1000;
+    for (name, field, time, refused) in [
+        ("a second before it expires", "expires", at + 1, None),
+        ("when it expires", "expires", at, Some(expired)),
+        ("a day ahead", "issued", at + DAY, None),
+        ("a day and a second ahead", "issued", at + DAY + 1, Some(future)),
+    ] {
+        let mut scene = Scene::new();
+        let mut draft = scene.repository.draft("1.1.0", &fake("1.1.0"));
+        later(&mut draft, field, time);
+        scene.repository.publish(&draft);
+        let before = scene.tool.snapshot();
+        let answer = scene.tool.updater().clock(Stopped(at)).update(false);
+        match refused {
+            None => assert!(matches!(answer, Ok(Outcome::Updated { .. })), "{name}: {answer:?}"),
+            Some(is) => {
+                assert!(matches!(&answer, Err(Error::Refused(why)) if is(why)), "{name}: {answer:?}");
+                assert_eq!(scene.tool.snapshot(), before, "{name}");
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One row of the table.
 
+use relatch::source::Object;
 use relatch::trust::DocumentKind;
 use relatch::{Error, Refusal, Unavailable};
 
@@ -23,6 +24,8 @@ pub enum Outcome {
     RefusedLater(Answer),
     /// Not to be had. The disk is as it was; a start remembers when it failed.
     Unavailable(Answer),
+    /// The same after `VERSION` and manifest have verified.
+    UnavailableLater(Answer),
     /// It changes nothing: the release that it is done to installs.
     Harmless,
 }
@@ -60,7 +63,9 @@ impl Attack {
             Outcome::Refused(answer) | Outcome::RefusedLater(answer) => {
                 format!("Refusal::{}", answer.pattern)
             }
-            Outcome::Unavailable(answer) => format!("Unavailable::{}", answer.pattern),
+            Outcome::Unavailable(answer) | Outcome::UnavailableLater(answer) => {
+                format!("Unavailable::{}", answer.pattern)
+            }
             Outcome::Harmless => "changes nothing".into(),
         };
         let outcome = outcome.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -80,6 +85,63 @@ pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome 
             })
         }),
     })
+}
+
+/// The steps that refuse in this way: a row may name no other.
+pub fn steps(error: &Error) -> &'static [&'static str] {
+    use DocumentKind::{Manifest, Root, Version};
+    let Error::Refused(refusal) = error else { return &["4", "6", "9", "10.1"] };
+    match refusal {
+        Refusal::SignatureForm { document: Root(_), .. } => &["3a"],
+        Refusal::SignatureForm { document: Version, .. } => &["4b"],
+        Refusal::SignatureForm { document: Manifest, .. } => &["6b"],
+        Refusal::Threshold { document: Root(_), .. } => &["3b", "3e"],
+        Refusal::Threshold { document: Version, .. } => &["4c"],
+        Refusal::Threshold { document: Manifest, .. } => &["6c"],
+        Refusal::Malformed { document, .. }
+        | Refusal::UnknownType { document, .. }
+        | Refusal::OtherDocument { document, .. } => match document {
+            Root(_) => &["3c"],
+            Version => &["4a", "4d"],
+            Manifest => &["6d"],
+        },
+        Refusal::TwoVersions { .. } => &["4d"],
+        Refusal::WeakKey { .. } => &["3d"],
+        Refusal::RootNumber { .. } => &["3f"],
+        Refusal::WrongProduct { document: Root(_), .. } => &["3g"],
+        Refusal::EpochLowered { .. } => &["3h"],
+        Refusal::FromTheFuture { document: Root(_), .. } => &["3i"],
+        Refusal::WrongProduct { document: Version, .. } => &["4e"],
+        Refusal::WrongChannel { document: Version, .. } => &["4f"],
+        Refusal::WrongEpoch { document: Version, .. } => &["4g"],
+        Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => &["4h"],
+        Refusal::TwoManifests { .. } => &["4i"],
+        Refusal::Expired { document: Root(_) | Version, .. }
+        | Refusal::FromTheFuture { document: Version, .. } => &["5"],
+        Refusal::KindChanged { .. } => &["5-6"],
+        Refusal::WrongDigest { .. } => &["6a"],
+        Refusal::WrongProduct { document: Manifest, .. } => &["6e"],
+        Refusal::WrongChannel { document: Manifest, .. } => &["6f"],
+        Refusal::WrongEpoch { document: Manifest, .. } => &["6g"],
+        Refusal::WrongSeq { .. } => &["6h"],
+        Refusal::WrongVersion { .. } => &["6i"],
+        Refusal::RootAhead { .. } => &["6j"],
+        Refusal::Expired { document: Manifest, .. } | Refusal::FromTheFuture { document: Manifest, .. } => {
+            &["6k"]
+        }
+        Refusal::BelowFloor { .. } => &["8d"],
+        Refusal::Short { .. }
+        | Refusal::Long { .. }
+        | Refusal::BlobDigest { .. }
+        | Refusal::Undecodable { .. }
+        | Refusal::NoUsableForm { .. } => &["9"],
+        Refusal::Oversized { object, .. } => match object {
+            Object::Root(_) | Object::RootSignatures(_) => &["3"],
+            Object::VersionFile(_) => &["4a"],
+            _ => &["6"],
+        },
+        _ => &[],
+    }
 }
 
 pub fn is_refusal(error: &Error, is: impl FnOnce(&Refusal) -> bool) -> bool {
@@ -115,14 +177,27 @@ macro_rules! refusal {
     };
 }
 
-/// The same for [`Unavailable`].
+/// `unavailable!(Variant { .. } if ..)`: [`Outcome::Unavailable`] of this pattern of [`Unavailable`].
 macro_rules! unavailable {
     ($variant:ident $($pattern:tt)*) => {
-        crate::attack::Outcome::Unavailable(crate::attack::Answer {
+        crate::attack::Outcome::Unavailable(absence!($variant $($pattern)*))
+    };
+}
+
+/// The same as [`Outcome::UnavailableLater`].
+macro_rules! unavailable_later {
+    ($variant:ident $($pattern:tt)*) => {
+        crate::attack::Outcome::UnavailableLater(absence!($variant $($pattern)*))
+    };
+}
+
+macro_rules! absence {
+    ($variant:ident $($pattern:tt)*) => {
+        crate::attack::Answer {
             pattern: stringify!($variant $($pattern)*).into(),
             is: Box::new(|error| {
                 crate::attack::is_unavailable(error, |why| matches!(why, relatch::Unavailable::$variant $($pattern)*))
             }),
-        })
+        }
     };
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::attack::Attack;
 use crate::stage::Stage;
 use crate::support::minisign::sign_all;
-use crate::support::{Draft, now};
+use crate::support::{Draft, Repository, now};
 use DocumentKind::{Manifest, Version};
 
 const DAY: u64 = 24 * 60 * 60;
@@ -225,7 +225,7 @@ fn mixes() -> Vec<Attack> {
             refused!(WrongDigest { document: Manifest, expected, found } if expected != found),
         ),
         Attack::new(
-            "10",
+            "9",
             "blob A in the place of B",
             |stage| {
                 let (a, b, ..) = two(stage);
@@ -272,3 +272,48 @@ fn mixes() -> Vec<Attack> {
 }
 
 table!(mixes_of_two_releases, mixes());
+
+/// The small case, one key for all: a document of another role is still not the one that was asked for.
+#[test]
+fn one_key_for_all_roles_does_not_mix_the_roles() {
+    let mut stage = Stage::of(Repository::with_keys(&[1], &[1], &[1], [1, 1, 1]));
+    stage.suffers(&row!(
+        "4d",
+        "a manifest as VERSION, by the one key",
+        |draft, _| draft.version = draft.manifest.clone(),
+        refused!(OtherDocument { document: Version, .. })
+    ));
+    stage.suffers(&row!(
+        "6d",
+        "VERSION as a manifest, by the one key",
+        |draft, _| draft.manifest = draft.version.clone(),
+        refused!(OtherDocument { document: Manifest, .. })
+    ));
+    stage.suffers(&row!(
+        "4d",
+        "a root as VERSION, by the one key",
+        |draft, stage| draft.version = stage.repository.root(),
+        refused!(OtherDocument { document: Version, .. })
+    ));
+}
+
+#[rustfmt::skip]
+fn withheld() -> Vec<Attack> {
+    fn remove(stage: &mut Stage, object: fn(&Stage) -> Object) {
+        stage.publish(|_, _| {});
+        std::fs::remove_file(stage.repository.path(&object(stage))).unwrap();
+    }
+    vec![
+        Attack::new("4", "VERSION is withheld", |stage| {
+            remove(stage, |stage| Object::VersionFile(stage.repository.channel.parse().unwrap()));
+        }, unavailable!(Absent { object: Object::VersionFile(_), .. })),
+        Attack::new("6", "a manifest is withheld", |stage| {
+            remove(stage, |stage| Object::Manifest(stage.repository.current_manifest()));
+        }, unavailable!(Absent { object: Object::Manifest(_), .. })),
+        Attack::new("6", "the signatures of a manifest are withheld", |stage| {
+            remove(stage, |stage| Object::ManifestSignatures(stage.repository.current_manifest()));
+        }, unavailable!(Absent { object: Object::ManifestSignatures(_), .. })),
+    ]
+}
+
+table!(what_is_withheld, withheld());

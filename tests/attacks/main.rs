@@ -33,12 +33,17 @@ macro_rules! table {
 
 #[macro_use]
 mod attack;
+mod blobs;
 mod documents;
 mod flips;
 mod freshness;
+mod roots;
 mod signatures;
 mod spelling;
 mod stage;
+mod state;
+mod strings;
+mod wycheproof;
 
 use support::scene::without_state;
 
@@ -52,4 +57,23 @@ fn what_is_signed_is_run() {
     assert!(matches!(answer, Err(relatch::Error::Machine(relatch::Machine::CannotRun { .. }))), "{answer:?}");
     assert!(stage.mark().exists());
     assert_eq!(without_state(stage.tool.snapshot()), before, "what answers no probe is not installed");
+}
+
+/// Every step of SPEC section 5 that refuses has its rows, and each row was refused by the step that it names (`attack::steps`).
+#[test]
+fn every_step_that_refuses_has_an_attack() {
+    let spec = std::fs::read_to_string("docs/SPEC.md").unwrap();
+    let lettered = spec.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+    let is_step = |step: &&str| matches!(step.as_bytes(), [b'3'..=b'6', b'a'..=b'z']);
+    let mut steps: Vec<&str> = lettered.filter(is_step).collect();
+    steps.extend(["5", "5-6", "8d", "9"]);
+    assert_eq!(steps.len(), 9 + 9 + 11 + 4, "{steps:?}");
+    let tables: String = std::fs::read_dir("tests/attacks")
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .filter(|text| text.contains("Attack::new") || text.contains("carrier"))
+        .collect();
+    for step in steps {
+        assert!(tables.contains(&format!("\"{step}\"")), "no row for step {step}");
+    }
 }

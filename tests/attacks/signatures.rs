@@ -17,8 +17,6 @@ pub enum Carrier {
     Root,
 }
 
-pub const CARRIERS: [Carrier; 3] = [Carrier::Version, Carrier::Manifest, Carrier::Root];
-
 impl Carrier {
     pub fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use relatch::{Error, Outcome as Done, Updater};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::attack::{Answer, Attack, Outcome};
+use crate::attack::{Answer, Attack, Outcome, steps};
 use crate::support::scene::{Stopped, without_state};
 use crate::support::server::{Authority, Server, without_proxy};
 use crate::support::tool::{run, stderr, stdout};
@@ -136,7 +136,9 @@ impl Stage {
         self.harmless = false;
         match &attack.outcome {
             Outcome::Refused(answer) => self.is_refused(attack, answer, Strictly::Unchanged),
-            Outcome::RefusedLater(answer) => self.is_refused(attack, answer, Strictly::ButState),
+            Outcome::RefusedLater(answer) | Outcome::UnavailableLater(answer) => {
+                self.is_refused(attack, answer, Strictly::ButState);
+            }
             Outcome::Unavailable(answer) => self.is_refused(attack, answer, Strictly::ButStateAtAStart),
             Outcome::Harmless => return self.updates(name),
         }
@@ -161,7 +163,14 @@ impl Stage {
         };
         for from in attack.from {
             match self.updater(*from).update(false) {
-                Err(error) => self.tells(name, answer, &error),
+                Err(error) => {
+                    self.tells(name, answer, &error);
+                    assert!(
+                        steps(&error).contains(&attack.step),
+                        "{name}: not of step {}: {error:?}",
+                        attack.step
+                    );
+                }
                 Ok(done) => panic!("{name}: from {from:?}: {done:?}"),
             }
             is_unchanged(&format!("{from:?}"), strictly != Strictly::ButState);
@@ -207,6 +216,11 @@ impl Stage {
         let executable = self.executable(&version);
         self.current = self.repository.release(&version, &executable);
         self.updates(name);
+    }
+
+    /// The number of the root beside the executable; 1 is the one that was given.
+    pub fn root_on_disk(&self) -> u64 {
+        self.tool.root_on_disk()
     }
 
     /// As [`Stage::suffers`], for what is done thousands of times: from the directory, and without a good release after each.

@@ -83,9 +83,7 @@ impl Scene {
 
     /// The number of the root beside the executable; 1 is the one that was given.
     pub fn root_on_disk(&self) -> u64 {
-        let Ok(text) = std::fs::read_to_string(self.tool.site_dir().join("root")) else { return 1 };
-        let root: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-        root["version"].as_u64().unwrap()
+        self.tool.root_on_disk()
     }
 }
 

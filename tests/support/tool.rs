@@ -158,6 +158,13 @@ impl Tool {
         Updater::status(&relatch::install::Site::at(&self.path).unwrap(), None).unwrap()
     }
 
+    /// The number of the root beside the executable; 1 is the one that was given.
+    pub fn root_on_disk(&self) -> u64 {
+        let Ok(text) = std::fs::read_to_string(self.site_dir().join("root")) else { return 1 };
+        let root: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        root["version"].as_u64().unwrap()
+    }
+
     /// Names in the site's directory that a finished update or rollback must not leave there.
     pub fn strays(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.site_dir()).unwrap();

@@ -1,32 +1,22 @@
-//! What the client remembers may be damaged. It is then reported and made whole by a verified check, never believed.
+//! Promise: what the client remembers may be damaged, and is then reported and made whole by a verified check, never believed and never
+//! taken as leave.
 
-use super::*;
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests are tests")]
 
-type Damage = (&'static str, fn(&Path));
+mod support;
 
-fn damages() -> Vec<Damage> {
-    fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut content = std::fs::read(path).unwrap();
-        change(&mut content);
-        std::fs::write(path, content).unwrap();
-    }
-    vec![
-        ("emptied", |path| change(path, |content| content.clear())),
-        ("truncated by a byte", |path| change(path, |content| content.truncate(content.len() - 1))),
-        ("truncated to the half", |path| change(path, |content| content.truncate(content.len() / 2))),
-        ("zeroed", |path| change(path, |content| content.fill(0))),
-        ("one bit in the first line", |path| change(path, |content| content[40] ^= 1)),
-        ("one bit in the last line", |path| {
-            change(path, |content| {
-                let last = content.len() - 2;
-                content[last] ^= 1;
-            })
-        }),
-        ("a byte behind", |path| change(path, |content| content.push(b'\n'))),
-        ("grown beyond its limit", |path| change(path, |content| content.resize(1 << 20, b' '))),
-        ("not text", |path| std::fs::write(path, [0xff; 100]).unwrap()),
-    ]
-}
+use std::path::Path;
+
+use relatch::policy::Reason;
+use relatch::source::Object;
+use relatch::trust::DocumentKind;
+use relatch::{Error, Machine, Outcome, Refusal, Updater};
+use serde_json::{Value, json};
+use support::damage::{damages, newer, restate};
+use support::minisign::sign_all;
+use support::scene::{Warnings, keys};
+use support::tool::{install_plain, stderr};
+use support::{Repository, Scene, Tool, executable, executable_such, fake};
 
 /// A client that has walked to root 3.
 fn at_root_3() -> Scene {
@@ -172,20 +162,6 @@ fn a_deleted_state_is_told_and_installs_nothing() {
     install_plain(&scene.repository, &scene.tool.path, true).unwrap();
     scene.is_current("installed again");
     scene.heals("installed again");
-}
-
-/// Writes the state anew with the right hash of what it says.
-fn restate(path: &Path, change: impl FnOnce(String) -> String) {
-    let text = std::fs::read_to_string(path).unwrap();
-    let line = text.lines().next().unwrap();
-    let changed = change(line.into());
-    assert_ne!(changed, line, "the row does nothing");
-    std::fs::write(path, format!("{changed}\n{}\n", relatch::trust::Digest::of(changed.as_bytes()))).unwrap();
-}
-
-/// The state as a newer version would write it.
-fn newer(path: &Path) {
-    restate(path, |line| line.replacen("relatch-state/1", "relatch-state/2", 1));
 }
 
 /// State is input: a right hash makes no wrong value right.

@@ -1,49 +1,17 @@
-//! An executable is exactly what was signed, in whatever form it is stored.
+//! Promise: an executable is had in the cheapest stored form that can be used here, and what a release lacks for this machine is no error.
 
-use super::*;
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests are tests")]
 
-#[test]
-fn an_executable_is_exactly_what_was_signed() {
-    let good = fake("1.1.0");
-    let digest = Digest::of(&good);
-    let size = good.len() as u64;
-    type Is = fn(&Refusal, &Object, u64) -> bool;
-    let short: Is = |refusal, blob, size| {
-        matches!(refusal, Refusal::Short { object, expected, found }
-            if object == blob && *expected == size && *found < size)
-    };
-    let long: Is = |refusal, blob, size| matches!(refusal, Refusal::Long { object, expected } if object == blob && *expected == size);
-    let other: Is = |refusal, blob, _| matches!(refusal, Refusal::BlobDigest { object, expected, found } if object == blob && expected != found);
-    let altered = |at: usize| {
-        let mut bytes = good.clone();
-        bytes[at] ^= 1;
-        bytes
-    };
-    for (name, bytes, is) in [
-        ("empty", Vec::new(), short),
-        ("one byte short", good[..good.len() - 1].to_vec(), short),
-        ("one byte long", [&good[..], b"\n"].concat(), long),
-        ("much too long", good.repeat(100_000), long),
-        ("first byte altered", altered(0), other),
-        ("last byte altered", altered(good.len() - 1), other),
-        ("another of the same size", fake("6.6.6"), other),
-    ] {
-        let mut scene = Scene::new();
-        scene.repository.release("1.1.0", &good);
-        let blob = Object::Blob(digest);
-        scene.repository.write(&blob, bytes);
-        scene.refused_with_floors(name, |refusal| is(refusal, &blob, size));
-        // The same release installs as soon as its blob is right.
-        scene.repository.write(&blob, &good);
-        scene.updates_to(name, "1.1.0", &good);
-        scene.heals(name);
-    }
-    let mut scene = Scene::new();
-    scene.repository.release("1.1.0", &good);
-    std::fs::remove_file(scene.repository.path(&Object::Blob(digest))).unwrap();
-    absent(&scene, &Object::Blob(digest));
-    scene.heals("absent");
-}
+mod support;
+
+use relatch::policy::Reason;
+use relatch::source::Object;
+use relatch::trust::Digest;
+use relatch::{Error, Outcome, Refusal};
+use serde_json::{Value, json};
+use support::scene::without_state;
+use support::tool::install_plain;
+use support::{Scene, fake};
 
 /// Some 100 kB that hardly compress; all versions have most of it in common.
 fn large(version: &str) -> Vec<u8> {
@@ -83,61 +51,11 @@ fn publish_stored(scene: &mut Scene, executable: &[u8], forms: &[(&str, Option<D
 }
 
 #[test]
-fn a_compressed_form_decodes_to_what_was_signed_or_is_refused() {
+fn a_compressed_form_is_decoded() {
     let good = fake("1.1.0");
-    let frame = zstd(&good);
-    let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"skip"].concat();
-    let mut damaged = frame.clone();
-    damaged[5] ^= 0xff;
-    for (name, blob) in [
-        ("a byte after the frame", [&frame[..], b"\0"].concat()),
-        ("a second frame", [&frame[..], &frame].concat()),
-        ("an empty second frame", [&frame[..], &zstd(b"")].concat()),
-        ("a skippable frame behind", [&frame[..], &skippable].concat()),
-        ("a byte too few inside", zstd(&good[..good.len() - 1])),
-        ("nothing inside", zstd(b"")),
-        ("another of the same size inside", zstd(&fake("6.6.6"))),
-        ("a truncated frame", frame[..frame.len() - 1].to_vec()),
-        ("the magic number alone", frame[..4].to_vec()),
-        ("a damaged header", damaged),
-        ("no frame at all", good.clone()),
-    ] {
-        let mut scene = Scene::new();
-        publish_stored(&mut scene, &good, &[("zstd", None, &blob)]);
-        scene.refused_with_floors(name, |refusal| {
-            matches!(refusal, Refusal::Undecodable { object: Object::Blob(digest), .. } if *digest == Digest::of(&blob))
-        });
-        scene.heals(name);
-    }
-    // Too much is told when it comes, not when all of it is on the disk.
-    for (name, blob) in
-        [("a byte too much inside", zstd(&[&good[..], b"x"].concat())), ("a bomb", zstd(&vec![0; 64 << 20]))]
-    {
-        let mut scene = Scene::new();
-        publish_stored(&mut scene, &good, &[("zstd", None, &blob)]);
-        scene.refused_with_floors(name, |refusal| {
-            matches!(refusal, Refusal::Undecodable { object: Object::Blob(digest), why }
-                if *digest == Digest::of(&blob) && why.contains("goes on after"))
-        });
-        scene.heals(name);
-    }
     let mut scene = Scene::new();
-    publish_stored(&mut scene, &good, &[("zstd", None, &frame)]);
+    publish_stored(&mut scene, &good, &[("zstd", None, &zstd(&good))]);
     scene.updates_to("zstd", "1.1.0", &good);
-}
-
-/// No decoder sees bytes whose hash was not checked: what is altered on its way is told as that, not as a fault of the frame.
-#[test]
-fn an_altered_frame_never_reaches_the_decoder() {
-    let good = fake("1.1.0");
-    let frame = zstd(&good);
-    let mut scene = Scene::new();
-    publish_stored(&mut scene, &good, &[("zstd", None, &frame)]);
-    let mut altered = frame.clone();
-    altered[0] ^= 1;
-    scene.repository.write(&Object::Blob(Digest::of(&frame)), altered);
-    scene.refused_with_floors("altered", |refusal| matches!(refusal, Refusal::BlobDigest { .. }));
-    scene.heals("altered");
 }
 
 #[test]
@@ -170,19 +88,6 @@ fn a_patch_is_used_where_it_fits_and_passed_over_where_it_does_not() {
     publish_stored(&mut without, &good, &[("identity", None, &good), ("zstd-patch", here, &small)]);
     missing(&without, &small);
     without.updates_to("absent patch", "1.1.0", &good);
-
-    let mut wrong = scene();
-    publish_stored(&mut wrong, &good, &[("zstd-patch", here, &patch(&old, &large("6.6.6")))]);
-    wrong.refused_with_floors("patch to another", |refusal| matches!(refusal, Refusal::Undecodable { .. }));
-    wrong.heals("patch to another");
-
-    let mut unusable = scene();
-    publish_stored(&mut unusable, &good, &[("zstd-patch", elsewhere, &small)]);
-    unusable.refused_with_floors(
-        "only a patch from another",
-        |refusal| matches!(refusal, Refusal::NoUsableForm { offered } if offered == "zstd-patch"),
-    );
-    unusable.heals("only a patch from another");
 }
 
 #[test]
@@ -198,21 +103,13 @@ fn an_encoding_of_the_future_is_passed_over() {
     ];
     publish_stored(&mut scene, &good, forms);
     scene.updates_to("some unknown", "1.1.0", &good);
-
-    let mut scene = Scene::new();
-    publish_stored(&mut scene, &good, &[("brotli", None, b"?"), ("xz", None, b"?")]);
-    scene.refused_with_floors(
-        "all unknown",
-        |refusal| matches!(refusal, Refusal::NoUsableForm { offered } if offered == "brotli, xz"),
-    );
-    scene.heals("all unknown");
 }
 
 #[test]
 fn a_release_without_this_target_is_no_error() {
     for (name, artifacts) in [("other targets", true), ("no targets", false)] {
         let mut scene = Scene::new();
-        let mut draft = draft(&mut scene);
+        let mut draft = scene.repository.draft("1.1.0", &fake("1.1.0"));
         draft.manifest["artifacts"][0]["target"] = "tes".into();
         if !artifacts {
             draft.manifest["artifacts"] = json!([]);
@@ -237,7 +134,7 @@ fn a_release_without_this_target_is_no_error() {
 #[test]
 fn an_installation_anew_keeps_to_the_lowest_version_that_was_signed() {
     let mut scene = Scene::new();
-    let mut draft = draft(&mut scene);
+    let mut draft = scene.repository.draft("1.1.0", &fake("1.1.0"));
     draft.manifest["min_version"] = "1.1.0".into();
     scene.repository.publish(&draft);
     scene.updates_to("with a floor", "1.1.0", &fake("1.1.0"));

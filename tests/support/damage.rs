@@ -1,0 +1,43 @@
+//! What a disk, or somebody with access to it, can do to a file of the client's.
+
+use std::path::Path;
+
+pub type Damage = (&'static str, fn(&Path));
+
+pub fn damages() -> Vec<Damage> {
+    fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut content = std::fs::read(path).unwrap();
+        change(&mut content);
+        std::fs::write(path, content).unwrap();
+    }
+    vec![
+        ("emptied", |path| change(path, |content| content.clear())),
+        ("truncated by a byte", |path| change(path, |content| content.truncate(content.len() - 1))),
+        ("truncated to the half", |path| change(path, |content| content.truncate(content.len() / 2))),
+        ("zeroed", |path| change(path, |content| content.fill(0))),
+        ("one bit in the first line", |path| change(path, |content| content[40] ^= 1)),
+        ("one bit in the last line", |path| {
+            change(path, |content| {
+                let last = content.len() - 2;
+                content[last] ^= 1;
+            })
+        }),
+        ("a byte behind", |path| change(path, |content| content.push(b'\n'))),
+        ("grown beyond its limit", |path| change(path, |content| content.resize(1 << 20, b' '))),
+        ("not text", |path| std::fs::write(path, [0xff; 100]).unwrap()),
+    ]
+}
+
+/// Writes the state anew with the right hash of what it says.
+pub fn restate(path: &Path, change: impl FnOnce(String) -> String) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let line = text.lines().next().unwrap();
+    let changed = change(line.into());
+    assert_ne!(changed, line, "the row does nothing");
+    std::fs::write(path, format!("{changed}\n{}\n", relatch::trust::Digest::of(changed.as_bytes()))).unwrap();
+}
+
+/// The state as a newer version would write it.
+pub fn newer(path: &Path) {
+    restate(path, |line| line.replacen("relatch-state/1", "relatch-state/2", 1));
+}
