@@ -1,0 +1,68 @@
+//! Where a tool runs and does not update.
+
+use super::*;
+
+/// The tool runs, does not update, says why, and leaves the place as it is.
+#[track_caller]
+fn assert_unsafe(tool: &Tool, why: &str) {
+    let before = tool.snapshot();
+    let output = tool.run(&[]);
+    assert_runs(&output, "widget 1.0.0 \n");
+    assert!(stderr(&output).contains(why), "{}", stderr(&output));
+    assert_eq!(tool.snapshot(), before);
+    let output = tool.run(&["--update"]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert_eq!(tool.snapshot(), before);
+}
+
+fn outdated() -> (Repository, Tool) {
+    let mut repository = repository();
+    let tool = tool(&repository, json!({}));
+    release(&mut repository, "1.1.0", json!({}));
+    (repository, tool)
+}
+
+#[test]
+fn a_directory_that_everybody_may_write_to_is_unsafe() {
+    let (_repository, tool) = outdated();
+    for mode in [0o777, 0o1777] {
+        std::fs::set_permissions(tool.dir.path(), PermissionsExt::from_mode(mode)).unwrap();
+        assert_unsafe(&tool, "everybody may write there");
+    }
+    std::fs::set_permissions(tool.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    assert_runs(&tool.run(&[]), "widget 1.1.0 \n");
+}
+
+#[test]
+fn a_directory_of_another_user_is_unsafe() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give a directory to another user");
+        return;
+    }
+    let (_repository, tool) = outdated();
+    std::os::unix::fs::chown(tool.dir.path(), Some(65534), Some(65534)).unwrap();
+    assert_unsafe(&tool, "belongs to user 65534");
+    std::os::unix::fs::chown(tool.dir.path(), Some(0), Some(0)).unwrap();
+    assert_runs(&tool.run(&[]), "widget 1.1.0 \n");
+}
+
+#[test]
+fn raised_privileges_are_unsafe() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can give a file to another group");
+        return;
+    }
+    let (_repository, tool) = outdated();
+    std::os::unix::fs::chown(&tool.path, None, Some(65534)).unwrap();
+    std::fs::set_permissions(&tool.path, PermissionsExt::from_mode(0o2755)).unwrap();
+    if !stderr(&tool.run(&["--update"])).contains("not a safe place") && is_nosuid(&tool) {
+        println!("skipped: the temporary directory's file system ignores set-group-id");
+        return;
+    }
+    assert_unsafe(&tool, "it runs as user");
+}
+
+fn is_nosuid(tool: &Tool) -> bool {
+    let flags = rustix::fs::statvfs(&tool.path).unwrap().f_flag;
+    flags.contains(rustix::fs::StatVfsMountFlags::NOSUID)
+}
