@@ -17,7 +17,15 @@ use crate::error::{Machine, Result, io};
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Not left to the closing of the file: a process that another thread is starting holds a copy of it until it executes, and the lock
+    /// with it.
+    fn drop(&mut self) {
+        drop(FileExt::unlock(&self.file)); // where it fails, closing does it
+    }
 }
 
 const POLL: Duration = Duration::from_millis(20);
@@ -48,7 +56,7 @@ impl Lock {
             // An installer that failed may have removed the directory while this one waited: a lock without a name locks out nobody.
             match File::open(&path) {
                 Ok(named) if super::stage::is_same_file(&file, &named).map_err(io("look at", &path))? => {
-                    return Ok(Lock { _file: file });
+                    return Ok(Lock { file });
                 }
                 _ if Instant::now() > until + wait => {
                     return Err(io("lock", &path)(std::io::ErrorKind::NotFound.into()));
@@ -74,5 +82,23 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(io("lock", path)(error)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tool");
+        std::fs::write(&path, "x").unwrap();
+        let site = Site::at(&path).unwrap();
+        let lock = Lock::take(&site, Duration::ZERO).unwrap();
+        let _copy = lock.file.try_clone().unwrap();
+        assert!(Lock::take(&site, Duration::ZERO).is_err());
+        drop(lock);
+        Lock::take(&site, Duration::ZERO).map(drop).unwrap();
     }
 }

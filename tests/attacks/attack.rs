@@ -90,7 +90,7 @@ pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome 
 /// The steps that refuse in this way: a row may name no other.
 pub fn steps(error: &Error) -> &'static [&'static str] {
     use DocumentKind::{Manifest, Root, Version};
-    let Error::Refused(refusal) = error else { return &["4", "6", "9", "10.1"] };
+    let Error::Refused(refusal) = error else { return &["3", "4", "6", "9", "10.1"] };
     match refusal {
         Refusal::SignatureForm { document: Root(_), .. } => &["3a"],
         Refusal::SignatureForm { document: Version, .. } => &["4b"],

@@ -1,12 +1,15 @@
 //! Downgrade, freeze and mix: what was once right, is right for somebody else, or will be.
 
+use relatch::Outcome;
+use relatch::policy::Reason;
 use relatch::source::Object;
 use relatch::trust::{Digest, DocumentKind};
 use serde_json::Value;
 
 use crate::attack::Attack;
-use crate::stage::Stage;
+use crate::stage::{From, Stage};
 use crate::support::minisign::sign_all;
+use crate::support::scene::without_state;
 use crate::support::{Draft, Repository, now};
 use DocumentKind::{Manifest, Version};
 
@@ -313,7 +316,34 @@ fn withheld() -> Vec<Attack> {
         Attack::new("6", "the signatures of a manifest are withheld", |stage| {
             remove(stage, |stage| Object::ManifestSignatures(stage.repository.current_manifest()));
         }, unavailable!(Absent { object: Object::ManifestSignatures(_), .. })),
+        Attack::new("3", "the signatures of the next root are withheld", |stage| {
+            stage.publish(|_, _| {});
+            stage.repository.rotate(|_| {});
+            let signatures = Object::RootSignatures(stage.repository.root_version);
+            std::fs::remove_file(stage.repository.path(&signatures)).unwrap();
+        }, unavailable!(Absent { object: Object::RootSignatures(_), .. })),
     ]
 }
 
 table!(what_is_withheld, withheld());
+
+/// What is for another machine is not this one's, and no error.
+#[test]
+fn releases_for_other_targets() {
+    let mut stage = Stage::new();
+    for target in ["tes", "test2", "test.", "test-musl", "x86_64-unknown-linux-gnu"] {
+        stage.publish(|draft, _| draft.manifest["artifacts"][0]["target"] = target.into());
+        let before = without_state(stage.tool.snapshot());
+        for from in [From::Directory, From::Tls] {
+            let answer = stage.updater(from).update(true);
+            assert!(
+                matches!(&answer, Ok(Outcome::Nothing(Reason::NoTarget { target, .. })) if target.as_str() == "test"),
+                "{target}: {answer:?}"
+            );
+        }
+        stage.runs(target, &stage.installed());
+        assert_eq!(without_state(stage.tool.snapshot()), before, "{target}");
+        assert!(!stage.mark().exists(), "{target}");
+        stage.heals(target);
+    }
+}

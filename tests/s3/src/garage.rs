@@ -226,7 +226,7 @@ impl Drop for Cluster {
 
 /// `garage` on the path, or where `.ci/run` installs it.
 fn find() -> Option<PathBuf> {
-    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/garage/bin");
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
     dirs.push(installed);
