@@ -65,6 +65,13 @@ fn objects() -> Vec<Value> {
             .object(&path, other.clone())
             .object(&signatures, Key::new(2).sign(other.as_bytes()))
             .refuse("6a"),
+        Case::new(
+            "another manifest in its place, signatures absent",
+            "both are fetched before anything is checked",
+        )
+        .object(&path, other.clone())
+        .absent(&signatures)
+        .unavailable(&signatures),
         Case::new("a byte altered", "its hash is another one")
             .object(&path, text.replacen("\"critical\":false", "\"critical\":true", 1))
             .refuse("6a"),

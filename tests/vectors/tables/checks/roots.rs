@@ -269,6 +269,13 @@ fn walks() -> Vec<Value> {
             .object("root/2.json", root(2).to_string())
             .release(|release| release.timestamp_keys = keys(&[9]))
             .too_few("4c", 1, 0),
+        Case::new(
+            "8d, and the walk cannot be done",
+            "steps 4 to 6 refused nothing: that the walk ended is told, and step 7 was not taken",
+        )
+        .object("root/2.json", root(2).to_string())
+        .state("min_version", "2.0.0")
+        .unavailable("root/2.json.minisig"),
         Case::new("a refusal, and no new root", "it stands")
             .release(|release| release.timestamp_keys = keys(&[9]))
             .too_few("4c", 1, 0),
