@@ -324,6 +324,10 @@ fn kept() -> Vec<Value> {
     let has = |case: Case| case.client("root", root_file(&two(), &keys(&[1, 4])));
     let lowered = || json!({"reason": "root-lowered"});
     let lost = |name: &str, comment: &str, file: Value| at_two(name, comment).client("root", file);
+    let text = two().to_string().replacen(',', ", ", 1);
+    let spaced = Value::from(format!("{text}\n{}", Key::new(4).sign(text.as_bytes())));
+    let mut weak = two();
+    weak["keys"].as_array_mut().unwrap().insert(0, json!({"alg": "ed25519", "public": "00".repeat(32)}));
     let mut gadget = two();
     gadget["product"] = "gadget".into();
     let mut three = root(3);
@@ -353,6 +357,20 @@ fn kept() -> Vec<Value> {
             .refuse_with("3", lowered()),
         lost("the kept root is another product's", "damaged", root_file(&gadget, &keys(&[4])))
             .refuse_with("3", lowered()),
+        lost("the kept root is not canonical", "damaged, though its own key has signed it", spaced)
+            .refuse_with("3", lowered()),
+        lost(
+            "the kept root holds a weak key",
+            "damaged, though its own key has signed it",
+            root_file(&weak, &keys(&[4])),
+        )
+        .refuse_with("3", lowered()),
+        Case::new(
+            "a kept root of the anchor's number",
+            "the anchor counts: its timestamp key has signed VERSION",
+        )
+        .client("root", root_file(&root_of(1, [(&[1], 1), (&[2], 1), (&[6], 1)]), &keys(&[1])))
+        .installs(),
         Case::new("a kept root below the anchor", "a tool that was built anew carries root 3")
             .anchor(&three)
             .state("root_version", 2)

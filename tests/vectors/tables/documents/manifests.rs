@@ -1,6 +1,6 @@
 //! What a manifest and the object of `VERSION` may not say.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::release::{self, Release, blake3};
 use super::{malformed, manifest, refuse, whole};
@@ -72,6 +72,7 @@ pub fn manifests() -> Vec<Value> {
         ("notes null", "a string", "\"Fixes a \\\"bug\\\".\"", "null"),
         ("notes with an escaped letter", "raw UTF-8", "Fixes", "\\u0046ixes"),
         ("notes with an escaped pair", "raw UTF-8", "Fixes", "\\ud83c\\udf89"),
+        ("notes with a lone surrogate", "no character", "Fixes", "\\udfff"),
         ("notes with a newline by number", "written \\n", "Fixes", "\\u000a"),
         ("notes with a raw newline", "written \\n", "Fixes", "\n"),
         ("notes with a raw tab", "a control", "Fixes", "\t"),
@@ -169,6 +170,15 @@ pub fn manifests() -> Vec<Value> {
         ),
     ] {
         vectors.push(malformed("manifest", name, comment, &[(find, with)]));
+    }
+    for (name, artifacts) in [
+        ("artifacts null", Value::Null),
+        ("artifacts in an object", json!({})),
+        ("an artifact that is a string", json!(["x"])),
+    ] {
+        let mut manifest = manifest();
+        manifest["artifacts"] = artifacts;
+        vectors.push(refuse(whole("manifest", name, "a list", manifest.to_string().into()), "malformed"));
     }
     let mut zero = manifest();
     zero["artifacts"][1]["size"] = 0.into();

@@ -28,6 +28,17 @@ pub fn roots() -> Vec<Value> {
         ("a role's key that is not listed", "each of them in `keys`", with(&[&hex(9)], "1")),
         ("a role's key in upper case", "each of them in `keys`", with(&[&three.to_uppercase()], "1")),
         (
+            "keys of a role in an object",
+            "a list",
+            format!("\"timestamp\":{{\"keys\":{{\"{three}\":1}},\"threshold\":1}}"),
+        ),
+        (
+            "one key of a role, not in a list",
+            "a list",
+            format!("\"timestamp\":{{\"keys\":\"{three}\",\"threshold\":1}}"),
+        ),
+        ("a key of a role is a number", "strings", "\"timestamp\":{\"keys\":[0],\"threshold\":1}".into()),
+        (
             "a role without threshold",
             "all fields are there",
             format!("\"timestamp\":{{\"keys\":[\"{three}\"]}}"),
@@ -107,6 +118,19 @@ pub fn roots() -> Vec<Value> {
         ),
     ] {
         vectors.push(malformed("root", name, comment, &[(find, with)]));
+    }
+    for (name, keys) in [
+        ("keys are null", Value::Null),
+        ("keys in an object", json!({})),
+        ("no keys", json!([])),
+        ("a key that is a string", json!([one])),
+    ] {
+        let mut root = good.clone();
+        root["keys"] = keys;
+        vectors.push(refuse(
+            whole("root", name, "a list of all that roles name", root.to_string().into()),
+            "malformed",
+        ));
     }
     let weak = |name: &str, comment: &str, public: &str| {
         let mut root = good.clone();

@@ -31,6 +31,13 @@ pub fn refused() -> Vec<Value> {
         ("empty", "no bytes at all", text(String::new()), 1),
         ("a newline alone", "no block", text("\n".into()), 1),
         ("no newline at the end", "each line ends with LF", text(good.trim_end().into()), 4),
+        (
+            "a digit in place of the last newline",
+            "each line ends with LF",
+            text(format!("{}A", good.trim_end())),
+            4,
+        ),
+        ("0x1f in a comment", "a control character", text(with(0, "untrusted comment: \u{1f}")), 1),
         ("an empty line behind", "the number of lines is a multiple of four", text(good.clone() + "\n"), 5),
         ("an empty line before", "nothing but blocks", text("\n".to_owned() + &good), 1),
         ("an empty line between", "nothing but blocks", text(format!("{good}\n{good}")), 5),

@@ -182,6 +182,16 @@ fn counted() -> Vec<Value> {
             1,
         ),
         accept(
+            "comments of all that is allowed",
+            "tab and 0x20 to 0x7e",
+            resealed(one, |block| {
+                let all: String = std::iter::once('\t').chain(' '..='~').collect();
+                (block.untrusted, block.trusted) = (all.clone(), all);
+            }),
+            &[one],
+            1,
+        ),
+        accept(
             "comment lines of 1024 bytes",
             "the longest, prefixes included",
             resealed(one, |block| {
