@@ -1,0 +1,261 @@
+//! Whole checks: a real directory, a clock that stands still, and what is on the disk afterwards.
+
+use std::path::{Path, PathBuf};
+
+use relatch::policy::Reason;
+use relatch::source::Object;
+use relatch::trust::{Document as _, DocumentKind, Role, Root, SignatureText, signing_keys};
+use relatch::{Clock, Error, Machine, Outcome, Refusal, Unavailable, Updater};
+use serde_json::{Map, Value, json};
+
+use crate::file::bytes;
+use crate::tables::checks::{COMPARED, objects, whole};
+use crate::tables::release::{PRODUCT, TARGET, blake3};
+
+/// An executable and the directory beside it.
+pub struct Place {
+    pub executable: PathBuf,
+    pub site: PathBuf,
+}
+
+impl Place {
+    pub fn new(dir: &Path) -> Self {
+        let dir = dir.canonicalize().unwrap();
+        let place = Place { executable: dir.join("tool"), site: dir.join(".tool.relatch") };
+        std::fs::create_dir(&place.site).unwrap();
+        std::fs::write(&place.executable, "the executable of 1.3.0\n").unwrap();
+        place
+    }
+
+    /// A client without a program of its own, as `relatch install` records it (SPEC section 4.1).
+    pub fn write_settings(&self, anchor: &str, repository: &Path) {
+        self.write_checked(
+            "settings",
+            &json!({
+                "type": "relatch-settings/1",
+                "product": PRODUCT,
+                "channel": "stable",
+                "target": TARGET,
+                "from": repository.to_str().unwrap(),
+                "ca_file": null,
+                "probe": "none",
+                "root": anchor,
+            }),
+        );
+    }
+
+    fn write_checked(&self, name: &str, value: &Value) {
+        let line = value.to_string();
+        std::fs::write(self.site.join(name), format!("{line}\n{}\n", blake3(line.as_bytes()))).unwrap();
+    }
+
+    fn file(&self, name: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.site.join(name)).ok()
+    }
+}
+
+struct Stopped(u64);
+
+impl Clock for Stopped {
+    fn now(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Runs a vector and compares all that it says.
+pub fn run(vector: &Value, file: &Value) {
+    let name = vector["name"].as_str().unwrap();
+    let (client, state) = (whole(file, vector, "client"), whole(file, vector, "state"));
+    let there = objects(file, vector);
+    let dir = tempfile::tempdir().unwrap();
+    let (at, repository) = (dir.path().join("bin"), dir.path().join("repository"));
+    std::fs::create_dir(&at).unwrap();
+    std::fs::create_dir(&repository).unwrap();
+    for (path, content) in &there {
+        let path = repository.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let place = Place::new(&at);
+    std::fs::write(&place.executable, bytes(&client["executable"])).unwrap();
+    place.write_settings(client["anchor"].as_str().unwrap(), &repository);
+    place.write_checked("state", &state.clone().into());
+    for name in ["root", "previous"] {
+        if !client[name].is_null() {
+            std::fs::write(place.site.join(name), bytes(&client[name])).unwrap();
+        }
+    }
+    let before = place.file("root");
+    let told = tell(&place, &client, &there);
+    let mut expected = Map::new();
+    for field in ["result", "step", "document", "reason", "needed", "valid", "version", "object"] {
+        if let Some(value) = vector.get(field) {
+            expected.insert(field.into(), value.clone());
+        }
+    }
+    assert_eq!(told, Value::from(expected), "{name}");
+    compare(name, vector, &client, state, &place, before.as_deref());
+}
+
+fn compare(
+    name: &str,
+    vector: &Value,
+    client: &Map<String, Value>,
+    mut state: Map<String, Value>,
+    place: &Place,
+    root_before: Option<&[u8]>,
+) {
+    let after = &vector["after"];
+    let then = |field: &str| after.get(field).unwrap_or(&client[field]).clone();
+    assert_eq!(std::fs::read(&place.executable).unwrap(), bytes(&then("executable")), "{name}: executable");
+    let previous = then("previous");
+    let previous = (!previous.is_null()).then(|| bytes(&previous));
+    assert_eq!(place.file("previous"), previous, "{name}: previous");
+    match after.get("trusted_root") {
+        None => assert_eq!(place.file("root").as_deref(), root_before, "{name}: root"),
+        Some(number) => {
+            let root = place.file("root").unwrap_or_default();
+            let line = root.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let root: Value = serde_json::from_slice(line).unwrap_or_default();
+            assert_eq!(&root["version"], number, "{name}: root");
+        }
+    }
+    if let Some(changes) = after.get("state") {
+        assert!(
+            changes.as_object().unwrap().keys().all(|field| COMPARED.contains(&field.as_str())),
+            "{name}"
+        );
+        state.extend(changes.as_object().unwrap().clone());
+    }
+    let text = String::from_utf8(place.file("state").unwrap()).unwrap();
+    let found: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    for field in COMPARED {
+        assert_eq!(found[field], state[field], "{name}: {field}");
+    }
+    for entry in std::fs::read_dir(&place.site).unwrap() {
+        let stray = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!stray.contains('-') && stray != "leaving", "{name}: {stray} is left behind");
+    }
+}
+
+/// What the library does, in the words of the vectors.
+fn tell(place: &Place, client: &Map<String, Value>, repository: &[(String, Vec<u8>)]) -> Value {
+    let updater = Updater::of_installed(&place.executable).unwrap();
+    let answer = if client["command"] == "rollback" {
+        Updater::rollback(updater.site(), None)
+            .map(|done| json!({"result": "install", "version": done.to.to_string()}))
+    } else {
+        let mut updater = updater.clock(Stopped(client["clock"].as_u64().unwrap()));
+        updater.update(client["now"].as_bool().unwrap()).map(|done| match done {
+            Outcome::Updated { to, .. } => json!({"result": "install", "version": to.to_string()}),
+            Outcome::Nothing(reason) => {
+                let (step, reason) = match reason {
+                    Reason::Current => ("8b", "current"),
+                    Reason::NoTarget { .. } => ("8a", "target"),
+                    Reason::Held { .. } => ("8c", "held"),
+                    Reason::NotInRollout { .. } => ("8e", "rollout"),
+                    other => panic!("{other}"),
+                };
+                json!({"result": "nothing", "step": step, "reason": reason})
+            }
+        })
+    };
+    match answer {
+        Ok(told) => told,
+        Err(Error::Unavailable(Unavailable::Absent { object, .. })) => {
+            json!({"result": "unavailable", "object": object.to_string()})
+        }
+        Err(Error::Machine(Machine::NothingToRollBack { .. })) => {
+            refused("6.1", json!({"reason": "nothing"}))
+        }
+        Err(Error::Refused(Refusal::Threshold { document: DocumentKind::Root(number), needed, valid })) => {
+            let step = if is_next_of_old(number, client, repository) { "3e" } else { "3b" };
+            refused(step, json!({"needed": needed, "valid": valid}))
+        }
+        Err(Error::Refused(refusal)) => {
+            let (step, more) = step(&refusal, client["command"] == "rollback");
+            refused(step, more)
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// Whether a threshold of the root before has signed this one: an error does not say whose threshold is not met.
+fn is_next_of_old(number: u64, client: &Map<String, Value>, repository: &[(String, Vec<u8>)]) -> bool {
+    let object =
+        |path: String| repository.iter().find(|(there, _)| *there == path).map(|(_, bytes)| bytes.clone());
+    let kept = bytes(if client["root"].is_null() { &client["anchor"] } else { &client["root"] });
+    let kept = kept.split(|byte| *byte == b'\n').next().unwrap().to_vec();
+    let roots = [Some(kept), object(format!("root/{}.json", number - 1))];
+    let roots = roots.into_iter().flatten().filter_map(|bytes| Root::from_canonical(&bytes).ok());
+    let old = roots.into_iter().find(|root| root.version == number - 1).unwrap();
+    let message = object(format!("root/{number}.json")).unwrap();
+    let signatures = SignatureText::parse(&object(format!("root/{number}.json.minisig")).unwrap()).unwrap();
+    let signed = signing_keys(&old, Role::Root, &message, &signatures).len();
+    signed >= old.roles.root.threshold as usize
+}
+
+fn refused(step: &str, more: Value) -> Value {
+    let mut told = json!({"result": "refuse", "step": step});
+    told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    told
+}
+
+fn step(refusal: &Refusal, rollback: bool) -> (&'static str, Value) {
+    use DocumentKind::{Manifest, Root, Version};
+    let reason = |reason: &str| json!({"reason": reason});
+    let plain = |step| (step, json!({}));
+    let by = |document: &DocumentKind, steps: [&'static str; 3]| match document {
+        Root(_) => steps[0],
+        Version => steps[1],
+        Manifest => steps[2],
+    };
+    match refusal {
+        Refusal::Oversized { object, .. } => match object {
+            Object::Root(_) | Object::RootSignatures(_) => ("3", reason("limit")),
+            Object::VersionFile(_) => plain("4a"),
+            _ => ("6", reason("limit")),
+        },
+        Refusal::SignatureForm { document, .. } => plain(by(document, ["3a", "4b", "6b"])),
+        Refusal::Threshold { document, needed, valid } => {
+            (by(document, ["-", "4c", "6c"]), json!({"needed": needed, "valid": valid}))
+        }
+        Refusal::Malformed { document: Version, why } if why.contains("fewer than two lines") => plain("4a"),
+        Refusal::Malformed { document, .. }
+        | Refusal::UnknownType { document, .. }
+        | Refusal::OtherDocument { document, .. } => plain(by(document, ["3c", "4d", "6d"])),
+        Refusal::TwoVersions { .. } => plain("4d"),
+        Refusal::WeakKey { .. } => plain("3d"),
+        Refusal::RootNumber { .. } => plain("3f"),
+        Refusal::WrongProduct { document, .. } => plain(by(document, ["3g", "4e", "6e"])),
+        Refusal::EpochLowered { .. } => plain("3h"),
+        Refusal::TooManyRoots { .. } => ("3", reason("too-many-roots")),
+        Refusal::RootAhead { document: Root(_), .. } => ("3", reason("root-lowered")),
+        Refusal::RootAhead { .. } => plain("6j"),
+        Refusal::WrongChannel { document, .. } => plain(by(document, ["-", "4f", "6f"])),
+        Refusal::WrongEpoch { document, .. } => plain(by(document, ["-", "4g", "6g"])),
+        Refusal::WrongSeq { .. } => plain("6h"),
+        Refusal::WrongVersion { .. } => plain("6i"),
+        Refusal::WrongDigest { .. } => plain("6a"),
+        Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => plain("4h"),
+        Refusal::TwoManifests { .. } => plain("4i"),
+        Refusal::Expired { document: Manifest, .. } => ("6k", reason("expired")),
+        Refusal::FromTheFuture { document: Manifest, .. } => ("6k", reason("future")),
+        Refusal::FromTheFuture { document: Root(_), .. } => plain("3i"),
+        Refusal::Expired { document: Root(_), .. } => ("5", json!({"document": "root", "reason": "expired"})),
+        Refusal::Expired { .. } => ("5", json!({"document": "version", "reason": "expired"})),
+        Refusal::FromTheFuture { .. } => ("5", json!({"document": "version", "reason": "future"})),
+        Refusal::KindChanged { .. } => plain("kind"),
+        Refusal::BelowFloor { .. } => plain(if rollback { "6.2" } else { "8d" }),
+        Refusal::Short { .. } => ("9", reason("short")),
+        Refusal::Long { .. } => ("9", reason("long")),
+        Refusal::BlobDigest { .. } => ("9", reason("hash")),
+        Refusal::NoUsableForm { .. } => ("9", reason("no-form")),
+        Refusal::Undecodable { why, .. } if why.contains("came out") => plain("10"),
+        Refusal::Undecodable { why, .. } if why.contains("goes on after") => ("9", reason("output-long")),
+        Refusal::Undecodable { .. } => ("9", reason("undecodable")),
+        Refusal::PreviousAltered { .. } => ("6.1", reason("altered")),
+        Refusal::PreviousEpoch { .. } => plain("6.3"),
+        other => panic!("no step is known for {other}"),
+    }
+}

@@ -1,0 +1,123 @@
+//! Texts and values.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use relatch::install::Site;
+use relatch::trust::{
+    Digest, Document as _, Manifest, Name, Notes, PublicKey, Root, SignatureText, Verified, Version,
+    VersionFile,
+};
+use relatch::{Refusal, Updater};
+use serde_json::{Value, json};
+
+use crate::file::bytes;
+use crate::tables;
+
+/// What the library says of a vector, in the words of its file.
+pub type Told = Value;
+
+pub fn signature(vector: &Value, _: &Value) -> Told {
+    let keys: Vec<PublicKey> = vector["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| PublicKey::from_hex(key.as_str().unwrap()).unwrap())
+        .collect();
+    match SignatureText::parse(&bytes(&vector["text"])) {
+        Ok(text) => json!({"result": "accept", "valid": text.count_valid(&keys, &bytes(&vector["message"]))}),
+        Err((line, _)) => json!({"result": "refuse", "line": line}),
+    }
+}
+
+pub fn key(vector: &Value, _: &Value) -> Told {
+    let read = match vector["minisign"].as_str() {
+        Some(file) => PublicKey::from_minisign(file),
+        None => PublicKey::from_hex(vector["hex"].as_str().unwrap()),
+    };
+    match read {
+        Ok(key) => json!({"result": "accept", "key": key.to_hex()}),
+        Err(why) => {
+            let reasons =
+                [("not a point", "no-point"), ("canonical", "not-canonical"), ("small order", "small-order")];
+            let reason =
+                reasons.iter().find(|(said, _)| why.contains(said)).map_or("form", |(_, reason)| reason);
+            json!({"result": "refuse", "reason": reason})
+        }
+    }
+}
+
+pub fn value(vector: &Value, _: &Value) -> Told {
+    let text = vector["text"].as_str().unwrap();
+    let accepted = match vector["kind"].as_str().unwrap() {
+        "name" => text.parse::<Name>().is_ok(),
+        "hash" => text.parse::<Digest>().is_ok(),
+        "notes" => Notes::try_from(text.to_owned()).is_ok(),
+        _ => match text.parse::<Version>() {
+            Ok(version) => {
+                let kind = if matches!(version, Version::Build(_)) { "build" } else { "semver" };
+                return json!({"result": "accept", "version": kind});
+            }
+            Err(_) => false,
+        },
+    };
+    json!({"result": if accepted { "accept" } else { "refuse" }})
+}
+
+pub fn order(vector: &Value, _: &Value) -> Told {
+    let version = |field: &str| vector[field].as_str().unwrap().parse::<Version>().unwrap();
+    let order = match version("left").compare(&version("right")) {
+        Ok(Ordering::Less) => "less",
+        Ok(Ordering::Equal) => "equal",
+        Ok(Ordering::Greater) => "greater",
+        Err(_) => "incomparable",
+    };
+    json!({"result": order})
+}
+
+pub fn document(vector: &Value, file: &Value) -> Told {
+    let bytes = tables::documents::document(vector, &file["base"]);
+    let read = match vector["type"].as_str().unwrap() {
+        "root" => Verified::<Root>::anchor(&bytes).map(|root| root.to_canonical()),
+        "manifest" => Manifest::from_canonical(&bytes).map(|manifest| manifest.to_canonical()),
+        _ => VersionFile::from_canonical(&bytes).map(|version| version.to_canonical()),
+    };
+    let reason = match read {
+        Ok(written) => {
+            assert_eq!(written, bytes);
+            return json!({"result": "accept"});
+        }
+        Err(Refusal::Malformed { .. }) => "malformed",
+        Err(Refusal::UnknownType { .. }) => "too-new",
+        Err(Refusal::OtherDocument { .. }) => "other-type",
+        Err(Refusal::WeakKey { .. }) => "weak-key",
+        Err(other) => panic!("{other}"),
+    };
+    json!({"result": "refuse", "reason": reason})
+}
+
+pub fn state(vector: &Value, _: &Value) -> Told {
+    let dir = tempfile::tempdir().unwrap();
+    let place = super::check::Place::new(dir.path());
+    place.write_settings(&tables::release::root(1).to_string(), dir.path());
+    std::fs::write(place.site.join("state"), bytes(&vector["file"])).unwrap();
+    let before = std::fs::read(place.site.join("state")).unwrap();
+    let result = match Updater::status(&Site::at(&place.executable).unwrap(), None) {
+        Ok(status) if status.damaged.is_some() => "damaged",
+        Ok(_) if is_refused(&place.executable) => "refuse",
+        Ok(_) => "accept",
+        Err(relatch::Error::Refused(Refusal::StateTooNew { .. })) => "refuse",
+        Err(other) => panic!("{other}"),
+    };
+    if result == "refuse" {
+        assert!(is_refused(&place.executable));
+        assert_eq!(std::fs::read(place.site.join("state")).unwrap(), before, "it is left as it was");
+    }
+    json!({"result": result})
+}
+
+/// Whether an updater of the product `demo` refuses the state.
+fn is_refused(executable: &Path) -> bool {
+    let answer = Updater::of_installed(executable).unwrap().check(false);
+    matches!(answer, Err(relatch::Error::Refused(Refusal::StateTooNew { .. } | Refusal::StateOfOther { .. })))
+}

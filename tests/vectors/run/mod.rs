@@ -1,0 +1,4 @@
+//! The vectors, run through the library's public API.
+
+pub mod check;
+pub mod low;
