@@ -11,7 +11,7 @@ use crate::limits;
 use crate::source::Etag;
 use crate::trust::{
     Digest, Document as _, Epoch, Fetched, Floors, Identity, Manifest, Name, Root, Verified, Version,
-    VersionFile,
+    VersionFile, integer,
 };
 
 /// One executable that was here: its version, its bytes, and the epoch under which it came.
@@ -88,6 +88,7 @@ pub(crate) struct Seen {
     pub(crate) location: Digest,
     pub(crate) etag: Etag,
     /// When the first of what was verified with it expires, in Unix seconds.
+    #[serde(deserialize_with = "integer")]
     pub(crate) until: u64,
 }
 
@@ -111,12 +112,15 @@ pub struct State {
     /// The channel that it follows.
     pub(crate) channel: Name,
     /// The number of the newest root that was trusted; 0 for none since the compiled-in one.
+    #[serde(deserialize_with = "integer")]
     pub(crate) root_version: u64,
     /// The epoch of that root; 0 for none.
+    #[serde(deserialize_with = "integer")]
     pub(crate) root_epoch: u64,
     /// The highest `VERSION` seen.
     pub(crate) floors: Floors,
     /// When that `VERSION` expires, in Unix seconds; 0 for none.
+    #[serde(deserialize_with = "integer")]
     pub(crate) expires: u64,
     /// How to ask whether it is still that one; only while everything that was decided from it still stands.
     pub(crate) seen: Option<Seen>,

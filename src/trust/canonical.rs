@@ -84,7 +84,7 @@ fn check_type(document: DocumentKind, expected: &str, bytes: &[u8]) -> Result<()
 const KINDS: [&str; 3] = ["relatch-root", "relatch-manifest", "relatch-version"];
 
 /// For `#[serde(deserialize_with)]`: an integer below 2^53.
-pub(super) fn integer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn integer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     super::fields::integer(u64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 

@@ -83,6 +83,17 @@ fn vectors() -> Vec<Value> {
         ("after a rollback", "all that there is", text(hashed(&good)), "accept"),
         ("new", "nothing seen yet", new(), "accept"),
         ("rollout 99", "0 to 99", set("rollout", 99.into()), "accept"),
+        ("root_version of 2^53 - 1", "the most", set("root_version", ((1_u64 << 53) - 1).into()), "accept"),
+        ("root_version of 2^53", "one more", set("root_version", (1_u64 << 53).into()), "damaged"),
+        ("root_epoch of 2^53", "one more", set("root_epoch", (1_u64 << 53).into()), "damaged"),
+        ("expires of 2^53", "one more", set("expires", (1_u64 << 53).into()), "damaged"),
+        (
+            "seen until 2^53",
+            "one more",
+            such(&|state| state["seen"]["until"] = (1_u64 << 53).into()),
+            "damaged",
+        ),
+        ("checked at 2^64 - 1", "a system clock may say anything", set("checked", u64::MAX.into()), "accept"),
         ("sixteen holds", "the most", set("held", held(16)), "accept"),
         ("standing current", "one of six", standing(json!({"is": "current"})), "accept"),
         (
