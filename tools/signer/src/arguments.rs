@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use relatch::trust::{Name, Role, Seq, Version};
-use signer::custody::KeyArgument;
+use signer::custody::{self, KeyArgument};
 use signer::root::{Threshold, parse_role};
 use signer::store::Server;
 
@@ -102,7 +102,7 @@ pub struct Keys {
 #[derive(Args, Clone)]
 pub struct Password {
     /// The variable that holds the password of encrypted keys; without it you are asked
-    #[arg(long, value_name = "VARIABLE", default_value = "SIGNER_PASSWORD")]
+    #[arg(long, value_name = "VARIABLE", default_value = custody::PASSWORD)]
     pub password_env: String,
 }
 

@@ -6,17 +6,25 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser;
+use signer::printable;
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    let arguments = match arguments::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) if wrong.use_stderr() => {
+            eprint!("{}", printable(&wrong.render().to_string())); // it repeats what was typed
+            return ExitCode::from(2);
+        }
+        Err(help) => help.exit(),
+    };
     match commands::run(arguments.command) {
         Ok(told) => {
             use std::io::Write;
-            drop(writeln!(std::io::stdout(), "{told}")); // a closed pipe is the reader's business
+            drop(writeln!(std::io::stdout(), "{}", printable(&told))); // a closed pipe is the reader's business
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("signer: {failure}\n  {}", failure.advice());
+            eprintln!("{}", printable(&format!("signer: {failure}\n  {}", failure.advice())));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -9,10 +9,11 @@ use relatch::source::Object;
 use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
 use relatch::{Refusal, limits};
 
+use crate::custody::open_regular;
 use crate::folder::Folder;
 use crate::progress::Progress;
 use crate::read_back::read_back;
-use crate::repository::{Current, Published, fetch, strict_times};
+use crate::repository::{Current, Published, fetch, newest_root, refuse_other_anchor, strict_times};
 use crate::store::{Content, Put, Store};
 use crate::{Failure, Result, verify};
 
@@ -235,6 +236,7 @@ fn check(
 
 /// A release of a lower version would be taken by nobody, unless it takes the published one back.
 fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
+    published.refuse_below_min(&manifest.version)?;
     let Some(released) = &published.released else { return Ok(()) };
     let higher = manifest.version.compare(released).is_ok_and(std::cmp::Ordering::is_gt);
     if higher || manifest.retracts.contains(released) || manifest.seq.get() == published.floors.seq {
@@ -250,7 +252,7 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
 /// A blob of the folder must still be what was signed.
 pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
-    let read = std::fs::File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    let read = open_regular(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
     read.map_err(Failure::io("read", path))?;
     let found = Digest::from(hasher.finalize());
     if found == expected {
@@ -296,8 +298,13 @@ pub fn publish_root(
             ));
         }
         drop(first.reload(&fetched, &by)?);
+        if store.read(&Object::Root(first.version + 1))?.is_none() {
+            first.check_issued(&strict_times())?;
+            first.check_unexpired(&strict_times())?;
+        }
     } else {
-        let newest = crate::repository::newest_root(&store.source(), anchor)?;
+        refuse_other_anchor(&store.source(), anchor)?;
+        let newest = newest_root(&store.source(), anchor)?;
         let published = newest.version;
         if claimed.version == published && *newest == claimed {
             drop(newest.reload(&fetched, &by)?); // a rerun

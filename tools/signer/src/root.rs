@@ -10,7 +10,7 @@ use relatch::trust::{
 };
 use relatch::{Utc, limits};
 
-use crate::repository::now;
+use crate::repository::{now, strict_times};
 use crate::signing::SigningKey;
 use crate::{Failure, Result};
 
@@ -205,12 +205,15 @@ impl RootFile {
     /// Adds a signature, once for each key.
     ///
     /// # Errors
-    /// [`Failure::Refused`] for a key that has the root role neither here nor in the root before, given as `previous`.
+    /// [`Failure::Refused`] for a key that has the root role neither here nor in the root before, given as `previous`; for a root that no
+    /// client would take today.
     pub fn sign(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
-        let (document, root) = (self.document()?, self.read()?);
-        drop(Verified::<Root>::anchor(&document)?);
+        let document = self.document()?;
+        let root = Verified::<Root>::anchor(&document)?;
+        root.check_issued(&strict_times())?;
+        root.check_unexpired(&strict_times())?;
         let public = key.public();
-        let holders = [Some(&root), previous];
+        let holders = [Some(&*root), previous];
         if !holders.into_iter().flatten().any(|root| root.keys_of(Role::Root).contains(&public)) {
             return Err(Failure::refused(
                 format!("the key {} does not have the root role in root {}", public.to_hex(), root.version),
