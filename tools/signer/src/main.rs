@@ -12,20 +12,24 @@ fn main() -> ExitCode {
     let arguments = match arguments::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(wrong) if wrong.use_stderr() => {
-            eprint!("{}", printable(&wrong.render().to_string())); // it repeats what was typed
+            tell(&mut std::io::stderr(), wrong.render().to_string().trim_end()); // it repeats what was typed
             return ExitCode::from(2);
         }
         Err(help) => help.exit(),
     };
     match commands::run(arguments.command) {
         Ok(told) => {
-            use std::io::Write;
-            drop(writeln!(std::io::stdout(), "{}", printable(&told))); // a closed pipe is the reader's business
+            tell(&mut std::io::stdout(), &told);
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("{}", printable(&format!("signer: {failure}\n  {}", failure.advice())));
+            tell(&mut std::io::stderr(), &format!("signer: {failure}\n  {}", failure.advice()));
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// A closed pipe is the reader's business; what was done is done.
+fn tell(to: &mut dyn std::io::Write, text: &str) {
+    drop(writeln!(to, "{}", printable(text)));
 }

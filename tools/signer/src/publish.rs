@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use relatch::source::Object;
+use relatch::source::{Bounded, Dir, Object};
 use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
 use relatch::{Refusal, limits};
 
@@ -65,19 +65,27 @@ pub fn publish_over(
     let manifest = check(published, &channel, &manifest_bytes, &signatures, &object)?;
     // All of it, before any of it: nothing is uploaded for a release that would not be whole.
     let mut uploads = Vec::new();
-    for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
+    let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
+    let (here, there) = (Bounded::new(Dir::new(folder.path())), store.source());
+    let forms = manifest
+        .artifacts
+        .iter()
+        .flat_map(|artifact| artifact.stored.iter().map(move |form| (artifact, form)));
+    for (artifact, stored) in forms {
         let path = folder.blob(&stored.blake3);
         if path.exists() {
             check_file(&path, stored.blake3)?;
+            verify::check_form(scratch.path(), &here, &there, artifact, stored)?;
             let upload = (Object::Blob(stored.blake3), path);
             // Two targets may be one executable.
             if !uploads.contains(&upload) {
                 uploads.push(upload);
             }
         } else {
-            verify::check_name(&store.source(), &Object::Blob(stored.blake3), stored.size)?;
+            verify::check_form(scratch.path(), &there, &there, artifact, stored)?;
         }
     }
+    drop(scratch);
     store.prepare()?;
     let (mut created, mut existed) = (0, 0);
     let mut count = |put: Put| match put {

@@ -152,7 +152,11 @@ impl Published {
             manifest: Some(version.manifest),
         };
         let released = Some(version.version.clone());
-        let current = read_manifest(&source, &root, version, &lenient_times()).map(Some);
+        let current = match read_manifest(&source, &root, version, &lenient_times()) {
+            // It was made under a root that is not there any more. Clients that have that one would refuse what the older one allows.
+            Err(ahead @ Failure::Client(Error::Refused(Refusal::RootAhead { .. }))) => return Err(ahead),
+            current => current.map(Some),
+        };
         Ok(Published { root, floors, released, current, raw })
     }
 

@@ -85,7 +85,11 @@ pub(super) fn remove(arguments: RootRemove) -> Result<String> {
 pub(super) fn sign(arguments: RootSign) -> Result<String> {
     let file = RootFile::new(&arguments.file);
     let previous = arguments.previous.map(|path| RootFile::new(&path).read()).transpose()?;
-    for key in load(&arguments.keys.keys, &arguments.keys.password)? {
+    let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
+    for key in &keys {
+        file.refuse_stranger(&**key, previous.as_ref())?;
+    }
+    for key in keys {
         file.sign(&*key, previous.as_ref())?;
     }
     Ok(root::describe(&file.read()?, &file.document()?, &file.signatures()?))

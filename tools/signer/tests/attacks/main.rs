@@ -12,6 +12,7 @@
 //! places     a repository that somebody changed
 //! roots      root documents and public keys
 //! race       a publisher that loses
+//! key_file   minisign's secret key file by a second hand
 //! keys       secret key files, whole, damaged, and in the wrong place
 //! secrets    where a secret may stand while it is used, and where not
 //! ```
@@ -29,6 +30,7 @@ mod support;
 mod artifacts;
 mod folders;
 mod forge;
+mod key_file;
 mod keys;
 mod places;
 mod race;

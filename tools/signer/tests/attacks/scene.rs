@@ -16,6 +16,9 @@ use crate::support::{Desk, stderr};
 pub const REPO: [&str; 4] = ["--repo", "repo", "--root", "root.json"];
 /// Two root keys that must both sign; release keys, of which two must; one timestamp key. Root 2 took the role of `old` away.
 const KEYS: [&str; 7] = ["root-a", "root-b", "ci", "human", "old", "clock", "stranger"];
+/// Of encrypted keys, and what somebody gives instead.
+pub const PASSWORD: &str = "correct-horse-7";
+pub const WRONG_PASSWORD: &str = "battery_staple_9";
 /// No row takes as long: what waits without end is ended, and the row has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,6 +45,9 @@ impl Scene {
         let mut scene = Scene { desk, client, repository, secrets: Vec::new() };
         for name in KEYS {
             scene.keep_secret(name, &scene.desk.read(&format!("keys/{name}.key")));
+        }
+        for password in [PASSWORD, WRONG_PASSWORD] {
+            scene.secrets.push(("a password".into(), password.into()));
         }
         scene
     }
@@ -104,7 +110,8 @@ impl Scene {
     pub fn told_safely(&self, name: &str, output: &Output) {
         for told in [&output.stdout, &output.stderr] {
             let text = std::str::from_utf8(told).expect(name);
-            let drives = |c: char| c != '\n' && (c.is_control() || ('\u{200b}'..='\u{206f}').contains(&c));
+            let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+            let drives = |c: char| c != '\n' && (c.is_control() || hidden(c));
             assert!(!text.contains(drives), "{name}: {text:?}");
             self.holds_no_secret(name, "what was told", told);
         }

@@ -45,7 +45,10 @@ pub fn refused(rows: &[Row<'_>]) {
         assert!(told.starts_with("signer: ") || told.starts_with("error: "), "{name}: {told}");
         assert!(told.lines().filter(|line| !line.is_empty()).count() >= 2, "{name}: {told}");
         assert!(!told.contains("panicked"), "{name}: {told}");
-        assert_eq!(scene.tree(), before, "{name}: something was changed");
+        let after = scene.tree();
+        let changed: Vec<_> = before.iter().filter(|was| after.get(was.0) != Some(was.1)).collect();
+        let strays: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+        assert!(changed.is_empty() && strays.is_empty(), "{name}: changed {changed:?}, new {strays:?}");
         scene.told_safely(&name, &output);
         scene.heals(&name);
     }
