@@ -92,7 +92,7 @@ fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {
 /// Secret keys, never as arguments.
 #[derive(Args, Clone)]
 pub struct Keys {
-    /// A key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be repeated
+    /// A key: a file that only its owner can read, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be repeated
     #[arg(long = "key", value_name = "KEY", required = true, value_parser = key_argument)]
     pub keys: Vec<KeyArgument>,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use relatch::trust::Digest;
 use signer::repository::now;
 
 use crate::forge::DAY;
@@ -63,13 +64,24 @@ pub fn make_fifo(path: &Path) {
 
 type Damage = (&'static str, fn(&Path));
 
+/// And what is told of it.
+type Told = (&'static str, fn(&Path), &'static [&'static str]);
+
+/// Damaged so, then signed or published.
+fn damaged(name: &str, make: fn(&Path), next: fn(&Scene) -> Command) -> impl Fn(&Scene) -> Command {
+    move |scene| {
+        make(&file(scene, name));
+        next(scene)
+    }
+}
+
 /// What is told of each file, whole but wrong.
 #[test]
 fn a_file_with_other_bytes() {
     let damages: [Damage; 6] = [
         ("its first bit flipped", |path| flip(path, |_| 0)),
         ("a bit near its end flipped", |path| flip(path, |size| size - 3)),
-        ("its newline gone", |path| rewrite(path, |bytes| drop(bytes.pop()))),
+        ("its newline gone", |path| rewrite(path, |bytes| bytes.truncate(bytes.len() - 1))),
         ("cut short", |path| rewrite(path, |bytes| bytes.truncate(bytes.len() / 2 + 1))),
         ("empty", |path| rewrite(path, Vec::clear)),
         ("a byte longer", |path| rewrite(path, |bytes| bytes.push(b' '))),
@@ -85,15 +97,9 @@ fn a_file_with_other_bytes() {
         ("blobs", "9", &["has the blake3 hash", "is signed", "publish again what is wrong"]),
     ] {
         for (damage, make) in damages {
-            let both = |next: fn(&Scene) -> Command| {
-                move |scene: &Scene| {
-                    make(&file(scene, name));
-                    next(scene)
-                }
-            };
             refused(&[
-                row(format!("{name}: {damage}, then signed"), spec, both(sign), 3, says),
-                row(format!("{name}: {damage}, then published"), spec, both(publish), 3, says),
+                row(format!("{name}: {damage}, then signed"), spec, damaged(name, make, sign), 3, says),
+                row(format!("{name}: {damage}, then published"), spec, damaged(name, make, publish), 3, says),
             ]);
         }
     }
@@ -102,51 +108,42 @@ fn a_file_with_other_bytes() {
 /// The object with its signatures in one file says which part is wrong.
 #[test]
 fn a_version_with_other_bytes() {
-    let damages: [(&str, fn(&Path), i32, &[&str]); 8] = [
+    let damages: [Told; 8] = [
         (
             "its first line",
             |path| flip(path, |_| 0),
-            3,
             &["the first line of VERSION is not its version", "Prepare the release again"],
         ),
-        ("its object", |path| flip(path, |_| 9), 3, &["VERSION", "every client would refuse"]),
+        ("its object", |path| flip(path, |_| 9), &["VERSION", "every client would refuse"]),
         (
             "its number",
             |path| rewrite(path, |bytes| replace_text(bytes, "\"seq\":3", "\"seq\":9")),
-            3,
             &["do not belong together", CHANGED],
         ),
         (
             "a signature's form",
             |path| flip(path, |size| size - 3),
-            3,
             &["signed/VERSION: line 6: not the standard base64", CHANGED],
         ),
         (
             "a signature's newline",
-            |path| rewrite(path, |bytes| drop(bytes.pop())),
-            3,
+            |path| rewrite(path, |bytes| bytes.truncate(bytes.len() - 1)),
             &["signed/VERSION: line 6: no newline", CHANGED],
         ),
-        (
-            "a byte more",
-            |path| rewrite(path, |bytes| bytes.push(b' ')),
-            3,
-            &["signed/VERSION: line ", CHANGED],
-        ),
-        ("one line", |path| rewrite(path, |bytes| bytes.truncate(6)), 3, &["it has fewer than two lines"]),
-        ("empty", |path| rewrite(path, Vec::clear), 3, &["it has fewer than two lines"]),
+        ("a byte more", |path| rewrite(path, |bytes| bytes.push(b' ')), &["signed/VERSION: line ", CHANGED]),
+        ("one line", |path| rewrite(path, |bytes| bytes.truncate(6)), &["it has fewer than two lines"]),
+        ("empty", |path| rewrite(path, Vec::clear), &["it has fewer than two lines"]),
     ];
-    for (damage, make, code, says) in damages {
-        let both = |next: fn(&Scene) -> Command| {
-            move |scene: &Scene| {
-                make(&file(scene, "VERSION"));
-                next(scene)
-            }
-        };
+    for (damage, make, says) in damages {
         refused(&[
-            row(format!("VERSION: {damage}, then signed"), "4", both(sign), code, says),
-            row(format!("VERSION: {damage}, then published"), "4", both(publish), code, says),
+            row(format!("VERSION: {damage}, then signed"), "4", damaged("VERSION", make, sign), 3, says),
+            row(
+                format!("VERSION: {damage}, then published"),
+                "4",
+                damaged("VERSION", make, publish),
+                3,
+                says,
+            ),
         ]);
     }
 }
@@ -173,15 +170,15 @@ fn a_file_that_is_none() {
         ("VERSION", 2, &["signed is not a release folder: it has no VERSION", "Correct the call"]),
     ] {
         for (damage, make) in damages {
-            let both = |next: fn(&Scene) -> Command| {
-                move |scene: &Scene| {
-                    make(&file(scene, name));
-                    next(scene)
-                }
-            };
             refused(&[
-                row(format!("{name}: {damage}, then signed"), "10.1", both(sign), code, says),
-                row(format!("{name}: {damage}, then published"), "10.1", both(publish), code, says),
+                row(format!("{name}: {damage}, then signed"), "10.1", damaged(name, make, sign), code, says),
+                row(
+                    format!("{name}: {damage}, then published"),
+                    "10.1",
+                    damaged(name, make, publish),
+                    code,
+                    says,
+                ),
             ]);
         }
     }
@@ -442,6 +439,25 @@ fn what_does_not_matter() {
             },
             0,
             &["published widget 1.2.0"],
+        ),
+        row(
+            "an executable that was built anew since",
+            "9",
+            |s| {
+                let prepared = s.bytes("build-1.2.0");
+                s.desk.write("build-1.2.0", "changed since it was hashed");
+                let output = crate::scene::run(&mut publish(s));
+                assert!(output.status.success(), "{output:?}");
+                s.desk.ok(&["verify", "--repo", "repo", "--root", "root.json"]);
+                assert_eq!(
+                    std::fs::read(s.desk.path("repo/blobs").join(Digest::of(&prepared).to_string())).unwrap(),
+                    prepared
+                );
+                s.desk.write("build-1.2.0", prepared);
+                publish(s) // again: all of it is there
+            },
+            0,
+            &["published widget 1.2.0", "0 objects written"],
         ),
         row(
             "another untrusted comment",

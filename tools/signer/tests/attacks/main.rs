@@ -10,12 +10,15 @@
 //! signers    who signs
 //! folders    a prepared folder that somebody changed
 //! places     a repository that somebody changed
-//! roots      root documents and public keys
+//! roots      root documents: signatures, numbers, times, what they take away
+//! root_keys  keys and thresholds of roots; public key files
 //! race       a publisher that loses
 //! key_file   minisign's secret key file by a second hand
-//! keys       secret key files, whole, damaged, and in the wrong place
+//! keys       secret key files: fields and passwords
+//! key_texts  their text, and the places where keys lie
 //! secrets    where a secret may stand while it is used, and where not
 //! ```
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,10 +34,12 @@ mod artifacts;
 mod folders;
 mod forge;
 mod key_file;
+mod key_texts;
 mod keys;
 mod places;
 mod race;
 mod releases;
+mod root_keys;
 mod roots;
 mod scene;
 mod secrets;

@@ -32,6 +32,7 @@ pub fn refused(rows: &[Row<'_>]) {
     for row in rows {
         let mut scene = Scene::new();
         let name = format!("{} (SPEC {})", row.name, row.spec);
+        println!("{name}");
         let mut command = (row.mistake)(&scene);
         let before = scene.tree();
         let output = run(&mut command);
@@ -59,6 +60,7 @@ pub fn harmless(rows: &[Row<'_>]) {
     for row in rows {
         let mut scene = Scene::new();
         let name = format!("{} (SPEC {})", row.name, row.spec);
+        println!("{name}");
         let output = run(&mut (row.mistake)(&scene));
         let told = String::from_utf8(output.stdout.clone()).unwrap();
         assert!(output.status.success(), "{name}: {}", stderr(&output));
