@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use relatch::trust::{Name, Role, Seq, Version};
-use signer::custody::KeyArgument;
+use signer::custody::{self, KeyArgument};
 use signer::root::{Threshold, parse_role};
 use signer::store::Server;
 
@@ -92,7 +92,7 @@ fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {
 /// Secret keys, never as arguments.
 #[derive(Args, Clone)]
 pub struct Keys {
-    /// A key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be repeated
+    /// A key: a file that only its owner can read, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be repeated
     #[arg(long = "key", value_name = "KEY", required = true, value_parser = key_argument)]
     pub keys: Vec<KeyArgument>,
     #[command(flatten)]
@@ -102,7 +102,7 @@ pub struct Keys {
 #[derive(Args, Clone)]
 pub struct Password {
     /// The variable that holds the password of encrypted keys; without it you are asked
-    #[arg(long, value_name = "VARIABLE", default_value = "SIGNER_PASSWORD")]
+    #[arg(long, value_name = "VARIABLE", default_value = custody::PASSWORD)]
     pub password_env: String,
 }
 

@@ -13,7 +13,7 @@ use signer::custody::{KeyArgument, KeySource, read_limited};
 use signer::root::Change;
 use signer::signing::SigningKey;
 use signer::store::{Store, from_location};
-use signer::{Failure, Result};
+use signer::{Failure, Result, printable};
 
 use crate::arguments::{Command, Password, Repo, RootCommand};
 
@@ -63,7 +63,7 @@ fn remarks(store: &dyn Store) -> String {
 /// The same on stderr where it ended in a failure: what was left behind costs, and the failure says nothing of it.
 fn with_remarks<T>(store: &dyn Store, done: Result<T>) -> Result<T> {
     if done.is_err() && !store.remarks().is_empty() {
-        eprintln!("signer: {}{}", store.location(), remarks(store));
+        eprintln!("{}", printable(&format!("signer: {}{}", store.location(), remarks(store))));
     }
     done
 }

@@ -3,8 +3,8 @@
 //! From a file, an environment variable, or standard input; a password from a prompt or an environment variable. Never from an argument:
 //! those stand in process lists and shell histories. A key in AWS KMS is only named: it stays there.
 
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,10 +13,15 @@ use zeroize::Zeroizing;
 use crate::key::SecretKey;
 use crate::kms::{self, KmsName};
 use crate::signing::SigningKey;
-use crate::{Failure, Result};
+use crate::{Failure, Result, printable};
 
 /// A key file has some 270 bytes; what is much larger is something else.
 const KEY_FILE: u64 = 4096;
+/// The variable that a password is in where --password-env names no other.
+pub const PASSWORD: &str = "SIGNER_PASSWORD";
+
+/// What the base64 of a minisign secret key begins with, unencrypted and encrypted.
+pub(crate) const SECRET_BEGINS: [&str; 2] = ["RWQAAEIy", "RWRTY0Iy"];
 
 /// Where a secret key is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +60,7 @@ impl KeyArgument {
     pub fn source(&self) -> Result<KeySource> {
         let text = self.0.as_str();
         let refuse = |why: &str| Err(Failure::Key { name: "that --key names".into(), why: why.into() });
-        // What the base64 of a minisign secret key begins with, unencrypted and encrypted.
-        let is_key =
-            ["RWQAAEIy", "RWRTY0Iy", "\n", "untrusted comment"].iter().any(|part| text.contains(part));
+        let is_key = SECRET_BEGINS.iter().chain(&["\n", "untrusted comment"]).any(|part| text.contains(part));
         let kms = text.strip_prefix(kms::SCHEME);
         if is_key || (text.len() > 200 && kms.is_none()) {
             return refuse(
@@ -140,9 +143,19 @@ fn open_in_kms(name: &KmsName) -> Result<Box<dyn SigningKey>> {
     })
 }
 
-/// Room for a key file that need not grow, so that no copy is left behind.
-fn empty_text() -> Zeroizing<String> {
-    Zeroizing::new(String::with_capacity(KEY_FILE as usize + 1))
+/// The text of a key, in room that need not grow, so that no copy is left behind.
+fn read_text(from: impl Read) -> std::result::Result<Zeroizing<String>, String> {
+    let mut text = Zeroizing::new(String::with_capacity(KEY_FILE as usize + 2));
+    match from.take(KEY_FILE + 1).read_to_string(&mut text) {
+        Ok(_) if text.len() as u64 > KEY_FILE => {
+            Err(format!("is not a minisign key: it has more than {KEY_FILE} bytes"))
+        }
+        Ok(_) => Ok(text),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err("is not a minisign key: it is not text".into())
+        }
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
 }
 
 fn read_variable(name: &str) -> std::result::Result<Zeroizing<String>, String> {
@@ -151,37 +164,39 @@ fn read_variable(name: &str) -> std::result::Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(value.replace("\\n", "\n")))
 }
 
+/// Past the buffer that the standard library keeps for standard input, which nobody wipes.
 fn read_stdin() -> std::result::Result<Zeroizing<String>, String> {
-    let mut text = empty_text();
-    let read = std::io::stdin().take(KEY_FILE).read_to_string(&mut text);
-    read.map_err(|error| format!("cannot be read: {error}"))?;
-    Ok(text)
+    let stdin = std::io::stdin();
+    #[cfg(unix)]
+    let own = std::os::fd::AsFd::as_fd(&stdin).try_clone_to_owned();
+    #[cfg(windows)]
+    let own = std::os::windows::io::AsHandle::as_handle(&stdin).try_clone_to_owned();
+    let own = own.map_err(|error| format!("cannot be read: {error}"))?;
+    read_text(File::from(own))
 }
 
 fn read_key_file(path: &Path) -> Result<Zeroizing<String>> {
-    let mut text = empty_text();
-    let file = std::fs::File::open(path).map_err(Failure::io("open the secret key", path))?;
-    refuse_readable_by_others(&file, path)?;
-    file.take(KEY_FILE).read_to_string(&mut text).map_err(Failure::io("read the secret key", path))?;
-    Ok(text)
+    let fail = |why: String| Failure::Key { name: path.display().to_string(), why };
+    let file = open_given(path).map_err(Failure::io("open the secret key", path))?;
+    let meta = file.metadata().map_err(Failure::io("look at the secret key", path))?;
+    refuse_readable_by_others(&meta).map_err(fail)?;
+    read_text(file).map_err(fail)
 }
 
 #[cfg(unix)]
-fn refuse_readable_by_others(file: &std::fs::File, path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = file.metadata().map_err(Failure::io("look at", path))?.permissions().mode();
+fn refuse_readable_by_others(meta: &Metadata) -> std::result::Result<(), String> {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    let why = format!(
+    Err(format!(
         "can be read or written by others (mode {:o}); `chmod 600` it, and replace the key if others were there",
         mode & 0o777
-    );
-    Err(Failure::Key { name: path.display().to_string(), why })
+    ))
 }
 
 #[cfg(not(unix))]
-fn refuse_readable_by_others(_: &std::fs::File, _: &Path) -> Result<()> {
+fn refuse_readable_by_others(_: &Metadata) -> std::result::Result<(), String> {
     Ok(())
 }
 
@@ -190,9 +205,15 @@ fn password_for(name: &str, variable: &str) -> std::result::Result<Zeroizing<Str
     if let Ok(password) = std::env::var(variable) {
         return Ok(Zeroizing::new(password));
     }
-    rpassword::prompt_password(format!("Password of the secret key {name}: ")).map(Zeroizing::new).map_err(
-        |error| format!("is encrypted; ${variable} is not set and there is no terminal to ask at ({error})"),
-    )
+    let prompt = printable(&format!("Password of the secret key {name}: "));
+    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
+        format!("is encrypted; {} is not set and there is no terminal to ask at ({error})", told(variable))
+    })
+}
+
+/// How the variable of the password is told. Somebody may have given the password itself: no other name is repeated.
+fn told(variable: &str) -> &str {
+    if variable == PASSWORD { "$SIGNER_PASSWORD" } else { "the variable that --password-env names" }
 }
 
 /// The password for new keys: from the variable, else asked for twice; `None` where keys are to have none.
@@ -216,7 +237,7 @@ pub fn new_password(no_password: bool, variable: &str) -> Result<Option<Zeroizin
     }
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
-            Failure::usage(format!("no password: ${variable} is not set and there is no terminal to ask at ({error}); or use --no-password"))
+            Failure::usage(format!("no password: {} is not set and there is no terminal to ask at ({error}); or use --no-password", told(variable)))
         })
     };
     let first = ask("Password for the new secret keys: ")?;
@@ -257,8 +278,40 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<()> {
 /// # Errors
 /// [`Failure::Refused`] past the limit.
 pub fn read_limited(path: &Path, limit: relatch::limits::ByteLimit) -> Result<Vec<u8>> {
+    read_at_most(File::open(path).map_err(Failure::io("open", path))?, path, limit)
+}
+
+/// The same of what may only be a regular file.
+///
+/// # Errors
+/// As [`read_limited`], and for everything else.
+pub(crate) fn read_regular(path: &Path, limit: relatch::limits::ByteLimit) -> Result<Vec<u8>> {
+    read_at_most(open_regular(path).map_err(Failure::io("open", path))?, path, limit)
+}
+
+/// Opens a regular file: in a folder or a repository, which others may have made, a pipe or a device would block, or never end.
+pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
+    if std::fs::metadata(path)?.is_file() {
+        return File::open(path);
+    }
+    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file"))
+}
+
+/// Opens what the caller named: a file, or a pipe, as a shell's `<(...)` makes it.
+pub(crate) fn open_given(path: &Path) -> std::io::Result<File> {
+    let kind = std::fs::metadata(path)?.file_type();
+    #[cfg(unix)]
+    let is_pipe = std::os::unix::fs::FileTypeExt::is_fifo(&kind);
+    #[cfg(not(unix))]
+    let is_pipe = false;
+    if kind.is_file() || is_pipe {
+        return File::open(path);
+    }
+    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a pipe"))
+}
+
+fn read_at_most(file: File, path: &Path, limit: relatch::limits::ByteLimit) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(Failure::io("open", path))?;
     file.take(limit.0 + 1).read_to_end(&mut bytes).map_err(Failure::io("read", path))?;
     if bytes.len() as u64 > limit.0 {
         let what = format!("{} is larger than the {} bytes that a client accepts", path.display(), limit.0);
@@ -279,10 +332,15 @@ pub fn refuse_tracked(path: &Path) -> Result<()> {
         return Ok(());
     }
     let name = path.file_name().unwrap_or_default();
+    // git may start programs that the work tree's settings name: no password is in what they inherit, and no GIT_DIR of a hook.
+    let inherited = ["PATH", "HOME", "XDG_CONFIG_HOME", "SystemRoot", "USERPROFILE"];
+    let inherited = inherited.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let ignored = Command::new("git")
         .args(["check-ignore", "--quiet", "--"])
         .arg(name)
         .current_dir(&dir)
+        .env_clear()
+        .envs(inherited)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();

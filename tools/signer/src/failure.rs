@@ -4,7 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use relatch::source::Object;
+use relatch::trust::Notes;
 use relatch::{Error, Machine, Refusal, Unavailable};
+
+use crate::custody::SECRET_BEGINS;
 
 /// What every fallible function of this tool returns.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -184,4 +187,26 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Failure::Client(refusal.into())
     }
+}
+
+/// A text that cannot drive a terminal, with its lines: what notes may not hold either (SPEC section 3.4) is escaped. What looks like a
+/// secret key that somebody gave in the wrong place is left out.
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if SECRET_BEGINS.iter().any(|begin| rest.starts_with(begin)) {
+            safe.push_str("(a secret key)");
+            let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+            rest = rest.trim_start_matches(is_base64);
+            continue;
+        }
+        if c.is_ascii_graphic() || Notes::try_from(String::from(c)).is_ok() {
+            safe.push(c);
+        } else {
+            safe.extend(c.escape_default());
+        }
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    safe
 }

@@ -193,9 +193,9 @@ impl Folder {
     /// # Errors
     /// [`Failure::Refused`] for a key that no role names, and for documents that do not belong together.
     pub fn sign(&self, key: &dyn SigningKey) -> Result<Vec<Role>> {
-        let (root, manifest, version) = (self.root()?, self.manifest()?, self.version()?);
-        refuse_mismatch(&root, &manifest, &version)?;
-        self.refuse_unpublishable(&manifest, &version)?;
+        self.refuse_stranger(key)?;
+        self.refuse_changed()?;
+        let (root, version) = (self.root()?, self.version()?);
         let public = key.public();
         let mut roles = Vec::new();
         for signed in self.signed()? {
@@ -214,31 +214,69 @@ impl Folder {
                 _ => self.append(VERSION, &key.sign(&version.to_signed(), VERSION, now())?)?,
             }
         }
-        if roles.is_empty() {
-            return Err(Failure::refused(
-                format!(
-                    "the key {} has neither the release nor the timestamp role in root {}",
-                    public.to_hex(),
-                    root.version
-                ),
-                "Use a key that the root names, or add this one to it: `signer root add`.",
-            ));
-        }
         Ok(roles)
     }
 
-    /// What would be refused when it is published is not signed either.
-    fn refuse_unpublishable(&self, manifest: &Manifest, version: &VersionFile) -> Result<()> {
-        let advice =
-            "Somebody changed the folder, or it lay too long. Prepare the release again; nothing was signed.";
-        let path = self.path.join(SIGNATURES);
-        if path.exists() {
-            let text = self.read(SIGNATURES, limits::SIGNATURES)?;
+    /// Refuses a key that no role of the folder's root names.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for such a key.
+    pub fn refuse_stranger(&self, key: &dyn SigningKey) -> Result<()> {
+        let (root, public) = (self.root()?, key.public());
+        if [Role::Release, Role::Timestamp].iter().any(|role| root.keys_of(*role).contains(&public)) {
+            return Ok(());
+        }
+        Err(Failure::refused(
+            format!(
+                "the key {} has neither the release nor the timestamp role in root {}",
+                public.to_hex(),
+                root.version
+            ),
+            "Use a key that the root names, or add this one to it: `signer root add`. Nothing was signed.",
+        ))
+    }
+
+    /// What would be refused when it is published is not signed either: documents that do not belong together, are out of their time,
+    /// or have signatures of no form; blobs that are others.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for such a folder.
+    pub fn refuse_changed(&self) -> Result<()> {
+        let (root, manifest, version) = (self.root()?, self.manifest()?, self.version()?);
+        refuse_mismatch(&root, &manifest, &version)?;
+        let advice = "Somebody changed the folder, or it lay too long. Prepare the release again; nothing was signed or published.";
+        let mut texts =
+            vec![(VERSION, 2, VersionFile::split(&self.read(VERSION, limits::VERSION_FILE)?)?.1.to_vec())];
+        if self.path.join(SIGNATURES).exists() {
+            texts.push((SIGNATURES, 0, self.read(SIGNATURES, limits::SIGNATURES)?));
+        }
+        for (name, above, text) in texts {
+            if name == VERSION && text.is_empty() {
+                continue; // nobody has signed it yet
+            }
             if let Err((line, why)) = SignatureText::parse(&text) {
-                return Err(Failure::refused(format!("{}: line {line}: {why}", path.display()), advice));
+                let path = self.path.join(name);
+                return Err(Failure::refused(
+                    format!("{}: line {}: {why}", path.display(), above + line),
+                    advice,
+                ));
             }
         }
-        for (document, expires) in [("the manifest", manifest.expires), ("VERSION", version.expires)] {
+        let times = [
+            ("the manifest", manifest.issued, manifest.expires),
+            ("VERSION", version.issued, version.expires),
+        ];
+        for (document, issued, expires) in times {
+            if issued > now() + limits::FUTURE {
+                return Err(Failure::refused(
+                    format!(
+                        "{document} of this folder was issued at {}, and here it is {}",
+                        Utc(issued),
+                        Utc(now())
+                    ),
+                    "This machine's clock or the one that prepared it is wrong. Set it, and prepare the release again; nothing was signed or published.",
+                ));
+            }
             if expires <= now() {
                 return Err(Failure::refused(
                     format!("{document} of this folder expired at {}", Utc(expires)),
@@ -318,7 +356,7 @@ impl Folder {
     }
 
     fn read(&self, name: &str, limit: limits::ByteLimit) -> Result<Vec<u8>> {
-        crate::custody::read_limited(&self.path.join(name), limit)
+        crate::custody::read_regular(&self.path.join(name), limit)
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<()> {
@@ -384,7 +422,7 @@ fn refuse_unusable(plan: &Plan, published: &Published) -> Result<()> {
         );
     };
     if order.is_gt() || plan.retracts.contains(released) {
-        return Ok(());
+        return published.refuse_below_min(&plan.version);
     }
     refuse(
         format!("version {} is not higher than {released}, which is published", plan.version),
@@ -403,6 +441,6 @@ fn refuse_mismatch(root: &Root, manifest: &Manifest, version: &VersionFile) -> R
     }
     Err(Failure::refused(
         "VERSION, manifest.json and root.json of this folder do not belong together",
-        "Somebody changed the folder. Prepare the release again; nothing was signed.",
+        "Somebody changed the folder. Prepare the release again; nothing was signed or published.",
     ))
 }

@@ -141,14 +141,14 @@ fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     if !comment.starts_with(UNTRUSTED) {
         return Err("is not a minisign key: its first line is no untrusted comment".into());
     }
-    let bytes = Base64::decode_vec(encoded)
-        .map(Zeroizing::new)
-        .map_err(|_| "is not a minisign key: its second line is not base64")?;
-    if bytes.len() == 158 {
-        Ok(bytes)
-    } else {
-        Err(format!("is not a minisign secret key: it has {} bytes, not 158", bytes.len()))
+    let mut bytes = Zeroizing::new(vec![0; encoded.len()]); // wiped, too, where the text turns out to be none
+    let decoded = Base64::decode(encoded, &mut bytes);
+    let size = decoded.map_err(|_| "is not a minisign key: its second line is not base64")?.len();
+    if size != 158 {
+        return Err(format!("is not a minisign secret key: it has {size} bytes, not 158"));
     }
+    bytes.truncate(size);
+    Ok(bytes)
 }
 
 fn checksum_of(id: &[u8; 8], keys: &[u8]) -> [u8; 32] {

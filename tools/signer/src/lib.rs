@@ -33,4 +33,4 @@ pub mod signing;
 pub mod store;
 pub mod verify;
 
-pub use failure::{Failure, Result};
+pub use failure::{Failure, Result, printable};

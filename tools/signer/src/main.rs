@@ -6,18 +6,30 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser;
+use signer::printable;
 
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
+    let arguments = match arguments::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) if wrong.use_stderr() => {
+            tell(&mut std::io::stderr(), wrong.render().to_string().trim_end()); // it repeats what was typed
+            return ExitCode::from(2);
+        }
+        Err(help) => help.exit(),
+    };
     match commands::run(arguments.command) {
         Ok(told) => {
-            use std::io::Write;
-            drop(writeln!(std::io::stdout(), "{told}")); // a closed pipe is the reader's business
+            tell(&mut std::io::stdout(), &told);
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("signer: {failure}\n  {}", failure.advice());
+            tell(&mut std::io::stderr(), &format!("signer: {failure}\n  {}", failure.advice()));
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// A closed pipe is the reader's business; what was done is done.
+fn tell(to: &mut dyn std::io::Write, text: &str) {
+    drop(writeln!(to, "{}", printable(text)));
 }

@@ -60,7 +60,8 @@ impl Progress for Terminal {
 
     fn waiting(&self, why: &str) {
         use std::io::Write as _;
-        let tell = || drop(std::io::stderr().write_all(format!("signer: {why}\n").as_bytes()));
+        let tell =
+            || drop(std::io::stderr().write_all(crate::printable(&format!("signer: {why}\n")).as_bytes()));
         self.bar.get().map_or_else(tell, |bar| bar.suspend(tell));
     }
 

@@ -5,14 +5,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use relatch::source::Object;
+use relatch::source::{Bounded, Dir, Object};
 use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
 use relatch::{Refusal, limits};
 
+use crate::custody::open_regular;
 use crate::folder::Folder;
 use crate::progress::Progress;
 use crate::read_back::read_back;
-use crate::repository::{Current, Published, fetch, strict_times};
+use crate::repository::{Current, Published, fetch, newest_root, refuse_other_anchor, strict_times};
 use crate::store::{Content, Put, Store};
 use crate::{Failure, Result, verify};
 
@@ -64,19 +65,27 @@ pub fn publish_over(
     let manifest = check(published, &channel, &manifest_bytes, &signatures, &object)?;
     // All of it, before any of it: nothing is uploaded for a release that would not be whole.
     let mut uploads = Vec::new();
-    for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
+    let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
+    let (here, there) = (Bounded::new(Dir::new(folder.path())), store.source());
+    let forms = manifest
+        .artifacts
+        .iter()
+        .flat_map(|artifact| artifact.stored.iter().map(move |form| (artifact, form)));
+    for (artifact, stored) in forms {
         let path = folder.blob(&stored.blake3);
         if path.exists() {
             check_file(&path, stored.blake3)?;
+            verify::check_form(scratch.path(), &here, &there, artifact, stored)?;
             let upload = (Object::Blob(stored.blake3), path);
             // Two targets may be one executable.
             if !uploads.contains(&upload) {
                 uploads.push(upload);
             }
         } else {
-            verify::check_name(&store.source(), &Object::Blob(stored.blake3), stored.size)?;
+            verify::check_form(scratch.path(), &there, &there, artifact, stored)?;
         }
     }
+    drop(scratch);
     store.prepare()?;
     let (mut created, mut existed) = (0, 0);
     let mut count = |put: Put| match put {
@@ -235,6 +244,7 @@ fn check(
 
 /// A release of a lower version would be taken by nobody, unless it takes the published one back.
 fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
+    published.refuse_below_min(&manifest.version)?;
     let Some(released) = &published.released else { return Ok(()) };
     let higher = manifest.version.compare(released).is_ok_and(std::cmp::Ordering::is_gt);
     if higher || manifest.retracts.contains(released) || manifest.seq.get() == published.floors.seq {
@@ -250,7 +260,7 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
 /// A blob of the folder must still be what was signed.
 pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
-    let read = std::fs::File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    let read = open_regular(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
     read.map_err(Failure::io("read", path))?;
     let found = Digest::from(hasher.finalize());
     if found == expected {
@@ -296,8 +306,13 @@ pub fn publish_root(
             ));
         }
         drop(first.reload(&fetched, &by)?);
+        if store.read(&Object::Root(first.version + 1))?.is_none() {
+            first.check_issued(&strict_times())?;
+            first.check_unexpired(&strict_times())?;
+        }
     } else {
-        let newest = crate::repository::newest_root(&store.source(), anchor)?;
+        refuse_other_anchor(&store.source(), anchor)?;
+        let newest = newest_root(&store.source(), anchor)?;
         let published = newest.version;
         if claimed.version == published && *newest == claimed {
             drop(newest.reload(&fetched, &by)?); // a rerun

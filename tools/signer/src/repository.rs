@@ -78,6 +78,26 @@ pub fn newest_root(source: &Bounded, anchor: &[u8]) -> Result<Verified<Root>> {
     newest.ok_or_else(|| Failure::usage("the chain of roots is empty"))
 }
 
+/// Refuses a repository whose roots begin elsewhere: `root/` belongs to one product (SPEC section 2), and a chain that goes on with
+/// another's would end its updates.
+///
+/// # Errors
+/// [`Failure::Refused`] for such a repository; one without this root is none.
+pub(crate) fn refuse_other_anchor(source: &Bounded, anchor: &[u8]) -> Result<()> {
+    let number = Verified::<Root>::anchor(anchor)?.version;
+    match fetch(source, &Object::Root(number), limits::ROOT) {
+        Ok(there) if there.bytes() == anchor => Ok(()),
+        Ok(_) => Err(Failure::refused(
+            format!("root {number} in the repository differs from the one given with --root"),
+            "It is another product's repository, or --root is another one, or somebody changed it. Each product needs a place of its own.",
+        )),
+        Err(Failure::Client(Error::Unavailable(
+            Unavailable::Absent { .. } | Unavailable::Forbidden { .. },
+        ))) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// A release that is published.
 pub struct Current {
     /// `VERSION`.
@@ -110,6 +130,7 @@ impl Published {
     /// As for a client, but for expiry.
     pub fn read(store: &dyn Store, anchor: &[u8], channel: &Name, repair: bool) -> Result<Self> {
         let source = store.source();
+        refuse_other_anchor(&source, anchor)?;
         let root = newest_root(&source, anchor)?;
         let raw = store.read(&Object::VersionFile(channel.clone()))?;
         let nothing =
@@ -131,7 +152,11 @@ impl Published {
             manifest: Some(version.manifest),
         };
         let released = Some(version.version.clone());
-        let current = read_manifest(&source, &root, version, &lenient_times()).map(Some);
+        let current = match read_manifest(&source, &root, version, &lenient_times()) {
+            // It was made under a root that is not there any more. Clients that have that one would refuse what the older one allows.
+            Err(ahead @ Failure::Client(Error::Refused(Refusal::RootAhead { .. }))) => return Err(ahead),
+            current => current.map(Some),
+        };
         Ok(Published { root, floors, released, current, raw })
     }
 
@@ -150,6 +175,24 @@ impl Published {
     /// The release that is published and verifies, if there is one.
     pub fn current(&self) -> Option<&Current> {
         self.current.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    /// Refuses a version that whoever has seen the published release must not install any more (SPEC step 8d).
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for such a version.
+    pub(crate) fn refuse_below_min(&self, version: &Version) -> Result<()> {
+        let min = self.current().and_then(|current| current.manifest.min_version.as_ref());
+        match min.filter(|min| version.compare(min).is_ok_and(std::cmp::Ordering::is_lt)) {
+            None => Ok(()),
+            Some(min) => Err(Failure::refused(
+                format!(
+                    "version {version} is below {min}, the lowest version that may be installed since the published release"
+                ),
+                "Clients would refuse it. Release what is good under a higher version; or end that limit with a root of a higher epoch: \
+                 `signer root renew --raise-epoch`.",
+            )),
+        }
     }
 
     /// The number of the next release.

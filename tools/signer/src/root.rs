@@ -10,7 +10,7 @@ use relatch::trust::{
 };
 use relatch::{Utc, limits};
 
-use crate::repository::now;
+use crate::repository::{now, strict_times};
 use crate::signing::SigningKey;
 use crate::{Failure, Result};
 
@@ -202,21 +202,36 @@ impl RootFile {
         crate::custody::write_new(&self.path, &root.to_canonical(), 0o644)
     }
 
+    /// Refuses a key that has the root role neither here nor in the root before.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for such a key.
+    pub fn refuse_stranger(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
+        let (root, public) = (self.read()?, key.public());
+        if [Some(&root), previous]
+            .into_iter()
+            .flatten()
+            .any(|root| root.keys_of(Role::Root).contains(&public))
+        {
+            return Ok(());
+        }
+        Err(Failure::refused(
+            format!("the key {} does not have the root role in root {}", public.to_hex(), root.version),
+            "Use a root key. To sign with a key that only the root before names, give that one with --previous. Nothing was signed.",
+        ))
+    }
+
     /// Adds a signature, once for each key.
     ///
     /// # Errors
-    /// [`Failure::Refused`] for a key that has the root role neither here nor in the root before, given as `previous`.
+    /// [`Failure::Refused`] for a key that has the root role neither here nor in the root before, given as `previous`; for a root that no
+    /// client would take today.
     pub fn sign(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
-        let (document, root) = (self.document()?, self.read()?);
-        drop(Verified::<Root>::anchor(&document)?);
-        let public = key.public();
-        let holders = [Some(&root), previous];
-        if !holders.into_iter().flatten().any(|root| root.keys_of(Role::Root).contains(&public)) {
-            return Err(Failure::refused(
-                format!("the key {} does not have the root role in root {}", public.to_hex(), root.version),
-                "Use a root key. To sign with a key that only the root before names, give that one with --previous.",
-            ));
-        }
+        let document = self.document()?;
+        let root = Verified::<Root>::anchor(&document)?;
+        root.check_issued(&strict_times())?;
+        root.check_unexpired(&strict_times())?;
+        self.refuse_stranger(key, previous)?;
         let signatures = self.signatures()?;
         if !signatures.is_empty() {
             let text = SignatureText::parse(&signatures).map_err(|(line, why)| {
@@ -225,7 +240,7 @@ impl RootFile {
                     "Delete it and sign again.",
                 )
             })?;
-            if text.count_valid(&[public], &document) == 1 {
+            if text.count_valid(&[key.public()], &document) == 1 {
                 return Ok(());
             }
         }

@@ -1,6 +1,7 @@
 //! A whole repository, by the client's own code.
 
 use std::io::Read;
+use std::path::Path;
 
 use relatch::source::{Bounded, Object};
 use relatch::trust::{
@@ -51,19 +52,29 @@ pub(crate) fn release_of(
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     for artifact in &current.manifest.artifacts {
         for stored in &artifact.stored {
-            let prefix = match prefix_of(source, stored)? {
-                Some(prefix) => prefix,
-                None => {
-                    check_name(source, &Object::Blob(stored.blake3), stored.size)?;
-                    report.untried_patches += 1;
-                    continue;
-                }
-            };
-            install::check_stored(scratch.path(), artifact, stored, &prefix, source)?;
-            report.forms += 1;
+            match check_form(scratch.path(), source, source, artifact, stored)? {
+                true => report.forms += 1,
+                false => report.untried_patches += 1,
+            }
         }
     }
     Ok(report)
+}
+
+/// Whether a stored form in `from` gives the signed executable. False for a patch that could not be tried, because the executable that it
+/// starts from is not in the repository; its bytes are those that are signed.
+pub(crate) fn check_form(
+    scratch: &Path,
+    from: &Bounded,
+    repository: &Bounded,
+    artifact: &Artifact,
+    stored: &Stored,
+) -> Result<bool> {
+    let Some(prefix) = prefix_of(repository, stored)? else {
+        return check_name(from, &Object::Blob(stored.blake3), stored.size).map(|()| false);
+    };
+    install::check_stored(scratch, artifact, stored, &prefix, from)?;
+    Ok(true)
 }
 
 /// The root that tools carry, the current release of every channel, and that every other object is what its name says; manifests of

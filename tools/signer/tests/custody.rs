@@ -1,4 +1,5 @@
-//! Promise: secret keys are read by their owner, from where nobody else sees them, and are never told.
+//! Promise: secret keys are made for their owner alone, and read from where nobody else sees them; what is wrong with one is in
+//! tests/attacks.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +15,7 @@ use support::{Desk, stderr};
 
 #[cfg(unix)]
 #[test]
-fn a_key_that_others_can_read_is_not_used() {
+fn new_keys_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let desk = Desk::new();
     let mode = |name: &str| std::fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777;
@@ -22,10 +23,6 @@ fn a_key_that_others_can_read_is_not_used() {
         assert_eq!(mode(&format!("keys/{role}.key")), 0o600);
     }
     assert_eq!(mode("keys"), 0o700);
-    std::fs::set_permissions(desk.path("keys/release.key"), std::fs::Permissions::from_mode(0o640)).unwrap();
-    let output = desk.release("1.0.0", &[]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("can be read or written by others (mode 640)"), "{}", stderr(&output));
 }
 
 #[test]
@@ -70,19 +67,6 @@ fn a_key_from_a_variable_or_from_standard_input() {
         .spawn()
         .unwrap();
     assert!(child.wait().unwrap().success());
-    let mut arguments = vec![
-        "release",
-        "--repo",
-        "repo",
-        "--root",
-        "root.json",
-        "--version",
-        "1.1.0",
-        "--artifact",
-        &artifact,
-    ];
-    arguments.extend(["--key", "env:NOBODY_SET_THIS"]);
-    desk.fails(2, "is not set", &arguments);
 }
 
 #[test]
@@ -104,46 +88,7 @@ fn a_key_in_kms_needs_the_feature() {
 }
 
 #[test]
-fn no_secret_is_told() {
-    let desk = Desk::new();
-    let secret = desk.read("keys/release.key").lines().nth(1).unwrap().to_owned();
-    let artifact = desk.build("1.0.0");
-    let release = |key: &str| {
-        let mut arguments = vec![
-            "release",
-            "--repo",
-            "repo",
-            "--root",
-            "root.json",
-            "--version",
-            "1.0.0",
-            "--artifact",
-            &artifact,
-        ];
-        arguments.extend(["--key", key]);
-        desk.signer(&arguments)
-    };
-    // The key itself where its place belongs, a damaged key, a key of another shape, and a good one.
-    desk.write("damaged.key", format!("untrusted comment: x\n{}A\n", &secret[..secret.len() - 1]));
-    desk.write("garbage.key", format!("{secret}\n"));
-    for name in ["damaged.key", "garbage.key"] {
-        #[cfg(unix)]
-        std::fs::set_permissions(desk.path(name), std::os::unix::fs::PermissionsExt::from_mode(0o600))
-            .unwrap();
-    }
-    let whole = desk.read("keys/release.key");
-    let (dollar, inside) = (format!("env:{secret}"), format!("env:{whole}"));
-    let pasted = [secret.as_str(), &whole, &dollar, &inside, &secret[..100]];
-    for key in pasted.into_iter().chain(["damaged.key", "garbage.key", "keys/release.key"]) {
-        let output = release(key);
-        let said = format!("{}{}", stderr(&output), String::from_utf8_lossy(&output.stdout));
-        assert!(!said.contains(&secret[20..60]), "{said}");
-        assert_eq!(output.status.code() != Some(2), key == "keys/release.key", "{said}");
-    }
-}
-
-#[test]
-fn a_password_protects_and_a_wrong_one_is_told() {
+fn a_new_key_with_a_password_signs() {
     let desk = Desk::bare();
     let keygen = desk
         .command(&["keygen", "--out", "my.key"])
@@ -161,10 +106,5 @@ fn a_password_protects_and_a_wrong_one_is_told() {
             .output()
             .unwrap()
     };
-    let wrong = sign("battery staple");
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(stderr(&wrong).contains("the password is wrong"), "{}", stderr(&wrong));
-    assert!(!stderr(&wrong).contains("battery"));
     assert!(sign("correct horse").status.success());
-    desk.fails(2, "no terminal to ask at", &["root", "sign", "root.json", "--key", "my.key"]);
 }

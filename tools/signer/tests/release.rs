@@ -1,4 +1,4 @@
-//! Promise: what is published verifies; what a client would refuse is not published, and the repository is as it was.
+//! Promise: what is published verifies and reaches clients, whoever signed where; what a client would refuse is in tests/attacks.
 
 #![allow(
     clippy::unwrap_used,
@@ -54,7 +54,6 @@ fn prepared_here_signed_there_published_elsewhere() {
     let repo = ["--repo", "repo", "--root", "root.json"];
     let publish_root = [&["root", "publish", "root.json"][..], &repo].concat();
     desk.ok(&["root", "sign", "root.json", "--key", "root-a.key"]);
-    desk.fails(3, "1 of the 2 root keys", &publish_root);
     desk.ok(&["root", "sign", "root.json", "--key", "root-b.key"]);
     desk.ok(&publish_root);
 
@@ -65,137 +64,11 @@ fn prepared_here_signed_there_published_elsewhere() {
     let publish = [&["publish", "folder"][..], &repo].concat();
     desk.ok(&["sign", "folder", "--key", "clock.key"]);
     desk.ok(&["sign", "folder", "--key", "ci.key"]);
-    desk.fails(3, "1 of the 2 release keys", &publish);
     desk.ok(&["sign", "folder", "--key", "ci.key"]); // twice is once
-    desk.fails(3, "1 of the 2 release keys", &publish);
-    desk.fails(3, "neither the release nor the timestamp role", &["sign", "folder", "--key", "root-a.key"]);
-    assert!(!desk.path("repo/stable").exists() && !desk.path("repo/blobs").exists(), "nothing was uploaded");
     desk.ok(&["sign", "folder", "--key", "human.key"]);
     desk.ok(&publish);
     desk.ok(&publish); // a rerun finds everything there
     assert!(desk.client("widget").is_ok());
-
-    // CI's key alone cannot release, and a stolen one neither.
-    let artifact = desk.build("1.1.0");
-    let mut release = vec![
-        "release",
-        "--version",
-        "1.1.0",
-        "--artifact",
-        &artifact,
-        "--key",
-        "ci.key",
-        "--key",
-        "clock.key",
-    ];
-    release.extend(repo);
-    let before = desk.repository();
-    desk.fails(3, "1 of the 2 release keys", &release);
-    assert_eq!(desk.repository(), before);
-}
-
-#[test]
-fn what_a_client_would_refuse_is_not_published() {
-    let desk = Desk::new();
-    desk.released("1.1.0", &[]);
-    let before = desk.repository();
-    for (version, more, code, says) in [
-        ("1.1.0", &[][..], 3, "not higher than 1.1.0"),
-        ("1.0.0", &[], 3, "not higher than 1.1.0"),
-        ("7", &[], 3, "other kind of version"),
-        ("1.2.0+build", &[], 2, "build metadata"),
-        ("1.2.0", &["--artifact", "test=build-1.2.0"], 3, "two executables for test"),
-        ("1.2.0", &["--artifact", "other=missing"], 5, "cannot open missing"),
-        ("1.2.0", &["--artifact", "UPPER=build-1.2.0"], 2, "not a name"),
-        ("1.2.0", &["--channel", "../escape"], 2, "not a name"),
-        ("1.2.0", &["--min-version", "1.3.0"], 3, "`min_version` is above `version`"),
-        ("1.2.0", &["--min-version", "4"], 3, "of the kind of `version`"),
-        ("1.2.0", &["--retract", "1.2.0"], 3, "`retracts` names `version` itself"),
-        ("1.2.0", &["--rollout", "101"], 2, "101"),
-        ("1.2.0", &["--expires-in", "0s"], 2, "not a validity"),
-    ] {
-        let output = desk.release(version, more);
-        assert_eq!(output.status.code(), Some(code), "{version} {more:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(says), "{version} {more:?}: {}", stderr(&output));
-        assert_eq!(desk.repository(), before, "{version} {more:?}");
-    }
-    desk.write("empty", "");
-    desk.fails(
-        3,
-        "is empty",
-        &[
-            "release",
-            "--repo",
-            "repo",
-            "--root",
-            "root.json",
-            "--version",
-            "2.0.0",
-            "--artifact",
-            "test=empty",
-            "--key",
-            "keys/release.key",
-        ],
-    );
-    desk.write("notes", "hear\u{202e}ye");
-    let output = desk.release("1.2.0", &["--notes", "notes"]);
-    assert!(stderr(&output).contains("U+202E"), "{}", stderr(&output));
-    desk.write("notes", "x".repeat(66_000));
-    let output = desk.release("1.2.0", &["--notes", "notes"]);
-    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert_eq!(desk.repository(), before);
-    desk.released("1.2.0", &[]);
-}
-
-#[test]
-fn a_changed_folder_is_neither_signed_nor_published() {
-    let desk = Desk::new();
-    desk.released("1.0.0", &[]);
-    let artifact = desk.build("1.1.0");
-    let repo = ["--repo", "repo", "--root", "root.json"];
-    desk.ok(
-        &[&["prepare", "--version", "1.1.0", "--artifact", &artifact, "--out", "folder"][..], &repo].concat()
-    );
-    let manifest = desk.read("folder/manifest.json");
-    desk.write("folder/manifest.json", manifest.replace("1.1.0", "1.9.0"));
-    desk.fails(3, "do not belong together", &["sign", "folder", "--key", "keys/release.key"]);
-    desk.write("folder/manifest.json", &manifest);
-    desk.ok(&["sign", "folder", "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
-    // A blob that was swapped after signing, and one that is missing.
-    let blob = std::fs::read_dir(desk.path("folder/blobs")).unwrap().next().unwrap().unwrap().path();
-    let content = std::fs::read(&blob).unwrap();
-    let before = desk.repository();
-    std::fs::remove_file(&blob).unwrap();
-    let publish = [&["publish", "folder"][..], &repo].concat();
-    let output = desk.signer(&publish);
-    assert!(!output.status.success() && stderr(&output).contains("blobs/"), "{}", stderr(&output));
-    std::fs::write(&blob, b"something else").unwrap();
-    let output = desk.signer(&publish);
-    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert_eq!(desk.repository(), before, "nothing is uploaded of what is not whole");
-    std::fs::write(&blob, content).unwrap();
-    desk.ok(&publish);
-}
-
-#[test]
-fn the_slower_of_two_publishers_is_told_and_tears_nothing() {
-    let desk = Desk::new();
-    desk.released("1.0.0", &[]);
-    let repo = ["--repo", "repo", "--root", "root.json"];
-    for version in ["1.1.0", "1.2.0"] {
-        let artifact = desk.build(version);
-        desk.ok(&[&["prepare", "--version", version, "--artifact", &artifact, "--out", version][..], &repo]
-            .concat());
-        desk.ok(&["sign", version, "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
-    }
-    desk.ok(&[&["publish", "1.1.0"][..], &repo].concat());
-    desk.fails(
-        3,
-        "two different manifests are signed as release 2",
-        &[&["publish", "1.2.0"][..], &repo].concat(),
-    );
-    assert_eq!(desk.read("repo/stable/VERSION").lines().next(), Some("1.1.0"));
-    desk.ok(&["verify", "--repo", "repo", "--root", "root.json"]);
 }
 
 #[test]
@@ -314,7 +187,6 @@ fn refresh_renews_and_changes_the_rollout_without_a_release_key() {
     let replayed = relatch::Updater::of_installed(&desk.path("new")).unwrap().update(false);
     assert!(matches!(replayed, Err(Error::Refused(Refusal::OlderIssue { .. }))), "{replayed:?}");
     desk.write("repo/stable/VERSION", current);
-    desk.fails(3, "neither", &["refresh", "--repo", "repo", "--root", "root.json", "--key", "keys/root.key"]);
     // Signed elsewhere.
     desk.ok(&["refresh", "--repo", "repo", "--root", "root.json", "--out", "folder"]);
     desk.ok(&["sign", "folder", "--key", "keys/timestamp.key"]);

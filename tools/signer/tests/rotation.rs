@@ -155,28 +155,3 @@ fn a_root_is_renewed_before_it_expires() {
         "{shown}"
     );
 }
-
-#[test]
-fn thresholds_that_cannot_be_met_are_refused() {
-    let desk = Desk::new();
-    for threshold in ["release=0", "release=2", "root=9"] {
-        desk.fails(
-            3,
-            "it must be from 1 to the number of keys",
-            &[
-                "root",
-                "remove",
-                "root.json",
-                "--key",
-                "keys/release.pub",
-                "--role",
-                "release",
-                "--threshold",
-                threshold,
-                "--out",
-                "next.json",
-            ],
-        );
-        assert!(!desk.path("next.json").exists());
-    }
-}

@@ -11,24 +11,18 @@
 
 mod support;
 
-use std::process::Output;
 use std::sync::Barrier;
 use std::thread;
 
 use relatch::source::{Bounded, Object};
-use relatch::trust::{Digest, Document as _, Name, Root};
+use relatch::trust::{Digest, Name};
 use signer::folder::Folder;
-use signer::key::SecretKey;
 use signer::progress::{Progress, Silent};
 use signer::publish::publish;
-use signer::repository::now;
-use signer::signing::SigningKey;
 use signer::store::{Content, DirStore, Put, Store};
 use signer::{Failure, Result};
-use support::{Desk, stderr};
+use support::Desk;
 use tempfile::TempDir;
-
-const DAY: u64 = 24 * 60 * 60;
 
 fn version() -> Object {
     Object::VersionFile("stable".parse().unwrap())
@@ -256,60 +250,4 @@ fn a_version_that_was_not_written_is_noticed() {
     let outcome = publish(&signed(&desk, "1.1.0", &[]), &store, &root, false, &Silent);
     let Failure::Storage { what, .. } = why_unfinished(&outcome) else { panic!("{outcome:?}") };
     assert!(what.starts_with("stable/VERSION there is that of 1.0.1 as release 1, issued "), "{what}");
-}
-
-/// Its number is higher, its signatures are right, and still nobody would take it.
-#[test]
-fn a_release_that_is_lower_than_what_was_published_meanwhile_is_refused() {
-    let desk = Desk::new();
-    desk.released("1.0.0", &[]);
-    let folder = signed(&desk, "1.1.0", &["--seq", "3"]);
-    desk.released("1.2.0", &[]);
-    let before = desk.repository();
-    let root = std::fs::read(desk.path("root.json")).unwrap();
-    let outcome = publish(&folder, &DirStore::new(desk.path("repo")), &root, false, &Silent);
-    let what = match outcome {
-        Err(Failure::Refused { what, .. }) => what,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(what, "version 1.1.0 is not higher than 1.2.0, which is published");
-    assert_eq!(desk.repository(), before);
-    // One that takes the published release back is no mistake.
-    let folder = signed(&desk, "1.1.1", &["--seq", "4", "--retract", "1.2.0"]);
-    publish(&folder, &DirStore::new(desk.path("repo")), &root, false, &Silent).unwrap();
-}
-
-/// Writes root 2 with one change, signed by the root key, and publishes it.
-fn publish_root_2(desk: &Desk, change: impl FnOnce(&mut Root)) -> Output {
-    let mut root = Root::from_canonical(desk.read("root.json").as_bytes()).unwrap();
-    root.version = 2;
-    change(&mut root);
-    let document = root.to_canonical();
-    let key = SecretKey::from_text(&desk.read("keys/root.key"), None).unwrap();
-    desk.write("root2.json", &document);
-    desk.write("root2.json.minisig", key.sign(&document, "root2.json", now()).unwrap());
-    desk.signer(&[&["root", "publish", "root2.json"][..], &REPO].concat())
-}
-
-#[test]
-fn a_root_that_no_client_would_take_today_is_not_published() {
-    let desk = Desk::new();
-    let before = desk.repository();
-    let expired = publish_root_2(&desk, |root| {
-        root.issued = now() - 3 * DAY;
-        root.expires = now() - DAY;
-    });
-    assert_eq!(expired.status.code(), Some(3), "{}", stderr(&expired));
-    assert!(stderr(&expired).contains("root 2 expired"), "{}", stderr(&expired));
-    let early = publish_root_2(&desk, |root| {
-        root.issued = now() + 2 * DAY;
-        root.expires = now() + 100 * DAY;
-    });
-    assert_eq!(early.status.code(), Some(3), "{}", stderr(&early));
-    assert!(stderr(&early).contains("root 2 was issued"), "{}", stderr(&early));
-    assert_eq!(desk.repository(), before);
-    // The same but for the times.
-    let output = publish_root_2(&desk, |_| {});
-    assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(desk.repository().len(), before.len() + 2);
 }

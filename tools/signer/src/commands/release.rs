@@ -10,6 +10,7 @@ use signer::folder::{self, Folder};
 use signer::progress::Terminal;
 use signer::publish::{Access, Done, publish_over};
 use signer::repository::Published;
+use signer::signing::SigningKey;
 use signer::store::Store;
 use signer::{Failure, Result, verify};
 
@@ -62,14 +63,23 @@ pub(super) fn release(arguments: Release) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let channel = arguments.plan.channel.clone();
     let (folder, published) = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
-    for key in &keys {
-        folder.sign(&**key)?;
-    }
+    sign_with(&folder, keys)?;
     refuse_unsigned(&folder)?;
     let published = published.again(&*store, &anchor, &channel, repairs)?;
     let done = publish_over(&folder, &*store, &published, &Terminal::default());
     let done = with_remarks(&*store, done)?;
     told_published(&folder, &*store, &done)
+}
+
+/// All of the keys or none. They are wiped here: what is uploaded may take long, and needs none of them.
+fn sign_with(folder: &Folder, keys: Vec<Box<dyn SigningKey>>) -> Result<()> {
+    for key in &keys {
+        folder.refuse_stranger(&**key)?;
+    }
+    for key in keys {
+        folder.sign(&*key)?;
+    }
+    Ok(())
 }
 
 /// Says which keys are missing before a client has to say only that there are too few.
@@ -83,7 +93,8 @@ fn refuse_unsigned(folder: &Folder) -> Result<()> {
                     signed.needed,
                     signed.role
                 ),
-                "Give each missing key with --key; or `signer prepare`, let each holder `signer sign`, then `signer publish`.",
+                "Give each missing key with --key; or `signer prepare`, let each holder `signer sign`, then `signer publish`. If they have signed, \
+                 somebody changed what they signed, or their signatures.",
             ));
         }
     }
@@ -168,15 +179,14 @@ pub(super) fn told_signed(folder: &Folder) -> Result<String> {
 
 pub(super) fn sign(arguments: Sign) -> Result<String> {
     let folder = Folder::open(&arguments.folder)?;
-    for key in load(&arguments.keys.keys, &arguments.keys.password)? {
-        folder.sign(&*key)?;
-    }
+    sign_with(&folder, load(&arguments.keys.keys, &arguments.keys.password)?)?;
     told_signed(&folder)
 }
 
 pub(super) fn publish(arguments: Publish) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let folder = Folder::open(&arguments.folder)?;
+    folder.refuse_changed()?;
     refuse_unsigned(&folder)?;
     let done = signer::publish::publish(&folder, &*store, &anchor, arguments.repair, &Terminal::default());
     let done = with_remarks(&*store, done)?;
@@ -193,9 +203,7 @@ pub(super) fn refresh(arguments: Refresh) -> Result<String> {
     }
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     let folder = Folder::refresh(&scratch.path().join("refresh"), &published, arguments.rollout, valid)?;
-    for key in &keys {
-        folder.sign(&**key)?;
-    }
+    sign_with(&folder, keys)?;
     refuse_unsigned(&folder)?;
     let published = published.again(&*store, &anchor, &arguments.channel, false)?;
     let done = publish_over(&folder, &*store, &published, &Terminal::default());

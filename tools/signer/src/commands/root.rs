@@ -1,6 +1,7 @@
 //! Root documents.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use relatch::trust::{PublicKey, Root};
@@ -12,9 +13,24 @@ use signer::{Failure, Result};
 use super::{load, remarks, seconds, with_remarks};
 use crate::arguments::{RootAdd, RootChange, RootNew, RootPublish, RootRemove, RootShow, RootSign};
 
+/// A comment line of 1024 bytes and 56 characters of base64; what is much larger is something else.
+const PUBLIC_KEY_FILE: u64 = 2048;
+
 fn public_key(path: &Path) -> Result<PublicKey> {
-    let text = fs::read_to_string(path).map_err(Failure::io("read the public key", path))?;
-    PublicKey::from_minisign(&text).map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Failure::io("open the public key", path))?;
+    file.take(PUBLIC_KEY_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Failure::io("read the public key", path))?;
+    let refuse = |why: String| Failure::usage(format!("{}: {why}", path.display()));
+    if bytes.len() as u64 > PUBLIC_KEY_FILE {
+        return Err(refuse(format!(
+            "it is no public key of minisign's: it has more than {PUBLIC_KEY_FILE} bytes"
+        )));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| refuse("it is no public key of minisign's: it is not text".into()))?;
+    PublicKey::from_minisign(&text).map_err(refuse)
 }
 
 fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>> {
@@ -69,7 +85,11 @@ pub(super) fn remove(arguments: RootRemove) -> Result<String> {
 pub(super) fn sign(arguments: RootSign) -> Result<String> {
     let file = RootFile::new(&arguments.file);
     let previous = arguments.previous.map(|path| RootFile::new(&path).read()).transpose()?;
-    for key in load(&arguments.keys.keys, &arguments.keys.password)? {
+    let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
+    for key in &keys {
+        file.refuse_stranger(&**key, previous.as_ref())?;
+    }
+    for key in keys {
         file.sign(&*key, previous.as_ref())?;
     }
     Ok(root::describe(&file.read()?, &file.document()?, &file.signatures()?))

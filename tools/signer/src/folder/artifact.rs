@@ -9,6 +9,7 @@ use relatch::source::{Bounded, Object};
 use relatch::trust::{Artifact, Digest, Encoding, Name, Stored};
 
 use super::{Folder, Plan};
+use crate::custody::open_given;
 use crate::repository::Published;
 use crate::{Failure, Result};
 
@@ -29,7 +30,7 @@ impl Folder {
         source: &Bounded,
     ) -> Result<Artifact> {
         let (size, blake3) =
-            self.store_blob(File::open(executable).map_err(Failure::io("open", executable))?, executable)?;
+            self.store_blob(open_given(executable).map_err(Failure::io("open", executable))?, executable)?;
         if size == 0 {
             return Err(Failure::refused(
                 format!("{} is empty", executable.display()),

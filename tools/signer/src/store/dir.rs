@@ -9,6 +9,7 @@ use relatch::source::{Bounded, Dir, Object, Source as _};
 use relatch::trust::Name;
 
 use super::{Content, Put, Store, digest_of, listed, refuse_other_digest};
+use crate::custody::open_regular;
 use crate::progress::Progress;
 use crate::{Failure, Result};
 
@@ -43,7 +44,7 @@ impl DirStore {
             let mut file = tempfile::Builder::new().prefix(UPLOAD).tempfile_in(dir)?;
             match content {
                 Content::Bytes(bytes) => file.write_all(bytes)?,
-                Content::File(from) => drop(std::io::copy(&mut File::open(from)?, &mut file)?),
+                Content::File(from) => drop(std::io::copy(&mut open_regular(from)?, &mut file)?),
             }
             #[cfg(unix)]
             file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
@@ -91,7 +92,7 @@ impl Store for DirStore {
         let path = self.path.join(object.to_string());
         let limit = relatch::limits::VERSION_FILE.0 + 1;
         let mut bytes = Vec::new();
-        match File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        match open_regular(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
             Ok(_) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::io("read", &path)(error)),
