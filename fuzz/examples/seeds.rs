@@ -197,4 +197,13 @@ fn main() {
         );
         write("credentials", name, said);
     }
+
+    #[cfg(fuzzing)]
+    for (name, script, expected) in relatch_fuzz::client::seeds::all() {
+        let ended = relatch_fuzz::client::run(&script);
+        let as_expected = ended.len() == expected.len()
+            && ended.iter().zip(expected).all(|(ended, expected)| ended.starts_with(expected));
+        assert!(as_expected, "{name}: {ended:#?}");
+        write("client", name, script);
+    }
 }

@@ -1,5 +1,8 @@
 //! What the targets share: worthless test keys, a root that trusts them, and signatures that minisign would make.
 
+#[cfg(fuzzing)]
+pub mod client;
+
 use std::sync::OnceLock;
 
 use base64ct::{Base64, Encoding as _};
@@ -15,8 +18,10 @@ pub const ROOT: u8 = 1;
 pub const RELEASE: u8 = 2;
 pub const TIMESTAMP: u8 = 3;
 
-fn key(seed: u8) -> SigningKey {
-    SigningKey::from_bytes(&[seed; 32])
+/// Made once: instrumented as all code here is, a key costs as much as a signature.
+fn key(seed: u8) -> &'static SigningKey {
+    static KEYS: [OnceLock<SigningKey>; 256] = [const { OnceLock::new() }; 256];
+    KEYS[usize::from(seed)].get_or_init(|| SigningKey::from_bytes(&[seed; 32]))
 }
 
 /// The public key of a seed, as documents hold it.
