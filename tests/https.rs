@@ -8,37 +8,17 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use relatch::source::{Https, Object, Source, from_location};
 use relatch::{Error, Outcome, Refusal, Unavailable};
 use serde_json::json;
-use support::server::{Answer, Authority, Server};
+use support::server::{Answer, Authority, Server, without_proxy};
 use support::tool::{run, stderr, stdout};
 use support::{Repository, Snapshot, Tool, executable, executable_such};
 use tempfile::TempDir;
-
-/// The servers here are on loopback: a proxy in the environment would stand in the way. Where there is one, all tests run in a process
-/// without it.
-fn without_proxy() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let is_proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
-        let proxies: Vec<_> =
-            std::env::vars_os().filter(|(name, _)| is_proxy(&name.to_string_lossy())).collect();
-        if proxies.is_empty() {
-            return;
-        }
-        let mut again = Command::new(std::env::current_exe().unwrap());
-        again.args(std::env::args_os().skip(1));
-        for (name, _) in proxies {
-            again.env_remove(name);
-        }
-        std::process::exit(again.status().unwrap().code().unwrap_or(1));
-    });
-}
 
 /// 1.0.0 installed, 1.1.0 published, and a server in between.
 struct Scene {

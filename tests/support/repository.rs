@@ -1,5 +1,6 @@
 //! A repository in a temporary directory, whose every document can be changed before it is signed, and after.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,6 +29,16 @@ pub struct Repository {
     pub epoch: u64,
     pub root_version: u64,
     pub seq: u64,
+}
+
+/// What an attack may turn, and [`Repository::restore`] turns back: keys, numbers and roots. The number of the last release only grows.
+pub struct Knobs {
+    channel: String,
+    keys: [Vec<Key>; 3],
+    thresholds: [u32; 3],
+    epoch: u64,
+    root_version: u64,
+    roots: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 /// A release before it is signed and written. Change what you like.
@@ -226,6 +237,51 @@ impl Repository {
         let draft = self.draft(version, executable);
         self.publish(&draft);
         draft
+    }
+
+    pub fn knobs(&self) -> Knobs {
+        let roots = std::fs::read_dir(self.dir.path().join("root")).unwrap().map(|entry| {
+            let path = entry.unwrap().path();
+            let content = std::fs::read(&path).unwrap();
+            (path, content)
+        });
+        Knobs {
+            channel: self.channel.clone(),
+            keys: [self.root_keys.clone(), self.release_keys.clone(), self.timestamp_keys.clone()],
+            thresholds: self.thresholds,
+            epoch: self.epoch,
+            root_version: self.root_version,
+            roots: roots.collect(),
+        }
+    }
+
+    pub fn restore(&mut self, knobs: Knobs) {
+        let dir = self.dir.path().join("root");
+        std::fs::remove_dir_all(&dir).unwrap();
+        std::fs::create_dir(&dir).unwrap();
+        for (path, content) in knobs.roots {
+            std::fs::write(path, content).unwrap();
+        }
+        [self.root_keys, self.release_keys, self.timestamp_keys] = knobs.keys;
+        (self.channel, self.thresholds) = (knobs.channel, knobs.thresholds);
+        (self.epoch, self.root_version) = (knobs.epoch, knobs.root_version);
+    }
+
+    /// Removes what nobody needs any more: all blobs but this one.
+    pub fn forget_blobs_but(&self, executable: &[u8]) {
+        let kept = self.path(&Object::Blob(Digest::of(executable)));
+        for entry in std::fs::read_dir(self.dir.path().join("blobs")).unwrap() {
+            let path = entry.unwrap().path();
+            if path != kept {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
+    /// The signed lines of `VERSION` as it is now.
+    pub fn version_lines(&self) -> Vec<u8> {
+        let text = std::fs::read(self.version_path()).unwrap();
+        text.split_inclusive(|byte| *byte == b'\n').take(2).flatten().copied().collect()
     }
 
     /// The manifest that `VERSION` names now.

@@ -1,6 +1,7 @@
 //! Real executables of any version, installed somewhere, and what the disk looks like.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
@@ -12,34 +13,48 @@ use tempfile::TempDir;
 
 use super::repository::{PRODUCT, Repository};
 
-/// The built `test-tool`, once for each test process.
+/// The built `test-tool`, once for each test process. It is small (profile `subject`): the tests write, hash and start it by the hundred.
 pub fn test_tool() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
-    BYTES.get_or_init(|| std::fs::read(built("test-tool")).unwrap())
+    BYTES.get_or_init(|| {
+        build("test-tool", &["--package", "test-tool", "--profile", "subject"]);
+        std::fs::read(binary("subject", "test-tool")).unwrap()
+    })
 }
 
-/// A binary of this workspace. It is built if need be: no test runs against a stale one.
+/// A binary of this workspace as the tests around it are built.
 pub fn built(name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let mut built = BUILT.lock().unwrap();
-    if !built.contains(name) {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--workspace", "--bin", name, "--target-dir"]).arg(target);
-        // What cargo tells a test about its package would make build scripts run again each time.
-        for (variable, _) in std::env::vars_os() {
-            if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"]
-                .iter()
-                .any(|own| variable.to_string_lossy().starts_with(own))
-            {
-                build.env_remove(variable);
-            }
-        }
-        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-        assert!(status.unwrap().success(), "{name} must build");
-        built.insert(name.into());
+    if built.insert(name.into()) {
+        build(name, &["--workspace"]);
     }
-    target.join("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    binary("debug", name)
+}
+
+fn target_dir() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+}
+
+fn binary(profile: &str, name: &str) -> PathBuf {
+    target_dir().join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// Builds if need be: no test runs against a stale executable.
+fn build(name: &str, how: &[&str]) {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--bin", name]).args(how);
+    build.arg("--target-dir").arg(target_dir()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    // What cargo tells a test about its package would make build scripts run again each time.
+    for (variable, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"]
+            .iter()
+            .any(|own| variable.to_string_lossy().starts_with(own))
+        {
+            build.env_remove(variable);
+        }
+    }
+    assert!(build.status().unwrap().success(), "{name} must build");
 }
 
 /// What a test-tool is: the fields of its `Config`; `change` adds to them.
@@ -163,9 +178,16 @@ impl Tool {
 
     /// Everything on the disk in the tool's directory: names, content, permissions. The lock files' existence is no content.
     pub fn snapshot(&self) -> Snapshot {
-        let mut files = BTreeMap::new();
-        collect(self.dir.path(), self.dir.path(), &mut files);
-        Snapshot(files)
+        Snapshot::of(self.dir.path(), |path, _| Digest::of(&std::fs::read(path).unwrap()).to_string())
+    }
+
+    /// The same for the thousandth time: of large files inode, size and time of change.
+    pub fn glance(&self) -> Snapshot {
+        use std::os::unix::fs::MetadataExt;
+        Snapshot::of(self.dir.path(), |path, meta| match meta.len() {
+            0..65_536 => Digest::of(&std::fs::read(path).unwrap()).to_string(),
+            size => format!("{} {size} {}.{}", meta.ino(), meta.ctime(), meta.ctime_nsec()),
+        })
     }
 }
 
@@ -230,7 +252,20 @@ pub fn stderr(output: &Output) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(pub BTreeMap<String, (String, u32)>);
 
-fn collect(base: &Path, dir: &Path, files: &mut BTreeMap<String, (String, u32)>) {
+impl Snapshot {
+    fn of(dir: &Path, look: impl Fn(&Path, &Metadata) -> String) -> Self {
+        let mut files = BTreeMap::new();
+        collect(dir, dir, &look, &mut files);
+        Snapshot(files)
+    }
+}
+
+fn collect(
+    base: &Path,
+    dir: &Path,
+    look: &impl Fn(&Path, &Metadata) -> String,
+    files: &mut BTreeMap<String, (String, u32)>,
+) {
     use std::os::unix::fs::PermissionsExt;
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -239,14 +274,10 @@ fn collect(base: &Path, dir: &Path, files: &mut BTreeMap<String, (String, u32)>)
         if name.ends_with("/lock") || name.ends_with("/staging") {
             continue;
         }
-        let content = if meta.is_dir() {
-            "directory".into()
-        } else {
-            Digest::of(&std::fs::read(&path).unwrap()).to_string()
-        };
+        let content = if meta.is_dir() { "directory".into() } else { look(&path, &meta) };
         files.insert(name, (content, meta.permissions().mode()));
         if meta.is_dir() {
-            collect(base, &path, files);
+            collect(base, &path, look, files);
         }
     }
 }

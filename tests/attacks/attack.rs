@@ -1,0 +1,128 @@
+//! One row of the table.
+
+use relatch::trust::DocumentKind;
+use relatch::{Error, Refusal, Unavailable};
+
+use crate::stage::{From, Stage};
+
+/// What an attacker does, and what comes of it.
+pub struct Attack {
+    /// The step of SPEC section 5, or another section, that refuses it.
+    pub step: &'static str,
+    pub name: String,
+    pub act: Box<dyn Fn(&mut Stage)>,
+    pub outcome: Outcome,
+    /// Where it can be done; a start always reads from the server.
+    pub from: &'static [From],
+}
+
+pub enum Outcome {
+    /// Refused so. The disk is byte for byte as it was.
+    Refused(Answer),
+    /// The same after `VERSION` and manifest have verified: what the state knows of them advances, and nothing else changes.
+    RefusedLater(Answer),
+    /// Not to be had. The disk is as it was; a start remembers when it failed.
+    Unavailable(Answer),
+    /// It changes nothing: the release that it is done to installs.
+    Harmless,
+}
+
+/// The error that must come: its pattern, and whether an error is of it.
+pub struct Answer {
+    pub pattern: String,
+    pub is: Box<dyn Fn(&Error) -> bool>,
+}
+
+impl Attack {
+    pub fn new(
+        step: &'static str,
+        name: impl Into<String>,
+        act: impl Fn(&mut Stage) + 'static,
+        outcome: Outcome,
+    ) -> Self {
+        let from = &[From::Directory, From::Tls];
+        Attack { step, name: name.into(), act: Box::new(act), outcome, from }
+    }
+
+    /// What only a server can do.
+    pub fn by_server(
+        step: &'static str,
+        name: impl Into<String>,
+        act: impl Fn(&mut Stage) + 'static,
+        outcome: Outcome,
+    ) -> Self {
+        Attack { from: &[From::Tls], ..Attack::new(step, name, act, outcome) }
+    }
+
+    /// As the table prints it.
+    pub fn line(&self) -> String {
+        let outcome = match &self.outcome {
+            Outcome::Refused(answer) | Outcome::RefusedLater(answer) => {
+                format!("Refusal::{}", answer.pattern)
+            }
+            Outcome::Unavailable(answer) => format!("Unavailable::{}", answer.pattern),
+            Outcome::Harmless => "changes nothing".into(),
+        };
+        let outcome = outcome.split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("{:5} {:60} {outcome}", self.step, self.name)
+    }
+}
+
+/// Not a canonical document, and the reason says this.
+pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome {
+    let because = because.into();
+    Outcome::Refused(Answer {
+        pattern: format!("Malformed {{ document: {document:?}, why: {because:?} .. }}"),
+        is: Box::new(move |error| {
+            is_refusal(error, |refusal| {
+                matches!(refusal, Refusal::Malformed { document: told, why }
+                    if std::mem::discriminant(told) == std::mem::discriminant(&document) && why.contains(&because))
+            })
+        }),
+    })
+}
+
+pub fn is_refusal(error: &Error, is: impl FnOnce(&Refusal) -> bool) -> bool {
+    matches!(error, Error::Refused(refusal) if is(refusal))
+}
+
+pub fn is_unavailable(error: &Error, is: impl FnOnce(&Unavailable) -> bool) -> bool {
+    matches!(error, Error::Unavailable(why) if is(why))
+}
+
+/// `refused!(Variant { .. } if ..)`: [`Outcome::Refused`] of this pattern of [`Refusal`].
+macro_rules! refused {
+    ($variant:ident $($pattern:tt)*) => {
+        crate::attack::Outcome::Refused(refusal!($variant $($pattern)*))
+    };
+}
+
+/// The same as [`Outcome::RefusedLater`].
+macro_rules! refused_later {
+    ($variant:ident $($pattern:tt)*) => {
+        crate::attack::Outcome::RefusedLater(refusal!($variant $($pattern)*))
+    };
+}
+
+macro_rules! refusal {
+    ($variant:ident $($pattern:tt)*) => {
+        crate::attack::Answer {
+            pattern: stringify!($variant $($pattern)*).into(),
+            is: Box::new(|error| {
+                crate::attack::is_refusal(error, |refusal| matches!(refusal, relatch::Refusal::$variant $($pattern)*))
+            }),
+        }
+    };
+}
+
+/// The same for [`Unavailable`].
+macro_rules! unavailable {
+    ($variant:ident $($pattern:tt)*) => {
+        crate::attack::Outcome::Unavailable(crate::attack::Answer {
+            pattern: stringify!($variant $($pattern)*).into(),
+            is: Box::new(|error| {
+                crate::attack::is_unavailable(error, |why| matches!(why, relatch::Unavailable::$variant $($pattern)*))
+            }),
+        })
+    };
+}

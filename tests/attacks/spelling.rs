@@ -1,0 +1,211 @@
+//! One value has one text. Each row is the same good document in another spelling, or with something in it, signed as it should be.
+
+use relatch::trust::DocumentKind;
+use serde_json::Value;
+
+use crate::attack::{Attack, malformed};
+use crate::support::minisign::sign_all;
+
+type Spelling = fn(&str) -> Vec<u8>;
+
+fn with(text: &str, from: &str, to: &str) -> Vec<u8> {
+    assert!(text.contains(from), "the row does nothing");
+    text.replacen(from, to, 1).into_bytes()
+}
+
+/// Another text for the number of the release, where N stands for its digits.
+fn seq(text: &str, value: &str) -> Vec<u8> {
+    let (before, after) = text.split_once("\"seq\":").unwrap();
+    let (number, after) = after.split_once(',').unwrap();
+    format!("{before}\"seq\":{},{after}", value.replace('N', number)).into_bytes()
+}
+
+fn end(text: &str, added: &str) -> Vec<u8> {
+    [text, added].concat().into_bytes()
+}
+
+fn field(text: &str, added: &str) -> Vec<u8> {
+    format!("{},{added}}}", text.strip_suffix('}').unwrap()).into_bytes()
+}
+
+fn values(text: &str) -> Vec<u8> {
+    let value: Value = serde_json::from_str(text).unwrap();
+    Value::from(value.as_object().unwrap().values().cloned().collect::<Vec<_>>()).to_string().into_bytes()
+}
+
+const OF_BOTH: &[(&str, Spelling)] = &[
+    ("space after a colon", |text| seq(text, " N")),
+    ("space after a comma", |text| with(text, ",\"seq\"", ", \"seq\"")),
+    ("space before", |text| [" ", text].concat().into_bytes()),
+    ("space behind", |text| end(text, " ")),
+    ("tab behind", |text| end(text, "\t")),
+    ("carriage return behind", |text| end(text, "\r")),
+    ("byte order mark", |text| ["\u{feff}", text].concat().into_bytes()),
+    ("NUL behind", |text| end(text, "\0")),
+    ("a second value", |text| end(text, "{}")),
+    ("a second copy", |text| end(text, text)),
+    ("a comment", |text| end(text, "//")),
+    ("a comma too many", |text| with(text, "\"seq\":", ",\"seq\":")),
+    ("cut short", |text| text.as_bytes()[..text.len() - 1].to_vec()),
+    ("unknown field", |text| field(text, "\"x\":1")),
+    ("unknown field, null", |text| field(text, "\"x\":null")),
+    ("unknown field before the type", |text| with(text, "{", "{\"x\":1,")),
+    ("repeated field", |text| seq(text, "N,\"seq\":N")),
+    ("repeated field with another value", |text| seq(text, "1,\"seq\":N")),
+    ("repeated type", |text| with(text, "{", "{\"type\":\"relatch-root/1\",")),
+    ("field in another case", |text| with(text, "\"seq\"", "\"Seq\"")),
+    ("other order", |text| {
+        with(
+            text,
+            "\"product\":\"widget\",\"channel\":\"stable\"",
+            "\"channel\":\"stable\",\"product\":\"widget\"",
+        )
+    }),
+    ("missing field", |text| with(text, "\"epoch\":2,", "")),
+    ("escaped letter", |text| with(text, "widget", "\\u0077idget")),
+    ("escaped letter in a key", |text| with(text, "\"seq\"", "\"s\\u0065q\"")),
+    ("escaped slash in the type", |text| with(text, "/1\"", "\\/1\"")),
+    ("escaped letter in the type", |text| with(text, "\"relatch", "\"\\u0072elatch")),
+    ("lone surrogate", |text| with(text, "widget", "\\ud800")),
+    ("not UTF-8", |text| {
+        let mut bytes = text.as_bytes().to_vec();
+        let at = text.find("widget").unwrap();
+        bytes[at] = 0xff;
+        bytes
+    }),
+    ("N.0", |text| seq(text, "N.0")),
+    ("Ne0", |text| seq(text, "Ne0")),
+    ("N0e-1", |text| seq(text, "N0e-1")),
+    ("1e3", |text| seq(text, "1e3")),
+    ("-1", |text| seq(text, "-1")),
+    ("-0", |text| seq(text, "-0")),
+    ("0N", |text| seq(text, "0N")),
+    ("+N", |text| seq(text, "+N")),
+    ("0x7", |text| seq(text, "0x7")),
+    ("2^53", |text| seq(text, "9007199254740992")),
+    ("2^64", |text| seq(text, "18446744073709551616")),
+    ("number as string", |text| seq(text, "\"N\"")),
+    ("number in an array", |text| seq(text, "[N]")),
+    ("true", |text| seq(text, "true")),
+    ("null", |text| seq(text, "null")),
+    ("NaN", |text| seq(text, "NaN")),
+    ("array for the object", values),
+    ("object in an array", |text| format!("[{text}]").into_bytes()),
+    ("deep in a field", |text| seq(text, &"[".repeat(3000))),
+    ("deep in an unknown field", |text| {
+        field(text, &format!("\"x\":{}{}", "[".repeat(1500), "]".repeat(1500)))
+    }),
+    ("deep instead of the type", |text| with(text, "{", &format!("{{\"type\":{}", "{\"a\":".repeat(500)))),
+    ("nothing", |_| Vec::new()),
+    ("null alone", |_| b"null".to_vec()),
+    ("an empty object", |_| b"{}".to_vec()),
+    ("an empty array", |_| b"[]".to_vec()),
+    ("its type alone", |text| [text.split(',').next().unwrap(), "}"].concat().into_bytes()),
+];
+
+const OF_MANIFESTS: &[(&str, Spelling)] = &[
+    ("newline behind", |text| end(text, "\n")),
+    ("newline before", |text| ["\n", text].concat().into_bytes()),
+    ("missing null", |text| with(text, "\"min_version\":null,", "")),
+    ("missing null inside", |text| with(text, "\"from\":null,", "")),
+    ("number for bool", |text| with(text, "\"critical\":false", "\"critical\":0")),
+    ("string for bool", |text| with(text, "\"critical\":false", "\"critical\":\"false\"")),
+    ("object for list", |text| with(text, "\"retracts\":[]", "\"retracts\":{}")),
+    ("null for list", |text| with(text, "\"retracts\":[]", "\"retracts\":null")),
+    ("unknown field inside", |text| with(text, "{\"target\"", "{\"x\":0,\"target\"")),
+    ("repeated field inside", |text| with(text, "\"from\":null", "\"from\":null,\"from\":null")),
+    ("array for an artifact", |text| {
+        let mut value: Value = serde_json::from_str(text).unwrap();
+        let artifact: Vec<Value> = value["artifacts"][0].as_object().unwrap().values().cloned().collect();
+        value["artifacts"][0] = artifact.into();
+        value.to_string().into_bytes()
+    }),
+    ("escaped é in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\u00e9\"")),
+    ("escaped pair in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\ud83c\\udf89\"")),
+    ("newline escaped by number in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\u000a\"")),
+    ("raw newline in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\n\"")),
+    ("escaped slash in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\/\"")),
+    ("raw tab in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\t\"")),
+];
+
+fn manifests() -> Vec<Attack> {
+    let attack = |(name, spell): &(&str, Spelling)| {
+        let spell = *spell;
+        let outcome = malformed(DocumentKind::Manifest, "");
+        Attack::new(
+            "6d",
+            format!("the manifest: {name}"),
+            move |stage| {
+                let draft = stage.draft();
+                stage.repository.publish_documents(&spell(&draft.manifest.to_string()), &draft);
+            },
+            outcome,
+        )
+    };
+    OF_BOTH.iter().chain(OF_MANIFESTS).map(attack).collect()
+}
+
+fn versions() -> Vec<Attack> {
+    let attack = |(name, spell): &(&str, Spelling)| {
+        let spell = *spell;
+        let outcome = malformed(DocumentKind::Version, "");
+        Attack::new(
+            "4d",
+            format!("VERSION: {name}"),
+            move |stage| {
+                let draft = stage.draft();
+                stage.repository.publish(&draft);
+                let lines = String::from_utf8(stage.repository.version_lines()).unwrap();
+                let (first, object) = lines.trim_end().split_once('\n').unwrap();
+                let signed = [first.as_bytes(), b"\n", &spell(object), b"\n"].concat();
+                publish(stage, &signed, &sign_all(&draft.timestamp_keys, &signed));
+            },
+            outcome,
+        )
+    };
+    let mut rows: Vec<Attack> = OF_BOTH.iter().map(attack).collect();
+    for text in ["", "1.1.0", "1.1.0\n", "1.1.0\n{}"] {
+        let outcome = malformed(DocumentKind::Version, "");
+        rows.push(Attack::new(
+            "4a",
+            format!("VERSION: only {text:?}"),
+            move |stage| {
+                publish(stage, text.as_bytes(), "");
+            },
+            outcome,
+        ));
+    }
+    rows
+}
+
+fn publish(stage: &crate::stage::Stage, signed: &[u8], signatures: &str) {
+    std::fs::write(stage.repository.version_path(), [signed, signatures.as_bytes()].concat()).unwrap();
+}
+
+/// Line 1 of `VERSION` is for people and scripts; it says what the signed object says.
+fn first_lines() -> Vec<Attack> {
+    let mut rows = Vec::new();
+    for (name, line) in [
+        ("of another version", "1.0.9999"),
+        ("with a space", "N "),
+        ("with a carriage return", "N\r"),
+        ("with a v", "vN"),
+        ("with an escape sequence", "\u{1b}[2JN"),
+        ("that is empty", ""),
+    ] {
+        rows.push(Attack::new(
+            "4d",
+            format!("VERSION: a first line {name}"),
+            move |stage| {
+                let next = stage.next();
+                stage.publish(|draft, _| draft.first_line = Some(line.replace('N', &next)));
+            },
+            refused!(TwoVersions { .. }),
+        ));
+    }
+    rows
+}
+
+table!(spellings_of_the_manifest, manifests());
+table!(spellings_of_version, versions());
+table!(first_lines_of_version, first_lines());

@@ -1,0 +1,242 @@
+//! One installation that lives through a whole table: a real executable, its repository as a directory and behind a real TLS server.
+//!
+//! The attacker's executables leave a mark when they are run. None ever may.
+
+use std::path::PathBuf;
+
+use relatch::source::Https;
+use relatch::{Error, Outcome as Done, Updater};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::attack::{Answer, Attack, Outcome};
+use crate::support::scene::{Stopped, without_state};
+use crate::support::server::{Authority, Server, without_proxy};
+use crate::support::tool::{run, stderr, stdout};
+use crate::support::{Draft, Repository, Snapshot, Tool, executable_such};
+
+pub struct Stage {
+    pub repository: Repository,
+    pub server: Server,
+    pub tool: Tool,
+    /// The release that is installed, as it was published.
+    pub current: Draft,
+    /// What the client takes for the time, where it is not the time.
+    pub clock: Option<u64>,
+    /// Number of the version that comes next. An attack that makes it unfit takes a higher one.
+    pub number: u64,
+    installed: String,
+    authority: Authority,
+    files: TempDir,
+    /// Whether what is attacked is a good release, which must install all the same.
+    harmless: bool,
+}
+
+/// Where the same repository is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    Directory,
+    Tls,
+}
+
+#[derive(PartialEq, Eq)]
+enum Strictly {
+    Unchanged,
+    ButState,
+    ButStateAtAStart,
+}
+
+impl Stage {
+    /// Epoch 2 and release number 6, so that there is something lower; installed, and updated once, so that there is something previous.
+    pub fn new() -> Self {
+        let mut repository = Repository::new();
+        repository.epoch = 2;
+        repository.seq = 5;
+        let root = repository.root();
+        repository.write_root(1, &root, &repository.root_keys);
+        Stage::of(repository)
+    }
+
+    pub fn of(mut repository: Repository) -> Self {
+        without_proxy();
+        let files = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        let server = Server::tls(&repository, &authority, "127.0.0.1");
+        let first = executable_for(&repository, &server, &files, &authority, "1.0.0");
+        let current = repository.release("1.0.0", &first);
+        let tool = Tool::installed(&repository);
+        let (clock, number, installed, harmless) = (None, 1, "1.0.0".into(), false);
+        let mut stage =
+            Stage { repository, server, tool, current, clock, number, installed, authority, files, harmless };
+        stage.heals("the stage");
+        stage
+    }
+
+    /// The version that is installed.
+    pub fn installed(&self) -> String {
+        self.installed.clone()
+    }
+
+    /// The next one.
+    pub fn next(&self) -> String {
+        format!("1.0.{}", self.number)
+    }
+
+    /// The next release, well-formed: the attacker's executable, or where an attack should be harmless a good one.
+    pub fn draft(&mut self) -> Draft {
+        let version = self.next();
+        let executable = if self.harmless { self.executable(&version) } else { self.payload() };
+        self.repository.draft(&version, &executable)
+    }
+
+    /// The next release with a change, signed as it should be.
+    pub fn publish(&mut self, change: impl FnOnce(&mut Draft, &Stage)) {
+        let mut draft = self.draft();
+        change(&mut draft, self);
+        self.repository.publish(&draft);
+    }
+
+    /// A real executable of this version of the tool, which checks at each start.
+    pub fn executable(&self, version: &str) -> Vec<u8> {
+        executable_for(&self.repository, &self.server, &self.files, &self.authority, version)
+    }
+
+    /// What an attacker would have run.
+    pub fn payload(&self) -> Vec<u8> {
+        format!("#!/bin/sh\n: > '{}'\n", self.mark().display()).into_bytes()
+    }
+
+    /// Whether an attacker's executable was ever run.
+    pub fn mark(&self) -> PathBuf {
+        self.files.path().join("executed")
+    }
+
+    pub fn https(&self) -> Https {
+        Https::new(&self.server.url).unwrap().ca_file(&self.authority.write(self.files.path())).unwrap()
+    }
+
+    pub fn updater(&self, from: From) -> Updater {
+        let updater = match from {
+            From::Directory => self.tool.updater(),
+            From::Tls => self.tool.updater().source(self.https()),
+        };
+        match self.clock {
+            None => updater,
+            Some(time) => updater.clock(Stopped(time)),
+        }
+    }
+
+    /// Does it, looks at what comes of it, and heals.
+    pub fn suffers(&mut self, attack: &Attack) {
+        println!("{}", attack.line());
+        let name = &attack.name;
+        let knobs = self.repository.knobs();
+        self.harmless = matches!(attack.outcome, Outcome::Harmless);
+        (attack.act)(self);
+        self.harmless = false;
+        match &attack.outcome {
+            Outcome::Refused(answer) => self.is_refused(attack, answer, Strictly::Unchanged),
+            Outcome::RefusedLater(answer) => self.is_refused(attack, answer, Strictly::ButState),
+            Outcome::Unavailable(answer) => self.is_refused(attack, answer, Strictly::ButStateAtAStart),
+            Outcome::Harmless => return self.updates(name),
+        }
+        self.repository.restore(knobs);
+        self.server.behave();
+        self.clock = None;
+        self.heals(name);
+    }
+
+    /// From the directory, over TLS, and by a start of the tool: the same answer, and nothing of it stays.
+    fn is_refused(&self, attack: &Attack, answer: &Answer, strictly: Strictly) {
+        let name = &attack.name;
+        let before = self.tool.snapshot();
+        let is_unchanged = |what: &str, with_state: bool| {
+            let (now, before) = (self.tool.snapshot(), before.clone());
+            if with_state {
+                assert_eq!(now, before, "{name}: {what}: the disk changed");
+            } else {
+                assert_eq!(without_state(now), without_state(before), "{name}: {what}: the disk changed");
+            }
+            assert!(!self.mark().exists(), "{name}: {what}: the attacker's executable was run");
+        };
+        for from in attack.from {
+            match self.updater(*from).update(false) {
+                Err(error) => self.tells(name, answer, &error),
+                Ok(done) => panic!("{name}: from {from:?}: {done:?}"),
+            }
+            is_unchanged(&format!("{from:?}"), strictly != Strictly::ButState);
+        }
+        match self.clock {
+            None => self.runs(name, &self.installed),
+            Some(_) => assert_eq!(self.tool.version(), self.installed, "{name}"), // a start has the true time
+        }
+        is_unchanged("a start", strictly == Strictly::Unchanged);
+    }
+
+    fn tells(&self, name: &str, answer: &Answer, error: &Error) {
+        assert!((answer.is)(error), "{name}: expected {}, but it is {error:?}", answer.pattern);
+        for text in [error.to_string(), error.advice().into()] {
+            assert_eq!(unprintable(&text), None, "{name}: {text:?}");
+        }
+    }
+
+    /// A start runs this version in the end, with its arguments, and tells nothing that drives a terminal.
+    pub fn runs(&self, name: &str, version: &str) {
+        let output = run(self.tool.command().arg("x"));
+        let told = stderr(&output);
+        assert_eq!(stdout(&output), format!("widget {version} x\n"), "{name}: {told}");
+        assert_eq!(output.status.code(), Some(0), "{name}: {told}");
+        assert_eq!(unprintable(&told.replace('\n', "")), None, "{name}: {told:?}");
+        assert_eq!(self.tool.strays(), [""; 0], "{name}");
+    }
+
+    /// A release that is there installs at a start of the tool, and what ran before is kept.
+    fn updates(&mut self, name: &str) {
+        let before = std::fs::read(&self.tool.path).unwrap();
+        self.runs(name, &self.next());
+        let previous = std::fs::read(self.tool.site_dir().join("previous")).unwrap();
+        assert!(previous == before, "{name}: another previous executable");
+        assert!(!self.mark().exists(), "{name}: the attacker's executable was run");
+        (self.installed, self.number) = (self.next(), self.number + 1);
+        self.repository.forget_blobs_but(&std::fs::read(&self.tool.path).unwrap());
+    }
+
+    /// The next good release installs, whatever was refused before.
+    pub fn heals(&mut self, name: &str) {
+        let version = self.next();
+        let executable = self.executable(&version);
+        self.current = self.repository.release(&version, &executable);
+        self.updates(name);
+    }
+
+    /// As [`Stage::suffers`], for what is done thousands of times: from the directory, and without a good release after each.
+    pub fn refuses(&self, name: &str, answer: &Answer, before: &Snapshot) {
+        match self.tool.updater().update(false) {
+            Err(error) => self.tells(name, answer, &error),
+            Ok(Done::Nothing(reason)) => panic!("{name}: nothing to do: {reason:?}"),
+            Ok(done) => panic!("{name}: {done:?}"),
+        }
+        assert_eq!(self.tool.glance(), *before, "{name}: the disk changed");
+    }
+}
+
+fn executable_for(
+    repository: &Repository,
+    server: &Server,
+    files: &TempDir,
+    authority: &Authority,
+    version: &str,
+) -> Vec<u8> {
+    let ca_file = authority.write(files.path());
+    // The deadline is no part of these promises: a busy machine must not turn a refusal into a failure.
+    let fields = json!({"repository": server.url, "ca_file": ca_file, "interval": 0, "deadline_ms": 20_000});
+    executable_such(repository, version, fields)
+}
+
+/// The first character that could drive a terminal, or hide what is said.
+pub fn unprintable(text: &str) -> Option<char> {
+    text.chars().find(|c| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    })
+}
