@@ -81,6 +81,11 @@ pub mod fuzzing {
         crate::Updater::new(site, identity, target, Some(running), anchor, source, probe)
     }
 
+    /// Reads a settings file and writes it again.
+    pub fn settings(content: &[u8]) -> Option<Vec<u8>> {
+        crate::install::Settings::rewritten(content)
+    }
+
     /// Reads what services, files and programs say of credentials: how many of them took it for some.
     #[cfg(feature = "s3")]
     pub fn credentials(content: &[u8]) -> usize {

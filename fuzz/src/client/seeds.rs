@@ -228,5 +228,32 @@ pub fn all() -> Vec<Seed> {
             &["root 2 needs root 100"],
         ),
         ("another-role", script(FROM_1_1_0, &[(Put, &[version, own])]), &["VERSION"]),
+        // As long as scripts get useful: the fuzzer tries lengths up to that of the longest seed at once.
+        (
+            "siege",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Root, &[2, 0]),
+                    (Manifest, &[release("1.3.0"), 0]),
+                    (Manifest, &[release("1.2.0"), 1 | 8 | 64, 0, 2, 0b1_0100]),
+                    (Sign, &[root_3, 0b1000]),
+                    (Name, &[release("1.3.0"), 8 | 32, 0xff, 100]),
+                    (Flip, &[blob("1.3.0"), 0, 3, 4]),
+                    (Update, &[0]),
+                    (Put, &[blob("1.3.0"), blob("1.3.0")]),
+                    (Answer, &[root_3, 1]),
+                    (Etag, &[7]),
+                    (Damage, &[1, 2, 0, 9, 1]),
+                    (Clock, &[1]),
+                    (Update, &[1]),
+                    (Splice, &[version, 0, 90, 1, 3, b'0', b'x', b'"']),
+                    (Cut, &[manifest("1.2.0"), 1, 0]),
+                    (Damage, &[0, 1, 0, 200]),
+                    (Rollback, &[0]),
+                ],
+            ),
+            &["root 3 is signed by 0", "updated 1.1.0 to 1.3.0", "the recorded state is damaged"],
+        ),
     ]
 }
