@@ -288,3 +288,22 @@ fn what_is_no_entity_tag_is_not_remembered() {
         assert_eq!(scene.state()["seen"], Value::Null, "{tag}");
     }
 }
+
+/// Found by the fuzz target `client`: under a higher number no earlier `issued` was looked at, and it took the place of a later one.
+#[test]
+fn a_manifest_that_was_verified_is_not_taken_again_under_another_number() {
+    let scene = Scene::new();
+    let published = std::fs::read_to_string(scene.repository.version_path()).unwrap();
+    let mut pointer: Value = serde_json::from_str(published.lines().nth(1).unwrap()).unwrap();
+    pointer["seq"] = 2.into();
+    pointer["issued"] = (now() - 3600).into();
+    let before = scene.tool.snapshot();
+    scene.repository.publish_version(&format!("1.0.0\n{pointer}\n"), &scene.repository.timestamp_keys);
+    match scene.updater().update(false) {
+        Err(Error::Refused(Refusal::WrongSeq { expected, found, .. })) => {
+            assert_eq!((expected.get(), found.get()), (2, 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(scene.tool.snapshot(), before);
+}
