@@ -5,7 +5,6 @@
 //! answered the probe is installed next; and an executable that did not answer makes the update fail with `CannotRun`, which of all that
 //! was signed only one release may do.
 
-use relatch::trust::Version;
 use relatch::{Error, Machine};
 use serde_json::Value;
 
@@ -73,7 +72,7 @@ impl Scene<'_> {
     /// The version at the path goes down only where a threshold signed that, or a person wished it.
     fn order(&self, done: bool) {
         let version = |snapshot: &Snapshot| {
-            snapshot.executable().and_then(|bytes| self.world.version_of(bytes)).map(Version::clone)
+            snapshot.executable().and_then(|bytes| self.world.version_of(bytes)).cloned()
         };
         let (Some(from), Some(to)) = (version(self.before), version(self.after)) else { return };
         if from == to {

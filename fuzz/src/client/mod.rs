@@ -17,5 +17,5 @@ mod world;
 
 /// Runs a script and checks the invariant after each act. What each act ended with, for those who write seeds.
 pub fn run(script: &[u8]) -> Vec<String> {
-    script::Run::new(script).to_end()
+    script::Run::new(script).play()
 }

@@ -79,6 +79,7 @@ const KINDS: [Step; 17] = [
 ];
 
 /// Reads a script from its front.
+#[derive(Default)]
 pub(super) struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -150,7 +151,7 @@ impl<'a> Run<'a> {
     }
 
     /// All steps, and an update where the last step was none of the acts.
-    pub fn to_end(mut self) -> Vec<String> {
+    pub fn play(mut self) -> Vec<String> {
         let mut steps = 0;
         let mut acted = false;
         while !self.bytes.0.is_empty() && steps < STEPS && self.ended.len() < ACTS {
@@ -215,19 +216,14 @@ impl<'a> Run<'a> {
                 let (field, value, signers) = (self.bytes.byte(), self.bytes.byte(), self.bytes.byte());
                 forge::edit(self, &object, &bytes, field, value, signers);
             }
-            Step::Name => {
-                let mut bytes = Bytes(self.bytes.0);
-                forge::pointer(self, &mut bytes);
-                self.bytes = bytes;
-            }
-            Step::Manifest => {
-                let mut bytes = Bytes(self.bytes.0);
-                forge::manifest(self, &mut bytes);
-                self.bytes = bytes;
-            }
-            Step::Root => {
-                let mut bytes = Bytes(self.bytes.0);
-                forge::root(self, &mut bytes);
+            Step::Name | Step::Manifest | Step::Root => {
+                let forge: fn(&mut Run<'_>, &mut Bytes<'_>) = match step {
+                    Step::Name => forge::pointer,
+                    Step::Manifest => forge::manifest,
+                    _ => forge::root,
+                };
+                let mut bytes = std::mem::take(&mut self.bytes);
+                forge(self, &mut bytes);
                 self.bytes = bytes;
             }
             Step::Damage => self.damage(),

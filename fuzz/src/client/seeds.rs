@@ -228,6 +228,12 @@ pub fn all() -> Vec<Seed> {
             &["root 2 needs root 100"],
         ),
         ("another-role", script(FROM_1_1_0, &[(Put, &[version, own])]), &["VERSION"]),
+        // Found by the fuzzer: the number was not looked at where the manifest was known, and the earlier date took the later one's place.
+        (
+            "renumbered",
+            script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.2.0"), 2, 67]), (Update, &[0])]),
+            &["updated 1.1.0 to 1.2.0", "the manifest has the sequence number 3, but VERSION names 70"],
+        ),
         // As long as scripts get useful: the fuzzer tries lengths up to that of the longest seed at once.
         (
             "siege",
