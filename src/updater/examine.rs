@@ -315,12 +315,16 @@ impl Updater {
             let (known, found) = (installed.clone(), version.version.clone());
             return Err(Refusal::KindChanged { known, found }.into());
         }
-        // The same manifest was verified before and everything that it says was taken; it is not fetched again to learn nothing. Under other
-        // numbers it is: that they are not the manifest's own shows only there (6g, 6h).
+        // The same manifest was verified before, everything that it says was taken, and it left nothing to do: it is not fetched again to
+        // learn nothing. Whether a `VERSION` says the same of it in other words shows only there (6g, 6h, 6i).
         let floors = &session.state.floors;
         let is_seen = (floors.epoch, floors.seq) == (version.epoch.get(), version.seq.get())
             && floors.manifest == Some(version.manifest);
-        if Some(&version.version) == installed && is_seen {
+        let is_current = |installed: &Version| {
+            version.version == *installed
+                && matches!(found_last(&session.state, installed, false), Some(Reason::Current))
+        };
+        if is_seen && installed.is_some_and(is_current) {
             return Ok(Release { version, manifest: None, etag });
         }
         let document = self.source.fetch(&Object::Manifest(version.manifest), limits::MANIFEST, deadline)?;

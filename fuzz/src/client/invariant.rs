@@ -5,6 +5,7 @@
 //! answered the probe is installed next; and an executable that did not answer makes the update fail with `CannotRun`, which of all that
 //! was signed only one release may do.
 
+use relatch::trust::Version;
 use relatch::{Error, Machine};
 use serde_json::Value;
 
@@ -112,12 +113,22 @@ impl Scene<'_> {
             let names = |pointer: &&Value| {
                 ["epoch", "seq", "issued", "manifest"].iter().all(|field| pointer[field] == floors[field])
             };
+            // Of a manifest that left nothing to do, the version is not looked at again: there still is nothing to do.
+            let was_nothing = |pointer: &Value, release: &Release| {
+                let judged: Option<Version> = pointer["version"].as_str().and_then(|text| text.parse().ok());
+                now["standing"]["is"] == "current"
+                    && now["judged"] == pointer["version"]
+                    && judged.is_some_and(|judged| {
+                        release.version.compare(&judged).is_ok_and(|order| order.is_lt())
+                    })
+            };
             let agrees = |pointer: &Value| {
                 self.world.releases.iter().any(|release| {
                     pointer["manifest"] == release.manifest.to_string()
                         && pointer["epoch"] == release.epoch
                         && pointer["seq"] == release.seq
-                        && pointer["version"] == release.version.to_string()
+                        && (pointer["version"] == release.version.to_string()
+                            || was_nothing(pointer, release))
                 })
             };
             assert!(self.pointers.iter().filter(names).any(agrees), "nobody signed the floors {floors}");

@@ -234,6 +234,12 @@ pub fn all() -> Vec<Seed> {
             script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.2.0"), 2, 67]), (Update, &[0])]),
             &["updated 1.1.0 to 1.2.0", "the manifest has the sequence number 3, but VERSION names 70"],
         ),
+        // Found by the fuzzer: 1.1.0 was current under the name of 1.0.0.
+        (
+            "renamed",
+            script(FROM_1_1_0, &[(Rollback, &[0]), (Name, &[release("1.1.0"), 1, 1])]),
+            &["back to 1.0.0", "the manifest is of version 1.1.0, but VERSION names 1.0.0"],
+        ),
         // As long as scripts get useful: the fuzzer tries lengths up to that of the longest seed at once.
         (
             "siege",
