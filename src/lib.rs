@@ -65,6 +65,27 @@ pub mod fuzzing {
         crate::install::State::rewritten(content)
     }
 
+    /// The updater of a tool at `path` that carries this root and knows its version: [`crate::Startup::updater`] makes one for the running
+    /// executable only, which is the fuzzer.
+    pub fn updater(
+        path: &std::path::Path,
+        identity: crate::trust::Identity,
+        target: crate::trust::Name,
+        running: crate::trust::Version,
+        anchor: &[u8],
+        source: impl crate::source::Source,
+    ) -> crate::Result<crate::Updater> {
+        let site = crate::install::Site::at(path)?;
+        let source = crate::source::Bounded::new(source);
+        let probe = crate::install::Probe::Library;
+        crate::Updater::new(site, identity, target, Some(running), anchor, source, probe)
+    }
+
+    /// Reads a settings file and writes it again.
+    pub fn settings(content: &[u8]) -> Option<Vec<u8>> {
+        crate::install::Settings::rewritten(content)
+    }
+
     /// Reads what services, files and programs say of credentials: how many of them took it for some.
     #[cfg(feature = "s3")]
     pub fn credentials(content: &[u8]) -> usize {

@@ -284,4 +284,60 @@ mod tests {
             assert_eq!(outcome("1.0.0", &state(), rollout, manifest, now), expected, "{rollout}");
         }
     }
+
+    /// Every combination of few versions of both kinds: what is chosen is what SPEC step 8 says, read as a set of conditions.
+    #[test]
+    fn an_update_is_wanted_by_all_or_by_nobody() {
+        use proptest::prelude::*;
+        use proptest::sample::select;
+        use proptest::test_runner::{RngSeed, TestRunner};
+
+        let any_version = || select(vec!["1.0.0-rc.1", "1.0.0", "1.1.0", "1.2.0", "2.0.0", "7", "8"]);
+        let some = || proptest::collection::vec(any_version(), 0..4);
+        let inputs = (
+            (any_version(), any_version(), proptest::option::of(any_version()), some(), some()),
+            (0..100u8, 0..=100u8, any::<bool>(), any::<bool>(), any::<bool>()),
+        );
+        let config = ProptestConfig {
+            cases: 4096,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(1),
+            ..ProptestConfig::default()
+        };
+        let judged = TestRunner::new(config).run(
+            &inputs,
+            |((from, to, floor, held, retracts), (place, rollout, critical, now, for_this_target))| {
+                let (from, to) = (version(from), version(to));
+                let mut state = State { rollout: place, min_version: floor.map(version), ..state() };
+                held.iter().for_each(|held| state.hold(version(held)));
+                let retracts: Vec<_> = retracts.into_iter().map(version).collect();
+                let mut manifest = Manifest { critical, retracts, ..manifest(&to.to_string()) };
+                if !for_this_target {
+                    manifest.artifacts.clear();
+                }
+                let installed = Installed { version: &from, target: &name("t"), state: &state };
+                let decision = judge(&installed, rollout, &manifest, now);
+
+                let above = |a: &Version, b: &Version| a.compare(b).is_ok_and(Ordering::is_gt);
+                let comparable =
+                    from.same_kind(&to) && state.min_version.iter().all(|min| min.same_kind(&to));
+                let wanted = comparable
+                    && (above(&to, &from) || manifest.retracts.contains(&from))
+                    && for_this_target
+                    && !state.held.contains(&to)
+                    && !state.min_version.iter().any(|floor| above(floor, &to))
+                    && (now || critical || place < rollout);
+                match decision {
+                    Ok(Decision::Update(selected)) => {
+                        prop_assert!(wanted);
+                        prop_assert_eq!(selected.version(), &to);
+                        prop_assert_eq!(selected.artifact(), &manifest.artifacts[0]);
+                    }
+                    _ => prop_assert!(!wanted, "{:?}", decision),
+                }
+                Ok(())
+            },
+        );
+        judged.unwrap();
+    }
 }

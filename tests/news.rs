@@ -288,3 +288,49 @@ fn what_is_no_entity_tag_is_not_remembered() {
         assert_eq!(scene.state()["seen"], Value::Null, "{tag}");
     }
 }
+
+/// Signs another `VERSION` for the manifest that is named now.
+fn renamed(repository: &Repository, change: impl FnOnce(&mut Value)) {
+    let published = std::fs::read_to_string(repository.version_path()).unwrap();
+    let mut pointer: Value = serde_json::from_str(published.lines().nth(1).unwrap()).unwrap();
+    change(&mut pointer);
+    let line = pointer["version"].as_str().unwrap().to_owned();
+    repository.publish_version(&format!("{line}\n{pointer}\n"), &repository.timestamp_keys);
+}
+
+/// Found by the fuzz target `client`: under a higher number no earlier `issued` was looked at, and it took the place of a later one.
+#[test]
+fn a_manifest_that_was_verified_is_not_taken_again_under_another_number() {
+    let scene = Scene::new();
+    let before = scene.tool.snapshot();
+    renamed(&scene.repository, |pointer| {
+        pointer["seq"] = 2.into();
+        pointer["issued"] = (now() - 3600).into();
+    });
+    match scene.updater().update(false) {
+        Err(Error::Refused(Refusal::WrongSeq { expected, found, .. })) => {
+            assert_eq!((expected.get(), found.get()), (2, 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(scene.tool.snapshot(), before);
+}
+
+/// Found by the fuzz target `client`: a stolen timestamp key could call a release that was left by the name of the one that came back. A
+/// critical one was "current" then, and `Require` let the old one run.
+#[test]
+fn a_release_that_was_left_does_not_become_current_under_another_name() {
+    let mut scene = Scene::new();
+    scene.repository.release("1.1.0", &fake("1.1.0"));
+    assert!(matches!(scene.updater().update(false), Ok(Outcome::Updated { .. })));
+    Updater::rollback(scene.updater().site(), None).unwrap();
+    let before = scene.tool.snapshot();
+    renamed(&scene.repository, |pointer| pointer["version"] = "1.0.0".into());
+    match scene.updater().update(false) {
+        Err(Error::Refused(Refusal::WrongVersion { expected, found, .. })) => {
+            assert_eq!((expected.to_string(), found.to_string()), ("1.0.0".into(), "1.1.0".into()));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(scene.tool.snapshot(), before);
+}

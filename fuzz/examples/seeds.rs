@@ -24,6 +24,24 @@ fn main() {
         write("signature", name, text);
     }
 
+    // Besides what they are as texts, these say how a good signature is spoilt.
+    for (name, how) in [
+        ("good", &[0, 0, 0][..]),
+        ("bit-of-the-signature", &[1, 40, 1]),
+        ("bit-of-the-global-signature", &[2, 3, 128]),
+        ("s-plus-l", &[3, 0, 0, 5, 6]),
+        ("global-s-plus-l", &[4, 0, 0]),
+        ("weak-r", &[5, 0, 0]),
+        ("global-weak-r", &[6, 0, 0, 9]),
+        ("another-id", &[7, 2, 255]),
+    ] {
+        let key = PublicKey::from_hex(&public(ROOT)).unwrap();
+        let text = forged_block(ROOT, message, how);
+        let valid = SignatureText::parse(text.as_bytes()).unwrap().count_valid(&[key], message);
+        assert_eq!(valid, usize::from(["good", "another-id"].contains(&name)), "{name}");
+        write("signature", name, how);
+    }
+
     PublicKey::from_minisign(&public_file(ROOT)).unwrap();
     write("public_key", "minisign", public_file(ROOT));
     write("public_key", "hex", public(RELEASE));
@@ -31,6 +49,7 @@ fn main() {
     for version in [1, 2] {
         let _ = Verified::<Root>::anchor(root_document(version).as_bytes()).unwrap();
         write("root", &format!("root-{version}"), root_document(version));
+        write("canonical", &format!("root-{version}"), root_document(version));
     }
     let mut root = Root::from_canonical(root_document(2).as_bytes()).unwrap();
     root.epoch = root.epoch.next().unwrap();
@@ -93,9 +112,11 @@ fn main() {
             Verified::<Manifest>::check(&document, &signatures, &version, anchor(), &identity(), &times())
                 .unwrap();
         write("manifest", name, bytes);
+        write("canonical", &format!("manifest-{name}"), bytes);
         if name == "identity" {
             write("signature", "of-a-manifest", sign(RELEASE, bytes));
             write("version_file", "lines", &lines);
+            write("canonical", "version", lines.lines().nth(1).unwrap());
             write("version_file", "object", lines.clone() + &sign(TIMESTAMP, lines.as_bytes()));
         }
     }
@@ -148,6 +169,21 @@ fn main() {
         write("state", name, format!("{json}\n{}\n", Digest::of(json.as_bytes())));
     }
 
+    let anchor_text = root_document(1).replace('\\', "\\\\").replace('"', "\\\"");
+    for (name, ca_file, probe) in [
+        ("library", "null", r#""library""#),
+        ("command", r#""/etc/ssl/internal.pem""#, r#"{"command":["--check","a b"]}"#),
+        ("none", "null", r#""none""#),
+    ] {
+        let json = format!(
+            r#"{{"type":"relatch-settings/1","product":"demo","channel":"stable","target":"x86_64-unknown-linux-gnu","from":"https://releases.example.com/demo","ca_file":{ca_file},"probe":{probe},"root":"{anchor_text}"}}"#
+        );
+        let content = format!("{json}\n{}\n", Digest::of(json.as_bytes()));
+        #[cfg(fuzzing)]
+        relatch::fuzzing::settings(content.as_bytes()).unwrap();
+        write("settings", name, content);
+    }
+
     for (name, text) in [
         ("name", "x86_64-unknown-linux-gnu"),
         ("semver", "1.2.3-rc.1"),
@@ -196,5 +232,14 @@ fn main() {
             "{name}"
         );
         write("credentials", name, said);
+    }
+
+    #[cfg(fuzzing)]
+    for (name, script, expected) in relatch_fuzz::client::seeds::all() {
+        let ended = relatch_fuzz::client::run(&script);
+        let as_expected = ended.len() == expected.len()
+            && ended.iter().zip(expected).all(|(ended, expected)| ended.starts_with(expected));
+        assert!(as_expected, "{name}: {ended:#?}");
+        write("client", name, script);
     }
 }

@@ -1,4 +1,5 @@
-//! Root documents, as the anchor and as the next root: what is accepted is canonical, and its keys are safe.
+//! Root documents, as the anchor, as the next root and as the one read back from the disk: what is accepted is canonical, and its keys are
+//! safe.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -19,5 +20,12 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(next.to_canonical(), data);
         assert_eq!(next.version, 2);
         assert!(next.epoch.get() >= 1);
+    }
+    if let Ok(again) = common::anchor().reload(&Fetched::new(data.to_vec()), &signatures) {
+        assert_eq!(again.to_canonical(), data);
+        assert_eq!(again.product, common::anchor().product);
+        // The key that signed holds the role by itself.
+        assert_eq!(again.roles.root.threshold, 1);
+        assert!(again.roles.root.keys.contains(&common::public(common::ROOT)));
     }
 });

@@ -338,6 +338,12 @@ pub(crate) struct Settings {
 impl Settings {
     const FILE: &'static str = "settings";
 
+    /// For `fuzz/`.
+    #[cfg(fuzzing)]
+    pub(crate) fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
+        read_checked::<Settings>(content, "relatch-settings/1").ok().map(|settings| write_checked(&settings))
+    }
+
     pub(crate) fn load(site: &Site) -> Result<Settings> {
         let content = durable::read(&site.dir().join(Settings::FILE), limits::ByteLimit(2 * limits::ROOT.0))?;
         let Some(content) = content else {

@@ -315,8 +315,16 @@ impl Updater {
             let (known, found) = (installed.clone(), version.version.clone());
             return Err(Refusal::KindChanged { known, found }.into());
         }
-        // The same manifest was verified before and everything that it says was taken; it is not fetched again to learn nothing.
-        if Some(&version.version) == installed && session.state.floors.manifest == Some(version.manifest) {
+        // The same manifest was verified before, everything that it says was taken, and it left nothing to do: it is not fetched again to
+        // learn nothing. Whether a `VERSION` says the same of it in other words shows only there (6g, 6h, 6i).
+        let floors = &session.state.floors;
+        let is_seen = (floors.epoch, floors.seq) == (version.epoch.get(), version.seq.get())
+            && floors.manifest == Some(version.manifest);
+        let is_current = |installed: &Version| {
+            version.version == *installed
+                && matches!(found_last(&session.state, installed, false), Some(Reason::Current))
+        };
+        if is_seen && installed.is_some_and(is_current) {
             return Ok(Release { version, manifest: None, etag });
         }
         let document = self.source.fetch(&Object::Manifest(version.manifest), limits::MANIFEST, deadline)?;

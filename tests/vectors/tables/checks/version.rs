@@ -232,7 +232,7 @@ fn floors() -> Vec<Value> {
         .installs(),
         Case::new(
             "a higher seq for the manifest that is installed",
-            "step 6 is left out; only `issued` and `expires` advance",
+            "step 6 is not left out, and the manifest has another number",
         )
         .release(|release| {
             *release = Release::installed();
@@ -241,9 +241,7 @@ fn floors() -> Vec<Value> {
             release.link = false;
             release.version["manifest"] = hash.clone();
         })
-        .then("floors", json!({"epoch": EPOCH, "seq": 6, "issued": NOW, "manifest": hash}))
-        .refreshed()
-        .nothing("8b", "current"),
+        .refuse("6h"),
     ]
 }
 
@@ -358,6 +356,15 @@ fn known() -> Vec<Value> {
         missing(refreshed("the installed release, refreshed", "its manifest is not fetched again"))
             .refreshed()
             .nothing("8b", "current"),
+        missing(
+            refreshed(
+                "the installed release, which is not what was judged",
+                "fetched: it may be called by another name",
+            )
+            .state("standing", json!({"is": "held", "version": "1.4.0", "critical": false}))
+            .state("judged", json!("1.3.0")),
+        )
+        .unavailable(path.clone()),
         missing(
             refreshed(
                 "the installed version, of another manifest",

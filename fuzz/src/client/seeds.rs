@@ -1,0 +1,271 @@
+//! Scripts to begin with: one for each way in, and what each act of it ends with.
+
+use relatch::source::Object;
+
+use super::script::Step::{self, *};
+use super::script::{number_of, number_of_release, served_blob};
+use super::world::{self, World};
+
+/// A name, the script, and the beginning of what each of its acts ends with.
+pub type Seed = (&'static str, Vec<u8>, &'static [&'static str]);
+
+const FROM_1_1_0: u8 = 0;
+const FROM_1_0_0: u8 = 1;
+const FROM_NOTHING: u8 = 2;
+
+fn script(start: u8, steps: &[(Step, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![start];
+    for (step, values) in steps {
+        bytes.push(*step as u8);
+        bytes.extend_from_slice(values);
+    }
+    bytes
+}
+
+/// All of them.
+pub fn all() -> Vec<Seed> {
+    let release = number_of_release;
+    let object = |object: Object| number_of(|other, _| *other == object);
+    let version = object(Object::VersionFile(world::CHANNEL.parse().expect("a name")));
+    let manifest = |version: &str| {
+        let index = usize::from(release(version));
+        object(Object::Manifest(World::get().releases[index].manifest))
+    };
+    let blob = |version: &str| object(served_blob(version));
+    let (root_3, root_3_signatures) = (object(Object::Root(3)), object(Object::RootSignatures(3)));
+    let own = object(Object::Root(1));
+    vec![
+        (
+            "update",
+            script(FROM_1_1_0, &[(Update, &[0]), (Rollback, &[0]), (Rollback, &[0])]),
+            &["updated 1.1.0 to 1.2.0", "back to 1.1.0", "forward to 1.2.0"],
+        ),
+        (
+            "install",
+            script(FROM_NOTHING, &[(Install, &[0]), (Update, &[2])]),
+            &["installed 1.2.0", "nothing newer"],
+        ),
+        (
+            "no-change",
+            script(FROM_1_1_0, &[(Name, &[release("1.1.0"), 0]), (Check, &[0]), (Check, &[0])]),
+            &["nothing newer", "nothing newer"],
+        ),
+        (
+            "retracted",
+            script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.1.5"), 0]), (Update, &[0])]),
+            &["updated 1.1.0 to 1.2.0", "updated 1.2.0 to 1.1.5"],
+        ),
+        (
+            "floor",
+            script(FROM_1_0_0, &[(Name, &[release("1.3.0"), 0]), (Update, &[2]), (Rollback, &[2])]),
+            &["updated 1.0.0 to 1.3.0", "version 1.0.0 is below"],
+        ),
+        (
+            "does-not-run",
+            script(FROM_1_1_0, &[(Name, &[release("1.4.0"), 0])]),
+            &["version 1.4.0 does not run"],
+        ),
+        (
+            "not-for-us",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Name, &[release("1.5.0"), 0]),
+                    (Update, &[0]),
+                    (Name, &[release("3.0.0-beta.1"), 0]),
+                    (Update, &[0]),
+                    (Name, &[release("4.0.0"), 0]),
+                ],
+            ),
+            &[
+                "1.5.0 has no executable",
+                "the manifest is for the channel beta",
+                "the manifest is for the product other",
+            ],
+        ),
+        (
+            "expired",
+            script(
+                FROM_1_1_0,
+                &[(Name, &[release("1.6.0"), 0]), (Update, &[0]), (Clock, &[0x80]), (Update, &[0])],
+            ),
+            &["the manifest expired", "the manifest expired"],
+        ),
+        (
+            "new-epoch",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Put, &[root_3, root_3]),
+                    (Put, &[root_3_signatures, root_3_signatures]),
+                    (Name, &[release("2.0.0"), 0]),
+                    (Update, &[1]),
+                ],
+            ),
+            &["updated 1.1.0 to 2.0.0"],
+        ),
+        (
+            "replayed",
+            script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.0.0"), 0]), (Update, &[0])]),
+            &["updated 1.1.0 to 1.2.0", "VERSION has epoch 1 and sequence number 1"],
+        ),
+        (
+            "relabelled",
+            script(FROM_1_1_0, &[(Name, &[release("1.3.0"), 1, 0])]),
+            &["the manifest is of version 1.3.0, but VERSION names 9.9.9"],
+        ),
+        (
+            "same-number",
+            script(FROM_1_1_0, &[(Name, &[release("1.0.0"), 2, 1])]),
+            &["two different manifests"],
+        ),
+        (
+            "one-key-of-two",
+            script(FROM_1_1_0, &[(Manifest, &[release("1.2.0"), 1, 0])]),
+            &["the manifest is signed by 1 of the 2"],
+        ),
+        (
+            "completed",
+            script(
+                FROM_1_1_0,
+                &[(Manifest, &[release("1.2.0"), 64, 4]), (Sign, &[manifest("1.3.0"), 0x84]), (Update, &[0])],
+            ),
+            &["updated 1.1.0 to 1.3.0"],
+        ),
+        (
+            "own-root",
+            script(FROM_1_1_0, &[(Root, &[2, 0]), (Clock, &[2])]),
+            &["root 3 is signed by 0 of the 2"],
+        ),
+        (
+            "other-blob",
+            script(FROM_1_1_0, &[(Name, &[release("1.3.0"), 0]), (Put, &[blob("1.3.0"), blob("1.0.0")])]),
+            &["blobs/"],
+        ),
+        (
+            "bit-in-a-blob",
+            script(FROM_1_1_0, &[(Name, &[release("1.3.0"), 0]), (Flip, &[blob("1.3.0"), 0, 80, 1])]),
+            &["blobs/"],
+        ),
+        (
+            "broken-off",
+            script(FROM_1_1_0, &[(Name, &[release("1.3.0"), 0]), (Answer, &[blob("1.3.0"), 20])]),
+            &["the attacker's repository cannot be read"],
+        ),
+        (
+            "edited",
+            script(
+                FROM_1_1_0,
+                &[(Edit, &[version, 6, 12, 1]), (Update, &[0]), (Edit, &[manifest("1.2.0"), 7, 13, 4])],
+            ),
+            &["VERSION is not a canonical", "the manifest is signed by 1 of"],
+        ),
+        (
+            "spliced",
+            script(FROM_1_1_0, &[(Splice, &[version, 0, 0, 0, 2, b'9', b'.']), (Sign, &[version, 1])]),
+            &["VERSION says 9.1.2.0"],
+        ),
+        (
+            "unchanged-for-ever",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Etag, &[1]),
+                    (Update, &[0]),
+                    (Name, &[release("1.3.0"), 0]),
+                    (Update, &[0]),
+                    (Clock, &[127]),
+                    (Update, &[0]),
+                ],
+            ),
+            &["updated 1.1.0 to 1.2.0", "updated 1.2.0 to 1.3.0", "nothing newer"],
+        ),
+        (
+            "no-answers",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Answer, &[version, 0]),
+                    (Update, &[0]),
+                    (Answer, &[version, 1]),
+                    (Update, &[2]),
+                    (Answer, &[version, 2]),
+                ],
+            ),
+            &[
+                "the attacker's repository has no",
+                "the attacker's repository refuses",
+                "the attacker's repository cannot be read",
+            ],
+        ),
+        (
+            "lost-state",
+            script(FROM_1_1_0, &[(Damage, &[0, 0]), (Update, &[2]), (Update, &[0])]),
+            &["relatch did not install", "updated 1.1.0 to 1.2.0"],
+        ),
+        (
+            "restored-state",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Update, &[0]),
+                    (Damage, &[0, 4, 2]),
+                    (Name, &[release("1.1.0"), 0]),
+                    (Update, &[0]),
+                    (Damage, &[1, 0]),
+                ],
+            ),
+            &["updated 1.1.0 to 1.2.0", "nothing newer", "nothing newer"],
+        ),
+        (
+            "spoilt-previous",
+            script(FROM_1_1_0, &[(Damage, &[3, 2, 0, 30, 1]), (Rollback, &[0])]),
+            &["the previous executable has"],
+        ),
+        (
+            "edited-state",
+            script(FROM_1_1_0, &[(Damage, &[0, 5, 3, 5]), (Update, &[0])]),
+            &["root 2 needs root 100"],
+        ),
+        ("another-role", script(FROM_1_1_0, &[(Put, &[version, own])]), &["VERSION"]),
+        // Found by the fuzzer: the number was not looked at where the manifest was known, and the earlier date took the later one's place.
+        (
+            "renumbered",
+            script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.2.0"), 2, 67]), (Update, &[0])]),
+            &["updated 1.1.0 to 1.2.0", "the manifest has the sequence number 3, but VERSION names 70"],
+        ),
+        // Found by the fuzzer: 1.1.0 was current under the name of 1.0.0.
+        (
+            "renamed",
+            script(FROM_1_1_0, &[(Rollback, &[0]), (Name, &[release("1.1.0"), 1, 1])]),
+            &["back to 1.0.0", "the manifest is of version 1.1.0, but VERSION names 1.0.0"],
+        ),
+        // As long as scripts get useful: the fuzzer tries lengths up to that of the longest seed at once.
+        (
+            "siege",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Root, &[2, 0]),
+                    (Manifest, &[release("1.3.0"), 0]),
+                    (Manifest, &[release("1.2.0"), 1 | 8 | 64, 0, 2, 0b1_0100]),
+                    (Sign, &[root_3, 0b1000]),
+                    (Name, &[release("1.3.0"), 8 | 32, 0xff, 100]),
+                    (Flip, &[blob("1.3.0"), 0, 3, 4]),
+                    (Update, &[0]),
+                    (Put, &[blob("1.3.0"), blob("1.3.0")]),
+                    (Answer, &[root_3, 1]),
+                    (Etag, &[7]),
+                    (Damage, &[1, 2, 0, 9, 1]),
+                    (Clock, &[1]),
+                    (Update, &[1]),
+                    (Splice, &[version, 0, 90, 1, 3, b'0', b'x', b'"']),
+                    (Cut, &[manifest("1.2.0"), 1, 0]),
+                    (Damage, &[0, 1, 0, 200]),
+                    (Rollback, &[0]),
+                ],
+            ),
+            &["root 3 is signed by 0", "updated 1.1.0 to 1.3.0", "the recorded state is damaged"],
+        ),
+    ]
+}
