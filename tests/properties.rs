@@ -350,6 +350,14 @@ fn signed_part(text: &str) -> (Vec<u8>, String, Vec<u8>) {
     (decode(lines[1])[10..].to_vec(), lines[2].into(), decode(lines[3]))
 }
 
+/// Whether the crate minisign-verify takes it, another implementation of the same form and of the curve. It wants the ids to be equal.
+fn peer_takes(text: &str, key: &Key, message: &[u8]) -> bool {
+    let signature = minisign_verify::Signature::decode(text).unwrap();
+    let id = &Base64::decode_vec(text.lines().nth(1).unwrap()).unwrap()[2..10];
+    let labelled = Base64::encode_string(&[&b"Ed"[..], id, public(key).as_bytes()].concat());
+    minisign_verify::PublicKey::from_base64(&labelled).unwrap().verify(message, &signature, false).is_ok()
+}
+
 proptest! {
     #![proptest_config(config(64))]
 
@@ -365,6 +373,7 @@ proptest! {
         let text = key.sign(&message);
         let parsed = SignatureText::parse(text.as_bytes()).unwrap();
         prop_assert_eq!(count(&parsed, &key, &message), 1);
+        prop_assert!(peer_takes(&text, &key, &message));
         prop_assert_eq!(count(&parsed, &other, &message), usize::from(key.id == other.id));
 
         let flip = |bytes: &[u8]| {
@@ -380,8 +389,10 @@ proptest! {
         // A changed text is refused, is another signature, or differs in a label.
         let flipped = flip(text.as_bytes());
         if let Ok(parsed) = SignatureText::parse(&flipped) {
-            let same = signed_part(std::str::from_utf8(&flipped).unwrap()) == signed_part(&text);
+            let flipped = std::str::from_utf8(&flipped).unwrap();
+            let same = signed_part(flipped) == signed_part(&text);
             prop_assert_eq!(count(&parsed, &key, &message), usize::from(same));
+            prop_assert_eq!(peer_takes(flipped, &key, &message), same);
         }
     }
 
