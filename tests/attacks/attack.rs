@@ -23,6 +23,8 @@ pub enum Outcome {
     RefusedLater(Answer),
     /// Not to be had. The disk is as it was; a start remembers when it failed.
     Unavailable(Answer),
+    /// The same of what comes after `VERSION` and manifest have verified.
+    UnavailableLater(Answer),
     /// It changes nothing: the release that it is done to installs.
     Harmless,
 }
@@ -60,7 +62,9 @@ impl Attack {
             Outcome::Refused(answer) | Outcome::RefusedLater(answer) => {
                 format!("Refusal::{}", answer.pattern)
             }
-            Outcome::Unavailable(answer) => format!("Unavailable::{}", answer.pattern),
+            Outcome::Unavailable(answer) | Outcome::UnavailableLater(answer) => {
+                format!("Unavailable::{}", answer.pattern)
+            }
             Outcome::Harmless => "changes nothing".into(),
         };
         let outcome = outcome.split_whitespace().collect::<Vec<_>>().join(" ");

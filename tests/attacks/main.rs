@@ -35,10 +35,15 @@ macro_rules! table {
 mod attack;
 mod documents;
 mod flips;
+mod framing;
 mod freshness;
+mod memory;
 mod signatures;
+mod slow;
 mod spelling;
 mod stage;
+mod tls;
+mod transport;
 
 use support::scene::without_state;
 
