@@ -36,13 +36,18 @@ mod attack;
 mod blobs;
 mod documents;
 mod flips;
+mod framing;
 mod freshness;
+mod memory;
 mod roots;
 mod signatures;
+mod slow;
 mod spelling;
 mod stage;
 mod state;
 mod strings;
+mod tls;
+mod transport;
 mod wycheproof;
 
 use support::scene::without_state;

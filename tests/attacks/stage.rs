@@ -3,6 +3,8 @@
 //! The attacker's executables leave a mark when they are run. None ever may.
 
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use relatch::source::Https;
 use relatch::{Error, Outcome as Done, Updater};
@@ -15,6 +17,9 @@ use crate::support::server::{Authority, Server, without_proxy};
 use crate::support::tool::{run, stderr, stdout};
 use crate::support::{Draft, Repository, Snapshot, Tool, executable_such};
 
+/// In which everything ends, whatever is done: three times the longest limit, for busy machines. Most attacks here would last for ever.
+const AT_MOST: Duration = Duration::from_secs(60);
+
 pub struct Stage {
     pub repository: Repository,
     pub server: Server,
@@ -26,7 +31,11 @@ pub struct Stage {
     /// Number of the version that comes next. An attack that makes it unfit takes a higher one.
     pub number: u64,
     installed: String,
-    authority: Authority,
+    pub authority: Authority,
+    /// Starts have the deadline that they have in practice, and must end in this time.
+    pub hurry: Option<Duration>,
+    /// No request may come to the server.
+    pub unheard: bool,
     files: TempDir,
     /// Whether what is attacked is a good release, which must install all the same.
     harmless: bool,
@@ -65,9 +74,20 @@ impl Stage {
         let first = executable_for(&repository, &server, &files, &authority, "1.0.0");
         let current = repository.release("1.0.0", &first);
         let tool = Tool::installed(&repository);
-        let (clock, number, installed, harmless) = (None, 1, "1.0.0".into(), false);
-        let mut stage =
-            Stage { repository, server, tool, current, clock, number, installed, authority, files, harmless };
+        let mut stage = Stage {
+            repository,
+            server,
+            tool,
+            current,
+            clock: None,
+            number: 1,
+            installed: "1.0.0".into(),
+            authority,
+            hurry: None,
+            unheard: false,
+            files,
+            harmless: false,
+        };
         stage.heals("the stage");
         stage
     }
@@ -140,11 +160,14 @@ impl Stage {
                 self.is_refused(attack, answer, Strictly::ButState);
             }
             Outcome::Unavailable(answer) => self.is_refused(attack, answer, Strictly::ButStateAtAStart),
-            Outcome::Harmless => return self.updates(name),
+            Outcome::Harmless => {
+                self.updates(name);
+                return self.server.behave();
+            }
         }
         self.repository.restore(knobs);
         self.server.behave();
-        self.clock = None;
+        (self.clock, self.hurry, self.unheard) = (None, None, false);
         self.heals(name);
     }
 
@@ -162,6 +185,7 @@ impl Stage {
             assert!(!self.mark().exists(), "{name}: {what}: the attacker's executable was run");
         };
         for from in attack.from {
+            let started = Instant::now();
             match self.updater(*from).update(false) {
                 Err(error) => {
                     self.tells(name, answer, &error);
@@ -173,6 +197,8 @@ impl Stage {
                 }
                 Ok(done) => panic!("{name}: from {from:?}: {done:?}"),
             }
+            assert!(started.elapsed() < AT_MOST, "{name}: {from:?}: {:?}", started.elapsed());
+            self.lets_go(name);
             is_unchanged(&format!("{from:?}"), strictly != Strictly::ButState);
         }
         match self.clock {
@@ -180,6 +206,18 @@ impl Stage {
             Some(_) => assert_eq!(self.tool.version(), self.installed, "{name}"), // a start has the true time
         }
         is_unchanged("a start", strictly == Strictly::Unchanged);
+        if self.unheard {
+            assert_eq!(self.server.requests(), [""; 0], "{name}");
+        }
+    }
+
+    /// What was given up does not go on in the background.
+    fn lets_go(&self, name: &str) {
+        let given_up = Instant::now();
+        while self.server.connections() > 0 {
+            assert!(given_up.elapsed() < AT_MOST, "{name}: {} connections stay", self.server.connections());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn tells(&self, name: &str, answer: &Answer, error: &Error) {
@@ -191,9 +229,28 @@ impl Stage {
 
     /// A start runs this version in the end, with its arguments, and tells nothing that drives a terminal.
     pub fn runs(&self, name: &str, version: &str) {
-        let output = run(self.tool.command().arg("x"));
-        let told = stderr(&output);
-        assert_eq!(stdout(&output), format!("widget {version} x\n"), "{name}: {told}");
+        let mut command = self.tool.command();
+        if self.hurry.is_some() {
+            command.env("TEST_DEADLINE_MS", "1500"); // limits::STARTUP_CHECK
+        }
+        command.arg("x");
+        let expected = format!("widget {version} x\n");
+        let mut tries = 0;
+        let (output, told) = loop {
+            let started = Instant::now();
+            let output = run(&mut command);
+            let (told, took) = (stderr(&output), started.elapsed());
+            assert!(took < self.hurry.unwrap_or(AT_MOST), "{name}: a start took {took:?}: {told}");
+            // A start does nothing, and says so to nobody, while somebody else has the lock; another thread of this process that forks has
+            // it, too, until it executes something.
+            let is_busy = told.is_empty() && stdout(&output) != expected;
+            if !is_busy || tries == 100 {
+                break (output, told);
+            }
+            tries += 1;
+            thread::sleep(Duration::from_millis(10));
+        };
+        assert_eq!(stdout(&output), expected, "{name}: {told}");
         assert_eq!(output.status.code(), Some(0), "{name}: {told}");
         assert_eq!(unprintable(&told.replace('\n', "")), None, "{name}: {told:?}");
         assert_eq!(self.tool.strays(), [""; 0], "{name}");
@@ -245,6 +302,21 @@ fn executable_for(
     // The deadline is no part of these promises: a busy machine must not turn a refusal into a failure.
     let fields = json!({"repository": server.url, "ca_file": ca_file, "interval": 0, "deadline_ms": 20_000});
     executable_such(repository, version, fields)
+}
+
+/// Parts of the table, each on a stage of its own, at the same time: where much is waiting.
+pub fn together<R: FnOnce() -> Vec<Attack> + Send>(tables: impl IntoIterator<Item = R>) {
+    without_proxy();
+    thread::scope(|scope| {
+        let play = |rows: R| {
+            let mut stage = Stage::new();
+            rows().iter().for_each(|attack| stage.suffers(attack));
+        };
+        let played: Vec<_> = tables.into_iter().map(|rows| scope.spawn(move || play(rows))).collect();
+        for thread in played {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    });
 }
 
 /// The first character that could drive a terminal, or hide what is said.
