@@ -87,8 +87,14 @@ pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome 
     })
 }
 
-/// The steps that refuse in this way: a row may name no other.
-pub fn steps(error: &Error) -> &'static [&'static str] {
+/// Whether an error is of the step that a row names: with its letter, or, of what a server did to an object, the step that fetches it.
+pub fn is_of(step: &str, error: &Error) -> bool {
+    let fetches = step.bytes().all(|byte| byte.is_ascii_digit()) && step != "5";
+    steps(error).iter().any(|own| own == &step || (fetches && own.starts_with(step)))
+}
+
+/// The steps that refuse in this way.
+fn steps(error: &Error) -> &'static [&'static str] {
     use DocumentKind::{Manifest, Root, Version};
     let Error::Refused(refusal) = error else { return &["3", "4", "6", "9", "10.1"] };
     match refusal {

@@ -11,7 +11,7 @@ use relatch::{Error, Outcome as Done, Updater};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::attack::{Answer, Attack, Outcome, steps};
+use crate::attack::{Answer, Attack, Outcome, is_of};
 use crate::support::scene::{Stopped, without_state};
 use crate::support::server::{Authority, Server, without_proxy};
 use crate::support::tool::{run, stderr, stdout};
@@ -189,11 +189,7 @@ impl Stage {
             match self.updater(*from).update(false) {
                 Err(error) => {
                     self.tells(name, answer, &error);
-                    assert!(
-                        steps(&error).contains(&attack.step),
-                        "{name}: not of step {}: {error:?}",
-                        attack.step
-                    );
+                    assert!(is_of(attack.step, &error), "{name}: not of step {}: {error:?}", attack.step);
                 }
                 Ok(done) => panic!("{name}: from {from:?}: {done:?}"),
             }

@@ -15,7 +15,7 @@ const BOTH: &[&rustls::SupportedProtocolVersion] = rustls::DEFAULT_VERSIONS;
 /// A handshake as it should be, with something wrong in it.
 fn presents(name: &str, because: &'static str, tls: fn(&Authority) -> rustls::ServerConfig) -> Attack {
     Attack::by_server(
-        "3.4",
+        "10.1",
         name,
         move |stage| {
             publish(stage);
@@ -28,7 +28,7 @@ fn presents(name: &str, because: &'static str, tls: fn(&Authority) -> rustls::Se
 /// No handshake.
 fn says(name: &str, because: &'static str, act: fn(TcpStream) -> std::io::Result<()>) -> Attack {
     Attack::by_server(
-        "3.4",
+        "10.1",
         name,
         move |stage| {
             publish(stage);
@@ -135,7 +135,7 @@ fn handshakes() -> Vec<Attack> {
             }
         }),
     ];
-    rows.push(Attack::by_server("3.4", "key updates without end", |stage| {
+    rows.push(Attack::by_server("10.1", "key updates without end", |stage| {
         publish(stage);
         let tls = Arc::new(stage.authority.tls(HOST));
         stage.server.accept(move |mut socket| {
@@ -150,7 +150,7 @@ fn handshakes() -> Vec<Attack> {
         });
     }, Part::Version.unreachable("TooManyKeyUpdateRequests")));
     for (name, version) in [("TLS 1.2 and nothing newer", &rustls::version::TLS12), ("TLS 1.3 and nothing older", &rustls::version::TLS13)] {
-        rows.push(Attack::by_server("3.4", name, move |stage| {
+        rows.push(Attack::by_server("10.1", name, move |stage| {
             stage.publish(|_, _| {});
             stage.server.present(stage.authority.tls_such(HOST, &[version], |_| {}));
         }, Outcome::Harmless));
