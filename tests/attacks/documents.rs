@@ -86,6 +86,18 @@ fn values() -> Vec<Attack> {
             |d| d.manifest["min_version"] = "7".into(),
             "min_version",
         ),
+        row(
+            "min_version above the version",
+            Manifest,
+            |draft| draft.manifest["min_version"] = "999.0.0".into(),
+            "min_version",
+        ),
+        row(
+            "retracts itself",
+            Manifest,
+            |draft| draft.manifest["retracts"] = json!([draft.manifest["version"]]),
+            "retracts",
+        ),
         row("retracts another kind", Manifest, |d| d.manifest["retracts"] = json!(["7"]), "retracts"),
         row(
             "retracts unsorted",
