@@ -63,7 +63,8 @@ fn remarks(store: &dyn Store) -> String {
 /// The same on stderr where it ended in a failure: what was left behind costs, and the failure says nothing of it.
 fn with_remarks<T>(store: &dyn Store, done: Result<T>) -> Result<T> {
     if done.is_err() && !store.remarks().is_empty() {
-        eprintln!("signer: {}{}", store.location(), remarks(store));
+        let told = format!("signer: {}{}", store.location(), remarks(store));
+        eprintln!("{}", crate::printable_lines(&told));
     }
     done
 }

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use relatch::Printable;
 
 /// Told of what takes long. Nothing here decides anything.
 pub trait Progress: Send + Sync {
@@ -60,7 +61,7 @@ impl Progress for Terminal {
 
     fn waiting(&self, why: &str) {
         use std::io::Write as _;
-        let tell = || drop(std::io::stderr().write_all(format!("signer: {why}\n").as_bytes()));
+        let tell = || drop(std::io::stderr().write_all(format!("signer: {}\n", Printable(why)).as_bytes()));
         self.bar.get().map_or_else(tell, |bar| bar.suspend(tell));
     }
 
