@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::{Etag, Object, Opened, Source, unreachable};
-use crate::error::{Result, Shown, Unavailable};
+use crate::error::{Result, Unavailable};
 
 /// Reads objects as files under a directory.
 #[derive(Debug, Clone)]
@@ -42,6 +42,6 @@ impl Source for Dir {
     }
 
     fn location(&self) -> String {
-        Shown(&self.path).to_string()
+        self.path.display().to_string()
     }
 }

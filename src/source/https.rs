@@ -10,7 +10,7 @@ use ureq::http::{Request, Uri, header};
 
 use super::http::{Client, headers_for, opened};
 use super::{Etag, Object, Opened, Source, shown};
-use crate::error::{Error, Printable, Result, Unavailable, printable};
+use crate::error::{Error, Result, Unavailable, printable};
 
 /// Reads objects with GET below a base URL.
 ///
@@ -59,7 +59,7 @@ impl Https {
             None => (base, None),
         };
         let base = base.trim_end_matches('/').to_owned();
-        Https { location: Printable(&base).to_string(), address: Address::Below { base, query }, client }
+        Https { location: base.clone(), address: Address::Below { base, query }, client }
     }
 
     /// Trusts the certificate authorities of a PEM file too: for hosts with an internal CA.
