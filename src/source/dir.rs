@@ -66,8 +66,8 @@ fn open_at_once(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-#[cfg(all(test, unix))]
-#[allow(clippy::unwrap_used, reason = "a test")]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::FileTypeExt;
     use std::sync::mpsc;

@@ -148,7 +148,8 @@ fn read_at_most(file: File, path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
