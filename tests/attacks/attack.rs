@@ -96,7 +96,11 @@ pub fn is_of(step: &str, error: &Error) -> bool {
 /// The steps that refuse in this way.
 fn steps(error: &Error) -> &'static [&'static str] {
     use DocumentKind::{Manifest, Root, Version};
-    let Error::Refused(refusal) = error else { return &["3", "4", "6", "9", "10.1"] };
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Unavailable(why) => return fetching(why),
+        _ => return &[],
+    };
     match refusal {
         Refusal::SignatureForm { document: Root(_), .. } => &["3a"],
         Refusal::SignatureForm { document: Version, .. } => &["4b"],
@@ -141,12 +145,31 @@ fn steps(error: &Error) -> &'static [&'static str] {
         | Refusal::BlobDigest { .. }
         | Refusal::Undecodable { .. }
         | Refusal::NoUsableForm { .. } => &["9"],
+        Refusal::TooManyRoots { .. } => &["3"],
         Refusal::Oversized { object, .. } => match object {
             Object::Root(_) | Object::RootSignatures(_) => &["3"],
             Object::VersionFile(_) => &["4a"],
             _ => &["6"],
         },
         _ => &[],
+    }
+}
+
+/// The step that asked for what could not be had; section 10.1, where the server was not spoken to at all.
+fn fetching(why: &Unavailable) -> &'static [&'static str] {
+    let object = match why {
+        Unavailable::Absent { object, .. }
+        | Unavailable::Forbidden { object, .. }
+        | Unavailable::Status { object, .. }
+        | Unavailable::Unreachable { object, .. }
+        | Unavailable::TooSlow { object, .. } => object,
+        _ => return &[],
+    };
+    match object {
+        Object::Root(_) | Object::RootSignatures(_) => &["3"],
+        Object::VersionFile(_) => &["4", "10.1"],
+        Object::Manifest(_) | Object::ManifestSignatures(_) => &["6"],
+        Object::Blob(_) => &["9"],
     }
 }
 
