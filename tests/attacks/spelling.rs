@@ -128,7 +128,7 @@ const OF_MANIFESTS: &[(&str, Spelling)] = &[
     ("raw tab in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\t\"")),
 ];
 
-fn manifests() -> Vec<Attack> {
+pub fn manifests() -> Vec<Attack> {
     let attack = |(name, spell): &(&str, Spelling)| {
         let spell = *spell;
         let outcome = malformed(DocumentKind::Manifest, "");
@@ -145,7 +145,7 @@ fn manifests() -> Vec<Attack> {
     OF_BOTH.iter().chain(OF_MANIFESTS).map(attack).collect()
 }
 
-fn versions() -> Vec<Attack> {
+pub fn versions() -> Vec<Attack> {
     let attack = |(name, spell): &(&str, Spelling)| {
         let spell = *spell;
         let outcome = malformed(DocumentKind::Version, "");
@@ -183,7 +183,7 @@ fn publish(stage: &crate::stage::Stage, signed: &[u8], signatures: &str) {
 }
 
 /// Line 1 of `VERSION` is for people and scripts; it says what the signed object says.
-fn first_lines() -> Vec<Attack> {
+pub fn first_lines() -> Vec<Attack> {
     let mut rows = Vec::new();
     for (name, line) in [
         ("of another version", "1.0.9999"),
