@@ -73,7 +73,7 @@ impl Attack {
     }
 }
 
-/// Not a canonical document, and the reason says this.
+/// Not a canonical document, and the reason says this, or that.
 pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome {
     let because = because.into();
     Outcome::Refused(Answer {
@@ -81,7 +81,7 @@ pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome 
         is: Box::new(move |error| {
             is_refusal(error, |refusal| {
                 matches!(refusal, Refusal::Malformed { document: told, why }
-                    if std::mem::discriminant(told) == std::mem::discriminant(&document) && why.contains(&because))
+                    if std::mem::discriminant(told) == std::mem::discriminant(&document) && because.split(" or ").any(|because| why.contains(because)))
             })
         }),
     })
