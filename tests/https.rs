@@ -149,6 +149,28 @@ fn a_redirect_on_the_same_host_is_followed() {
     scene.assert_updates();
 }
 
+/// Where a redirect leads elsewhere, elsewhere does not hear of it. (What is told of it, and that nothing installs: tests/attacks.)
+#[test]
+fn no_other_place_is_asked() {
+    let scene = Scene::new();
+    let elsewhere = Server::tls(&scene.repository, &scene.authority, "127.0.0.1"); // the same host, another port
+    let plain = Server::plain(&scene.repository);
+    let manifest = Object::Manifest(scene.repository.current_manifest()).to_string();
+    for path in ["stable/VERSION", &manifest] {
+        for url in [&elsewhere.url, &plain.url, &elsewhere.url.replacen("127.0.0.1", "localhost", 1)] {
+            scene.server.answer(path, Answer::Redirect(format!("{url}/{path}")));
+            scene.assert_fails(4);
+        }
+        scene.server.behave();
+    }
+    assert_eq!((elsewhere.requests(), plain.requests()), (vec![], vec![]));
+
+    scene.server.answer("stable/", Answer::Redirect("/base/stable/VERSION".into()));
+    scene.assert_fails(4);
+    let asked = scene.server.count("stable/VERSION");
+    assert!(asked < 60, "{asked}");
+}
+
 #[test]
 fn a_server_that_is_overloaded_for_a_moment_is_asked_again() {
     let scene = Scene::new();

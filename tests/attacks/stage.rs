@@ -17,8 +17,10 @@ use crate::support::server::{Authority, Server, without_proxy};
 use crate::support::tool::{run, stderr, stdout};
 use crate::support::{Draft, Repository, Snapshot, Tool, executable_such};
 
-/// In which everything ends, whatever is done: three times the longest limit, for busy machines. Most attacks here would last for ever.
-const AT_MOST: Duration = Duration::from_secs(60);
+/// In which a check ends, whatever is done: twice its limit, for busy machines. Most attacks here would last for ever.
+const AT_MOST: Duration = Duration::from_secs(40);
+/// In which what was given up has ended.
+const LETS_GO: Duration = Duration::from_secs(10);
 
 pub struct Stage {
     pub repository: Repository,
@@ -217,7 +219,7 @@ impl Stage {
     fn lets_go(&self, name: &str) {
         let given_up = Instant::now();
         while self.server.connections() > 0 {
-            assert!(given_up.elapsed() < AT_MOST, "{name}: {} connections stay", self.server.connections());
+            assert!(given_up.elapsed() < LETS_GO, "{name}: {} connections stay", self.server.connections());
             thread::sleep(Duration::from_millis(5));
         }
     }
