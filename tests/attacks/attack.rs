@@ -105,7 +105,8 @@ fn steps(error: &Error) -> &'static [&'static str] {
         Refusal::SignatureForm { document: Root(_), .. } => &["3a"],
         Refusal::SignatureForm { document: Version, .. } => &["4b"],
         Refusal::SignatureForm { document: Manifest, .. } => &["6b"],
-        Refusal::Threshold { document: Root(_), .. } => &["3b", "3e"],
+        Refusal::Threshold { document: Root(_), .. } => &["3b"],
+        Refusal::OwnThreshold { .. } => &["3e"],
         Refusal::Threshold { document: Version, .. } => &["4c"],
         Refusal::Threshold { document: Manifest, .. } => &["6c"],
         Refusal::Malformed { document, .. }

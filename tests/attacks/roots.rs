@@ -62,7 +62,7 @@ fn rotations() {
         let (old, new, signers) = (*old, *new, *signers);
         let (step, outcome) = match *answer {
             Ok(()) => ("3", Outcome::Harmless),
-            Err((step, needed, valid)) => (step, too_few(needed, valid)),
+            Err((step, needed, valid)) => (step, too_few(step, needed, valid)),
         };
         let mut stage = Stage::of(Repository::with_keys(old.0, &[20], &[30], [old.1, 1, 1]));
         stage.suffers(&Attack::new(
@@ -83,14 +83,16 @@ fn rotations() {
     }
 }
 
-fn too_few(needed: u32, valid: u32) -> Outcome {
+/// Of the keys of root 1 (3b), or of its own (3e).
+fn too_few(step: &str, needed: u32, valid: u32) -> Outcome {
+    let document = DocumentKind::Root(2);
+    let expected = match step {
+        "3b" => Refusal::Threshold { document, needed, valid },
+        _ => Refusal::OwnThreshold { document, needed, valid },
+    };
     Outcome::Refused(crate::attack::Answer {
-        pattern: format!("Threshold {{ document: Root(2), needed: {needed}, valid: {valid} }}"),
-        is: Box::new(move |error| {
-            crate::attack::is_refusal(error, |refusal| {
-                *refusal == Refusal::Threshold { document: DocumentKind::Root(2), needed, valid }
-            })
-        }),
+        pattern: format!("{expected:?}"),
+        is: Box::new(move |error| crate::attack::is_refusal(error, |refusal| *refusal == expected)),
     })
 }
 
@@ -106,7 +108,7 @@ fn one_key_under_two_ids_is_one_signer() {
             rotate(stage, new, &[Key::new(1), Key { id: Key::new(4).id, ..Key::new(1) }]);
             stage.publish(|_, _| {});
         },
-        too_few(2, 1),
+        too_few("3b", 2, 1),
     ));
     stage.suffers(&Attack::new(
         "3",
