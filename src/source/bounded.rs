@@ -346,6 +346,33 @@ mod tests {
         }
     }
 
+    /// Says when it is asked, and by its end when nobody can ask it any more.
+    struct Asked(SyncSender<()>);
+
+    impl Source for Asked {
+        fn open(&self, _: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
+            self.0.send(()).unwrap();
+            Ok(Opened::object(io::empty()))
+        }
+
+        fn location(&self) -> String {
+            "here".into()
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_for_when_there_is_no_time_left() {
+        let (sender, asked) = sync_channel(2);
+        let source = Bounded::new(Asked(sender));
+        let (object, now) = (Object::Blob(Digest::of(b"x")), Instant::now());
+        let fetched = source.fetch(&object, limits::MANIFEST, now).map(|_| ());
+        for given_up in [fetched, source.stream(&object, Some(now)).map(|_| ())] {
+            assert!(matches!(given_up, Err(Error::Unavailable(Unavailable::TooSlow { .. }))), "{given_up:?}");
+        }
+        drop(source);
+        assert!(asked.recv().is_err(), "it was asked");
+    }
+
     /// The minimum rate would end it too, but only after its window of 10 s.
     #[test]
     fn a_download_ends_at_its_deadline_whether_bytes_keep_coming_or_not() {

@@ -256,3 +256,60 @@ pub(super) fn opened(
         status => Err(Unavailable::Status { location, object, status, code: None }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_certificates_are_loaded_once_however_reads_end() {
+        let client = Client::default();
+        let certificates = |session: &Session| match session.agent().config().tls_config().root_certs() {
+            RootCerts::Specific(certificates) => Arc::clone(certificates),
+            other => panic!("{other:?}"),
+        };
+        let (first, second) = (Cancellation::default(), Cancellation::default());
+        let (one, other) = (client.during(&first), client.clone().during(&second));
+        let loaded = certificates(&one);
+        assert!(Arc::ptr_eq(&loaded, &certificates(&other)), "two reads at the same time");
+        first.cancel();
+        drop((one, other, second));
+        for _ in 0..3 {
+            let session = client.during(&Cancellation::default());
+            assert!(Arc::ptr_eq(&loaded, &certificates(&session)), "after one was cancelled");
+        }
+        assert_eq!(client.0.idle.lock().unwrap().len(), 1, "what was cancelled is not used again");
+    }
+
+    #[test]
+    fn a_cancelled_read_makes_no_connection_and_no_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let client = Client::plain();
+        let ask = |session: &Session| session.send(Request::get(&url).body(()).unwrap());
+
+        let cancellation = Cancellation::default();
+        let session = client.during(&cancellation);
+        cancellation.cancel();
+        assert!(ask(&session).is_err(), "cancelled before its first request");
+
+        let cancellation = Cancellation::default();
+        let session = client.during(&cancellation);
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 301 No\r\nContent-Length: 0\r\n\r\n").unwrap();
+            (listener, stream)
+        });
+        assert_eq!(ask(&session).ok().unwrap().status().as_u16(), 301);
+        cancellation.cancel();
+        assert!(ask(&session).is_err(), "cancelled between two requests");
+
+        let (listener, _stream) = server.join().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().err().unwrap().kind(), io::ErrorKind::WouldBlock);
+    }
+}
