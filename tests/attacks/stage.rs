@@ -216,7 +216,7 @@ impl Stage {
     }
 
     /// What was given up does not go on in the background.
-    fn lets_go(&self, name: &str) {
+    pub fn lets_go(&self, name: &str) {
         let given_up = Instant::now();
         while self.server.connections() > 0 {
             assert!(given_up.elapsed() < LETS_GO, "{name}: {} connections stay", self.server.connections());
