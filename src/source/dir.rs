@@ -1,8 +1,8 @@
 //! A repository in a directory: on this machine, on a mounted share, or as a stick brought it.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Etag, Object, Opened, Source, unreachable};
 use crate::error::{Result, Unavailable};
@@ -23,10 +23,7 @@ impl Dir {
 impl Source for Dir {
     fn open(&self, object: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
         let path = self.path.join(object.to_string());
-        // A FIFO or a device in place of an object would block or never end; only plain files are objects.
-        match std::fs::metadata(&path).and_then(|meta| {
-            if meta.is_file() { File::open(&path) } else { Err(ErrorKind::InvalidInput.into()) }
-        }) {
+        match open_regular(&path) {
             Ok(file) => Ok(Opened::object(file)),
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_dir() => {
                 Err(Unavailable::Absent { location: self.location(), object: object.clone() })
@@ -43,5 +40,69 @@ impl Source for Dir {
 
     fn location(&self) -> String {
         self.path.display().to_string()
+    }
+}
+
+/// A FIFO or a device in place of an object would block or never end; only plain files are objects. What was opened is looked at, not what
+/// the name led to before: who may write in the directory can change that in between.
+fn open_regular(path: &Path) -> std::io::Result<File> {
+    let file = open_at_once(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file"))
+}
+
+/// Opens for reading without waiting for anybody, as a FIFO does for its writer. It changes nothing for plain files.
+fn open_at_once(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
+    options.open(path)
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+mod tests {
+    use std::os::unix::fs::FileTypeExt;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::trust::Digest;
+
+    /// What it answers, or that it waits.
+    fn at_once<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || drop(sender.send(ask())));
+        receiver.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("it waits for a writer"))
+    }
+
+    #[test]
+    fn a_fifo_is_no_object_and_nobody_waits_for_its_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("blobs")).unwrap();
+        let blob = Object::Blob(Digest::of(b"x"));
+        let path = dir.path().join(blob.to_string());
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        // As where it came between a look and the opening.
+        let fifo = path.clone();
+        let file = at_once(move || open_at_once(&fifo)).unwrap();
+        assert!(file.metadata().unwrap().file_type().is_fifo());
+        let repository = Dir::new(dir.path());
+        let asked = blob.clone();
+        let answer = at_once(move || repository.open(&asked, None).map(drop));
+        assert!(
+            matches!(&answer, Err(Unavailable::Unreachable { why, retryable: false, .. }) if why.contains("no regular file")),
+            "{answer:?}"
+        );
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "x").unwrap();
+        assert!(Dir::new(dir.path()).open(&blob, None).is_ok());
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use relatch::limits;
-use signer::custody::{KeyArgument, KeySource, read_limited};
+use signer::custody::{KeyArgument, KeySource};
+use signer::files::read_limited;
 use signer::root::Change;
 use signer::signing::SigningKey;
 use signer::store::{Store, from_location};
@@ -53,6 +54,10 @@ fn load(keys: &[KeyArgument], password: &Password) -> Result<Vec<Box<dyn Signing
         return Err(Failure::usage("standard input holds one key: `-` may be given once"));
     }
     sources.iter().map(|source| source.load(&password.password_env)).collect()
+}
+
+fn borrowed(keys: &[Box<dyn SigningKey>]) -> Vec<&dyn SigningKey> {
+    keys.iter().map(|key| &**key).collect()
 }
 
 /// What was found out about the place while writing, a line each.

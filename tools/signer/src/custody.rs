@@ -3,13 +3,14 @@
 //! From a file, an environment variable, or standard input; a password from a prompt or an environment variable. Never from an argument:
 //! those stand in process lists and shell histories. A key in AWS KMS is only named: it stays there.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
+use crate::files::{dir_of, open_given, write_new};
 use crate::key::SecretKey;
 use crate::kms::{self, KmsName};
 use crate::signing::SigningKey;
@@ -258,75 +259,13 @@ pub fn save(key: &SecretKey, path: &Path, password: Option<&str>) -> Result<()> 
     write_new(path, text.as_bytes(), 0o600)
 }
 
-/// Writes a file that must not exist.
-///
-/// # Errors
-/// [`Failure::Client`] where it does.
-pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(path).map_err(Failure::io("create", path))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::io("write", path))
-}
-
-/// Reads a file of at most the bytes that a client would read of it.
-///
-/// # Errors
-/// [`Failure::Refused`] past the limit.
-pub fn read_limited(path: &Path, limit: relatch::limits::ByteLimit) -> Result<Vec<u8>> {
-    read_at_most(File::open(path).map_err(Failure::io("open", path))?, path, limit)
-}
-
-/// The same of what may only be a regular file.
-///
-/// # Errors
-/// As [`read_limited`], and for everything else.
-pub(crate) fn read_regular(path: &Path, limit: relatch::limits::ByteLimit) -> Result<Vec<u8>> {
-    read_at_most(open_regular(path).map_err(Failure::io("open", path))?, path, limit)
-}
-
-/// Opens a regular file: in a folder or a repository, which others may have made, a pipe or a device would block, or never end.
-pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
-    if std::fs::metadata(path)?.is_file() {
-        return File::open(path);
-    }
-    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file"))
-}
-
-/// Opens what the caller named: a file, or a pipe, as a shell's `<(...)` makes it.
-pub(crate) fn open_given(path: &Path) -> std::io::Result<File> {
-    let kind = std::fs::metadata(path)?.file_type();
-    #[cfg(unix)]
-    let is_pipe = std::os::unix::fs::FileTypeExt::is_fifo(&kind);
-    #[cfg(not(unix))]
-    let is_pipe = false;
-    if kind.is_file() || is_pipe {
-        return File::open(path);
-    }
-    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a pipe"))
-}
-
-fn read_at_most(file: File, path: &Path, limit: relatch::limits::ByteLimit) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(limit.0 + 1).read_to_end(&mut bytes).map_err(Failure::io("read", path))?;
-    if bytes.len() as u64 > limit.0 {
-        let what = format!("{} is larger than the {} bytes that a client accepts", path.display(), limit.0);
-        return Err(Failure::refused(what, "Shorten the notes, or use fewer keys or targets."));
-    }
-    Ok(bytes)
-}
-
 /// Refuses a path for secrets that git tracks or would: a secret in a git work tree is one `git add` away from everybody: only a path that git ignores will do.
 ///
 /// # Errors
 /// [`Failure::Refused`] for such a path.
 pub fn refuse_tracked(path: &Path) -> Result<()> {
     let advice = "Keep secret keys outside of every work tree, or in a directory that .gitignore names.";
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = dir_of(path);
     let dir = std::fs::canonicalize(dir).map_err(Failure::io("find the directory", dir))?;
     if !dir.ancestors().any(|dir| dir.join(".git").exists()) {
         return Ok(());

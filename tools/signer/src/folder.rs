@@ -9,8 +9,7 @@
 
 mod artifact;
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use relatch::source::Bounded;
@@ -20,6 +19,7 @@ use relatch::trust::{
 };
 use relatch::{Utc, limits};
 
+use crate::files::Staged;
 use crate::repository::{Published, now};
 use crate::signing::SigningKey;
 use crate::{Failure, Result};
@@ -188,40 +188,48 @@ impl Folder {
         self.write(ROOT, &root.to_canonical())
     }
 
-    /// Adds the signatures that this key can give, once each. Returns the roles in which it signed.
+    /// Adds the signatures that these keys can give, once each: all of them, or none. They are all made before one is written, and each
+    /// file is replaced as a whole; once all are on the disk under other names, only to name them is left.
     ///
     /// # Errors
-    /// [`Failure::Refused`] for a key that no role names, and for documents that do not belong together.
-    pub fn sign(&self, key: &dyn SigningKey) -> Result<Vec<Role>> {
-        self.refuse_stranger(key)?;
+    /// [`Failure::Refused`] for a key that no role names, and for documents that do not belong together; what keys fail with. The folder
+    /// is as it was.
+    pub fn sign(&self, keys: &[&dyn SigningKey]) -> Result<()> {
+        for key in keys {
+            self.refuse_stranger(*key)?;
+        }
         self.refuse_changed()?;
-        let (root, version) = (self.root()?, self.version()?);
-        let public = key.public();
-        let mut roles = Vec::new();
+        let root = self.root()?;
+        let mut staged = Vec::new();
         for signed in self.signed()? {
-            if !root.keys_of(signed.role).contains(&public) {
-                continue;
-            }
-            roles.push(signed.role);
-            if signed.by.contains(&public) {
-                continue;
-            }
-            match signed.role {
-                Role::Release => {
-                    let signature = key.sign(&self.read(MANIFEST, limits::MANIFEST)?, MANIFEST, now())?;
-                    self.append(SIGNATURES, &signature)?;
+            let (name, message, mut file) = match signed.role {
+                Role::Release => (SIGNATURES, self.read(MANIFEST, limits::MANIFEST)?, self.signatures()?),
+                _ => (VERSION, self.version()?.to_signed(), self.read(VERSION, limits::VERSION_FILE)?),
+            };
+            let document = if name == SIGNATURES { MANIFEST } else { VERSION };
+            let mut by = signed.by;
+            let before = file.len();
+            for key in keys {
+                let public = key.public();
+                if root.keys_of(signed.role).contains(&public) && !by.contains(&public) {
+                    file.extend_from_slice(key.sign(&message, document, now())?.as_bytes());
+                    by.push(public);
                 }
-                _ => self.append(VERSION, &key.sign(&version.to_signed(), VERSION, now())?)?,
+            }
+            if file.len() > before {
+                staged.push((name, file));
             }
         }
-        Ok(roles)
+        let write = |(name, file): (&str, Vec<u8>)| Staged::write(&self.path.join(name), &file);
+        let staged = staged.into_iter().map(write).collect::<Result<Vec<_>>>()?;
+        staged.into_iter().try_for_each(Staged::replace)
     }
 
     /// Refuses a key that no role of the folder's root names.
     ///
     /// # Errors
     /// [`Failure::Refused`] for such a key.
-    pub fn refuse_stranger(&self, key: &dyn SigningKey) -> Result<()> {
+    fn refuse_stranger(&self, key: &dyn SigningKey) -> Result<()> {
         let (root, public) = (self.root()?, key.public());
         if [Role::Release, Role::Timestamp].iter().any(|role| root.keys_of(*role).contains(&public)) {
             return Ok(());
@@ -306,12 +314,7 @@ impl Folder {
                 .unwrap_or_default();
             Signed { role, by, needed: root.roles.get(role).threshold }
         };
-        let detached = if self.path.join(SIGNATURES).exists() {
-            self.read(SIGNATURES, limits::SIGNATURES)?
-        } else {
-            Vec::new()
-        };
-        Ok(vec![by(Role::Release, &manifest, &detached), by(Role::Timestamp, signed, signatures)])
+        Ok(vec![by(Role::Release, &manifest, &self.signatures()?), by(Role::Timestamp, signed, signatures)])
     }
 
     /// The manifest, not verified.
@@ -339,6 +342,15 @@ impl Folder {
         Ok(Verified::<Root>::anchor(&self.read(ROOT, limits::ROOT)?)?)
     }
 
+    /// The manifest's signatures so far; empty for none.
+    fn signatures(&self) -> Result<Vec<u8>> {
+        if self.path.join(SIGNATURES).exists() {
+            self.read(SIGNATURES, limits::SIGNATURES)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
     /// The bytes to publish: manifest, its signatures, `VERSION`.
     pub fn documents(&self) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>)> {
         let signatures = self.read(SIGNATURES, limits::SIGNATURES)?;
@@ -356,19 +368,12 @@ impl Folder {
     }
 
     fn read(&self, name: &str, limit: limits::ByteLimit) -> Result<Vec<u8>> {
-        crate::custody::read_regular(&self.path.join(name), limit)
+        crate::files::read_regular(&self.path.join(name), limit)
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         let path = self.path.join(name);
         fs::write(&path, content).map_err(Failure::io("write", &path))
-    }
-
-    fn append(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.path.join(name);
-        let mut options = File::options();
-        let mut file = options.append(true).create(true).open(&path).map_err(Failure::io("open", &path))?;
-        file.write_all(text.as_bytes()).map_err(Failure::io("write", &path))
     }
 }
 

@@ -8,6 +8,7 @@
 //! key       minisign key files
 //! kms       keys that never leave AWS KMS; feature `kms`, in the default build
 //! signing   what signs, and signatures that stock minisign verifies
+//! files     read without waiting, replaced whole
 //! folder    a release on its way: prepared here, signed there, published elsewhere
 //! root      root documents: make, change, show
 //! store     where it is published: a directory, a bucket; only-if-absent, compare-and-swap
@@ -21,6 +22,7 @@
 mod aws;
 pub mod custody;
 pub mod failure;
+pub mod files;
 pub mod folder;
 pub mod key;
 pub mod kms;

@@ -9,7 +9,7 @@ use relatch::source::{Bounded, Dir, Object};
 use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
 use relatch::{Refusal, limits};
 
-use crate::custody::open_regular;
+use crate::files::open_regular;
 use crate::folder::Folder;
 use crate::progress::Progress;
 use crate::read_back::read_back;

@@ -1,7 +1,6 @@
 //! Root documents: the first one, changes to it, signatures, and how to read them.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use relatch::trust::{
@@ -10,6 +9,7 @@ use relatch::trust::{
 };
 use relatch::{Utc, limits};
 
+use crate::files::Staged;
 use crate::repository::{now, strict_times};
 use crate::signing::SigningKey;
 use crate::{Failure, Result};
@@ -180,7 +180,7 @@ impl RootFile {
 
     /// The document's bytes.
     pub fn document(&self) -> Result<Vec<u8>> {
-        crate::custody::read_limited(&self.path, limits::ROOT)
+        crate::files::read_limited(&self.path, limits::ROOT)
     }
 
     /// The document, not verified.
@@ -191,7 +191,7 @@ impl RootFile {
     /// The signatures so far; empty for none.
     pub fn signatures(&self) -> Result<Vec<u8>> {
         let path = self.signatures_path();
-        if path.exists() { crate::custody::read_limited(&path, limits::SIGNATURES) } else { Ok(Vec::new()) }
+        if path.exists() { crate::files::read_limited(&path, limits::SIGNATURES) } else { Ok(Vec::new()) }
     }
 
     /// Writes a new document, never over another one unless that is a draft without signatures that is being changed.
@@ -199,14 +199,14 @@ impl RootFile {
         if replace_draft && !self.signatures_path().exists() {
             return fs::write(&self.path, root.to_canonical()).map_err(Failure::io("write", &self.path));
         }
-        crate::custody::write_new(&self.path, &root.to_canonical(), 0o644)
+        crate::files::write_new(&self.path, &root.to_canonical(), 0o644)
     }
 
     /// Refuses a key that has the root role neither here nor in the root before.
     ///
     /// # Errors
     /// [`Failure::Refused`] for such a key.
-    pub fn refuse_stranger(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
+    fn refuse_stranger(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
         let (root, public) = (self.read()?, key.public());
         if [Some(&root), previous]
             .into_iter()
@@ -221,37 +221,44 @@ impl RootFile {
         ))
     }
 
-    /// Adds a signature, once for each key.
+    /// Adds signatures, once for each key: all of them, or none. They are all made before the file is replaced as a whole.
     ///
     /// # Errors
     /// [`Failure::Refused`] for a key that has the root role neither here nor in the root before, given as `previous`; for a root that no
-    /// client would take today.
-    pub fn sign(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
+    /// client would take today. What keys fail with. The signatures are as they were.
+    pub fn sign(&self, keys: &[&dyn SigningKey], previous: Option<&Root>) -> Result<()> {
         let document = self.document()?;
         let root = Verified::<Root>::anchor(&document)?;
         root.check_issued(&strict_times())?;
         root.check_unexpired(&strict_times())?;
-        self.refuse_stranger(key, previous)?;
-        let signatures = self.signatures()?;
+        for key in keys {
+            self.refuse_stranger(*key, previous)?;
+        }
+        let path = self.signatures_path();
+        let mut signatures = self.signatures()?;
+        let before = signatures.len();
+        let mut by = Vec::new();
         if !signatures.is_empty() {
             let text = SignatureText::parse(&signatures).map_err(|(line, why)| {
-                Failure::refused(
-                    format!("{}: line {line}: {why}", self.signatures_path().display()),
-                    "Delete it and sign again.",
-                )
+                let what = format!("{}: line {line}: {why}", path.display());
+                Failure::refused(what, "Delete it and sign again.")
             })?;
-            if text.count_valid(&[key.public()], &document) == 1 {
-                return Ok(());
-            }
+            let publics = keys.iter().map(|key| key.public());
+            by.extend(publics.filter(|public| text.count_valid(&[*public], &document) == 1));
         }
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // The trusted comment is printable ASCII, whatever the file is called.
         let name = if name.bytes().all(|b| b.is_ascii_graphic()) { name } else { "root.json".into() };
-        let signature = key.sign(&document, &name, now())?;
-        let path = self.signatures_path();
-        let mut options = fs::File::options();
-        let mut file = options.append(true).create(true).open(&path).map_err(Failure::io("open", &path))?;
-        file.write_all(signature.as_bytes()).map_err(Failure::io("write", &path))
+        for key in keys {
+            if !by.contains(&key.public()) {
+                signatures.extend_from_slice(key.sign(&document, &name, now())?.as_bytes());
+                by.push(key.public());
+            }
+        }
+        if signatures.len() == before {
+            return Ok(());
+        }
+        Staged::write(&path, &signatures)?.replace()
     }
 
     fn signatures_path(&self) -> PathBuf {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use relatch::source::Object;
 use relatch::trust::Role;
 use signer::custody;
+use signer::files::write_new;
 use signer::key::SecretKey;
 use signer::progress::Terminal;
 use signer::publish;
@@ -50,7 +51,7 @@ pub(super) fn init(arguments: Init) -> Result<String> {
     let root = root::first(arguments.product, &holders, &[], valid)?;
     let file = RootFile::new(&arguments.root);
     file.write(&root, false)?;
-    file.sign(root_key, None)?;
+    file.sign(&[root_key], None)?;
     let document = file.document()?;
     let (keys, root_path) = (arguments.keys.display(), arguments.root.display());
     let published = publish::publish_root(
@@ -91,7 +92,7 @@ fn new_key(path: &Path, password: Option<&str>) -> Result<SecretKey> {
     let fail = |why: String| Failure::Key { name: path.display().to_string(), why };
     let key = SecretKey::generate().map_err(fail)?;
     custody::save(&key, path, password)?;
-    custody::write_new(&public_path(path), key.to_public_text().as_bytes(), 0o644)?;
+    write_new(&public_path(path), key.to_public_text().as_bytes(), 0o644)?;
     Ok(key)
 }
 
@@ -120,6 +121,6 @@ pub(super) fn keygen(arguments: Keygen) -> Result<String> {
 
 pub(super) fn public(arguments: Public) -> Result<String> {
     let key = arguments.key.source()?.load(&arguments.password.password_env)?;
-    custody::write_new(&arguments.out, key.to_public_text().as_bytes(), 0o644)?;
+    write_new(&arguments.out, key.to_public_text().as_bytes(), 0o644)?;
     Ok(format!("wrote {}\n  public key {}", arguments.out.display(), key.public().to_hex()))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use relatch::trust::{Notes, Role};
 use relatch::{Utc, limits};
-use signer::custody::read_limited;
+use signer::files::read_limited;
 use signer::folder::{self, Folder};
 use signer::progress::Terminal;
 use signer::publish::{Access, Done, publish_over};
@@ -14,7 +14,7 @@ use signer::signing::SigningKey;
 use signer::store::Store;
 use signer::{Failure, Result, verify};
 
-use super::{load, remarks, seconds, with_remarks};
+use super::{borrowed, load, remarks, seconds, with_remarks};
 use crate::arguments::{Plan, Prepare, Publish, Refresh, Release, Sign};
 
 impl Plan {
@@ -71,15 +71,9 @@ pub(super) fn release(arguments: Release) -> Result<String> {
     told_published(&folder, &*store, &done)
 }
 
-/// All of the keys or none. They are wiped here: what is uploaded may take long, and needs none of them.
+/// The keys are wiped here: what is uploaded may take long, and needs none of them.
 fn sign_with(folder: &Folder, keys: Vec<Box<dyn SigningKey>>) -> Result<()> {
-    for key in &keys {
-        folder.refuse_stranger(&**key)?;
-    }
-    for key in keys {
-        folder.sign(&*key)?;
-    }
-    Ok(())
+    folder.sign(&borrowed(&keys))
 }
 
 /// Says which keys are missing before a client has to say only that there are too few.

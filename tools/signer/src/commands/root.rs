@@ -10,7 +10,7 @@ use signer::publish;
 use signer::root::{self, Change, Holders, RootFile};
 use signer::{Failure, Result};
 
-use super::{load, remarks, seconds, with_remarks};
+use super::{borrowed, load, remarks, seconds, with_remarks};
 use crate::arguments::{RootAdd, RootChange, RootNew, RootPublish, RootRemove, RootShow, RootSign};
 
 /// A comment line of 1024 bytes and 56 characters of base64; what is much larger is something else.
@@ -86,12 +86,7 @@ pub(super) fn sign(arguments: RootSign) -> Result<String> {
     let file = RootFile::new(&arguments.file);
     let previous = arguments.previous.map(|path| RootFile::new(&path).read()).transpose()?;
     let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
-    for key in &keys {
-        file.refuse_stranger(&**key, previous.as_ref())?;
-    }
-    for key in keys {
-        file.sign(&*key, previous.as_ref())?;
-    }
+    file.sign(&borrowed(&keys), previous.as_ref())?;
     Ok(root::describe(&file.read()?, &file.document()?, &file.signatures()?))
 }
 

@@ -9,7 +9,7 @@ use relatch::source::{Bounded, Object};
 use relatch::trust::{Artifact, Digest, Encoding, Name, Stored};
 
 use super::{Folder, Plan};
-use crate::custody::open_given;
+use crate::files::open_given;
 use crate::repository::Published;
 use crate::{Failure, Result};
 

@@ -9,7 +9,7 @@ use relatch::source::{Bounded, Dir, Object, Source as _};
 use relatch::trust::Name;
 
 use super::{Content, Put, Store, digest_of, listed, refuse_other_digest};
-use crate::custody::open_regular;
+use crate::files::{open_regular, sync_dir_of};
 use crate::progress::Progress;
 use crate::{Failure, Result};
 
@@ -53,14 +53,6 @@ impl DirStore {
         };
         write().map_err(Failure::io("write", path))
     }
-}
-
-fn sync_dir_of(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let dir = path.parent().unwrap_or(Path::new("."));
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(Failure::io("synchronise", dir))?;
-    }
-    Ok(())
 }
 
 impl Store for DirStore {

@@ -151,7 +151,7 @@ fn digest_of(content: Content<'_>) -> std::io::Result<Digest> {
         Content::Bytes(bytes) => Ok(Digest::of(bytes)),
         Content::File(path) => {
             let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(crate::custody::open_regular(path)?)?;
+            hasher.update_reader(crate::files::open_regular(path)?)?;
             Ok(hasher.finalize().into())
         }
     }

@@ -1,17 +1,20 @@
-//! Where a secret stands while it is used, and where it does not: not in arguments, not in what a child inherits, not in what is told,
-//! not in memory once everything is signed. Every row of the table is also searched for all of them.
+//! Where a secret stands while it is used, and where it does not: not in arguments, not in what a child inherits, not in what is told, be
+//! it by a panic, not in memory once everything is signed. Every row of the table is also searched for all of them.
 
 use std::fmt::{Debug, Display};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Stdio;
 
 use signer::custody::{KeyArgument, KeySource};
+use signer::folder::Folder;
 use signer::key::SecretKey;
 use signer::signing::SigningKey;
 
 use crate::key_file::KeyFile;
 use crate::race::waiting_for_version;
-use crate::scene::{PASSWORD, Scene, contains, finish, run, spawn};
+use crate::scene::{PASSWORD, Scene, contains, finish, in_a_shell, run, spawn};
+use crate::signers::Fails;
 use crate::support::stderr;
 
 /// What this process may write to; `None` where the system does not let its parent look.
@@ -178,4 +181,90 @@ fn what_holds_a_secret_cannot_be_shown_or_copied() {
     std::fs::set_permissions(scene.desk.path("damaged.key"), PermissionsExt::from_mode(0o600)).unwrap();
     let failure = damaged.load("NO_PASSWORD").map(drop).unwrap_err();
     scene.holds_no_secret("Debug", "an error", format!("{failure:?} {failure}").as_bytes());
+}
+
+/// Which panic of `panics` a process of this test is to end in.
+const PANIC: &str = "SIGNER_TEST_PANIC";
+
+/// Secrets are in the hands of whoever panics, below `signer`'s own code or in it.
+fn panics(which: &str) {
+    let password = zeroize::Zeroizing::new(std::env::var("SIGNER_PASSWORD").unwrap());
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string("keys/ci.key").unwrap());
+    let source = |name: &str| KeyArgument::from(name.to_owned()).source().unwrap();
+    let ci = source("keys/ci.key").load("SIGNER_PASSWORD").unwrap();
+    let encrypted = SecretKey::from_text(&std::fs::read_to_string("encrypted.key").unwrap(), Some(&password));
+    match which {
+        "while the others sign" => {
+            let human = encrypted.unwrap();
+            let fails = Fails(&human, &|| panic!("a bug in a dependency"));
+            Folder::open(Path::new("unsigned")).unwrap().sign(&[&*ci, &fails]).unwrap();
+        }
+        "of an error of the key" => {
+            drop(SecretKey::from_text(&text[..text.len() - 9], Some(&password)).unwrap())
+        }
+        "of an error of the password" => {
+            let file = std::fs::read_to_string("encrypted.key").unwrap();
+            drop(SecretKey::from_text(&file, Some(&format!("{}x", *password))).unwrap());
+        }
+        "of an error of the argument" => drop(KeyArgument::from(text.to_string()).source().unwrap()),
+        "of an error of the file" => drop(source("damaged.key").load("SIGNER_PASSWORD").unwrap()),
+        // The search would find a secret that is told.
+        "of a secret" => panic!("{}", *text),
+        other => unreachable!("{other}"),
+    }
+}
+
+/// A panic tells its message and, as RUST_BACKTRACE asks, the functions that were running: never what they held.
+#[test]
+fn a_panic_tells_no_secret() {
+    if let Ok(which) = std::env::var(PANIC) {
+        return panics(&which);
+    }
+    let scene = Scene::new();
+    let mut file = KeyFile::parse(&scene.desk.read("keys/human.key"));
+    file.encrypt(PASSWORD);
+    scene.desk.write("encrypted.key", file.to_text());
+    scene.desk.write("damaged.key", scene.desk.read("keys/ci.key").replace("RWQ", "RWR"));
+    for name in ["encrypted.key", "damaged.key"] {
+        std::fs::set_permissions(scene.desk.path(name), PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    for (which, says) in [
+        ("while the others sign", "a bug in a dependency"),
+        ("of an error of the key", "is not a minisign secret key"),
+        ("of an error of the password", "does not match its checksum"),
+        ("of an error of the argument", "seems to be given itself"),
+        ("of an error of the file", "damaged.key"),
+        ("of a secret", "untrusted comment"),
+    ] {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "secrets::a_panic_tells_no_secret", "--nocapture"]);
+        command.current_dir(scene.desk.dir.path()).env("RUST_BACKTRACE", "full").env(PANIC, which);
+        let output = run(command.env("SIGNER_PASSWORD", PASSWORD).stdin(Stdio::null()));
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(101), "{which}: {told}");
+        assert!(told.contains(says) && told.contains("stack backtrace:"), "{which}: {told}");
+        let all = [&output.stdout[..], &output.stderr[..]].concat();
+        if which == "of a secret" {
+            assert!(
+                scene.secrets.iter().any(|(_, secret)| contains(&all, secret)),
+                "the search finds nothing"
+            );
+        } else {
+            scene.holds_no_secret(which, "a panic", &all);
+        }
+    }
+}
+
+/// Where memory for scrypt is not to be had, the process ends as Rust ends it.
+#[test]
+fn no_memory_tells_no_secret() {
+    let scene = Scene::new();
+    let keygen = scene.command(&["keygen", "--out", "new.key"]);
+    let mut command = in_a_shell("ulimit -v 600000", &keygen);
+    let output = run(command.env("SIGNER_PASSWORD", PASSWORD));
+    assert!(!output.status.success());
+    let told = stderr(&output);
+    assert!(told.contains("memory"), "{told}");
+    scene.told_safely("no memory", &output);
+    assert!(!scene.desk.path("new.key").exists() && !scene.desk.path("new.pub").exists());
 }

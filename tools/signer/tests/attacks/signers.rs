@@ -1,6 +1,13 @@
-//! Who signs: too few, the same one twice, strangers, and those whose role was taken away.
+//! Who signs: too few, the same one twice, strangers, those whose role was taken away, and those who cannot.
 
-use crate::scene::Scene;
+use relatch::trust::PublicKey;
+use signer::folder::Folder;
+use signer::key::SecretKey;
+use signer::root::RootFile;
+use signer::signing::{KeyId, SigningKey};
+use signer::{Failure, Result};
+
+use crate::scene::{Scene, in_a_shell};
 use crate::table::{harmless, refused, row};
 
 fn sign(scene: &Scene, keys: &[&str]) -> std::process::Command {
@@ -169,4 +176,91 @@ fn of_a_folder() {
             &["published widget 1.2.0"],
         ),
     ]);
+}
+
+/// On a disk that takes 512 bytes of a file: one signature, and neither two nor `VERSION` with one.
+fn on_a_small_disk(scene: &Scene, arguments: &[&str]) -> std::process::Command {
+    in_a_shell("trap '' XFSZ; ulimit -f 1", &scene.command(arguments))
+}
+
+/// The first of them can sign and be written; what comes after it cannot.
+#[test]
+fn all_or_none_where_the_disk_is_full() {
+    let root = ["--key", "keys/root-a.key", "--key", "keys/root-b.key"];
+    refused(&[
+        row(
+            "the manifest's signature, then VERSION",
+            "10.1",
+            |s| on_a_small_disk(s, &["sign", "unsigned", "--key", "keys/ci.key", "--key", "keys/clock.key"]),
+            5,
+            &["cannot write unsigned/VERSION: File too large"],
+        ),
+        row(
+            "two signatures of a manifest",
+            "10.1",
+            |s| on_a_small_disk(s, &["sign", "unsigned", "--key", "keys/ci.key", "--key", "keys/human.key"]),
+            5,
+            &["cannot write unsigned/manifest.json.minisig: File too large"],
+        ),
+        row(
+            "two signatures of a root",
+            "8",
+            |s| {
+                std::fs::remove_file(s.desk.path("root2.json.minisig")).unwrap();
+                on_a_small_disk(s, &[&["root", "sign", "root2.json"][..], &root].concat())
+            },
+            5,
+            &["cannot write root2.json.minisig: File too large"],
+        ),
+    ]);
+}
+
+/// A key that has the role and does not sign: what it does instead.
+pub struct Fails<'a>(pub &'a SecretKey, pub &'a dyn Fn() -> Result<[u8; 64]>);
+
+impl SigningKey for Fails<'_> {
+    fn public(&self) -> PublicKey {
+        self.0.public()
+    }
+
+    fn id(&self) -> KeyId {
+        self.0.id()
+    }
+
+    fn ed25519(&self, _: &[u8]) -> Result<[u8; 64]> {
+        (self.1)()
+    }
+}
+
+/// Keys that are asked before it have signed by then; `signer::kms` does the same to the program.
+#[test]
+fn all_or_none_where_a_key_fails() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.desk.path("root2.json.minisig")).unwrap();
+    let [ci, human, clock] = ["ci", "human", "clock"].map(|name| scene.key(name));
+    let [root_a, root_b] = ["root-a", "root-b"].map(|name| scene.key(name));
+    let failures: [(&dyn Fn() -> Result<[u8; 64]>, &str); 2] = [
+        (&|| Err(Failure::usage("it is denied")), "it is denied"),
+        (&|| Ok([1; 64]), "a signature was made that does not verify by the key"),
+    ];
+    let before = scene.tree();
+    for (fails, says) in failures {
+        let folder = Folder::open(&scene.desk.path("unsigned")).unwrap();
+        for keys in
+            [&[&ci as &dyn SigningKey, &Fails(&human, fails)][..], &[&ci, &human, &Fails(&clock, fails)]]
+        {
+            let failure = folder.sign(keys).unwrap_err();
+            assert!(failure.to_string().contains(says), "{failure}");
+            assert_eq!(scene.tree(), before);
+        }
+        let root = RootFile::new(&scene.desk.path("root2.json"));
+        let failure = root.sign(&[&root_a, &Fails(&root_b, fails)], None).unwrap_err();
+        assert!(failure.to_string().contains(says), "{failure}");
+        assert_eq!(scene.tree(), before);
+    }
+    // The same keys, when all of them sign.
+    Folder::open(&scene.desk.path("unsigned")).unwrap().sign(&[&ci, &human, &clock]).unwrap();
+    RootFile::new(&scene.desk.path("root2.json")).sign(&[&root_a, &root_b], None).unwrap();
+    assert!(scene.desk.ok(&["show", "unsigned"]).contains("signed by 2 of 2 release keys"));
+    assert!(scene.desk.ok(&["root", "show", "root2.json"]).contains("signed by 2 of its own root keys"));
 }

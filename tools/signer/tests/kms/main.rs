@@ -227,6 +227,56 @@ fn a_signature_that_does_not_verify_is_not_used() {
     assert_eq!(publisher.desk.repository(), before);
 }
 
+/// The key before it can sign, KMS does not: neither has signed.
+#[test]
+fn a_key_file_does_not_sign_alone() {
+    let kms = Kms::start(Fault::None);
+    let mut publisher = Publisher::rooted(kms.endpoint(), KEY);
+    let artifact = publisher.desk.build("1.0.0");
+    let prepare = ["prepare", "--repo", "repo", "--root", "root.json", "--version", "1.0.0"];
+    publisher.ok(&[&prepare[..], &["--artifact", &artifact, "--out", "folder"]].concat());
+    let mut new = vec!["root", "new", "--product", "widget", "--threshold", "root=2", "--out", "two.json"];
+    new.extend(["--root-key", "root.pub", "--root-key", "release.pub"]);
+    new.extend(["--release-key", "release.pub", "--timestamp-key", "timestamp.pub"]);
+    publisher.ok(&new);
+    let sign = ["sign", "folder", "--key", "timestamp.key", "--key", KEY];
+    let sign_root = ["root", "sign", "two.json", "--key", "root.key", "--key", KEY];
+    let tree = |publisher: &Publisher| {
+        let mut tree = Vec::new();
+        for dir in [".", "folder"] {
+            for entry in std::fs::read_dir(publisher.desk.path(dir)).unwrap() {
+                let path = entry.unwrap().path();
+                tree.push((path.clone(), path.is_file().then(|| std::fs::read(&path).unwrap())));
+            }
+        }
+        tree.sort();
+        tree
+    };
+    let before = tree(&publisher);
+    let faults = [
+        (Fault::Error("Sign", 400, "AccessDeniedException", "no"), 2, "kms:Sign was denied"),
+        (Fault::Error("Sign", 400, "ThrottlingException", "Rate exceeded"), 4, "not to be had just now"),
+        (Fault::OtherMessage, 3, "does not verify by the key"),
+        (Fault::OtherKey(|length| length > 64), 3, "does not verify by the key"),
+    ];
+    for (fault, code, says) in faults {
+        let kms = Kms::start(fault);
+        publisher.endpoint = kms.endpoint();
+        for arguments in [&sign[..], &sign_root] {
+            publisher.fails(code, &[says], arguments);
+            assert!(kms.seen().iter().any(|(action, _)| action == "Sign"), "it was asked");
+            assert!(tree(&publisher) == before, "{arguments:?}: something was written");
+        }
+    }
+    // With a KMS that signs, all of them have.
+    publisher.endpoint = kms.endpoint();
+    publisher.ok(&sign);
+    publisher.ok(&sign_root);
+    publisher.ok(&["publish", "folder", "--repo", "repo", "--root", "root.json"]);
+    publisher.verifies("1.0.0");
+    assert!(publisher.ok(&["root", "show", "two.json"]).contains("signed by 2 of its own root keys"));
+}
+
 #[test]
 fn what_kms_refuses_is_told_with_what_to_do() {
     let kms = Kms::start(Fault::None);

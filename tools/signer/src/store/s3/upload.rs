@@ -17,6 +17,7 @@ use super::failed::{Asked, Failed, Kind};
 use super::locked;
 use super::requests::{Condition, Kept};
 use crate::aws::printable;
+use crate::files::open_regular;
 use crate::progress::Progress;
 use crate::store::refuse_other_digest;
 use crate::{Failure, Result};
@@ -63,7 +64,7 @@ impl Uploads {
         progress: &dyn Progress,
     ) -> Result<Uploaded> {
         let unread = || Failure::io("read", path);
-        let file = File::open(path).map_err(unread())?;
+        let file = open_regular(path).map_err(unread())?;
         let size = file.metadata().map_err(unread())?.len();
         if size > WHOLE {
             return self.put_in_parts(bucket, (object, path, file, size), condition, progress);

@@ -1,0 +1,199 @@
+//! Files: read without waiting for anybody or taking more than belongs there; replaced whole, or not at all.
+//!
+//! Release folders and repositories may have been made by others, who may still write there.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use relatch::limits::ByteLimit;
+use tempfile::NamedTempFile;
+
+use crate::{Failure, Result};
+
+/// Writes a file that must not exist.
+///
+/// # Errors
+/// [`Failure::Client`] where it does.
+pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = options.open(path).map_err(Failure::io("create", path))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::io("write", path))
+}
+
+/// What a file is to hold next, whole and durable under another name beside it. Dropped, it is gone, and the file is as it was.
+#[must_use]
+pub(crate) struct Staged {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes it. It may be read by whom the file may be read by.
+    pub(crate) fn write(path: &Path, content: &[u8]) -> Result<Self> {
+        let write = || -> std::io::Result<NamedTempFile> {
+            let mut new = tempfile::Builder::new();
+            new.prefix(".unfinished-");
+            #[cfg(unix)]
+            let all: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666); // and what the umask takes away
+            #[cfg(unix)]
+            new.permissions(all);
+            let mut file = new.tempfile_in(dir_of(path))?;
+            match std::fs::metadata(path) {
+                Ok(old) => file.as_file().set_permissions(old.permissions())?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            file.write_all(content)?;
+            file.as_file().sync_all()?;
+            Ok(file)
+        };
+        Ok(Staged { file: write().map_err(Failure::io("write", path))?, path: path.into() })
+    }
+
+    /// Puts it in the file's place, at one moment.
+    pub(crate) fn replace(self) -> Result<()> {
+        self.file.persist(&self.path).map_err(|error| Failure::io("replace", &self.path)(error.error))?;
+        sync_dir_of(&self.path)
+    }
+}
+
+/// Makes the name of a file survive a power cut.
+pub(crate) fn sync_dir_of(path: &Path) -> Result<()> {
+    if cfg!(unix) {
+        let dir = dir_of(path);
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(Failure::io("synchronise", dir))?;
+    }
+    Ok(())
+}
+
+/// The directory that a file lies in.
+pub(crate) fn dir_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Reads a file of at most the bytes that a client would read of it.
+///
+/// # Errors
+/// [`Failure::Refused`] past the limit.
+pub fn read_limited(path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
+    read_at_most(File::open(path).map_err(Failure::io("open", path))?, path, limit)
+}
+
+/// The same of what may only be a regular file.
+///
+/// # Errors
+/// As [`read_limited`], and for everything else.
+pub(crate) fn read_regular(path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
+    read_at_most(open_regular(path).map_err(Failure::io("open", path))?, path, limit)
+}
+
+/// Opens a regular file: in a folder or a repository, which others may have made, a pipe or a device would block, or never end. What was
+/// opened is looked at, not what the name led to before: they can change that in between.
+pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
+    let file = open_at_once(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file"))
+}
+
+/// Opens what the caller named: a file, or a pipe, as a shell's `<(...)` makes it. A pipe's writer is waited for only where the caller named
+/// a pipe, and not where somebody puts one in a file's place meanwhile.
+pub(crate) fn open_given(path: &Path) -> std::io::Result<File> {
+    let named_a_pipe = is_pipe(&std::fs::metadata(path)?);
+    let file = if named_a_pipe { File::open(path)? } else { open_at_once(path)? };
+    let opened = file.metadata()?;
+    if opened.is_file() || (named_a_pipe && is_pipe(&opened)) {
+        return Ok(file);
+    }
+    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a pipe"))
+}
+
+#[cfg(unix)]
+fn is_pipe(meta: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&meta.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// Opens for reading without waiting for anybody, as a pipe does for its writer. It changes nothing for regular files.
+fn open_at_once(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+    }
+    options.open(path)
+}
+
+fn read_at_most(file: File, path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit.0 + 1).read_to_end(&mut bytes).map_err(Failure::io("read", path))?;
+    if bytes.len() as u64 > limit.0 {
+        let what = format!("{} is larger than the {} bytes that a client accepts", path.display(), limit.0);
+        return Err(Failure::refused(what, "Shorten the notes, or use fewer keys or targets."));
+    }
+    Ok(bytes)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What it answers, or that it waits.
+    fn at_once<T: Send + 'static>(path: &Path, open: fn(&Path) -> T) -> T {
+        let (sender, receiver) = mpsc::channel();
+        let path = path.to_owned();
+        std::thread::spawn(move || drop(sender.send(open(&path))));
+        receiver.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("it waits for a writer"))
+    }
+
+    #[test]
+    fn nobody_waits_for_the_writer_of_a_pipe_that_came_in_a_files_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("VERSION");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // As where it came between a look and the opening.
+        assert!(is_pipe(&at_once(&pipe, open_at_once).unwrap().metadata().unwrap()));
+        let error = at_once(&pipe, open_regular).unwrap_err();
+        assert_eq!(error.to_string(), "it is no regular file");
+        // A pipe that the caller named is read, however late its writer comes.
+        let (to, write) = (pipe.clone(), |to: PathBuf| std::fs::write(to, "late"));
+        let writer = std::thread::spawn(move || write(to));
+        let mut text = String::new();
+        open_given(&pipe).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "late");
+        writer.join().unwrap().unwrap();
+        assert_eq!(open_given(dir.path()).unwrap_err().to_string(), "it is neither a file nor a pipe");
+    }
+
+    #[test]
+    fn what_is_staged_replaces_all_or_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("VERSION");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o664)).unwrap();
+        let names = || std::fs::read_dir(dir.path()).unwrap().count();
+        drop(Staged::write(&path, b"never").unwrap());
+        assert_eq!((std::fs::read(&path).unwrap(), names()), (b"old".to_vec(), 1));
+        Staged::write(&path, b"new").unwrap().replace().unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), names()), (b"new".to_vec(), 1));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o664);
+    }
+}
