@@ -161,7 +161,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let path = path.to_owned();
         std::thread::spawn(move || drop(sender.send(open(&path))));
-        receiver.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("it waits for a writer"))
+        receiver.recv_timeout(Duration::from_secs(30)).unwrap() // else it waits for a writer
     }
 
     #[test]
