@@ -1,14 +1,14 @@
 //! One error, grouped by cause: attack, publisher, environment, this machine, caller.
 //!
-//! Every error says what happened with both values; [`Error::advice`] says the likely causes and what to do next. Text that came
-//! from outside is escaped where it enters an error, so that no error can drive a terminal.
+//! Every error says what happened with both values; [`Error::advice`] says the likely causes and what to do next. No error can drive a
+//! terminal: what others say is escaped where it enters an error, names of files and addresses where it is shown.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::source::Object;
-use crate::trust::{Digest, DocumentKind, Epoch, Name, Seq, Version};
+use crate::trust::{Digest, DocumentKind, Epoch, Name, Seq, Version, is_invisible};
 
 /// What every fallible function of this library returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,7 +27,7 @@ pub enum Error {
     #[error(transparent)]
     Machine(#[from] Machine),
     /// The caller asked for something that makes no sense.
-    #[error("{what}")]
+    #[error("{}", Printable(what))]
     Caller {
         /// What was asked and what would be right.
         what: String,
@@ -124,17 +124,17 @@ pub enum Refusal {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message of each variant names its fields")]
 pub enum Unavailable {
-    #[error("{location} has no {object}")]
+    #[error("{} has no {object}", Printable(location))]
     Absent { location: String, object: Object },
-    #[error("{location} refuses access to {object}{}", InBrackets(code))]
+    #[error("{} refuses access to {object}{}", Printable(location), InBrackets(code))]
     Forbidden { location: String, object: Object, code: Option<String> },
-    #[error("{location} wants credentials: {why}")]
+    #[error("{} wants credentials: {why}", Printable(location))]
     Credentials { location: String, why: String },
-    #[error("{location} answered {status} for {object}{}", InBrackets(code))]
+    #[error("{} answered {status} for {object}{}", Printable(location), InBrackets(code))]
     Status { location: String, object: Object, status: u16, code: Option<String> },
-    #[error("{location} cannot be read: {why} (asked for {object})")]
+    #[error("{} cannot be read: {why} (asked for {object})", Printable(location))]
     Unreachable { location: String, object: Object, why: String, retryable: bool },
-    #[error("{location} did not deliver {object} within {}", Seconds(*limit))]
+    #[error("{} did not deliver {object} within {}", Printable(location), Seconds(*limit))]
     TooSlow { location: String, object: Object, limit: Duration },
 }
 
@@ -154,21 +154,21 @@ impl Unavailable {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message of each variant names its fields")]
 pub enum Machine {
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {}", Shown(path), Printable(source))]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("{} is not a safe place to update: {why}", path.display())]
+    #[error("{} is not a safe place to update: {}", Shown(path), Printable(why))]
     UnsafeSite { path: PathBuf, why: String },
-    #[error("another process is updating {} (waited {})", path.display(), Seconds(*waited))]
+    #[error("another process is updating {} (waited {})", Shown(path), Seconds(*waited))]
     Busy { path: PathBuf, waited: Duration },
-    #[error("{} was changed by somebody else meanwhile", path.display())]
+    #[error("{} was changed by somebody else meanwhile", Shown(path))]
     ChangedMeanwhile { path: PathBuf },
     #[error("version {version} does not run on this machine: {why}")]
     CannotRun { version: Version, why: String },
-    #[error("{} already exists", path.display())]
+    #[error("{} already exists", Shown(path))]
     Exists { path: PathBuf },
-    #[error("there is no previous version to go back to beside {}", path.display())]
+    #[error("there is no previous version to go back to beside {}", Shown(path))]
     NothingToRollBack { path: PathBuf },
-    #[error("relatch did not install {}: {why}", path.display())]
+    #[error("relatch did not install {}: {}", Shown(path), Printable(why))]
     NotInstalled { path: PathBuf, why: String },
 }
 
@@ -342,21 +342,43 @@ impl Machine {
     }
 }
 
-/// Text from outside, made safe to print: control and other invisible characters are escaped, and it is cut at 200 characters.
-pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == 200 {
-            out.push('…');
-            break;
-        }
-        if (c.is_ascii() && !c.is_ascii_control()) || c.is_alphanumeric() {
-            out.push(c);
-        } else {
-            out.extend(c.escape_default());
-        }
+/// Shows what came from outside so that it cannot drive a terminal, or hide what is said: control characters, newline among them, and
+/// invisible ones are escaped, as in `\u{1b}`. They are those that notes may not hold (SPEC section 3.4).
+#[derive(Debug, Clone, Copy)]
+pub struct Printable<T>(pub T);
+
+impl<T: fmt::Display> fmt::Display for Printable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        write!(Escaping(f), "{}", self.0)
     }
-    out
+}
+
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| match is_invisible(c) {
+            true => write!(self.0, "{}", c.escape_default()),
+            false => self.0.write_char(c),
+        })
+    }
+}
+
+/// A path for people.
+pub(crate) struct Shown<'a>(pub(crate) &'a Path);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Printable(self.0.display()).fmt(f)
+    }
+}
+
+/// What others say: [`Printable`], and cut at 200 characters.
+pub(crate) fn printable(text: &str) -> String {
+    let end = text.char_indices().nth(200).map(|(end, _)| end);
+    let told = Printable(text.get(..end.unwrap_or(text.len())).unwrap_or_default());
+    format!("{told}{}", if end.is_some() { "…" } else { "" })
 }
 
 /// Turns an I/O error into [`Machine::Io`]; `action` completes "cannot ...".
@@ -422,6 +444,7 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_drive_a_terminal() {
         assert_eq!(printable("a\x1b[2J\u{202e}é\n"), "a\\u{1b}[2J\\u{202e}é\\n");
+        assert_eq!(Printable(Path::new("/e\u{301}/🎉\u{9b}").display()).to_string(), "/e\u{301}/🎉\\u{9b}");
         assert!(printable(&"x".repeat(5000)).chars().count() == 201);
     }
 }

@@ -49,7 +49,7 @@ pub mod trust;
 mod updater;
 
 pub use clock::{Clock, SystemClock};
-pub use error::{Cause, Error, Machine, Refusal, Result, Unavailable, Utc};
+pub use error::{Cause, Error, Machine, Printable, Refusal, Result, Unavailable, Utc};
 pub use report::{Quiet, Reporter, Terminal};
 pub use startup::{Policy, Startup};
 pub use updater::{Checked, Install, Outcome, RolledBack, Status, Updater};

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::error::{Cause, Error, Machine, Refusal, Result, Utc};
+use crate::error::{Cause, Error, Machine, Printable, Refusal, Result, Shown, Utc};
 use crate::install::{self, Loaded, Probe, Site, Standing, State};
 use crate::limits;
 use crate::report::{Terminal, tell};
@@ -266,7 +266,7 @@ impl Startup {
         let status = Updater::status(&site, Some(&running).filter(|_| !site.is_displaced()))?;
         let location = self.source.as_ref().map_or_else(ToString::to_string, |source| source.location());
         let mut text = status.to_string();
-        let _ = write!(text, "\n  from       {location}");
+        let _ = write!(text, "\n  from       {}", Printable(location));
         Ok(text)
     }
 
@@ -472,14 +472,14 @@ fn restart(site: &Site, marked: bool) {
             command.arg0(name);
         }
         let error = command.exec();
-        tell(format_args!("{}: cannot be restarted: {error}", site.executable().display()));
+        tell(format_args!("{}: cannot be restarted: {error}", Shown(site.executable())));
     }
     #[cfg(not(unix))]
     {
         let _ = name;
         match command.status() {
             Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-            Err(error) => tell(format_args!("{}: cannot be restarted: {error}", site.executable().display())),
+            Err(error) => tell(format_args!("{}: cannot be restarted: {error}", Shown(site.executable()))),
         }
     }
 }

@@ -1,19 +1,17 @@
 //! Promise: an update costs the memory of its buffers, not that of the file: 200 MiB come and go in less than 32 MiB.
 //!
-//! Measured is the process that updates, `tool --update`, which does everything and then ends: `VmHWM` in `/proc/<pid>/status`, the
-//! highest resident size that the kernel has seen so far, is read every few milliseconds until the process ends. It only grows, so the last
-//! reading misses at most what those milliseconds added. Pages of the executable that were touched count. The probed process is another.
+//! Measured is the process that updates, `tool --update`, which does everything and then ends. Pages of the executable that were touched
+//! count. The probed process is another.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 use relatch::trust::Digest;
 use serde_json::{Value, json};
-use support::tool::{config, stderr};
+use support::tool::{config, peak, stderr};
 use support::{Repository, Tool, executable, test_tool};
 
 const MIB: u64 = 1024 * 1024;
@@ -40,22 +38,6 @@ fn compressed(bytes: &[u8]) -> Vec<u8> {
     encoder.window_log(23).unwrap();
     std::io::copy(&mut &bytes[..], &mut encoder).unwrap();
     encoder.finish().unwrap()
-}
-
-/// The highest resident size of a process, in bytes, when it has ended.
-fn peak(child: &mut Child) -> u64 {
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
-        // A process that has just ended has no such line any more.
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        if let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")) {
-            peak = peak.max(kib.trim().parse::<u64>().unwrap() * 1024);
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    peak
 }
 
 fn measure(repository: &Repository, what: &str) {

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Refusal, Result, io};
+use crate::error::{Refusal, Result, Shown, io};
 use crate::limits::ByteLimit;
 
 /// A file that did not exist before, readable and writable by its owner alone.
@@ -55,7 +55,7 @@ pub(super) fn read(path: &Path, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     match File::open(path).and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
         Ok(_) if content.len() as u64 > limit.0 => {
-            Err(Refusal::StateDamaged { why: format!("{} has more than {} bytes", path.display(), limit.0) }
+            Err(Refusal::StateDamaged { why: format!("{} has more than {} bytes", Shown(path), limit.0) }
                 .into())
         }
         Ok(_) => Ok(Some(content)),

@@ -1,7 +1,7 @@
 //! Limits, deadlines, the minimum rate and retries: once, for all sources.
 //!
 //! Each read runs on a thread of its own and is waited for, never joined: whatever DNS, a proxy, a hung share or a server does, the
-//! caller has its answer at its deadline. A thread left behind holds nothing but its connection.
+//! caller has its answer at its deadline. A thread left behind holds nothing but its connection, which its source is told to end.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -122,6 +122,7 @@ impl Bounded {
             Ok(read) => read?,
             Err(RecvTimeoutError::Disconnected) => return Err(self.died(object).into()),
             Err(RecvTimeoutError::Timeout) => {
+                self.source.abandon();
                 let limit = deadline.saturating_duration_since(started);
                 return Err(Unavailable::TooSlow {
                     location: self.location(),
@@ -152,6 +153,8 @@ impl Bounded {
         })?;
         let first_by = limits::CONNECT + limits::FIRST_BYTE;
         Ok(Stream {
+            source: Arc::clone(&self.source),
+            ended: false,
             chunks,
             chunk: Vec::new(),
             read: 0,
@@ -209,6 +212,9 @@ fn pump(mut reader: impl Read, sender: &SyncSender<Chunk>, unavailable: impl Fn(
 
 /// A download in progress.
 pub struct Stream {
+    source: Arc<dyn Source>,
+    /// Whether its thread has ended.
+    ended: bool,
     chunks: Receiver<Chunk>,
     chunk: Vec<u8>,
     read: usize,
@@ -221,8 +227,8 @@ pub struct Stream {
 
 impl Stream {
     /// Why reading failed, where it did.
-    pub fn into_failure(self) -> Option<Unavailable> {
-        self.failure
+    pub fn into_failure(mut self) -> Option<Unavailable> {
+        self.failure.take()
     }
 
     fn next_chunk(&mut self) -> Result<Vec<u8>, Unavailable> {
@@ -234,8 +240,14 @@ impl Stream {
             }
             let until = self.deadline.map_or(self.window_ends, |deadline| deadline.min(self.window_ends));
             match self.chunks.recv_timeout(until.saturating_duration_since(now)) {
-                Ok(chunk) => return chunk,
-                Err(RecvTimeoutError::Disconnected) => return Ok(Vec::new()),
+                Ok(chunk) => {
+                    self.ended = !matches!(&chunk, Ok(chunk) if !chunk.is_empty());
+                    return chunk;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.ended = true;
+                    return Ok(Vec::new());
+                }
                 Err(RecvTimeoutError::Timeout) if Instant::now() < self.window_ends => {} // the deadline
                 Err(RecvTimeoutError::Timeout) if self.in_window < needed => return Err(self.slow.clone()),
                 Err(RecvTimeoutError::Timeout) => {
@@ -243,6 +255,14 @@ impl Stream {
                     self.window_ends = now + limits::RATE_WINDOW;
                 }
             }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.source.abandon();
         }
     }
 }

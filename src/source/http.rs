@@ -1,7 +1,7 @@
 //! HTTP for the sources that speak it: TLS, timeouts, and what an answer means.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 #[cfg(feature = "s3")]
 use std::time::Duration;
 
@@ -22,8 +22,15 @@ pub(super) struct Client {
     /// Plain HTTP, and no proxy.
     plain: bool,
     extra: Vec<Certificate<'static>>,
+    agent: Arc<Mutex<Made>>,
+}
+
+#[derive(Default)]
+struct Made {
     /// Made when first needed: a start that reads no network does not load the platform's certificates.
-    agent: Arc<OnceLock<ureq::Agent>>,
+    agent: Option<ureq::Agent>,
+    /// How often all that was going on was ended.
+    ends: u64,
 }
 
 /// Why there is no answer at all.
@@ -72,8 +79,34 @@ impl Client {
         agent.run(request.timeout_global(Some(limit)).build()).map_err(Failed::from)
     }
 
-    fn agent(&self) -> &ureq::Agent {
-        self.agent.get_or_init(|| agent(!self.plain, self.extra.clone()))
+    /// Ends all connections.
+    ///
+    /// Timeouts cannot do that: whoever sends chunk trailers, interim answers or TLS messages without end keeps ureq or rustls reading, and
+    /// this machine busy, inside of one read that nobody waits for any more.
+    pub(super) fn abandon(&self) {
+        let mut made = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        made.ends += 1;
+        if let Some(agent) = made.agent.take() {
+            agent.shutdown();
+        }
+    }
+
+    fn agent(&self) -> ureq::Agent {
+        let before = {
+            let made = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(agent) = &made.agent {
+                return agent.clone();
+            }
+            made.ends
+        };
+        // Without the lock: the certificates may lie on a share that hangs, and `abandon` must not wait for that.
+        let agent = agent(!self.plain, self.extra.clone());
+        let mut made = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.ends != before {
+            agent.clone().shutdown(); // too late: nobody waits for what it would be asked
+            return agent;
+        }
+        made.agent.get_or_insert(agent).clone()
     }
 }
 

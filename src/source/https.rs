@@ -157,6 +157,10 @@ impl Source for Https {
     fn location(&self) -> String {
         self.location.clone()
     }
+
+    fn abandon(&self) {
+        self.client.abandon();
+    }
 }
 
 /// The target of a redirect if it has the same scheme, host and port.

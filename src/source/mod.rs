@@ -93,6 +93,10 @@ pub trait Source: Send + Sync + 'static {
 
     /// The address as a person would write it, without secrets.
     fn location(&self) -> String;
+
+    /// Nobody waits any more for what this source is reading: it ends that where it can, all of it and at once, and does not wait for
+    /// the end. What is opened afterwards is not touched.
+    fn abandon(&self) {}
 }
 
 impl Source for Box<dyn Source> {
@@ -102,6 +106,10 @@ impl Source for Box<dyn Source> {
 
     fn location(&self) -> String {
         (**self).location()
+    }
+
+    fn abandon(&self) {
+        (**self).abandon();
     }
 }
 

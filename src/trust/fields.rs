@@ -207,7 +207,7 @@ impl From<Notes> for String {
 /// Control (Cc), format (Cf), private use (Co), line and paragraph separators (Zl, Zp), noncharacters and the code points reserved
 /// for further format characters. The table is part of the format (SPEC section 3) and does not follow Unicode's versions: else a
 /// letter assigned next year would be signed by a new signer and refused by every older client.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(u32::from(c),
         0x00..=0x1f | 0x7f..=0x9f
         | 0xad | 0x600..=0x605 | 0x61c | 0x6dd | 0x70f | 0x890..=0x891 | 0x8e2 | 0x180e

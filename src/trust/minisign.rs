@@ -208,7 +208,7 @@ mod tests {
                         assert!(!key.signed(&test.msg, signature), "{name}");
                         invalid += 1;
                     }
-                    // Of such lengths there is no `Block` (tests/wycheproof.rs).
+                    // Of such lengths there is no `Block` (tests/attacks/wycheproof.rs).
                     (Err(_), result) => {
                         assert_eq!(result, TestResult::Invalid, "{name}");
                         too_long_or_short += 1;

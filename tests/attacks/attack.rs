@@ -73,7 +73,7 @@ impl Attack {
     }
 }
 
-/// Not a canonical document, and the reason says this.
+/// Not a canonical document, and the reason says this, or that.
 pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome {
     let because = because.into();
     Outcome::Refused(Answer {
@@ -81,16 +81,26 @@ pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome 
         is: Box::new(move |error| {
             is_refusal(error, |refusal| {
                 matches!(refusal, Refusal::Malformed { document: told, why }
-                    if std::mem::discriminant(told) == std::mem::discriminant(&document) && why.contains(&because))
+                    if std::mem::discriminant(told) == std::mem::discriminant(&document) && because.split(" or ").any(|because| why.contains(because)))
             })
         }),
     })
 }
 
-/// The steps that refuse in this way: a row may name no other.
-pub fn steps(error: &Error) -> &'static [&'static str] {
+/// Whether an error is of the step that a row names: with its letter, or, of what a server did to an object, the step that fetches it.
+pub fn is_of(step: &str, error: &Error) -> bool {
+    let fetches = step.bytes().all(|byte| byte.is_ascii_digit()) && step != "5";
+    steps(error).iter().any(|own| own == &step || (fetches && own.starts_with(step)))
+}
+
+/// The steps that refuse in this way.
+fn steps(error: &Error) -> &'static [&'static str] {
     use DocumentKind::{Manifest, Root, Version};
-    let Error::Refused(refusal) = error else { return &["3", "4", "6", "9", "10.1"] };
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Unavailable(why) => return fetching(why),
+        _ => return &[],
+    };
     match refusal {
         Refusal::SignatureForm { document: Root(_), .. } => &["3a"],
         Refusal::SignatureForm { document: Version, .. } => &["4b"],
@@ -136,12 +146,31 @@ pub fn steps(error: &Error) -> &'static [&'static str] {
         | Refusal::BlobDigest { .. }
         | Refusal::Undecodable { .. }
         | Refusal::NoUsableForm { .. } => &["9"],
+        Refusal::TooManyRoots { .. } => &["3"],
         Refusal::Oversized { object, .. } => match object {
             Object::Root(_) | Object::RootSignatures(_) => &["3"],
             Object::VersionFile(_) => &["4a"],
             _ => &["6"],
         },
         _ => &[],
+    }
+}
+
+/// The step that asked for what could not be had; section 10.1, where the server was not spoken to at all.
+fn fetching(why: &Unavailable) -> &'static [&'static str] {
+    let object = match why {
+        Unavailable::Absent { object, .. }
+        | Unavailable::Forbidden { object, .. }
+        | Unavailable::Status { object, .. }
+        | Unavailable::Unreachable { object, .. }
+        | Unavailable::TooSlow { object, .. } => object,
+        _ => return &[],
+    };
+    match object {
+        Object::Root(_) | Object::RootSignatures(_) => &["3"],
+        Object::VersionFile(_) => &["4", "10.1"],
+        Object::Manifest(_) | Object::ManifestSignatures(_) => &["6"],
+        Object::Blob(_) => &["9"],
     }
 }
 

@@ -3,17 +3,24 @@
 //! The attacker's executables leave a mark when they are run. None ever may.
 
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use relatch::source::Https;
 use relatch::{Error, Outcome as Done, Updater};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::attack::{Answer, Attack, Outcome, steps};
+use crate::attack::{Answer, Attack, Outcome, is_of};
 use crate::support::scene::{Stopped, without_state};
 use crate::support::server::{Authority, Server, without_proxy};
 use crate::support::tool::{run, stderr, stdout};
 use crate::support::{Draft, Repository, Snapshot, Tool, executable_such};
+
+/// In which a check ends, whatever is done: twice its limit, for busy machines. Most attacks here would last for ever.
+const AT_MOST: Duration = Duration::from_secs(40);
+/// In which what was given up has ended.
+const LETS_GO: Duration = Duration::from_secs(10);
 
 pub struct Stage {
     pub repository: Repository,
@@ -26,7 +33,11 @@ pub struct Stage {
     /// Number of the version that comes next. An attack that makes it unfit takes a higher one.
     pub number: u64,
     installed: String,
-    authority: Authority,
+    pub authority: Authority,
+    /// Starts have the deadline that they have in practice, and must end in this time.
+    pub hurry: Option<Duration>,
+    /// No request may come to the server.
+    pub unheard: bool,
     files: TempDir,
     /// Whether what is attacked is a good release, which must install all the same.
     harmless: bool,
@@ -65,9 +76,20 @@ impl Stage {
         let first = executable_for(&repository, &server, &files, &authority, "1.0.0");
         let current = repository.release("1.0.0", &first);
         let tool = Tool::installed(&repository);
-        let (clock, number, installed, harmless) = (None, 1, "1.0.0".into(), false);
-        let mut stage =
-            Stage { repository, server, tool, current, clock, number, installed, authority, files, harmless };
+        let mut stage = Stage {
+            repository,
+            server,
+            tool,
+            current,
+            clock: None,
+            number: 1,
+            installed: "1.0.0".into(),
+            authority,
+            hurry: None,
+            unheard: false,
+            files,
+            harmless: false,
+        };
         stage.heals("the stage");
         stage
     }
@@ -140,12 +162,14 @@ impl Stage {
                 self.is_refused(attack, answer, Strictly::ButState);
             }
             Outcome::Unavailable(answer) => self.is_refused(attack, answer, Strictly::ButStateAtAStart),
-            Outcome::Harmless => return self.updates(name),
+            Outcome::Harmless => self.updates(name),
         }
-        self.repository.restore(knobs);
         self.server.behave();
-        self.clock = None;
-        self.heals(name);
+        (self.clock, self.hurry, self.unheard) = (None, None, false);
+        if !matches!(attack.outcome, Outcome::Harmless) {
+            self.repository.restore(knobs);
+            self.heals(name);
+        }
     }
 
     /// From the directory, over TLS, and by a start of the tool: the same answer, and nothing of it stays.
@@ -161,25 +185,43 @@ impl Stage {
             }
             assert!(!self.mark().exists(), "{name}: {what}: the attacker's executable was run");
         };
+        let mut refusal = None;
         for from in attack.from {
+            let started = Instant::now();
             match self.updater(*from).update(false) {
                 Err(error) => {
+                    refusal =
+                        matches!(error, Error::Refused(_)).then(|| without_the_time(&error.to_string()));
                     self.tells(name, answer, &error);
-                    assert!(
-                        steps(&error).contains(&attack.step),
-                        "{name}: not of step {}: {error:?}",
-                        attack.step
-                    );
+                    assert!(is_of(attack.step, &error), "{name}: not of step {}: {error:?}", attack.step);
                 }
                 Ok(done) => panic!("{name}: from {from:?}: {done:?}"),
             }
+            assert!(started.elapsed() < AT_MOST, "{name}: {from:?}: {:?}", started.elapsed());
+            self.lets_go(name);
             is_unchanged(&format!("{from:?}"), strictly != Strictly::ButState);
         }
         match self.clock {
-            None => self.runs(name, &self.installed),
+            None => {
+                let told = self.runs(name, &self.installed);
+                let is_told = refusal.is_none_or(|refusal| without_the_time(&told).contains(&refusal));
+                assert!(is_told, "{name}: a start refused nothing, or something else: {told}");
+            }
             Some(_) => assert_eq!(self.tool.version(), self.installed, "{name}"), // a start has the true time
         }
         is_unchanged("a start", strictly == Strictly::Unchanged);
+        if self.unheard {
+            assert_eq!(self.server.requests(), [""; 0], "{name}");
+        }
+    }
+
+    /// What was given up does not go on in the background.
+    fn lets_go(&self, name: &str) {
+        let given_up = Instant::now();
+        while self.server.connections() > 0 {
+            assert!(given_up.elapsed() < LETS_GO, "{name}: {} connections stay", self.server.connections());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn tells(&self, name: &str, answer: &Answer, error: &Error) {
@@ -189,14 +231,21 @@ impl Stage {
         }
     }
 
-    /// A start runs this version in the end, with its arguments, and tells nothing that drives a terminal.
-    pub fn runs(&self, name: &str, version: &str) {
-        let output = run(self.tool.command().arg("x"));
-        let told = stderr(&output);
+    /// A start runs this version in the end, with its arguments, and tells nothing that drives a terminal. What it tells.
+    pub fn runs(&self, name: &str, version: &str) -> String {
+        let mut command = self.tool.command();
+        if self.hurry.is_some() {
+            command.env("TEST_DEADLINE_MS", "1500"); // limits::STARTUP_CHECK
+        }
+        let started = Instant::now();
+        let output = run(command.arg("x"));
+        let (told, took) = (stderr(&output), started.elapsed());
+        assert!(took < self.hurry.unwrap_or(AT_MOST), "{name}: a start took {took:?}: {told}");
         assert_eq!(stdout(&output), format!("widget {version} x\n"), "{name}: {told}");
         assert_eq!(output.status.code(), Some(0), "{name}: {told}");
         assert_eq!(unprintable(&told.replace('\n', "")), None, "{name}: {told:?}");
         assert_eq!(self.tool.strays(), [""; 0], "{name}");
+        told
     }
 
     /// A release that is there installs at a start of the tool, and what ran before is kept.
@@ -245,6 +294,33 @@ fn executable_for(
     // The deadline is no part of these promises: a busy machine must not turn a refusal into a failure.
     let fields = json!({"repository": server.url, "ca_file": ca_file, "interval": 0, "deadline_ms": 20_000});
     executable_such(repository, version, fields)
+}
+
+/// Parts of the table, each on a stage of its own, at the same time: where much is waiting.
+pub fn together<R: FnOnce() -> Vec<Attack> + Send>(tables: impl IntoIterator<Item = R>) {
+    without_proxy();
+    thread::scope(|scope| {
+        let play = |rows: R| {
+            let mut stage = Stage::new();
+            rows().iter().for_each(|attack| stage.suffers(attack));
+        };
+        let played: Vec<_> = tables.into_iter().map(|rows| scope.spawn(move || play(rows))).collect();
+        for thread in played {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    });
+}
+
+/// What two checks of the same, one after another, tell alike.
+fn without_the_time(text: &str) -> String {
+    let mut text = text.to_owned();
+    for clock in ["checked at ", "clock says "] {
+        while let Some(at) = text.find(clock) {
+            let end = at + clock.len() + "2026-11-23T05:30:00Z".len();
+            text.replace_range(at..end.min(text.len()), "");
+        }
+    }
+    text
 }
 
 /// The first character that could drive a terminal, or hide what is said.

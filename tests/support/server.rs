@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::thread;
 use std::time::Duration;
@@ -41,6 +41,53 @@ pub enum Answer {
     Endless,
     /// The first so often, then the file.
     Times(usize, Box<Answer>),
+    /// Whatever can be done with a connection.
+    Act(Act),
+}
+
+/// What a server does after a request was read; the connection is closed afterwards.
+pub type Act = Arc<dyn Fn(&mut Wire<'_>) -> std::io::Result<()> + Send + Sync>;
+/// What is done with a connection as it is accepted, instead of TLS and HTTP.
+pub type Accept = Arc<dyn Fn(TcpStream) -> std::io::Result<()> + Send + Sync>;
+
+/// A connection whose request was read.
+pub struct Wire<'a> {
+    pub stream: &'a mut dyn Connection,
+    /// What was asked for; empty where there is no such file.
+    pub file: &'a [u8],
+    socket: &'a TcpStream,
+}
+
+impl Wire<'_> {
+    /// Writes and sends.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())?;
+        self.stream.flush()
+    }
+
+    /// Says nothing until the client ends the connection.
+    pub fn stall(&self) -> std::io::Result<()> {
+        stall(self.socket)
+    }
+
+    /// The connection ends by a reset (RST) instead of an end (FIN).
+    #[cfg(unix)]
+    pub fn reset(&self) -> std::io::Result<()> {
+        rustix::net::sockopt::set_socket_linger(self.socket, Some(Duration::ZERO))?;
+        Ok(())
+    }
+}
+
+impl Answer {
+    pub fn act(act: impl Fn(&mut Wire<'_>) -> std::io::Result<()> + Send + Sync + 'static) -> Self {
+        Answer::Act(Arc::new(act))
+    }
+
+    /// These bytes, and the end.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Answer::act(move |wire| wire.send(&bytes))
+    }
 }
 
 /// Serves until the test process ends.
@@ -56,6 +103,10 @@ struct Shared {
     requests: Mutex<Vec<String>>,
     heads: Mutex<Vec<String>>,
     tls: Option<Arc<rustls::ServerConfig>>,
+    /// Instead of it.
+    other_tls: Mutex<Option<Arc<rustls::ServerConfig>>>,
+    accept: Mutex<Option<Accept>>,
+    open: AtomicUsize,
 }
 
 /// A certificate authority of the test's own, as a PEM file.
@@ -79,18 +130,55 @@ impl Authority {
         path
     }
 
-    fn server_config(&self, host: &str) -> rustls::ServerConfig {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap()
+    /// TLS 1.2 and 1.3, with a certificate for `host`.
+    pub fn tls(&self, host: &str) -> rustls::ServerConfig {
+        self.tls_such(host, rustls::DEFAULT_VERSIONS, |_| {})
     }
+
+    /// The same with other versions, or a certificate with a change.
+    pub fn tls_such(
+        &self,
+        host: &str,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        change: impl FnOnce(&mut rcgen::CertificateParams),
+    ) -> rustls::ServerConfig {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        tls_of(vec![certificate.der().clone()], &key, versions)
+    }
+
+    /// A certificate for `host` that is signed by another one for `host`, which is no authority.
+    pub fn tls_by_a_server(&self, host: &str) -> rustls::ServerConfig {
+        let (key, of_server) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+        let params = || rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
+        let server = params().signed_by(&of_server, &self.issuer).unwrap();
+        let certificate = params().signed_by(&key, &rcgen::Issuer::new(params(), &of_server)).unwrap();
+        tls_of(vec![certificate.der().clone(), server.der().clone()], &key, rustls::DEFAULT_VERSIONS)
+    }
+}
+
+/// A certificate for `host` that nobody vouches for.
+pub fn self_signed(host: &str) -> rustls::ServerConfig {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap().self_signed(&key).unwrap();
+    tls_of(vec![certificate.der().clone()], &key, rustls::DEFAULT_VERSIONS)
+}
+
+fn tls_of(
+    chain: Vec<rustls::pki_types::CertificateDer<'static>>,
+    key: &rcgen::KeyPair,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> rustls::ServerConfig {
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap()
 }
 
 impl Server {
@@ -101,7 +189,7 @@ impl Server {
 
     /// HTTPS with a certificate for `host`, which need not be the server's.
     pub fn tls(repository: &Repository, authority: &Authority, host: &str) -> Self {
-        Server::start(repository, Some(Arc::new(authority.server_config(host))))
+        Server::start(repository, Some(Arc::new(authority.tls(host))))
     }
 
     fn start(repository: &Repository, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
@@ -115,12 +203,19 @@ impl Server {
             requests: Mutex::default(),
             heads: Mutex::default(),
             tls,
+            other_tls: Mutex::default(),
+            accept: Mutex::default(),
+            open: AtomicUsize::new(0),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&accepting);
-                thread::spawn(move || drop(shared.serve(stream)));
+                shared.open.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    drop(shared.serve(stream));
+                    shared.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Server { url, shared }
@@ -131,14 +226,31 @@ impl Server {
         self.shared.answers.lock().unwrap().insert(path.into(), answer);
     }
 
+    /// Speaks TLS so.
+    pub fn present(&self, tls: rustls::ServerConfig) {
+        *self.shared.other_tls.lock().unwrap() = Some(Arc::new(tls));
+    }
+
+    /// Does this with each connection, which never comes to a request.
+    pub fn accept(&self, act: impl Fn(TcpStream) -> std::io::Result<()> + Send + Sync + 'static) {
+        *self.shared.accept.lock().unwrap() = Some(Arc::new(act));
+    }
+
     /// Answers as it should from now on.
     pub fn behave(&self) {
         self.shared.answers.lock().unwrap().clear();
+        *self.shared.other_tls.lock().unwrap() = None;
+        *self.shared.accept.lock().unwrap() = None;
     }
 
     /// The paths that were asked for, in order, as they stand in the requests.
     pub fn requests(&self) -> Vec<String> {
         self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// Connections that neither side has ended.
+    pub fn connections(&self) -> usize {
+        self.shared.open.load(Ordering::SeqCst)
     }
 
     /// Request lines with all headers, in small letters.
@@ -179,12 +291,18 @@ pub fn without_proxy() {
     });
 }
 
-trait Connection: Read + Write {}
+pub trait Connection: Read + Write {}
 impl<T: Read + Write> Connection for T {}
 
 impl Shared {
     fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
-        let mut stream: Box<dyn Connection> = match &self.tls {
+        let accept = self.accept.lock().unwrap().clone();
+        if let Some(accept) = accept {
+            return accept(stream);
+        }
+        let socket = stream.try_clone()?;
+        let other_tls = self.other_tls.lock().unwrap().clone();
+        let mut stream: Box<dyn Connection> = match other_tls.as_ref().or(self.tls.as_ref()) {
             None => Box::new(stream),
             Some(config) => {
                 let connection = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
@@ -204,7 +322,8 @@ impl Shared {
         self.requests.lock().unwrap().push(path.clone());
         let head = head.to_ascii_lowercase();
         self.heads.lock().unwrap().push(head.clone());
-        self.respond(&mut *stream, path.split('?').next().unwrap().trim_start_matches("/base/"), &head)?;
+        let path = path.split('?').next().unwrap().trim_start_matches("/base/");
+        self.respond(&mut *stream, &socket, path, &head)?;
         stream.flush()
     }
 
@@ -224,7 +343,13 @@ impl Shared {
         }
     }
 
-    fn respond(&self, stream: &mut dyn Connection, path: &str, head: &str) -> std::io::Result<()> {
+    fn respond(
+        &self,
+        stream: &mut dyn Connection,
+        socket: &TcpStream,
+        path: &str,
+        head: &str,
+    ) -> std::io::Result<()> {
         let answer = self.answer_for(path);
         let file = std::fs::read(self.dir.join(path));
         let whole = file.as_deref().unwrap_or_default();
@@ -246,7 +371,7 @@ impl Shared {
             }
             Some(Answer::Tagged(etag)) => send(stream, 200, &format!("ETag: {etag}\r\n"), whole.len(), whole),
             Some(Answer::Content(content)) => send(stream, 200, "", content.len(), &content),
-            Some(Answer::Stall) => stall(),
+            Some(Answer::Stall) => stall(socket),
             Some(Answer::Wait(set)) => {
                 while !set.load(Ordering::SeqCst) {
                     thread::sleep(Duration::from_millis(5));
@@ -255,7 +380,7 @@ impl Shared {
             }
             Some(Answer::StallAfter(count)) => {
                 send(stream, 200, "", whole.len(), &whole[..count])?;
-                stall()
+                stall(socket)
             }
             Some(Answer::TruncatedAfter(count)) => send(stream, 200, "", whole.len(), &whole[..count]),
             Some(Answer::Length(length)) => send(stream, 200, "", length, whole),
@@ -266,6 +391,7 @@ impl Shared {
                 }
             }
             Some(Answer::Times(..)) => Ok(()),
+            Some(Answer::Act(act)) => act(&mut Wire { stream, file: whole, socket }),
         }
     }
 }
@@ -285,8 +411,10 @@ fn send(
     stream.flush()
 }
 
-/// Longer than any limit of the client.
-fn stall() -> std::io::Result<()> {
-    thread::sleep(Duration::from_secs(60));
+/// Says nothing until the client ends the connection, or for longer than any limit of the client.
+pub fn stall(socket: &TcpStream) -> std::io::Result<()> {
+    socket.set_read_timeout(Some(Duration::from_secs(600)))?;
+    let mut socket = socket;
+    while socket.read(&mut [0; 4096])? > 0 {}
     Ok(())
 }

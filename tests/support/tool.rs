@@ -248,6 +248,24 @@ pub fn run(command: &mut Command) -> Output {
     panic!("the executable stays busy");
 }
 
+/// The highest resident size of a process, in bytes, when it has ended: `VmHWM` in `/proc/<pid>/status`, the highest that the kernel has
+/// seen so far, read every few milliseconds. It only grows, so the last reading misses at most what those milliseconds added.
+#[cfg(target_os = "linux")]
+pub fn peak(child: &mut std::process::Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        // A process that has just ended has no such line any more.
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        if let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")) {
+            peak = peak.max(kib.trim().parse::<u64>().unwrap() * 1024);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    peak
+}
+
 pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }

@@ -295,6 +295,13 @@ impl Source for S3 {
     fn location(&self) -> String {
         self.address.to_string()
     }
+
+    fn abandon(&self) {
+        self.tls.abandon(); // the token service's too
+        if let Some(Ok(place)) = self.place.get() {
+            place.client.abandon();
+        }
+    }
 }
 
 impl fmt::Debug for S3 {

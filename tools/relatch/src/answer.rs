@@ -5,7 +5,7 @@ use std::path::Path;
 use relatch::install::Site;
 use relatch::policy::Reason;
 use relatch::trust::{Notes, Version};
-use relatch::{Cause, Error, Result, RolledBack, Status};
+use relatch::{Cause, Error, Printable, Result, RolledBack, Status};
 use serde_json::{Value, json};
 
 /// There is an update: the exit code of `check`.
@@ -26,7 +26,7 @@ impl Answer {
     }
 
     pub fn installed(version: &Version, path: &Path) -> Self {
-        let text = format!("installed {version} at {}", path.display());
+        let text = format!("installed {version} at {}", Printable(path.display()));
         Answer::done(
             text,
             json!({"result": "installed", "version": version, "path": path.display().to_string()}),
@@ -69,19 +69,29 @@ impl Answer {
     }
 
     pub fn status(site: &Site, status: Status) -> Self {
-        let text = format!("{}\n{status}", site.executable().display());
+        let text = format!("{}\n{status}", Printable(site.executable().display()));
         let json =
             json!({"result": "status", "path": site.executable().display().to_string(), "status": status});
         Answer::done(text, json)
     }
 }
 
-/// One line of JSON for scripts.
+/// One line of JSON for scripts, in ASCII: what is not, such as a control character of a path that a terminal would obey, is escaped as JSON
+/// knows it, and means the same.
 pub fn to_json(answer: &Result<Answer>) -> String {
-    match answer {
+    let json = match answer {
         Ok(answer) => answer.json.to_string(),
         Err(error) => failure(error).to_string(),
+    };
+    let mut ascii = String::new();
+    for c in json.chars() {
+        if c.is_ascii() && !c.is_ascii_control() {
+            ascii.push(c);
+        } else {
+            ascii.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
     }
+    ascii
 }
 
 fn failure(error: &Error) -> Value {

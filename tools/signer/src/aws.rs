@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
+use relatch::Printable;
 use tokio::runtime::{Handle, Runtime};
 
 /// To connect, DNS and TLS included.
@@ -142,13 +143,5 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 /// Text from outside, made safe to print: control and other invisible characters are escaped, and it has an end. AWS names caller, action
 /// and resource in one long sentence and gives the reason last.
 pub fn printable(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars().take(600) {
-        if (c.is_ascii() && !c.is_ascii_control()) || c.is_alphanumeric() {
-            out.push(c);
-        } else {
-            out.extend(c.escape_default());
-        }
-    }
-    out
+    Printable(text.chars().take(600).collect::<String>()).to_string()
 }

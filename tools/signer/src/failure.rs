@@ -4,8 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use relatch::source::Object;
-use relatch::trust::Notes;
-use relatch::{Error, Machine, Refusal, Unavailable};
+use relatch::{Error, Machine, Printable, Refusal, Unavailable};
 
 use crate::custody::SECRET_BEGINS;
 
@@ -192,8 +191,8 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// A text that cannot drive a terminal, with its lines: what notes may not hold either (SPEC section 3.4) is escaped. What looks like a
-/// secret key that somebody gave in the wrong place is left out.
+/// [`Printable`], but for the ends of its lines: a text that cannot drive a terminal. What looks like a secret key that somebody gave in
+/// the wrong place is left out.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut rest = text;
@@ -204,10 +203,9 @@ pub fn printable(text: &str) -> String {
             rest = rest.trim_start_matches(is_base64);
             continue;
         }
-        if c.is_ascii_graphic() || Notes::try_from(String::from(c)).is_ok() {
-            safe.push(c);
-        } else {
-            safe.extend(c.escape_default());
+        match c {
+            '\n' => safe.push(c),
+            c => safe.push_str(&Printable(c).to_string()),
         }
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
