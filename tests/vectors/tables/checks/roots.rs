@@ -312,6 +312,14 @@ fn walks() -> Vec<Value> {
             .object("root/2.json", root(2).to_string())
             .release(|release| release.timestamp_keys = keys(&[9]))
             .too_few("4c", 1, 0),
+        Case::new("a root that has expired, and the walk cannot be done", "the refusal is told")
+            .object("root/2.json", root(2).to_string())
+            .anchor(&expired(root(1)))
+            .refuse_with("5", json!({"document": "root", "reason": "expired"})),
+        Case::new("another kind of version, and the walk cannot be done", "the refusal is told")
+            .object("root/2.json", root(2).to_string())
+            .release(|release| release.set("version", "140"))
+            .refuse("kind"),
         Case::new(
             "8d, and the walk cannot be done",
             "steps 4 to 6 refused nothing: that the walk ended is told, and step 7 was not taken",
@@ -437,6 +445,14 @@ fn kept() -> Vec<Value> {
             .client("root", root_file(&two(), &keys(&[1, 4])))
             .then("root_version", 3)
             .installs(),
+        current(Case::new(
+            "an anchor above what was known, VERSION is current",
+            "it is the trusted root from now on",
+        ))
+        .anchor(&three)
+        .state("root_version", 2)
+        .then("root_version", 3)
+        .nothing("8b", "current"),
         Case::new("root 4 follows an anchor of number 3", "and not root 2")
             .anchor(&three)
             .root(2, &root(2), &keys(&[9]))

@@ -361,6 +361,13 @@ fn known() -> Vec<Value> {
         missing(refreshed("the installed release, refreshed", "its manifest is not fetched again"))
             .refreshed()
             .nothing("8b", "current"),
+        missing(refreshed(
+            "the installed release, refreshed for a shorter time",
+            "`expires` is what it says now",
+        ))
+        .release(|release| release.version["expires"] = (NOW + DAY).into())
+        .refreshed()
+        .nothing("8b", "current"),
         missing(
             refreshed(
                 "the installed release, which is not what was judged",
