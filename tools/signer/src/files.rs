@@ -148,7 +148,8 @@ fn read_at_most(file: File, path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
