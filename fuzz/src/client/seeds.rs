@@ -233,6 +233,12 @@ pub fn all() -> Vec<Seed> {
             &["root 2 needs root 100"],
         ),
         ("another-role", script(FROM_1_1_0, &[(Put, &[version, own])]), &["VERSION"]),
+        ("exists", script(FROM_1_1_0, &[(Install, &[0])]), &["/"]),
+        (
+            "older-issue",
+            script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.2.0"), 0]), (Update, &[0])]),
+            &["updated 1.1.0 to 1.2.0", "VERSION of release 3 was issued"],
+        ),
         (
             "held",
             script(FROM_1_1_0, &[(Update, &[0]), (Rollback, &[0]), (Update, &[1])]),
