@@ -246,7 +246,7 @@ pub fn all() -> Vec<Seed> {
         ),
         (
             "rollout",
-            script(FROM_1_1_0, &[(Name, &[release("1.2.0"), 32, 50]), (Update, &[0]), (Update, &[1])]),
+            script(FROM_1_1_0, &[(Name, &[release("1.2.0"), 8 | 32, 0, 50]), (Update, &[0]), (Update, &[1])]),
             &["1.2.0 is rolled out to 50", "updated 1.1.0 to 1.2.0"],
         ),
         (
