@@ -45,6 +45,8 @@ pub enum Refusal {
     SignatureForm { document: DocumentKind, line: usize, why: &'static str },
     #[error("{document} is signed by {valid} of the {needed} {document_role} keys that it needs", document_role = document.role())]
     Threshold { document: DocumentKind, needed: u32, valid: u32 },
+    #[error("{document} is signed by {valid} of the {needed} root keys of its own list that it needs")]
+    OwnThreshold { document: DocumentKind, needed: u32, valid: u32 },
     #[error("{document} is not a canonical document: {why}")]
     Malformed { document: DocumentKind, why: String },
     #[error("{document} has the type {found}, which this program is too old to read")]
@@ -255,6 +257,9 @@ impl Refusal {
             Refusal::Threshold { .. } => {
                 "Either somebody changed the repository, or this installation is so old that the keys were changed since by more steps than it can follow. \
                  Ask the publisher; if the keys are the right ones, install again."
+            }
+            Refusal::OwnThreshold { .. } => {
+                "The root keys that were trusted before have signed it, and too few of those that it names itself: most likely the publisher's mistake. Tell the publisher."
             }
             Refusal::UnknownType { .. } | Refusal::StateTooNew { .. } => {
                 "A newer relatch wrote it. Install a newer version of this tool by hand."

@@ -1,6 +1,6 @@
 //! Every limit, whose value it is, and why. An overrun is an error, never a truncation.
 //!
-//! SPEC section 9 lists the same numbers; a second implementation needs those of the documents, the times are this client's.
+//! SPEC section 9 lists the same numbers; a second implementation needs those of the first part there, the times are this client's.
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ use crate::limits;
 use crate::policy::{Decision, Selected};
 use crate::report::{Quiet, Reporter};
 use crate::source::{Bounded, Source};
-use crate::trust::{Identity, Name, Root, Times, Verified, Version};
+use crate::trust::{Epoch, Identity, Name, Root, Times, Verified, Version};
 
 /// Updates one installed executable.
 ///
@@ -41,6 +41,7 @@ pub struct Updater {
     /// The version at the path, where the running program knows it.
     running: Option<Version>,
     anchor: Vec<u8>,
+    anchor_epoch: Epoch,
     source: Bounded,
     probe: Probe,
     clock: Box<dyn Clock>,
@@ -72,6 +73,7 @@ impl Updater {
             target,
             running,
             anchor: anchor.to_vec(),
+            anchor_epoch: root.epoch,
             source,
             probe,
             clock,
@@ -89,6 +91,14 @@ impl Updater {
         let source = settings.source()?;
         let identity = Identity { product: settings.product, channel: settings.channel };
         Updater::new(site, identity, settings.target, None, settings.root.as_bytes(), source, settings.probe)
+    }
+
+    /// Says which version is at the path, as a tool says it of itself. Then a state that is absent or damaged is no error: the next check
+    /// writes it anew.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.running = Some(version);
+        self
     }
 
     /// Tells the time by another clock.
@@ -293,7 +303,8 @@ impl Updater {
         }
         (state.standing, state.unable, state.failed) = (Standing::Current, None, 0);
         state.judged = Some(staged.version().clone());
-        install::swap_in(&self.site, state, staged, from, root.epoch, &session.lock) // 12
+        let running = (from, self.anchor_epoch);
+        install::swap_in(&self.site, state, staged, running, root.epoch, &session.lock) // 12
     }
 
     fn stage(&mut self, selected: &Selected, deadline: Option<Instant>) -> Result<Staged> {

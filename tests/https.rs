@@ -7,13 +7,16 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use relatch::source::{Https, Object, from_location};
-use relatch::{Error, Outcome, Unavailable};
+use relatch::source::{Bounded, Https, Object, from_location};
+use relatch::trust::Digest;
+use relatch::{Error, Outcome, Unavailable, limits};
 use serde_json::json;
-use support::server::{Answer, Authority, Server, without_proxy};
+use support::server::{Answer, Authority, Server, Wire, without_proxy};
 use support::tool::{run, stderr, stdout};
 use support::{Repository, Snapshot, Tool, executable, executable_such};
 use tempfile::TempDir;
@@ -149,6 +152,28 @@ fn a_redirect_on_the_same_host_is_followed() {
     scene.assert_updates();
 }
 
+/// Where a redirect leads elsewhere, elsewhere does not hear of it. (What is told of it, and that nothing installs: tests/attacks.)
+#[test]
+fn no_other_place_is_asked() {
+    let scene = Scene::new();
+    let elsewhere = Server::tls(&scene.repository, &scene.authority, "127.0.0.1"); // the same host, another port
+    let plain = Server::plain(&scene.repository);
+    let manifest = Object::Manifest(scene.repository.current_manifest()).to_string();
+    for path in ["stable/VERSION", &manifest] {
+        for url in [&elsewhere.url, &plain.url, &elsewhere.url.replacen("127.0.0.1", "localhost", 1)] {
+            scene.server.answer(path, Answer::Redirect(format!("{url}/{path}")));
+            scene.assert_fails(4);
+        }
+        scene.server.behave();
+    }
+    assert_eq!((elsewhere.requests(), plain.requests()), (vec![], vec![]));
+
+    scene.server.answer("stable/", Answer::Redirect("/base/stable/VERSION".into()));
+    scene.assert_fails(4);
+    let asked = scene.server.count("stable/VERSION");
+    assert!(asked < 60, "{asked}");
+}
+
 #[test]
 fn a_server_that_is_overloaded_for_a_moment_is_asked_again() {
     let scene = Scene::new();
@@ -190,6 +215,62 @@ fn addresses_that_nobody_should_use_are_refused() {
     assert!(matches!(missing, Err(Error::Machine(_))));
 }
 
+fn news() -> Object {
+    Object::VersionFile("stable".parse().unwrap())
+}
+
+#[test]
+fn a_read_that_is_given_up_ends_no_other_one() {
+    let scene = Scene::new();
+    let goes_on = Arc::new(AtomicBool::new(false));
+    let wait = Arc::clone(&goes_on);
+    scene.server.answer("stable/", Answer::Stall);
+    let in_two_parts = move |wire: &mut Wire<'_>| {
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")?;
+        while !wait.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        wire.send("later")
+    };
+    scene.server.answer("blobs/", Answer::act(in_two_parts));
+    let source = Bounded::new(scene.source());
+    let mut download = source.stream(&Object::Blob(Digest::of(b"")), None).unwrap();
+    let mut bytes = [0; 10];
+    download.read_exact(&mut bytes[..5]).unwrap();
+
+    let deadline = Instant::now() + Duration::from_millis(300);
+    let error = source.clone().fetch(&news(), limits::VERSION_FILE, deadline).err();
+    assert!(matches!(error, Some(Error::Unavailable(Unavailable::TooSlow { .. }))), "{error:?}");
+    goes_on.store(true, Ordering::SeqCst);
+    download.read_exact(&mut bytes[5..]).unwrap();
+    assert_eq!(&bytes, b"firstlater");
+}
+
+/// The server takes a second connection only when the first has ended, so that whoever makes one waits for ever.
+#[test]
+fn reads_that_follow_each_other_share_a_connection() {
+    without_proxy();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = Https::plain_on_loopback(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            while next_head(&mut stream).is_ok() {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab").unwrap();
+            }
+        }
+    });
+    let source = Bounded::new(source);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    for _ in 0..50 {
+        let fetched = source.fetch(&news(), limits::VERSION_FILE, deadline).unwrap();
+        assert_eq!(fetched.bytes(), b"ab");
+        let mut text = String::new();
+        let mut blob = source.stream(&Object::Blob(Digest::of(b"")), Some(deadline)).unwrap();
+        blob.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "ab");
+    }
+}
+
 /// A proxy on loopback that knows CONNECT and nothing else; all that it was asked for.
 fn connect_proxy() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -205,14 +286,18 @@ fn connect_proxy() -> (String, Arc<Mutex<Vec<String>>>) {
     (url, asked)
 }
 
-fn tunnel(mut client: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn next_head(client: &mut TcpStream) -> std::io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         client.read_exact(&mut byte)?;
         head.push(byte[0]);
     }
-    let head = String::from_utf8_lossy(&head).into_owned();
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+fn tunnel(mut client: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let head = next_head(&mut client)?;
     let first = head.lines().next().unwrap_or_default().to_owned();
     asked.lock().unwrap().push(first.clone());
     let Some(target) = first.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {

@@ -182,6 +182,21 @@ fn a_version_of_another_epoch_does_not_come_back() {
     assert_refused(&tool, 3, |error| matches!(error, Error::Refused(Refusal::PreviousEpoch { .. })));
 }
 
+/// Nobody recorded under which epoch it came: it is the one of the root that it carries, not the one that its first update found.
+#[test]
+fn a_first_download_of_another_epoch_does_not_come_back() {
+    let mut repository = Repository::new();
+    let old = executable_such(&repository, "1.0.0", json!({"interval": 0}));
+    let tool = Tool::copied(&old);
+    repository.rotate(|repository| repository.epoch = 2);
+    let new = executable_such(&repository, "1.1.0", json!({"interval": 0}));
+    repository.release("1.1.0", &new);
+    let output = tool.run(&["--update"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(tool.version(), "1.1.0");
+    assert_refused(&tool, 3, |error| matches!(error, Error::Refused(Refusal::PreviousEpoch { .. })));
+}
+
 #[test]
 fn the_previous_executable_can_do_it_when_the_new_one_cannot_even_start() {
     for content in [&b"not an executable"[..], b"", b"#!/nonexistent\n"] {

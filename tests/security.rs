@@ -36,19 +36,28 @@ fn exists(name: &str) -> bool {
     let mut text = String::new();
     for segment in segments {
         let (file, dir) = (place.join(format!("{segment}.rs")), place.join(segment));
-        if file.is_file() {
+        // A module that no file names is not compiled.
+        let is_named = text.is_empty() || text.contains(&format!("mod {segment};"));
+        if file.is_file() && is_named {
             text = std::fs::read_to_string(file).unwrap();
             place = dir;
         } else if dir.join("main.rs").is_file() {
             text = std::fs::read_to_string(dir.join("main.rs")).unwrap();
             place = dir;
         } else {
-            return [format!("fn {segment}()"), format!("table!({segment},")]
-                .iter()
-                .any(|test| text.contains(test));
+            return is_test(segment, &text);
         }
     }
     true
+}
+
+/// A function that the harness runs, or a table of attacks.
+fn is_test(name: &str, text: &str) -> bool {
+    let is_function = text.split("#[test]\n").skip(1).any(|rest| {
+        let first = rest.lines().find(|line| !line.trim_start().starts_with("#["));
+        first.is_some_and(|line| line.trim_start().starts_with(&format!("fn {name}(")))
+    });
+    is_function || text.contains(&format!("table!({name},"))
 }
 
 #[test]

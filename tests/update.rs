@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::Read;
+
 use relatch::source::{Etag, Object, Opened, Source};
 use relatch::{Error, Machine, Outcome, Updater};
 use support::tool::{stderr, stdout};
@@ -179,4 +181,81 @@ fn an_executable_that_somebody_replaced_is_not_taken_for_the_installed_one() {
     let outcome = tool.updater().update(false);
     assert!(matches!(outcome, Err(Error::Machine(Machine::NotInstalled { .. }))), "{outcome:?}");
     assert_eq!(tool.snapshot(), before);
+}
+
+/// A source that has something looked at in the middle of each download.
+struct Halfway<F> {
+    source: relatch::source::Dir,
+    look: std::sync::Arc<F>,
+}
+
+struct HalfRead<F> {
+    reader: Box<dyn Read + Send>,
+    look: Option<std::sync::Arc<F>>,
+    read: usize,
+}
+
+impl<F: Fn() + Send + Sync + 'static> Source for Halfway<F> {
+    fn open(&self, object: &Object, known: Option<&Etag>) -> Result<Opened, relatch::Unavailable> {
+        match self.source.open(object, known)? {
+            Opened::Object { reader, .. } if matches!(object, Object::Blob(_)) => {
+                Ok(Opened::object(HalfRead { reader, look: Some(self.look.clone()), read: 0 }))
+            }
+            opened => Ok(opened),
+        }
+    }
+
+    fn location(&self) -> String {
+        self.source.location()
+    }
+}
+
+impl<F: Fn()> Read for HalfRead<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.read += count;
+        // More than is under way in buffers.
+        if self.read > 2 << 20
+            && let Some(look) = self.look.take()
+        {
+            look();
+        }
+        Ok(count)
+    }
+}
+
+/// What is downloaded lies beside the executable alone, under a name that nobody can guess, where only its owner can read it.
+#[test]
+fn a_download_lies_under_a_private_name() {
+    use std::os::unix::fs::MetadataExt;
+    let mut repository = repository_with("1.0.0");
+    let tool = Tool::installed(&repository);
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    for version in ["1.1.0", "1.2.0"] {
+        repository.release(version, &executable(&repository, version));
+        let (dir, names) = (tool.site_dir(), seen.clone());
+        let look = move || {
+            for entry in std::fs::read_dir(&dir).unwrap() {
+                let (name, meta) = {
+                    let entry = entry.unwrap();
+                    (entry.file_name().into_string().unwrap(), entry.metadata().unwrap())
+                };
+                if name.starts_with("new-") {
+                    names.lock().unwrap().push((name, meta.mode() & 0o7777, meta.len()));
+                }
+            }
+        };
+        let source = relatch::source::Dir::new(repository.dir.path());
+        let outcome = tool.updater().source(Halfway { source, look: look.into() }).update(false);
+        assert!(matches!(outcome, Ok(Outcome::Updated { .. })), "{outcome:?}");
+    }
+    let seen = seen.lock().unwrap();
+    let [(first, ..), (second, ..)] = &seen[..] else { panic!("{seen:?}") };
+    assert_ne!(first, second);
+    for (name, mode, size) in seen.iter() {
+        let random = name.strip_prefix("new-").unwrap();
+        assert!(random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+        assert_eq!(*mode, 0o600, "{name}");
+        assert!(*size > 0, "{name} is not what is being downloaded");
+    }
 }

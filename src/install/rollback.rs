@@ -51,9 +51,10 @@ pub(crate) fn rollback(
     let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
     let from = match (&state.installed, running) {
         (Some(copy), _) if copy.blake3 == blake3 => copy.clone(),
-        // Somebody put another executable at the path: only the one that runs can say which version it is.
-        (_, Some(running)) => Copy { version: running.clone(), blake3, epoch: to.epoch },
-        (Some(copy), None) => Copy { blake3, ..copy.clone() },
+        // Somebody put another executable at the path: only the one that runs can say which version it is, and nobody of which epoch. As
+        // one of the first it does not come back where an epoch was ever raised.
+        (_, Some(running)) => Copy { version: running.clone(), blake3, epoch: Epoch::FIRST },
+        (Some(copy), None) => Copy { version: copy.version.clone(), blake3, epoch: Epoch::FIRST },
         (None, None) => return Err(nothing().into()),
     };
     let versions = (from.version.clone(), to.version.clone());

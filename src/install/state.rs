@@ -11,7 +11,7 @@ use crate::limits;
 use crate::source::Etag;
 use crate::trust::{
     Digest, Document as _, Epoch, Fetched, Floors, Identity, Manifest, Name, Root, Verified, Version,
-    VersionFile, integer,
+    VersionFile, integer, is_object,
 };
 
 /// One executable that was here: its version, its bytes, and the epoch under which it came.
@@ -58,6 +58,12 @@ pub enum Standing {
         /// The version of that release.
         version: Version,
     },
+}
+
+impl Standing {
+    fn is_in_range(&self) -> bool {
+        !matches!(self, Standing::NotInRollout { rollout: 101.., .. })
+    }
 }
 
 impl std::fmt::Display for Standing {
@@ -201,7 +207,13 @@ impl State {
             Err(why) => return Ok(Loaded::Damaged(why)),
         };
         let in_range = state.rollout < 100
+            && state.standing.is_in_range()
             && state.held.len() <= limits::HOLDS
+            && state
+                .held
+                .iter()
+                .enumerate()
+                .all(|(at, held)| !state.held.iter().skip(at + 1).any(|v| v == held))
             && state.pending.as_ref().is_none_or(|pending| super::is_swappable(&pending.file));
         if !in_range {
             return Ok(Loaded::Damaged(Refusal::StateDamaged { why: "a value is out of its range".into() }));
@@ -398,8 +410,8 @@ fn read_checked<T: DeserializeOwned + Serialize>(content: &[u8], kind: &str) -> 
     if rest != format!("\n{}\n", Digest::of(json)).as_bytes() {
         return Err(damaged("its second line is not the hash of its first"));
     }
-    let typed: Typed =
-        serde_json::from_slice(json).map_err(|_| damaged("its first line is not JSON with a type"))?;
+    let typed = Some(json).filter(|json| is_object(json)).and_then(|json| serde_json::from_slice(json).ok());
+    let typed: Typed = typed.ok_or_else(|| damaged("its first line is not a JSON object with a type"))?;
     if typed.r#type != kind {
         return Err(Refusal::StateTooNew { found: printable(&typed.r#type) });
     }

@@ -1,7 +1,8 @@
 //! Limits, deadlines, the minimum rate and retries: once, for all sources.
 //!
 //! Each read runs on a thread of its own and is waited for, never joined: whatever DNS, a proxy, a hung share or a server does, the
-//! caller has its answer at its deadline. A thread left behind holds nothing but its connection, which its source is told to end.
+//! caller has its answer at its deadline. A thread left behind holds nothing but its connections, which its [`Cancellation`] ends: now, or
+//! as soon as they are made. That is made before the thread, so that no deadline is too early for it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Etag, Object, Opened, Source, unreachable};
+use super::{Cancellation, Etag, Object, Opened, Source, unreachable};
 use crate::error::{Error, Machine, Refusal, Result, Unavailable};
 use crate::limits::{self, ByteLimit};
 use crate::trust::Fetched;
@@ -106,30 +107,34 @@ impl Bounded {
         limit: ByteLimit,
         deadline: Instant,
     ) -> Result<Option<(Fetched, Option<Etag>)>> {
+        let started = Instant::now();
+        let slow = || Unavailable::TooSlow {
+            location: self.location(),
+            object: object.clone(),
+            limit: deadline.saturating_duration_since(started),
+        };
+        if deadline <= started {
+            return Err(slow().into());
+        }
         let (sender, receiver) = sync_channel(1);
         let asked = known.cloned();
-        self.spawn(object, move |source, object| {
-            let read = source.open(object, asked.as_ref()).and_then(|opened| {
+        let cancellation = Cancellation::default();
+        self.spawn(object, &cancellation, move |source, object, cancellation| {
+            let read = source.open_cancellable(object, asked.as_ref(), &cancellation).and_then(|opened| {
                 let Opened::Object { reader, etag } = opened else { return Ok(None) };
                 let mut bytes = Vec::new();
                 let read = reader.take(limit.0 + 1).read_to_end(&mut bytes);
                 read.map(|_| Some((bytes, etag))).map_err(|error| unreachable(source, object, &error))
             });
+            drop(cancellation); // before the answer: the next read has the connection of this one
             drop(sender.send(read)); // nobody waits any more: the deadline has passed
         })?;
-        let started = Instant::now();
-        let read = match receiver.recv_timeout(deadline.saturating_duration_since(started)) {
+        let read = match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(read) => read?,
             Err(RecvTimeoutError::Disconnected) => return Err(self.died(object).into()),
             Err(RecvTimeoutError::Timeout) => {
-                self.source.abandon();
-                let limit = deadline.saturating_duration_since(started);
-                return Err(Unavailable::TooSlow {
-                    location: self.location(),
-                    object: object.clone(),
-                    limit,
-                }
-                .into());
+                cancellation.cancel();
+                return Err(slow().into());
             }
         };
         match read {
@@ -143,26 +148,37 @@ impl Bounded {
     /// Begins a download. The reader fails when the stream falls below the minimum rate, and at the deadline where there is one; its
     /// length is for the reader to bound.
     pub fn stream(&self, object: &Object, deadline: Option<Instant>) -> Result<Stream> {
+        let slow = Unavailable::TooSlow {
+            location: self.location(),
+            object: object.clone(),
+            limit: limits::RATE_WINDOW,
+        };
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(slow.into());
+        }
         let (sender, chunks) = sync_channel(CHUNKS);
-        self.spawn(object, move |source, object| match source.open(object, None) {
-            Ok(Opened::Object { reader, .. }) => {
-                pump(reader, &sender, |error| unreachable(source, object, &error))
+        let cancellation = Cancellation::default();
+        self.spawn(object, &cancellation, move |source, object, cancellation| {
+            let last = match source.open_cancellable(object, None, &cancellation) {
+                Ok(Opened::Object { reader, .. }) => {
+                    pump(reader, &sender, |error| unreachable(source, object, &error))
+                }
+                Ok(Opened::Unchanged) => None, // nobody asked that: as an empty object
+                Err(why) => Some(Err(why)),
+            };
+            drop(cancellation); // before the end is told, as above
+            if let Some(last) = last {
+                drop(sender.send(last)); // nobody listens any more: the stream was dropped
             }
-            Ok(Opened::Unchanged) => {} // nobody asked that: as an empty object
-            Err(why) => drop(sender.send(Err(why))),
         })?;
         let first_by = limits::CONNECT + limits::FIRST_BYTE;
         Ok(Stream {
-            source: Arc::clone(&self.source),
+            cancellation,
             ended: false,
             chunks,
             chunk: Vec::new(),
             read: 0,
-            slow: Unavailable::TooSlow {
-                location: self.location(),
-                object: object.clone(),
-                limit: limits::RATE_WINDOW,
-            },
+            slow,
             window_ends: Instant::now() + first_by.max(limits::RATE_WINDOW),
             in_window: 0,
             deadline,
@@ -176,10 +192,15 @@ impl Bounded {
         Unavailable::Unreachable { location: self.location(), object: object.clone(), why, retryable: false }
     }
 
-    fn spawn(&self, object: &Object, work: impl FnOnce(&dyn Source, &Object) + Send + 'static) -> Result<()> {
-        let (source, object) = (Arc::clone(&self.source), object.clone());
+    fn spawn(
+        &self,
+        object: &Object,
+        cancellation: &Cancellation,
+        work: impl FnOnce(&dyn Source, &Object, Cancellation) + Send + 'static,
+    ) -> Result<()> {
+        let (source, object, cancellation) = (Arc::clone(&self.source), object.clone(), cancellation.clone());
         let builder = thread::Builder::new().name("relatch-source".into());
-        match builder.spawn(move || work(&*source, &object)) {
+        match builder.spawn(move || work(&*source, &object, cancellation)) {
             Ok(_) => Ok(()),
             Err(source) => {
                 Err(Machine::Io { action: "start a thread to read", path: self.location().into(), source }
@@ -191,8 +212,12 @@ impl Bounded {
 
 type Chunk = Result<Vec<u8>, Unavailable>;
 
-/// Hands over what arrives as it arrives, until the end, an error, or nobody listens; the empty chunk is the end.
-fn pump(mut reader: impl Read, sender: &SyncSender<Chunk>, unavailable: impl Fn(io::Error) -> Unavailable) {
+/// Hands over what arrives as it arrives, until nobody listens, or the end or an error, which it returns; the empty chunk is the end.
+fn pump(
+    mut reader: impl Read,
+    sender: &SyncSender<Chunk>,
+    unavailable: impl Fn(io::Error) -> Unavailable,
+) -> Option<Chunk> {
     loop {
         let mut chunk = vec![0; CHUNK];
         let read = match reader.read(&mut chunk) {
@@ -204,15 +229,16 @@ fn pump(mut reader: impl Read, sender: &SyncSender<Chunk>, unavailable: impl Fn(
             chunk.truncate(count);
             chunk
         });
-        if sender.send(chunk).is_err() || last {
-            return;
+        if last {
+            return Some(chunk);
         }
+        sender.send(chunk).ok()?;
     }
 }
 
 /// A download in progress.
 pub struct Stream {
-    source: Arc<dyn Source>,
+    cancellation: Cancellation,
     /// Whether its thread has ended.
     ended: bool,
     chunks: Receiver<Chunk>,
@@ -262,7 +288,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         if !self.ended {
-            self.source.abandon();
+            self.cancellation.cancel();
         }
     }
 }
@@ -318,6 +344,33 @@ mod tests {
         fn location(&self) -> String {
             "a tap".into()
         }
+    }
+
+    /// Says when it is asked, and by its end when nobody can ask it any more.
+    struct Asked(SyncSender<()>);
+
+    impl Source for Asked {
+        fn open(&self, _: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
+            self.0.send(()).unwrap();
+            Ok(Opened::object(io::empty()))
+        }
+
+        fn location(&self) -> String {
+            "here".into()
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_for_when_there_is_no_time_left() {
+        let (sender, asked) = sync_channel(2);
+        let source = Bounded::new(Asked(sender));
+        let (object, now) = (Object::Blob(Digest::of(b"x")), Instant::now());
+        let fetched = source.fetch(&object, limits::MANIFEST, now).map(|_| ());
+        for given_up in [fetched, source.stream(&object, Some(now)).map(|_| ())] {
+            assert!(matches!(given_up, Err(Error::Unavailable(Unavailable::TooSlow { .. }))), "{given_up:?}");
+        }
+        drop(source);
+        assert!(asked.recv().is_err(), "it was asked");
     }
 
     /// The minimum rate would end it too, but only after its window of 10 s.

@@ -66,8 +66,8 @@ fn open_at_once(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-#[cfg(test)]
-#[cfg(unix)]
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 mod tests {
     use std::os::unix::fs::FileTypeExt;
     use std::sync::mpsc;
@@ -80,7 +80,7 @@ mod tests {
     fn at_once<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || drop(sender.send(ask())));
-        receiver.recv_timeout(Duration::from_secs(30)).map_err(|_| "it waits for a writer").unwrap()
+        receiver.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("it waits for a writer"))
     }
 
     #[test]

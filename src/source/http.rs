@@ -1,36 +1,47 @@
 //! HTTP for the sources that speak it: TLS, timeouts, and what an answer means.
 
+use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 #[cfg(feature = "s3")]
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use ureq::config::Config;
 use ureq::http::{Request, Response, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{AsSendBody, Body};
+use ureq::{AsSendBody, Body, BodyReader};
 
-use super::{Etag, Object, Opened};
+use super::{Cancellation, Etag, Object, Opened};
 use crate::error::{Error, Result, Unavailable, printable};
 use crate::limits;
 
 /// An HTTP client that follows no redirect by itself and takes no status for an error.
 ///
 /// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+///
+/// Each read has an agent of its own while it lasts, so that it can be ended and no other with it. Reads that follow each other have the same
+/// one, and so the same connection.
 #[derive(Clone, Default)]
-pub(super) struct Client {
+pub(super) struct Client(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
     /// Plain HTTP, and no proxy.
     plain: bool,
     extra: Vec<Certificate<'static>>,
-    agent: Arc<Mutex<Made>>,
+    /// Made once, when first needed: to load the platform's certificates is half of the CPU time of a check, and a start that reads no
+    /// network does not need them.
+    config: OnceLock<Config>,
+    /// Of reads that have ended.
+    idle: Mutex<Vec<ureq::Agent>>,
 }
 
-#[derive(Default)]
-struct Made {
-    /// Made when first needed: a start that reads no network does not load the platform's certificates.
-    agent: Option<ureq::Agent>,
-    /// How often all that was going on was ended.
-    ends: u64,
+/// What one read asks a client.
+pub(super) struct Session {
+    client: Client,
+    cancellation: Cancellation,
+    agent: OnceLock<ureq::Agent>,
 }
 
 /// Why there is no answer at all.
@@ -43,7 +54,7 @@ pub(super) struct Failed {
 impl Client {
     /// Plain HTTP instead of TLS. Only for addresses of this machine.
     pub(super) fn plain() -> Self {
-        Client { plain: true, ..Client::default() }
+        Client(Arc::new(Shared { plain: true, ..Shared::default() }))
     }
 
     /// The certificate authorities of a PEM file, besides the platform's (`SSL_CERT_FILE` is honoured).
@@ -58,9 +69,16 @@ impl Client {
         if extra.is_empty() {
             return Err(Error::caller(format!("{} holds no PEM certificate", ca_file.display())));
         }
-        Ok(Client { extra, ..Client::default() })
+        Ok(Client(Arc::new(Shared { extra, ..Shared::default() })))
     }
 
+    /// For one read: when that is cancelled, its connections end, and each further request fails.
+    pub(super) fn during(&self, cancellation: &Cancellation) -> Session {
+        Session { client: self.clone(), cancellation: cancellation.clone(), agent: OnceLock::new() }
+    }
+}
+
+impl Session {
     /// Asks once.
     pub(super) fn send(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>, Failed> {
         self.agent().run(request).map_err(Failed::from)
@@ -79,34 +97,52 @@ impl Client {
         agent.run(request.timeout_global(Some(limit)).build()).map_err(Failed::from)
     }
 
-    /// Ends all connections.
-    ///
-    /// Timeouts cannot do that: whoever sends chunk trailers, interim answers or TLS messages without end keeps ureq or rustls reading, and
-    /// this machine busy, inside of one read that nobody waits for any more.
-    pub(super) fn abandon(&self) {
-        let mut made = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
-        made.ends += 1;
-        if let Some(agent) = made.agent.take() {
+    fn agent(&self) -> &ureq::Agent {
+        self.agent.get_or_init(|| {
+            let shared = &self.client.0;
+            let idle = shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let agent = idle.unwrap_or_else(|| {
+                shared.config.get_or_init(|| config(!shared.plain, &shared.extra)).clone().into()
+            });
+            let lease = Lease { shared: Arc::clone(shared), agent: Some(agent.clone()) };
+            self.cancellation.on_cancel(move || lease.end());
+            agent
+        })
+    }
+}
+
+/// An agent that belongs to a read.
+struct Lease {
+    shared: Arc<Shared>,
+    agent: Option<ureq::Agent>,
+}
+
+impl Lease {
+    fn end(mut self) {
+        if let Some(agent) = self.agent.take() {
             agent.shutdown();
         }
     }
+}
 
-    fn agent(&self) -> ureq::Agent {
-        let before = {
-            let made = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(agent) = &made.agent {
-                return agent.clone();
-            }
-            made.ends
-        };
-        // Without the lock: the certificates may lie on a share that hangs, and `abandon` must not wait for that.
-        let agent = agent(!self.plain, self.extra.clone());
-        let mut made = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.ends != before {
-            agent.clone().shutdown(); // too late: nobody waits for what it would be asked
-            return agent;
-        }
-        made.agent.get_or_insert(agent).clone()
+impl Drop for Lease {
+    /// The read has come to its end: the next one may have the agent.
+    fn drop(&mut self) {
+        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.agent.take());
+    }
+}
+
+/// The body of an answer.
+struct Content {
+    reader: BodyReader<'static>,
+    /// Holds the agent; after the reader, which gives its connection back to it.
+    _session: Session,
+}
+
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer)
     }
 }
 
@@ -132,7 +168,7 @@ pub(super) fn shown_origin(url: &str) -> String {
     }
 }
 
-fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> ureq::Agent {
+fn config(https_only: bool, extra: &[Certificate<'static>]) -> Config {
     let mut config = ureq::Agent::config_builder()
         .https_only(https_only)
         .http_status_as_error(false)
@@ -146,7 +182,8 @@ fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> ureq::Agent {
         .user_agent(concat!("relatch/", env!("CARGO_PKG_VERSION")));
     if https_only {
         let platform = platform_certificates().into_iter();
-        let roots = platform.map(|der| Certificate::from_der(der.as_ref()).to_owned()).chain(extra);
+        let roots =
+            platform.map(|der| Certificate::from_der(der.as_ref()).to_owned()).chain(extra.iter().cloned());
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
@@ -154,7 +191,7 @@ fn agent(https_only: bool, extra: Vec<Certificate<'static>>) -> ureq::Agent {
     } else {
         config = config.proxy(None);
     }
-    config.build().into()
+    config.build()
 }
 
 /// The authorities that the platform trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
@@ -194,6 +231,7 @@ pub(super) fn headers_for<'a>(
 /// What an answer to a GET of an object means; `known` is whether it was asked for with an entity tag.
 pub(super) fn opened(
     response: Response<Body>,
+    session: Session,
     location: String,
     object: &Object,
     known: bool,
@@ -209,11 +247,69 @@ pub(super) fn opened(
                 return Err(Unavailable::Unreachable { location, object, why, retryable: false });
             }
             let etag = text(header::ETAG).and_then(|text| Etag::new(&text));
-            Ok(Opened::Object { reader: Box::new(response.into_body().into_reader()), etag })
+            let reader = response.into_body().into_reader();
+            Ok(Opened::Object { reader: Box::new(Content { reader, _session: session }), etag })
         }
         304 if known => Ok(Opened::Unchanged),
         404 | 410 => Err(Unavailable::Absent { location, object }),
         403 => Err(Unavailable::Forbidden { location, object, code: None }),
         status => Err(Unavailable::Status { location, object, status, code: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_certificates_are_loaded_once_however_reads_end() {
+        let client = Client::default();
+        let certificates = |session: &Session| match session.agent().config().tls_config().root_certs() {
+            RootCerts::Specific(certificates) => Arc::clone(certificates),
+            other => panic!("{other:?}"),
+        };
+        let (first, second) = (Cancellation::default(), Cancellation::default());
+        let (one, other) = (client.during(&first), client.clone().during(&second));
+        let loaded = certificates(&one);
+        assert!(Arc::ptr_eq(&loaded, &certificates(&other)), "two reads at the same time");
+        first.cancel();
+        drop((one, other, second));
+        for _ in 0..3 {
+            let session = client.during(&Cancellation::default());
+            assert!(Arc::ptr_eq(&loaded, &certificates(&session)), "after one was cancelled");
+        }
+        assert_eq!(client.0.idle.lock().unwrap().len(), 1, "what was cancelled is not used again");
+    }
+
+    #[test]
+    fn a_cancelled_read_makes_no_connection_and_no_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let client = Client::plain();
+        let ask = |session: &Session| session.send(Request::get(&url).body(()).unwrap());
+
+        let cancellation = Cancellation::default();
+        let session = client.during(&cancellation);
+        cancellation.cancel();
+        assert!(ask(&session).is_err(), "cancelled before its first request");
+
+        let cancellation = Cancellation::default();
+        let session = client.during(&cancellation);
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 301 No\r\nContent-Length: 0\r\n\r\n").unwrap();
+            (listener, stream)
+        });
+        assert_eq!(ask(&session).ok().unwrap().status().as_u16(), 301);
+        cancellation.cancel();
+        assert!(ask(&session).is_err(), "cancelled between two requests");
+
+        let (listener, _stream) = server.join().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().err().unwrap().kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ureq::http::{Request, Uri, header};
 
 use super::http::{Client, headers_for, opened};
-use super::{Etag, Object, Opened, Source, shown};
+use super::{Cancellation, Etag, Object, Opened, Source, shown};
 use crate::error::{Error, Result, Unavailable, printable};
 
 /// Reads objects with GET below a base URL.
@@ -125,6 +125,15 @@ pub(super) fn is_plain_loopback(uri: &Uri) -> bool {
 
 impl Source for Https {
     fn open(&self, object: &Object, known: Option<&Etag>) -> Result<Opened, Unavailable> {
+        self.open_cancellable(object, known, &Cancellation::default())
+    }
+
+    fn open_cancellable(
+        &self,
+        object: &Object,
+        known: Option<&Etag>,
+        cancellation: &Cancellation,
+    ) -> Result<Opened, Unavailable> {
         let unreachable = |why: String, retryable| Unavailable::Unreachable {
             location: self.location(),
             object: object.clone(),
@@ -133,6 +142,7 @@ impl Source for Https {
         };
         let url = self.url_of(object).map_err(|why| unreachable(why, false))?;
         let mut uri: Uri = url.parse().map_err(|_| unreachable("it is not a URL".into(), false))?;
+        let session = self.client.during(cancellation);
         for _ in 0..=REDIRECTS {
             let mut request = Request::get(&uri);
             for (name, value) in headers_for(object, known) {
@@ -141,9 +151,9 @@ impl Source for Https {
             let request =
                 request.body(()).map_err(|_| unreachable("its address makes no request".into(), false))?;
             let response =
-                self.client.send(request).map_err(|failed| unreachable(failed.why, failed.transient))?;
+                session.send(request).map_err(|failed| unreachable(failed.why, failed.transient))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return opened(response, self.location(), object, known.is_some());
+                return opened(response, session, self.location(), object, known.is_some());
             }
             let target = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             uri = same_origin(&uri, target.unwrap_or_default()).ok_or_else(|| {
@@ -156,10 +166,6 @@ impl Source for Https {
 
     fn location(&self) -> String {
         self.location.clone()
-    }
-
-    fn abandon(&self) {
-        self.client.abandon();
     }
 }
 

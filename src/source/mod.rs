@@ -1,8 +1,10 @@
 //! Where bytes come from. Bounded, and believed in nothing.
 //!
-//! A [`Source`] only knows how to begin reading an object. Limits, deadlines and retries stand in [`Bounded`], once for all sources.
+//! A [`Source`] only knows how to begin reading an object. Limits, deadlines and retries stand in [`Bounded`], once for all sources. A read
+//! that it gives up ends by its [`Cancellation`], with all that it holds, and ends no other one.
 
 mod bounded;
+mod cancellation;
 mod dir;
 mod etag;
 #[cfg(feature = "https")]
@@ -17,6 +19,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 pub use bounded::Bounded;
+pub use cancellation::Cancellation;
 pub use dir::Dir;
 pub use etag::Etag;
 #[cfg(feature = "https")]
@@ -94,9 +97,19 @@ pub trait Source: Send + Sync + 'static {
     /// The address as a person would write it, without secrets.
     fn location(&self) -> String;
 
-    /// Nobody waits any more for what this source is reading: it ends that where it can, all of it and at once, and does not wait for
-    /// the end. What is opened afterwards is not touched.
-    fn abandon(&self) {}
+    /// The same, for a source that can end a read which nobody waits for any more: its connections, and each further request. [`Bounded`]
+    /// asks so. One that reads from another source passes it on.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    fn open_cancellable(
+        &self,
+        object: &Object,
+        known: Option<&Etag>,
+        _: &Cancellation,
+    ) -> Result<Opened, Unavailable> {
+        self.open(object, known)
+    }
 }
 
 impl Source for Box<dyn Source> {
@@ -108,8 +121,13 @@ impl Source for Box<dyn Source> {
         (**self).location()
     }
 
-    fn abandon(&self) {
-        (**self).abandon();
+    fn open_cancellable(
+        &self,
+        object: &Object,
+        known: Option<&Etag>,
+        cancellation: &Cancellation,
+    ) -> Result<Opened, Unavailable> {
+        (**self).open_cancellable(object, known, cancellation)
     }
 }
 

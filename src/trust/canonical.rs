@@ -64,6 +64,9 @@ fn check_type(document: DocumentKind, expected: &str, bytes: &[u8]) -> Result<()
     struct Typed {
         r#type: String,
     }
+    if !is_object(bytes) {
+        return Err(Refusal::Malformed { document, why: "it is not a JSON object".into() });
+    }
     let found = match serde_json::from_slice::<Typed>(bytes) {
         Ok(typed) => typed.r#type,
         Err(error) => return Err(Refusal::Malformed { document, why: printable(&error.to_string()) }),
@@ -79,6 +82,11 @@ fn check_type(document: DocumentKind, expected: &str, bytes: &[u8]) -> Result<()
     } else {
         Err(Refusal::OtherDocument { document, found })
     }
+}
+
+/// serde_json reads a struct from an array, too.
+pub(crate) fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'{')
 }
 
 const KINDS: [&str; 3] = ["relatch-root", "relatch-manifest", "relatch-version"];

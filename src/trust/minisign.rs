@@ -32,7 +32,8 @@ impl PublicKey {
         Ok(PublicKey(bytes))
     }
 
-    /// Reads a minisign public key file: an `untrusted comment: ` line, then the base64 of `Ed`, key id and key.
+    /// Reads a minisign public key file: an `untrusted comment: ` line, then the base64 of `Ed`, key id and key. People edit it, and nobody
+    /// signs it: unlike signatures it may have CRLF, no newline at the end, and any comment (SPEC section 3.2).
     pub fn from_minisign(text: &str) -> Result<Self, String> {
         let mut lines = text.lines();
         let (Some(comment), Some(encoded), None) = (lines.next(), lines.next(), lines.next()) else {
@@ -207,7 +208,7 @@ mod tests {
                         assert!(!key.signed(&test.msg, signature), "{name}");
                         invalid += 1;
                     }
-                    // Of such lengths there is no `Block` (tests/wycheproof.rs).
+                    // Of such lengths there is no `Block` (tests/attacks/wycheproof.rs).
                     (Err(_), result) => {
                         assert_eq!(result, TestResult::Invalid, "{name}");
                         too_long_or_short += 1;

@@ -18,7 +18,7 @@ mod version;
 mod version_file;
 
 pub use canonical::Document;
-pub(crate) use canonical::integer;
+pub(crate) use canonical::{integer, is_object};
 pub(crate) use fields::is_invisible;
 pub use fields::{Digest, Epoch, Name, Notes, Seq};
 pub use manifest::{Artifact, Encoding, Manifest, Stored};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::canonical::{self, Document, integer, is_set, sealed};
 use super::fields::{Epoch, Name};
-use super::minisign::PublicKey;
+use super::minisign::{PublicKey, SignatureText};
 use super::{DocumentKind, Fetched, Times, Verified, verified};
 use crate::Refusal;
 
@@ -189,7 +189,7 @@ impl Verified<Root> {
         verified::threshold(kind, self, document.bytes(), &signatures)?;
         let next: Root = canonical::parse(kind, document.bytes())?;
         refuse_weak_keys(&next)?;
-        verified::threshold(kind, &next, document.bytes(), &signatures)?;
+        own_threshold(kind, &next, document, &signatures)?;
         if next.version != version {
             return Err(Refusal::RootNumber { expected: version, found: next.version });
         }
@@ -210,7 +210,7 @@ impl Verified<Root> {
         let signatures = verified::signatures(kind, signatures.bytes())?;
         let root: Root = canonical::parse(kind, document.bytes())?;
         refuse_weak_keys(&root)?;
-        verified::threshold(root.kind(), &root, document.bytes(), &signatures)?;
+        own_threshold(root.kind(), &root, document, &signatures)?;
         if root.product != self.product {
             let expected = self.product.clone();
             return Err(Refusal::WrongProduct { document: root.kind(), expected, found: root.product });
@@ -227,6 +227,19 @@ impl Verified<Root> {
     pub fn check_issued(&self, times: &Times) -> Result<(), Refusal> {
         times.check(self.kind(), self.issued, u64::MAX)
     }
+}
+
+/// Tells a threshold of the root's own keys (SPEC step 3e) from one of the root before it (3b).
+fn own_threshold(
+    kind: DocumentKind,
+    root: &Root,
+    document: &Fetched,
+    signatures: &SignatureText,
+) -> Result<(), Refusal> {
+    verified::threshold(kind, root, document.bytes(), signatures).map_err(|refusal| match refusal {
+        Refusal::Threshold { document, needed, valid } => Refusal::OwnThreshold { document, needed, valid },
+        other => other,
+    })
 }
 
 /// SPEC section 7: weak keys are refused where keys are loaded.

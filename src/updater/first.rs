@@ -161,7 +161,10 @@ impl Updater {
         match known {
             // The same bytes are there: nothing is swapped, and what a rollback brings back stays.
             Some(copy) if copy.blake3 == staged.blake3() => state.save(&self.site)?,
-            Some(copy) => install::swap_in(&self.site, state, staged, &copy.version, root.epoch, lock)?,
+            Some(copy) => {
+                let known = (&copy.version, copy.epoch);
+                install::swap_in(&self.site, state, staged, known, root.epoch, lock)?
+            }
             // What is replaced has no known version and is nothing to go back to.
             None => install::first_install(&self.site, state, staged, root.epoch, exists)?,
         }

@@ -73,7 +73,7 @@ impl Attack {
     }
 }
 
-/// Not a canonical document, and the reason says this.
+/// Not a canonical document, and the reason says this, or that.
 pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome {
     let because = because.into();
     Outcome::Refused(Answer {
@@ -81,7 +81,7 @@ pub fn malformed(document: DocumentKind, because: impl Into<String>) -> Outcome 
         is: Box::new(move |error| {
             is_refusal(error, |refusal| {
                 matches!(refusal, Refusal::Malformed { document: told, why }
-                    if std::mem::discriminant(told) == std::mem::discriminant(&document) && why.contains(&because))
+                    if std::mem::discriminant(told) == std::mem::discriminant(&document) && because.split(" or ").any(|because| why.contains(because)))
             })
         }),
     })
@@ -96,12 +96,17 @@ pub fn is_of(step: &str, error: &Error) -> bool {
 /// The steps that refuse in this way.
 fn steps(error: &Error) -> &'static [&'static str] {
     use DocumentKind::{Manifest, Root, Version};
-    let Error::Refused(refusal) = error else { return &["3", "4", "6", "9", "10.1"] };
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Unavailable(why) => return fetching(why),
+        _ => return &[],
+    };
     match refusal {
         Refusal::SignatureForm { document: Root(_), .. } => &["3a"],
         Refusal::SignatureForm { document: Version, .. } => &["4b"],
         Refusal::SignatureForm { document: Manifest, .. } => &["6b"],
-        Refusal::Threshold { document: Root(_), .. } => &["3b", "3e"],
+        Refusal::Threshold { document: Root(_), .. } => &["3b"],
+        Refusal::OwnThreshold { .. } => &["3e"],
         Refusal::Threshold { document: Version, .. } => &["4c"],
         Refusal::Threshold { document: Manifest, .. } => &["6c"],
         Refusal::Malformed { document, .. }
@@ -141,12 +146,31 @@ fn steps(error: &Error) -> &'static [&'static str] {
         | Refusal::BlobDigest { .. }
         | Refusal::Undecodable { .. }
         | Refusal::NoUsableForm { .. } => &["9"],
+        Refusal::TooManyRoots { .. } => &["3"],
         Refusal::Oversized { object, .. } => match object {
             Object::Root(_) | Object::RootSignatures(_) => &["3"],
             Object::VersionFile(_) => &["4a"],
             _ => &["6"],
         },
         _ => &[],
+    }
+}
+
+/// The step that asked for what could not be had; section 10.1, where the server was not spoken to at all.
+fn fetching(why: &Unavailable) -> &'static [&'static str] {
+    let object = match why {
+        Unavailable::Absent { object, .. }
+        | Unavailable::Forbidden { object, .. }
+        | Unavailable::Status { object, .. }
+        | Unavailable::Unreachable { object, .. }
+        | Unavailable::TooSlow { object, .. } => object,
+        _ => return &[],
+    };
+    match object {
+        Object::Root(_) | Object::RootSignatures(_) => &["3"],
+        Object::VersionFile(_) => &["4", "10.1"],
+        Object::Manifest(_) | Object::ManifestSignatures(_) => &["6"],
+        Object::Blob(_) => &["9"],
     }
 }
 

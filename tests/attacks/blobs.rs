@@ -11,7 +11,7 @@ use crate::stage::Stage;
 
 /// The next release, and then something else in the place of its blob.
 #[rustfmt::skip]
-fn altered() -> Vec<Attack> {
+pub fn altered() -> Vec<Attack> {
     fn put(stage: &mut Stage, change: impl Fn(&mut Vec<u8>)) {
         stage.publish(|_, _| {});
         let mut bytes = stage.payload();
@@ -80,7 +80,7 @@ fn bomb() -> Vec<u8> {
 
 /// Signed by those who may, with the hash that was signed: a mistake, or a stolen threshold that hopes for the decoder.
 #[rustfmt::skip]
-fn undecodable() -> Vec<Attack> {
+pub fn undecodable() -> Vec<Attack> {
     /// The frame of the payload, changed, and signed so.
     fn framed(stage: &mut Stage, change: impl Fn(Vec<u8>, Vec<u8>) -> Vec<u8>) {
         let payload = stage.payload();

@@ -1,7 +1,7 @@
 //! What a document may not say.
 //!
 //! Each row changes one thing of a good release before it is signed as it should be: the attacker holds all keys but a threshold of the
-//! others. The rows about fields that the client compares stand in `identity`, those about its own text in `spelling`.
+//! others. The rows about fields that the client compares stand in `freshness`, those about its own text in `spelling`.
 
 use relatch::trust::{Digest, DocumentKind};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn second_artifact(draft: &mut Draft, target: &str) {
     draft.manifest["artifacts"].as_array_mut().unwrap().push(other);
 }
 
-fn values() -> Vec<Attack> {
+pub fn values() -> Vec<Attack> {
     vec![
         row("rollout 101", Version, |draft| draft.version["rollout"] = 101.into(), "rollout"),
         row("rollout 256", Version, |draft| draft.version["rollout"] = 256.into(), "256"),
@@ -228,7 +228,7 @@ fn set_sizes(draft: &mut Draft, change: impl Fn(u64) -> u64) {
     stored(draft)[0]["size"] = size.into();
 }
 
-fn sizes() -> Vec<Attack> {
+pub fn sizes() -> Vec<Attack> {
     vec![
         row("size 0", Manifest, |draft| set_sizes(draft, |_| 0), "size"),
         row("size 2^53", Manifest, |draft| set_sizes(draft, |_| 1 << 53), "2^53"),

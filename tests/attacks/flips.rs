@@ -140,9 +140,10 @@ fn every_bit_of_the_signatures_of_a_root() {
     every_bit_of_a_signature(Carrier::Root, &answer);
 }
 
+/// Sixty-four roots one after another, and as many `VERSION`s and manifests, under ids that are not those of their keys.
 #[test]
 fn every_bit_of_a_key_id_changes_nothing() {
-    for carrier in [Carrier::Version, Carrier::Manifest] {
+    for carrier in [Carrier::Version, Carrier::Manifest, Carrier::Root] {
         let mut stage = Stage::new();
         for bit in 0..64 {
             carrier.signed(&mut stage, |key, message| {
@@ -155,6 +156,7 @@ fn every_bit_of_a_key_id_changes_nothing() {
                 "bit {bit} of the key id of {}: {answer:?}",
                 carrier.name()
             );
+            assert_eq!(stage.root_on_disk(), stage.repository.root_version, "bit {bit}");
         }
         stage.heals("after all of them");
     }

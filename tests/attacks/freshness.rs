@@ -35,7 +35,7 @@ fn number(value: &Value) -> u64 {
 
 /// Each of these is signed as it should be, by a publisher's mistake or by whoever holds the keys of another product or channel.
 #[rustfmt::skip]
-fn for_others() -> Vec<Attack> {
+pub fn for_others() -> Vec<Attack> {
     vec![
         row!("4e", "VERSION of another product", |draft, _| draft.version["product"] = "gadget".into(),
             refused!(WrongProduct { document: Version, expected, found } if expected.as_str() == "widget" && found.as_str() == "gadget")),
@@ -92,7 +92,7 @@ fn for_others() -> Vec<Attack> {
 table!(documents_for_others, for_others());
 
 #[rustfmt::skip]
-fn downgrades() -> Vec<Attack> {
+pub fn downgrades() -> Vec<Attack> {
     vec![
         row!("4h", "a lower number", |draft, stage| both(draft, "seq", number(&stage.current.version["seq"]) - 1),
             refused!(Downgrade { epoch, seq, found_epoch, found_seq } if epoch == found_epoch && found_seq.get() + 1 == seq.get())),
@@ -136,7 +136,7 @@ fn downgrades() -> Vec<Attack> {
 table!(downgrades_are_refused, downgrades());
 
 #[rustfmt::skip]
-fn ages() -> Vec<Attack> {
+pub fn ages() -> Vec<Attack> {
     let mut rows = Vec::new();
     for (name, at) in [("a second ago", 1), ("a year ago", 365 * DAY)] {
         rows.push(Attack::new("5", format!("VERSION that expired {name}"), move |stage| {
@@ -186,7 +186,7 @@ table!(what_has_expired_or_is_not_yet, ages());
 
 /// Two releases that are right in themselves, A and B, and their parts exchanged.
 #[rustfmt::skip]
-fn mixes() -> Vec<Attack> {
+pub fn mixes() -> Vec<Attack> {
     /// Publishes A, then B, and returns both hashes of manifests; `VERSION` names B's.
     fn two(stage: &mut Stage) -> (Draft, Draft, Digest, Digest) {
         let a = stage.draft();
@@ -293,6 +293,29 @@ fn one_key_for_all_roles_does_not_mix_the_roles() {
         refused!(OtherDocument { document: Manifest, .. })
     ));
     stage.suffers(&row!(
+        "6d",
+        "a root as a manifest, by the one key",
+        |draft, stage| draft.manifest = stage.repository.root(),
+        refused!(OtherDocument { document: Manifest, .. })
+    ));
+    type Document = fn(&Draft) -> Value;
+    let documents: [(&str, Document); 2] = [
+        ("a manifest as the next root, by the one key", |draft| draft.manifest.clone()),
+        ("VERSION as the next root, by the one key", |draft| draft.version.clone()),
+    ];
+    for (name, document) in documents {
+        stage.suffers(&Attack::new(
+            "3c",
+            name,
+            move |stage| {
+                let draft = stage.draft();
+                stage.repository.publish(&draft);
+                stage.repository.write_root(2, &document(&draft), &stage.repository.root_keys);
+            },
+            refused!(OtherDocument { document: DocumentKind::Root(2), .. }),
+        ));
+    }
+    stage.suffers(&row!(
         "4d",
         "a root as VERSION, by the one key",
         |draft, stage| draft.version = stage.repository.root(),
@@ -301,7 +324,7 @@ fn one_key_for_all_roles_does_not_mix_the_roles() {
 }
 
 #[rustfmt::skip]
-fn withheld() -> Vec<Attack> {
+pub fn withheld() -> Vec<Attack> {
     fn remove(stage: &mut Stage, object: fn(&Stage) -> Object) {
         stage.publish(|_, _| {});
         std::fs::remove_file(stage.repository.path(&object(stage))).unwrap();

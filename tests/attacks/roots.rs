@@ -24,13 +24,12 @@ fn rotate(stage: &mut Stage, new: Keys, signers: &[Key]) {
     stage.repository.write_root(2, &root, signers);
 }
 
+type Rotation = (&'static str, Keys, Keys, &'static [u8], Result<(), (&'static str, u32, u32)>);
+
 /// Every shape of a rotation: old keys, new keys, who signed; and where too few did, how many were needed and how many were valid: of the
 /// old ones (3b), or else of the new ones (3e).
 #[rustfmt::skip]
-#[test]
-fn rotations() {
-    type Row = (&'static str, Keys, Keys, &'static [u8], Result<(), (&'static str, u32, u32)>);
-    let rows: &[Row] = &[
+pub const ROTATIONS: &[Rotation] = &[
         ("nothing changes", (&[1], 1), (&[1], 1), &[1], Ok(())),
         ("not signed by a key of it", (&[1], 1), (&[1], 1), &[9], Err(("3b", 1, 0))),
         ("a key is added", (&[1], 1), (&[1, 4], 1), &[1], Ok(())),
@@ -55,18 +54,26 @@ fn rotations() {
         ("strangers sign as well", (&[1, 4], 2), (&[1, 4], 2), &[9, 1, 10, 4, 11], Ok(())),
         // The release key (20) has no say in roots, and neither has the timestamp key (30).
         ("keys of other roles", (&[1], 1), (&[1], 1), &[20, 30], Err(("3b", 1, 0))),
-    ];
-    for (name, old, new, signers, answer) in rows {
+];
+
+#[test]
+fn rotations() {
+    for (name, old, new, signers, answer) in ROTATIONS {
         let (old, new, signers) = (*old, *new, *signers);
         let (step, outcome) = match *answer {
             Ok(()) => ("3", Outcome::Harmless),
-            Err((step, needed, valid)) => (step, too_few(needed, valid)),
+            Err((step, needed, valid)) => (step, too_few(step, needed, valid)),
         };
         let mut stage = Stage::of(Repository::with_keys(old.0, &[20], &[30], [old.1, 1, 1]));
-        stage.suffers(&Attack::new(step, format!("root 2: {name}"), move |stage| {
-            rotate(stage, new, &keys(signers));
-            stage.publish(|_, _| {});
-        }, outcome));
+        stage.suffers(&Attack::new(
+            step,
+            format!("root 2: {name}"),
+            move |stage| {
+                rotate(stage, new, &keys(signers));
+                stage.publish(|_, _| {});
+            },
+            outcome,
+        ));
         if answer.is_err() {
             assert_eq!(stage.root_on_disk(), 1, "{name}");
             rotate(&mut stage, new, &keys(&[old.0, new.0].concat()));
@@ -76,14 +83,16 @@ fn rotations() {
     }
 }
 
-fn too_few(needed: u32, valid: u32) -> Outcome {
+/// Of the keys of root 1 (3b), or of its own (3e).
+fn too_few(step: &str, needed: u32, valid: u32) -> Outcome {
+    let document = DocumentKind::Root(2);
+    let expected = match step {
+        "3b" => Refusal::Threshold { document, needed, valid },
+        _ => Refusal::OwnThreshold { document, needed, valid },
+    };
     Outcome::Refused(crate::attack::Answer {
-        pattern: format!("Threshold {{ document: Root(2), needed: {needed}, valid: {valid} }}"),
-        is: Box::new(move |error| {
-            crate::attack::is_refusal(error, |refusal| {
-                *refusal == Refusal::Threshold { document: DocumentKind::Root(2), needed, valid }
-            })
-        }),
+        pattern: format!("{expected:?}"),
+        is: Box::new(move |error| crate::attack::is_refusal(error, |refusal| *refusal == expected)),
     })
 }
 
@@ -99,7 +108,7 @@ fn one_key_under_two_ids_is_one_signer() {
             rotate(stage, new, &[Key::new(1), Key { id: Key::new(4).id, ..Key::new(1) }]);
             stage.publish(|_, _| {});
         },
-        too_few(2, 1),
+        too_few("3b", 2, 1),
     ));
     stage.suffers(&Attack::new(
         "3",
@@ -115,7 +124,7 @@ fn one_key_under_two_ids_is_one_signer() {
 
 /// Root 2 with one change, signed as it should be by the one root key.
 #[rustfmt::skip]
-fn wrong_roots() -> Vec<Attack> {
+pub fn wrong_roots() -> Vec<Attack> {
     const ROOT_2: DocumentKind = DocumentKind::Root(2);
     macro_rules! row {
         ($step:literal, $name:literal, $change:expr, $($pattern:tt)+) => {{
@@ -471,4 +480,31 @@ fn a_stolen_key_that_signed_the_largest_number_is_ended_by_a_higher_epoch() {
         },
         refused!(WrongEpoch { document: DocumentKind::Version, expected, found } if (expected.get(), found.get()) == (3, 2)),
     ));
+}
+
+/// Whoever holds the root keys adds roots faster than a check follows them. Each check ends at its limit, keeps what it has verified, and
+/// goes on there; the tool runs, and when they stop, the next checks reach the end.
+#[test]
+fn an_endless_chain() {
+    let mut stage = Stage::new();
+    stage.publish(|_, _| {});
+    let mut reached = 1;
+    for from in [From::Directory, From::Tls, From::Tls] {
+        for _ in 0..70 {
+            stage.repository.rotate(|_| {});
+        }
+        let answer = stage.updater(from).update(false);
+        reached += 32;
+        assert!(
+            matches!(answer, Err(Error::Refused(Refusal::TooManyRoots { limit: 32, trusted })) if trusted == reached),
+            "{answer:?}"
+        );
+        assert_eq!(stage.root_on_disk(), reached);
+        stage.runs("in an endless chain", &stage.installed());
+        reached += 32; // by the start
+        assert_eq!(stage.root_on_disk(), reached);
+        assert!(!stage.mark().exists());
+    }
+    stage.heals("the end of the chain");
+    assert_eq!(stage.root_on_disk(), stage.repository.root_version);
 }

@@ -5,13 +5,15 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use relatch::Unavailable;
+use relatch::source::{Bounded, Https, Object};
+use relatch::{Error, Unavailable, limits};
 
 use crate::attack::{Answer as Told, Attack, Outcome, is_unavailable};
-use crate::stage::together;
+use crate::stage::{Stage, together};
 use crate::support::server::{Answer, Wire, stall};
 use crate::transport::Part;
 
@@ -81,6 +83,15 @@ fn drip(wire: &mut Wire<'_>, bytes: &[u8], pause: Duration) -> Result {
     wire.stall()
 }
 
+/// No timeout ends this: each read gives something.
+fn endless_trailers(wire: &mut Wire<'_>) -> Result {
+    wire.send(format!("{CHUNKED}0\r\n"))?;
+    loop {
+        wire.send("X: x\r\n".repeat(100))?;
+        thread::sleep(MOMENT);
+    }
+}
+
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 /// Without it the attack would be on the machine of this test.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -118,13 +129,7 @@ fn rows() -> Vec<Box<dyn FnOnce() -> Attack + Send>> {
             wire.send("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100))?;
             thread::sleep(MOMENT);
         }));
-        slow!(row(part, "trailers without end", |wire| {
-            wire.send(format!("{CHUNKED}0\r\n"))?;
-            loop {
-                wire.send("X: x\r\n".repeat(100))?;
-                thread::sleep(MOMENT);
-            }
-        }));
+        slow!(row(part, "trailers without end", endless_trailers));
         slow!(row(part, "a chunk's size that does not end", |wire| {
             wire.send(CHUNKED)?;
             drip(wire, &[b'0'; 20], SECOND)
@@ -152,4 +157,40 @@ fn rows() -> Vec<Box<dyn FnOnce() -> Attack + Send>> {
 #[test]
 fn servers_that_have_time() {
     together(rows().into_iter().map(|row| move || vec![row()]));
+}
+
+/// Whatever a read was doing at its deadline: loading certificates, connecting, asking, or nothing yet.
+#[test]
+fn at_whichever_moment_a_read_is_given_up_nothing_of_it_goes_on() {
+    let stage = Stage::new();
+    stage.server.answer("stable/VERSION", Answer::act(endless_trailers));
+    let files = tempfile::tempdir().unwrap();
+    let authority = stage.authority.write(files.path());
+    let news = Object::VersionFile("stable".parse().unwrap());
+    let reads: Vec<_> = (0..40)
+        .map(|step| {
+            // Gone with the last that holds the source.
+            let (held, is_gone) = channel::<()>();
+            let url = stage.server.url.clone();
+            let url_of = move |object: &Object| {
+                let _ = &held;
+                Ok(format!("{url}/{object}"))
+            };
+            let source = Bounded::new(Https::presigned("here", url_of).ca_file(&authority).unwrap());
+            let deadline = Instant::now() + Duration::from_millis(5) * step;
+            let error = source.fetch(&news, limits::VERSION_FILE, deadline).err();
+            assert!(
+                matches!(error, Some(Error::Unavailable(Unavailable::TooSlow { .. }))),
+                "{step}: {error:?}"
+            );
+            is_gone
+        })
+        .collect();
+    assert_ne!(stage.server.requests(), [""; 0], "no read came as far as to ask");
+    let until = Instant::now() + Duration::from_secs(5);
+    for (step, is_gone) in reads.iter().enumerate() {
+        let gone = is_gone.recv_timeout(until.saturating_duration_since(Instant::now()));
+        assert_eq!(gone, Err(RecvTimeoutError::Disconnected), "given up after {} ms, it goes on", step * 5);
+    }
+    stage.lets_go("all of them");
 }

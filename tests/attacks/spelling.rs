@@ -33,105 +33,115 @@ fn values(text: &str) -> Vec<u8> {
     Value::from(value.as_object().unwrap().values().cloned().collect::<Vec<_>>()).to_string().into_bytes()
 }
 
-const OF_BOTH: &[(&str, Spelling)] = &[
-    ("space after a colon", |text| seq(text, " N")),
-    ("space after a comma", |text| with(text, ",\"seq\"", ", \"seq\"")),
-    ("space before", |text| [" ", text].concat().into_bytes()),
-    ("space behind", |text| end(text, " ")),
-    ("tab behind", |text| end(text, "\t")),
-    ("carriage return behind", |text| end(text, "\r")),
-    ("byte order mark", |text| ["\u{feff}", text].concat().into_bytes()),
-    ("NUL behind", |text| end(text, "\0")),
-    ("a second value", |text| end(text, "{}")),
-    ("a second copy", |text| end(text, text)),
-    ("a comment", |text| end(text, "//")),
-    ("a comma too many", |text| with(text, "\"seq\":", ",\"seq\":")),
-    ("cut short", |text| text.as_bytes()[..text.len() - 1].to_vec()),
-    ("unknown field", |text| field(text, "\"x\":1")),
-    ("unknown field, null", |text| field(text, "\"x\":null")),
-    ("unknown field before the type", |text| with(text, "{", "{\"x\":1,")),
-    ("repeated field", |text| seq(text, "N,\"seq\":N")),
-    ("repeated field with another value", |text| seq(text, "1,\"seq\":N")),
-    ("repeated type", |text| with(text, "{", "{\"type\":\"relatch-root/1\",")),
-    ("field in another case", |text| with(text, "\"seq\"", "\"Seq\"")),
-    ("other order", |text| {
+const OF_BOTH: &[(&str, &str, Spelling)] = &[
+    ("space after a colon", "its bytes differ", |text| seq(text, " N")),
+    ("space after a comma", "its bytes differ", |text| with(text, ",\"seq\"", ", \"seq\"")),
+    ("space before", "its bytes differ", |text| [" ", text].concat().into_bytes()),
+    ("space behind", "its bytes differ", |text| end(text, " ")),
+    ("tab behind", "its bytes differ", |text| end(text, "\t")),
+    ("carriage return behind", "its bytes differ", |text| end(text, "\r")),
+    ("byte order mark", "not a JSON object", |text| ["\u{feff}", text].concat().into_bytes()),
+    ("NUL behind", "trailing characters", |text| end(text, "\0")),
+    ("a second value", "trailing characters", |text| end(text, "{}")),
+    ("a second copy", "trailing characters", |text| end(text, text)),
+    ("a comment", "trailing characters", |text| end(text, "//")),
+    ("a comma too many", "key must be a string", |text| with(text, "\"seq\":", ",\"seq\":")),
+    ("cut short", "EOF while parsing", |text| text.as_bytes()[..text.len() - 1].to_vec()),
+    ("unknown field", "its bytes differ", |text| field(text, "\"x\":1")),
+    ("unknown field, null", "its bytes differ", |text| field(text, "\"x\":null")),
+    ("unknown field before the type", "its bytes differ", |text| with(text, "{", "{\"x\":1,")),
+    ("repeated field", "duplicate field", |text| seq(text, "N,\"seq\":N")),
+    ("repeated field with another value", "duplicate field", |text| seq(text, "1,\"seq\":N")),
+    ("repeated type", "duplicate field", |text| with(text, "{", "{\"type\":\"relatch-root/1\",")),
+    ("field in another case", "missing field", |text| with(text, "\"seq\"", "\"Seq\"")),
+    ("other order", "its bytes differ", |text| {
         with(
             text,
             "\"product\":\"widget\",\"channel\":\"stable\"",
             "\"channel\":\"stable\",\"product\":\"widget\"",
         )
     }),
-    ("missing field", |text| with(text, "\"epoch\":2,", "")),
-    ("escaped letter", |text| with(text, "widget", "\\u0077idget")),
-    ("escaped letter in a key", |text| with(text, "\"seq\"", "\"s\\u0065q\"")),
-    ("escaped slash in the type", |text| with(text, "/1\"", "\\/1\"")),
-    ("escaped letter in the type", |text| with(text, "\"relatch", "\"\\u0072elatch")),
-    ("lone surrogate", |text| with(text, "widget", "\\ud800")),
-    ("not UTF-8", |text| {
+    ("missing field", "missing field", |text| with(text, "\"epoch\":2,", "")),
+    ("escaped letter", "its bytes differ", |text| with(text, "widget", "\\u0077idget")),
+    ("escaped letter in a key", "its bytes differ", |text| with(text, "\"seq\"", "\"s\\u0065q\"")),
+    ("escaped slash in the type", "its bytes differ", |text| with(text, "/1\"", "\\/1\"")),
+    ("escaped letter in the type", "its bytes differ", |text| with(text, "\"relatch", "\"\\u0072elatch")),
+    ("lone surrogate", "hex escape", |text| with(text, "widget", "\\ud800")),
+    ("not UTF-8", "not UTF-8 or unicode", |text| {
         let mut bytes = text.as_bytes().to_vec();
         let at = text.find("widget").unwrap();
         bytes[at] = 0xff;
         bytes
     }),
-    ("N.0", |text| seq(text, "N.0")),
-    ("Ne0", |text| seq(text, "Ne0")),
-    ("N0e-1", |text| seq(text, "N0e-1")),
-    ("1e3", |text| seq(text, "1e3")),
-    ("-1", |text| seq(text, "-1")),
-    ("-0", |text| seq(text, "-0")),
-    ("0N", |text| seq(text, "0N")),
-    ("+N", |text| seq(text, "+N")),
-    ("0x7", |text| seq(text, "0x7")),
-    ("2^53", |text| seq(text, "9007199254740992")),
-    ("2^64", |text| seq(text, "18446744073709551616")),
-    ("number as string", |text| seq(text, "\"N\"")),
-    ("number in an array", |text| seq(text, "[N]")),
-    ("true", |text| seq(text, "true")),
-    ("null", |text| seq(text, "null")),
-    ("NaN", |text| seq(text, "NaN")),
-    ("array for the object", values),
-    ("object in an array", |text| format!("[{text}]").into_bytes()),
-    ("deep in a field", |text| seq(text, &"[".repeat(3000))),
-    ("deep in an unknown field", |text| {
+    ("N.0", "invalid type: floating point", |text| seq(text, "N.0")),
+    ("Ne0", "invalid type: floating point", |text| seq(text, "Ne0")),
+    ("N0e-1", "invalid type: floating point", |text| seq(text, "N0e-1")),
+    ("1e3", "invalid type: floating point", |text| seq(text, "1e3")),
+    ("-1", "invalid value", |text| seq(text, "-1")),
+    ("-0", "invalid type: floating point", |text| seq(text, "-0")),
+    ("0N", "invalid number", |text| seq(text, "0N")),
+    ("+N", "expected value", |text| seq(text, "+N")),
+    ("0x7", "expected `,` or `}`", |text| seq(text, "0x7")),
+    ("2^53", "is not below 2^53", |text| seq(text, "9007199254740992")),
+    ("2^64", "invalid type: floating point", |text| seq(text, "18446744073709551616")),
+    ("number as string", "invalid type: string", |text| seq(text, "\"N\"")),
+    ("number in an array", "invalid type: sequence", |text| seq(text, "[N]")),
+    ("true", "invalid type: boolean", |text| seq(text, "true")),
+    ("null", "invalid type: null", |text| seq(text, "null")),
+    ("NaN", "expected `,` or `}`", |text| seq(text, "NaN")),
+    ("array for the object", "not a JSON object", values),
+    ("object in an array", "not a JSON object", |text| format!("[{text}]").into_bytes()),
+    ("deep in a field", "expected value", |text| seq(text, &"[".repeat(3000))),
+    ("deep in an unknown field", "its bytes differ", |text| {
         field(text, &format!("\"x\":{}{}", "[".repeat(1500), "]".repeat(1500)))
     }),
-    ("deep instead of the type", |text| with(text, "{", &format!("{{\"type\":{}", "{\"a\":".repeat(500)))),
-    ("nothing", |_| Vec::new()),
-    ("null alone", |_| b"null".to_vec()),
-    ("an empty object", |_| b"{}".to_vec()),
-    ("an empty array", |_| b"[]".to_vec()),
-    ("its type alone", |text| [text.split(',').next().unwrap(), "}"].concat().into_bytes()),
+    ("deep instead of the type", "invalid type: map", |text| {
+        with(text, "{", &format!("{{\"type\":{}", "{\"a\":".repeat(500)))
+    }),
+    ("nothing", "not a JSON object", |_| Vec::new()),
+    ("null alone", "not a JSON object", |_| b"null".to_vec()),
+    ("an empty object", "missing field", |_| b"{}".to_vec()),
+    ("an empty array", "not a JSON object", |_| b"[]".to_vec()),
+    ("its type alone", "missing field", |text| [text.split(',').next().unwrap(), "}"].concat().into_bytes()),
 ];
 
-const OF_MANIFESTS: &[(&str, Spelling)] = &[
-    ("newline behind", |text| end(text, "\n")),
-    ("newline before", |text| ["\n", text].concat().into_bytes()),
-    ("missing null", |text| with(text, "\"min_version\":null,", "")),
-    ("missing null inside", |text| with(text, "\"from\":null,", "")),
-    ("number for bool", |text| with(text, "\"critical\":false", "\"critical\":0")),
-    ("string for bool", |text| with(text, "\"critical\":false", "\"critical\":\"false\"")),
-    ("object for list", |text| with(text, "\"retracts\":[]", "\"retracts\":{}")),
-    ("null for list", |text| with(text, "\"retracts\":[]", "\"retracts\":null")),
-    ("unknown field inside", |text| with(text, "{\"target\"", "{\"x\":0,\"target\"")),
-    ("repeated field inside", |text| with(text, "\"from\":null", "\"from\":null,\"from\":null")),
-    ("array for an artifact", |text| {
+const OF_MANIFESTS: &[(&str, &str, Spelling)] = &[
+    ("newline behind", "its bytes differ", |text| end(text, "\n")),
+    ("newline before", "its bytes differ", |text| ["\n", text].concat().into_bytes()),
+    ("missing null", "its bytes differ", |text| with(text, "\"min_version\":null,", "")),
+    ("missing null inside", "its bytes differ", |text| with(text, "\"from\":null,", "")),
+    ("number for bool", "invalid type: integer", |text| with(text, "\"critical\":false", "\"critical\":0")),
+    ("string for bool", "invalid type: string", |text| {
+        with(text, "\"critical\":false", "\"critical\":\"false\"")
+    }),
+    ("object for list", "invalid type: map", |text| with(text, "\"retracts\":[]", "\"retracts\":{}")),
+    ("null for list", "invalid type: null", |text| with(text, "\"retracts\":[]", "\"retracts\":null")),
+    ("unknown field inside", "its bytes differ", |text| with(text, "{\"target\"", "{\"x\":0,\"target\"")),
+    ("repeated field inside", "duplicate field", |text| {
+        with(text, "\"from\":null", "\"from\":null,\"from\":null")
+    }),
+    ("array for an artifact", "its bytes differ", |text| {
         let mut value: Value = serde_json::from_str(text).unwrap();
         let artifact: Vec<Value> = value["artifacts"][0].as_object().unwrap().values().cloned().collect();
         value["artifacts"][0] = artifact.into();
         value.to_string().into_bytes()
     }),
-    ("escaped é in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\u00e9\"")),
-    ("escaped pair in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\ud83c\\udf89\"")),
-    ("newline escaped by number in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\u000a\"")),
-    ("raw newline in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\n\"")),
-    ("escaped slash in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\/\"")),
-    ("raw tab in notes", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\t\"")),
+    ("escaped é in notes", "its bytes differ", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\u00e9\"")),
+    ("escaped pair in notes", "its bytes differ", |text| {
+        with(text, "\"notes\":\"\"", "\"notes\":\"\\ud83c\\udf89\"")
+    }),
+    ("newline escaped by number in notes", "its bytes differ", |text| {
+        with(text, "\"notes\":\"\"", "\"notes\":\"\\u000a\"")
+    }),
+    ("raw newline in notes", "control character", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\n\"")),
+    ("escaped slash in notes", "its bytes differ", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\\/\"")),
+    ("raw tab in notes", "control character", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\t\"")),
 ];
 
-fn manifests() -> Vec<Attack> {
-    let attack = |(name, spell): &(&str, Spelling)| {
+pub fn manifests() -> Vec<Attack> {
+    let attack = |(name, because, spell): &(&str, &str, Spelling)| {
         let spell = *spell;
-        let outcome = malformed(DocumentKind::Manifest, "");
+        let outcome = malformed(DocumentKind::Manifest, *because);
         Attack::new(
             "6d",
             format!("the manifest: {name}"),
@@ -145,10 +155,10 @@ fn manifests() -> Vec<Attack> {
     OF_BOTH.iter().chain(OF_MANIFESTS).map(attack).collect()
 }
 
-fn versions() -> Vec<Attack> {
-    let attack = |(name, spell): &(&str, Spelling)| {
+pub fn versions() -> Vec<Attack> {
+    let attack = |(name, because, spell): &(&str, &str, Spelling)| {
         let spell = *spell;
-        let outcome = malformed(DocumentKind::Version, "");
+        let outcome = malformed(DocumentKind::Version, *because);
         Attack::new(
             "4d",
             format!("VERSION: {name}"),
@@ -165,7 +175,7 @@ fn versions() -> Vec<Attack> {
     };
     let mut rows: Vec<Attack> = OF_BOTH.iter().map(attack).collect();
     for text in ["", "1.1.0", "1.1.0\n", "1.1.0\n{}"] {
-        let outcome = malformed(DocumentKind::Version, "");
+        let outcome = malformed(DocumentKind::Version, "fewer than two lines");
         rows.push(Attack::new(
             "4a",
             format!("VERSION: only {text:?}"),
@@ -183,7 +193,7 @@ fn publish(stage: &crate::stage::Stage, signed: &[u8], signatures: &str) {
 }
 
 /// Line 1 of `VERSION` is for people and scripts; it says what the signed object says.
-fn first_lines() -> Vec<Attack> {
+pub fn first_lines() -> Vec<Attack> {
     let mut rows = Vec::new();
     for (name, line) in [
         ("of another version", "1.0.9999"),

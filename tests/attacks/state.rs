@@ -33,22 +33,21 @@ const OFFERS: [Offer; 3] = [
 
 type Change = fn(&Path);
 
+/// A state that says that nothing was seen yet, with the right hash.
+fn without_floors(state: &Path) {
+    restate(state, |line| {
+        let (before, after) = line.split_once("\"floors\":{").unwrap();
+        let (_, after) = after.split_once('}').unwrap();
+        let none = r#""epoch":0,"seq":0,"issued":0,"manifest":null"#;
+        format!("{before}\"floors\":{{{none}}}{after}")
+    });
+}
+
 #[test]
 fn damaged_states() {
     let mut changes: Vec<(&str, Change, Option<&str>)> = vec![
         ("deleted", |path| std::fs::remove_file(path).unwrap(), None),
-        (
-            "tampered: no floors",
-            |path| {
-                restate(path, |line| {
-                    let (before, after) = line.split_once("\"floors\":{").unwrap();
-                    let (_, after) = after.split_once('}').unwrap();
-                    let none = r#""epoch":0,"seq":0,"issued":0,"manifest":null"#;
-                    format!("{before}\"floors\":{{{none}}}{after}")
-                });
-            },
-            None,
-        ),
+        ("tampered: no floors", without_floors, None),
         ("of a newer version of relatch", newer, Some("relatch-state/2")),
         (
             "of another product",
@@ -59,31 +58,36 @@ fn damaged_states() {
     let damaged = Some("the recorded state is damaged");
     changes.extend(damages().into_iter().map(|(name, damage)| (name, damage, damaged)));
     let mut stage = Stage::new();
-    for (number, (damage, change, said)) in changes.into_iter().enumerate() {
-        let Offer { name, change: offer, told } = &OFFERS[number % OFFERS.len()];
-        let name = format!("state {damage}, and {name}");
-        println!("4.2   {name}");
-        let state = stage.tool.site_dir().join("state");
-        let good = std::fs::read(&state).unwrap();
-        change(&state);
-        stage.publish(|draft, _| offer(draft));
-        let before = stage.tool.snapshot();
-        for arguments in [&["x"][..], &["--update"]] {
-            let output = run(stage.tool.command().args(arguments));
-            let heard = stderr(&output);
-            assert!(said.is_none_or(|said| heard.contains(said)), "{name}: {heard}");
-            // A state that is not ours to judge ends the check before anything is asked for.
-            let ends = matches!(damage, "of a newer version of relatch" | "of another product");
-            assert!(ends || heard.contains(told), "{name}: {heard}");
-            assert_eq!(output.status.code(), Some(if arguments == ["x"] { 0 } else { 3 }), "{name}: {heard}");
-            assert_eq!(stage.tool.snapshot(), before, "{name}: the disk changed");
+    for (damage, change, said) in changes {
+        for Offer { name, change: offer, told } in &OFFERS {
+            let name = format!("state {damage}, and {name}");
+            println!("4.2   {name}");
+            let state = stage.tool.site_dir().join("state");
+            let good = std::fs::read(&state).unwrap();
+            change(&state);
+            stage.publish(|draft, _| offer(draft));
+            let before = stage.tool.snapshot();
+            for arguments in [&["x"][..], &["--update"]] {
+                let output = run(stage.tool.command().args(arguments));
+                let heard = stderr(&output);
+                assert!(said.is_none_or(|said| heard.contains(said)), "{name}: {heard}");
+                // A state that is not ours to judge ends the check before anything is asked for.
+                let ends = matches!(damage, "of a newer version of relatch" | "of another product");
+                assert!(ends || heard.contains(told), "{name}: {heard}");
+                assert_eq!(
+                    output.status.code(),
+                    Some(if arguments == ["x"] { 0 } else { 3 }),
+                    "{name}: {heard}"
+                );
+                assert_eq!(stage.tool.snapshot(), before, "{name}: the disk changed");
+            }
+            stage.runs(&name, &stage.installed());
+            assert!(!stage.mark().exists(), "{name}: the attacker's executable was run");
+            if said.is_some_and(|said| Some(said) != damaged) {
+                std::fs::write(&state, good).unwrap();
+            }
+            stage.heals(&name);
         }
-        stage.runs(&name, &stage.installed());
-        assert!(!stage.mark().exists(), "{name}: the attacker's executable was run");
-        if said.is_some_and(|said| Some(said) != damaged) {
-            std::fs::write(&state, good).unwrap();
-        }
-        stage.heals(&name);
     }
 }
 
@@ -91,13 +95,16 @@ fn damaged_states() {
 #[test]
 fn a_replay_to_a_tool_without_a_state() {
     let mut stage = Stage::new();
-    let replayed = std::fs::read(stage.repository.version_path()).unwrap();
-    stage.heals("a release goes by");
-    std::fs::remove_file(stage.tool.site_dir().join("state")).unwrap();
-    let executable = stage.tool.digest();
-    std::fs::write(stage.repository.version_path(), replayed).unwrap();
-    stage.runs("replayed", &stage.installed());
-    assert_eq!(stage.tool.digest(), executable);
+    let forget: [Change; 2] = [|path| std::fs::remove_file(path).unwrap(), without_floors];
+    for forget in forget {
+        let replayed = std::fs::read(stage.repository.version_path()).unwrap();
+        stage.heals("a release goes by");
+        forget(&stage.tool.site_dir().join("state"));
+        let executable = stage.tool.digest();
+        std::fs::write(stage.repository.version_path(), replayed).unwrap();
+        stage.runs("replayed", &stage.installed());
+        assert_eq!(stage.tool.digest(), executable);
+    }
     // With a state, again, it is what it is.
     stage.heals("a good release");
     let replayed = stage.current.clone();

@@ -85,7 +85,7 @@ const NASTY: [(&str, &str, bool); 16] = [
     ("a Kelvin sign", "1.0.0-\u{212a}", true),
 ];
 
-fn nasty_strings() -> Vec<Attack> {
+pub fn nasty_strings() -> Vec<Attack> {
     let mut rows = Vec::new();
     for Field { name, document, set, is } in strings() {
         for (what, text, is_fit_for_notes) in NASTY {
@@ -104,7 +104,7 @@ fn nasty_strings() -> Vec<Attack> {
 
 table!(strings_that_lead_astray, nasty_strings());
 
-fn versions() -> Vec<Attack> {
+pub fn versions() -> Vec<Attack> {
     let mut rows = Vec::new();
     for (what, text) in [
         ("build metadata", "1.1.0+x"),
@@ -136,7 +136,7 @@ fn versions() -> Vec<Attack> {
 
 table!(versions_that_are_none, versions());
 
-fn types() -> Vec<Attack> {
+pub fn types() -> Vec<Attack> {
     let mut rows = Vec::new();
     for (found, is_known) in [
         ("relatch-version/2", false),

@@ -413,7 +413,7 @@ fn send(
 
 /// Says nothing until the client ends the connection, or for longer than any limit of the client.
 pub fn stall(socket: &TcpStream) -> std::io::Result<()> {
-    socket.set_read_timeout(Some(Duration::from_secs(60)))?;
+    socket.set_read_timeout(Some(Duration::from_secs(600)))?;
     let mut socket = socket;
     while socket.read(&mut [0; 4096])? > 0 {}
     Ok(())

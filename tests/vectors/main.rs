@@ -139,6 +139,11 @@ fn check_blobs() {
 }
 
 #[test]
+fn check_state() {
+    all("check-state", run::check::run);
+}
+
+#[test]
 fn check_rollback() {
     all("check-rollback", run::check::run);
 }

@@ -12,11 +12,11 @@ use super::world::{self, CHANNEL, EXPIRES, OWN, STOLEN};
 
 const TIMESTAMP: u8 = 0b11;
 
-const VERSIONS: [&str; 9] =
-    ["9.9.9", "1.0.0", "1.1.0", "1.1.5", "1.2.0", "1.3.0", "7", "8", "1.2.0\u{1b}[2J"];
+const VERSIONS: [&str; 10] =
+    ["9.9.9", "1.0.0", "1.1.0", "1.1.5", "1.2.0", "1.3.0", "7", "8", "1.2.0\u{1b}[2J", "1.2.0\u{202e}"];
 
 /// Values for fields, as JSON. Some are right in one field, and all are wrong in most.
-const VALUES: [&str; 26] = [
+const VALUES: [&str; 27] = [
     "0",
     "1",
     "2",
@@ -43,6 +43,7 @@ const VALUES: [&str; 26] = [
     "[\"1.1.0\"]",
     "\"..\\u001b[2J/x\"",
     "\"relatch-version/2\"",
+    "\"\u{202e}\u{200b}\"",
 ];
 
 fn signers(mask: u8) -> Vec<u8> {

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use relatch::install::Site;
 use relatch::source::{Etag, Object, Opened, Source};
 use relatch::trust::{Digest, Identity, Name, Version};
-use relatch::{Clock, Install, Outcome, Quiet, Unavailable, Updater};
+use relatch::{Clock, Install, Outcome, Reporter, Unavailable, Updater};
 use tempfile::TempDir;
 
+use super::invariant::unprintable;
 use super::world::{self, CHANNEL, PRODUCT, TARGET, World};
 use crate::NOW;
 
@@ -23,6 +24,17 @@ impl Clock for Stopped {
     fn now(&self) -> u64 {
         self.0
     }
+}
+
+/// What is told on the way cannot drive a terminal either.
+struct Told;
+
+impl Reporter for Told {
+    fn warn(&mut self, what: &str) {
+        assert_eq!(unprintable(what), None, "{what:?}");
+    }
+
+    fn downloading(&mut self, _: &Version, _: u64, _: u64) {}
 }
 
 /// What the repository says when it is asked for an object.
@@ -59,6 +71,18 @@ impl Repository {
 
     pub fn put(&mut self, object: &Object, bytes: &[u8]) {
         self.answers.insert(object.clone(), Answer::Bytes(bytes.into()));
+    }
+
+    /// Whether this is what an honest repository would answer.
+    fn serves(&self, world: &World, object: &Object) -> bool {
+        let published = world.objects.iter().rev().find(|(other, _)| other == object);
+        let Some((_, published)) = published else { return false };
+        matches!(self.answers.get(object), Some(Answer::Bytes(bytes)) if **bytes == **published)
+    }
+
+    /// Whether a client that trusts the root before this one hears of it.
+    pub fn tells_of_root(&self, world: &World, number: u64) -> bool {
+        [Object::Root(number), Object::RootSignatures(number)].iter().all(|object| self.serves(world, object))
     }
 
     /// As files: only what can be said so.
@@ -202,7 +226,7 @@ impl Place {
             }
             None => Updater::of_installed(&path)?.source(source),
         };
-        Ok(updater.clock(Stopped(clock)))
+        Ok(updater.clock(Stopped(clock)).reporter(Told))
     }
 
     /// A first install, or one in the place of what is there. It goes by the system's clock.
@@ -222,7 +246,7 @@ impl Place {
             probe: None,
             force,
         };
-        install.run(Quiet).map(|(version, _)| version)
+        install.run(Told).map(|(version, _)| version)
     }
 
     pub fn site(&self) -> relatch::Result<Site> {
@@ -235,16 +259,7 @@ pub fn starts(world: &World) -> Vec<Snapshot> {
     let mut repository = Repository::honest(world);
     let place = Place::new();
     let mut starts = vec![place.snapshot()];
-    for index in 0..2 {
-        let (object, bytes) = world::version_object(&world.pointers[index], &[30]);
-        repository.put(&object, &bytes);
-        let version = &world.drafts[index].version;
-        if index == 0 {
-            place.install(&repository, false).unwrap();
-        } else {
-            let outcome = place.updater(&repository, NOW, None).unwrap().update(false);
-            assert!(matches!(outcome, Ok(Outcome::Updated { to, .. }) if to.to_string() == *version));
-        }
+    let mut take = |place: &Place, index: usize| {
         // What is drawn at random or told by the system's clock would make every run another one.
         let state = std::fs::read_to_string(place.file("state")).unwrap();
         let mut state: serde_json::Value = serde_json::from_str(state.lines().next().unwrap()).unwrap();
@@ -255,7 +270,25 @@ pub fn starts(world: &World) -> Vec<Snapshot> {
         let snapshot = place.snapshot();
         assert_eq!(snapshot.executable(), Some(&world.drafts[index].executable));
         starts.push(snapshot);
+    };
+    for index in 0..2 {
+        let (object, bytes) = world::version_object(&world.pointers[index], &[30]);
+        repository.put(&object, &bytes);
+        let version = &world.drafts[index].version;
+        if index == 0 {
+            place.install(&repository, false).unwrap();
+        } else {
+            let outcome = place.updater(&repository, NOW, None).unwrap().update(false);
+            assert!(matches!(outcome, Ok(Outcome::Updated { to, .. }) if to.to_string() == *version));
+        }
+        take(&place, index);
     }
+    repository.answers.remove(&Object::Root(2));
+    let (object, bytes) = world::version_object(&world.pointers[0], &[30]);
+    repository.put(&object, &bytes);
+    let place = Place::new();
+    place.install(&repository, false).unwrap();
+    take(&place, 0);
     starts
 }
 

@@ -5,13 +5,18 @@
 //! answered the probe is installed next; and an executable that did not answer makes the update fail with `CannotRun`, which of all that
 //! was signed only one release may do.
 
-use relatch::trust::Version;
+use std::ops::RangeInclusive;
+
+use relatch::trust::{Digest, Version};
 use relatch::{Error, Machine};
 use serde_json::Value;
 
-use super::installation::{Snapshot, with_hash};
+use super::installation::{Repository, Snapshot, with_hash};
 use super::script::Step;
-use super::world::{BROKEN, PRODUCT, Release, World};
+use super::world::{self, BROKEN, PRODUCT, Release, World};
+
+/// How much later than the clock a document may be issued (SPEC section 9).
+const AHEAD: u64 = 86_400;
 
 /// The files that SPEC section 4 leaves in the private directory when nothing is under way.
 const DOCUMENTED: [&str; 6] = ["state", "root", "settings", "lock", "staging", "previous"];
@@ -20,9 +25,14 @@ pub(super) struct Scene<'a> {
     pub(super) world: &'a World,
     /// `VERSION`s that a timestamp key signed.
     pub(super) pointers: &'a [Value],
-    pub(super) clock: u64,
+    pub(super) repository: &'a Repository,
+    /// The first and the last moment at which the client may have looked at its clock.
+    pub(super) clock: RangeInclusive<u64>,
     pub(super) step: Step,
-    pub(super) forced: bool,
+    /// Whether a person insisted: `--update=now`, `--force`.
+    pub(super) now: bool,
+    /// Whether the version of what is at the path is known from the tool itself, and not from the state.
+    pub(super) is_running: bool,
     pub(super) state_is_own: bool,
     pub(super) before: &'a Snapshot,
     pub(super) after: &'a Snapshot,
@@ -33,16 +43,15 @@ impl Scene<'_> {
     pub(super) fn holds_after(&self, answer: relatch::Result<String>) -> String {
         self.files();
         self.bytes();
-        self.order(answer.is_ok());
-        self.floors();
         self.roots();
-        match answer {
-            Ok(said) => said,
-            Err(error) => {
-                self.refused(&error);
-                error.to_string()
-            }
-        }
+        self.order(answer.is_ok());
+        self.record(answer.is_ok());
+        let said = answer.unwrap_or_else(|error| {
+            self.refused(&error);
+            error.to_string()
+        });
+        assert_eq!(unprintable(&said), None, "{said:?}");
+        said
     }
 
     fn files(&self) {
@@ -70,91 +79,101 @@ impl Scene<'_> {
         }
     }
 
-    /// The version at the path goes down only where a threshold signed that, or a person wished it.
+    /// What is at the path changed only where a person or a release says so.
     fn order(&self, done: bool) {
-        let version = |snapshot: &Snapshot| {
-            snapshot.executable().and_then(|bytes| self.world.version_of(bytes)).cloned()
-        };
-        let (Some(from), Some(to)) = (version(self.before), version(self.after)) else { return };
-        if from == to {
-            return;
-        }
-        assert!(done, "it failed, and {to} is there in place of {from}");
+        let changed = self.before.executable() != self.after.executable();
+        assert!(done || !changed, "it failed and changed the executable");
         match self.step {
-            Step::Check => panic!("a check installed {to}"),
-            Step::Rollback => {
-                assert_eq!(self.after.executable(), self.before.file("previous"));
-                return;
+            Step::Update if changed => self.may_be_installed(),
+            Step::Install if done => {
+                assert!(self.now || self.before.executable().is_none(), "it replaced what was there");
+                self.may_be_installed();
             }
-            Step::Install => return assert!(self.forced),
-            _ => {}
-        }
-        let epoch = self.trusted()["epoch"].as_u64();
-        let allows = |release: &&Release| {
-            release.version == to
-                && Some(release.epoch) == epoch
-                && self.clock < release.expires
-                && release.issued <= self.clock + 86_400
-        };
-        let release = self.world.releases.iter().find(allows);
-        let release = release.unwrap_or_else(|| panic!("no release {to} is valid now"));
-        if self.state_is_own {
-            let above = to.compare(&from).is_ok_and(|order| order.is_gt());
-            assert!(above || release.retracts.contains(&from.to_string()), "{from} to {to}");
+            Step::Rollback if changed => {
+                assert_eq!(self.after.executable(), self.before.file("previous"));
+                self.may_come_back();
+            }
+            _ => assert!(!changed, "nobody asked for another executable"),
         }
     }
 
-    /// Floors move only to what a timestamp key signed about a manifest that a threshold of release keys signed, and never down.
-    fn floors(&self) {
-        let Some(now) = state(self.after) else { return };
-        let old = state(self.before);
-        let floors = &now["floors"];
-        if old.as_ref().is_none_or(|old| old["floors"] != *floors) && floors["epoch"] != 0 {
-            let names = |pointer: &&Value| {
-                ["epoch", "seq", "issued", "manifest"].iter().all(|field| pointer[field] == floors[field])
-            };
-            // Of a manifest that left nothing to do, the version is not looked at again: there still is nothing to do.
-            let was_nothing = |pointer: &Value, release: &Release| {
-                let judged: Option<Version> = pointer["version"].as_str().and_then(|text| text.parse().ok());
-                now["standing"]["is"] == "current"
-                    && now["judged"] == pointer["version"]
-                    && judged.is_some_and(|judged| {
-                        release.version.compare(&judged).is_ok_and(|order| order.is_lt())
-                    })
-            };
-            let agrees = |pointer: &Value| {
-                self.world.releases.iter().any(|release| {
-                    pointer["manifest"] == release.manifest.to_string()
-                        && pointer["epoch"] == release.epoch
-                        && pointer["seq"] == release.seq
-                        && (pointer["version"] == release.version.to_string()
-                            || was_nothing(pointer, release))
-                })
-            };
-            assert!(self.pointers.iter().filter(names).any(agrees), "nobody signed the floors {floors}");
-        }
-        let min = &now["min_version"];
-        let signed = |release: &Release| release.min_version.as_deref() == min.as_str();
-        let as_it_was = old.as_ref().is_some_and(|old| old["min_version"] == *min);
-        assert!(min.is_null() || as_it_was || self.world.releases.iter().any(signed), "{min}");
-        if let (Some(old), true) = (old, self.state_is_own) {
-            let pair = |state: &Value| {
-                let floors = &state["floors"];
-                (floors["epoch"].as_u64(), floors["seq"].as_u64(), floors["issued"].as_u64())
-            };
-            assert!(pair(&old) <= pair(&now) || pair(&old).0 < pair(&now).0, "{old} to {now}");
-            let root = |state: &Value| state["root_version"].as_u64();
-            assert!(root(&old) <= root(&now), "{old} to {now}");
+    /// SPEC steps 3 to 6 and 8d, looked at from behind: what is at the path is a release that the root, the clock and the floor allow.
+    fn may_be_installed(&self) {
+        let now = state(self.after).expect("what was installed is recorded");
+        let release = self.accepted(&now).expect("what was installed was accepted");
+        let said = format!("{} by {now}", release.version);
+        assert_eq!(release.executable, self.after.executable().map(|bytes| Digest::of(bytes)), "{said}");
+
+        let number = now["root_version"].as_u64().and_then(|number| usize::try_from(number).ok());
+        let number = number.filter(|number| (1..=self.world.roots.len()).contains(number)).expect("a root");
+        let kept = self.after.file("root").map(Vec::as_slice).unwrap_or_default();
+        let root = format!("{}\n", self.world.roots[number - 1]);
+        assert!(number == 1 || kept.starts_with(root.as_bytes()), "root {number} is not kept: {said}");
+        assert_eq!(release.epoch, world::epoch_of(number), "a dead epoch: {said}");
+        assert!(release.root_version <= number as u64, "it needs a newer root: {said}");
+        assert!(world::threshold_is_met(number, release.signers), "a revoked key signed it: {said}");
+        assert!(
+            !self.repository.tells_of_root(self.world, number as u64 + 1),
+            "installed without asking for root {}: {said}",
+            number + 1
+        );
+
+        assert!(self.earliest() < release.expires, "it has expired: {said}");
+        assert!(release.issued <= self.clock.end() + AHEAD, "it is from the future: {said}");
+        let named = self.pointers_of(&now).any(|pointer| pointer["version"] == release.version.to_string());
+        assert!(named, "no VERSION names it: {said}");
+        self.is_fresh(&now);
+        if let Some(floor) = version_in(&now["min_version"]) {
+            let order = release.version.compare(&floor);
+            assert!(order.is_ok_and(|order| order.is_ge()), "below the floor: {said}");
         }
     }
 
-    /// The newest root that was published and is kept; else the anchor.
-    fn trusted(&self) -> Value {
-        let kept = self.after.file("root").and_then(|content| {
-            let text = String::from_utf8_lossy(content).into_owned();
-            serde_json::from_str(text.lines().next().unwrap_or_default()).ok()
-        });
-        kept.unwrap_or_else(|| super::world::root(1))
+    /// SPEC section 6.
+    fn may_come_back(&self) {
+        let (Some(old), true) = (state(self.before), self.state_is_own) else { return };
+        let to = self.installed(self.after);
+        if let Some(floor) = version_in(&old["min_version"]) {
+            assert!(to.compare(&floor).is_ok_and(|order| order.is_ge()), "{to} came back: {old}");
+        }
+        let trusted = old["root_epoch"].as_u64().max(old["floors"]["epoch"].as_u64());
+        assert!(trusted == Some(0) || old["previous"]["epoch"].as_u64() == trusted, "{to} came back: {old}");
+    }
+
+    /// SPEC step 5 for the `VERSION` that was accepted last.
+    pub(super) fn is_fresh(&self, now: &Value) {
+        let (issued, expires) = (now["floors"]["issued"].as_u64(), now["expires"].as_u64());
+        assert!(Some(self.earliest()) < expires, "VERSION has expired: {now}");
+        assert!(issued <= Some(self.clock.end() + AHEAD), "VERSION is from the future: {now}");
+    }
+
+    /// The lowest time that the client may have gone by.
+    fn earliest(&self) -> u64 {
+        let known = state(self.before).filter(|_| self.state_is_own);
+        let issued = known.and_then(|state| state["floors"]["issued"].as_u64()).unwrap_or_default();
+        issued.max(*self.clock.start())
+    }
+
+    /// The version at the path.
+    pub(super) fn installed(&self, of: &Snapshot) -> Version {
+        let version = of.executable().and_then(|bytes| self.world.version_of(bytes));
+        version.expect("every executable was signed").clone()
+    }
+
+    /// The release that this state calls the newest one seen.
+    pub(super) fn accepted(&self, state: &Value) -> Option<&Release> {
+        let manifest = state["floors"]["manifest"].as_str()?;
+        self.world.releases.iter().find(|release| release.manifest.to_string() == manifest)
+    }
+
+    /// The `VERSION`s that may have led to this state.
+    pub(super) fn pointers_of(&self, state: &Value) -> impl Iterator<Item = &Value> {
+        let (floors, expires) = (state["floors"].clone(), state["expires"].clone());
+        self.pointers.iter().filter(move |pointer| {
+            let same =
+                ["epoch", "seq", "issued", "manifest"].iter().all(|field| pointer[field] == floors[field]);
+            same && pointer["expires"] == expires
+        })
     }
 
     fn roots(&self) {
@@ -169,15 +188,25 @@ impl Scene<'_> {
         if let Error::Machine(Machine::CannotRun { version, .. }) = error {
             assert_eq!(version.to_string(), BROKEN, "{error}");
         }
-        // What a repository says cannot drive a terminal.
-        for text in [error.to_string(), error.advice().to_owned()] {
-            assert!(!text.chars().any(char::is_control), "{text:?}");
-        }
+        assert_eq!(unprintable(error.advice()), None, "{:?}", error.advice());
     }
 }
 
+/// The first character that could drive a terminal, or hide what is said.
+pub(super) fn unprintable(text: &str) -> Option<char> {
+    text.chars().find(|c| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    })
+}
+
+/// A version, if there is one.
+pub(super) fn version_in(value: &Value) -> Option<Version> {
+    value.as_str().map(|text| text.parse().expect("the client wrote a version"))
+}
+
 /// A state file that says what its hash says.
-fn state(snapshot: &Snapshot) -> Option<Value> {
+pub(super) fn state(snapshot: &Snapshot) -> Option<Value> {
     let text = std::str::from_utf8(snapshot.file("state")?).ok()?;
     let json = text.lines().next()?;
     if text == with_hash(json) { serde_json::from_str(json).ok() } else { None }

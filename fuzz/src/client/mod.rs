@@ -5,12 +5,14 @@
 //! installation  files on a disk, a repository in memory
 //! script        the fuzzer's bytes as a list of steps: mangle, forge, answer, damage, move the clock; then update, check, roll back, install
 //! forge         documents as the attacker writes and signs them
-//! invariant     what must hold after each act, whatever was done before
+//! invariant     what must hold after each act, whatever was done before: the executable, roots, words
+//! record        the same of what the client remembers
 //! ```
 
 mod forge;
 mod installation;
 mod invariant;
+mod record;
 mod script;
 pub mod seeds;
 mod world;

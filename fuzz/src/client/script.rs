@@ -3,6 +3,8 @@
 //!
 //! The first byte says what is installed. Each step is one byte for its kind and the bytes that it takes.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use relatch::source::{Etag, Object};
 use relatch::trust::{Digest, Version};
 use relatch::{Checked, Outcome, Updater};
@@ -124,8 +126,8 @@ pub struct Run<'a> {
     clock: u64,
     /// Whether the state is what this client wrote at some time.
     state_is_own: bool,
-    /// What the place looked like after each act.
-    seen: Vec<Snapshot>,
+    /// What the place looked like after each act, and whether its state was the client's own.
+    seen: Vec<(Snapshot, bool)>,
     ended: Vec<String>,
 }
 
@@ -134,8 +136,7 @@ impl<'a> Run<'a> {
     pub fn new(script: &'a [u8]) -> Self {
         let world = World::get();
         let mut bytes = Bytes(script);
-        // Mostly 1.1.0: more can happen to it.
-        let start = [2, 1, 0][usize::from(bytes.byte()) % 3];
+        let start = [2, 1, 0, 3][usize::from(bytes.byte()) % 4];
         Run {
             bytes,
             world,
@@ -145,7 +146,7 @@ impl<'a> Run<'a> {
             pointers: world.pointers.clone(),
             clock: NOW,
             state_is_own: true,
-            seen: world.starts.clone(),
+            seen: world.starts.iter().map(|start| (start.clone(), true)).collect(),
             ended: Vec::new(),
         }
     }
@@ -269,7 +270,10 @@ impl<'a> Run<'a> {
         let how = self.bytes.byte() % 6;
         let Ok(mut content) = std::fs::read(&path) else { return };
         match how {
-            0 => return std::fs::remove_file(&path).unwrap(),
+            0 => {
+                self.state_is_own |= name == "state";
+                return std::fs::remove_file(&path).unwrap();
+            }
             1 => content.truncate(self.bytes.offset(content.len())),
             2 => {
                 let (at, mask) = (self.bytes.offset(content.len()), self.bytes.byte().max(1));
@@ -279,10 +283,12 @@ impl<'a> Run<'a> {
             }
             3 => content.fill(0),
             4 => {
-                let old = self.bytes.choose(&self.seen).file(name);
-                let Some(old) = old else { return };
+                let (old, is_own) = self.bytes.choose(&self.seen);
+                let Some(old) = old.file(name) else { return };
                 content = old.clone();
-                self.state_is_own |= name == "state";
+                if name == "state" {
+                    self.state_is_own = *is_own;
+                }
             }
             // A state that says something else and whose hash is right.
             _ if name == "state" => {
@@ -303,6 +309,8 @@ impl<'a> Run<'a> {
             Some(bytes) if flags & 2 == 0 => self.world.version_of(bytes).cloned(),
             _ => None,
         };
+        let system = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        let begun = system();
         let updater = || self.place.updater(&self.repository, self.clock, running.as_ref());
         let answer = match step {
             Step::Check => {
@@ -326,15 +334,17 @@ impl<'a> Run<'a> {
         let scene = invariant::Scene {
             world: self.world,
             pointers: &self.pointers,
-            clock: self.clock,
+            repository: &self.repository,
+            clock: if matches!(step, Step::Install) { begun..=system() } else { self.clock..=self.clock },
             step,
-            forced: now,
+            now,
+            is_running: running.is_some(),
             state_is_own: self.state_is_own,
             before: &before,
             after: &after,
         };
         self.ended.push(scene.holds_after(answer));
-        self.seen.push(after);
+        self.seen.push((after, self.state_is_own));
     }
 }
 

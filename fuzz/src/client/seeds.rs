@@ -12,6 +12,8 @@ pub type Seed = (&'static str, Vec<u8>, &'static [&'static str]);
 const FROM_1_1_0: u8 = 0;
 const FROM_1_0_0: u8 = 1;
 const FROM_NOTHING: u8 = 2;
+/// 1.0.0, and root 2 not heard of.
+const FROM_ROOT_1: u8 = 3;
 
 fn script(start: u8, steps: &[(Step, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![start];
@@ -33,7 +35,10 @@ pub fn all() -> Vec<Seed> {
     };
     let blob = |version: &str| object(served_blob(version));
     let (root_3, root_3_signatures) = (object(Object::Root(3)), object(Object::RootSignatures(3)));
+    let root_2 = object(Object::Root(2));
     let own = object(Object::Root(1));
+    let rotated: [(Step, &[u8]); 2] =
+        [(Put, &[root_3, root_3]), (Put, &[root_3_signatures, root_3_signatures])];
     vec![
         (
             "update",
@@ -228,6 +233,154 @@ pub fn all() -> Vec<Seed> {
             &["root 2 needs root 100"],
         ),
         ("another-role", script(FROM_1_1_0, &[(Put, &[version, own])]), &["VERSION"]),
+        ("exists", script(FROM_1_1_0, &[(Install, &[0])]), &["/"]),
+        (
+            "older-issue",
+            script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.2.0"), 0]), (Update, &[0])]),
+            &["updated 1.1.0 to 1.2.0", "VERSION of release 3 was issued"],
+        ),
+        (
+            "held",
+            script(FROM_1_1_0, &[(Update, &[0]), (Rollback, &[0]), (Update, &[1])]),
+            &["updated 1.1.0 to 1.2.0", "back to 1.1.0", "1.2.0 is held"],
+        ),
+        (
+            "rollout",
+            script(FROM_1_1_0, &[(Name, &[release("1.2.0"), 8 | 32, 0, 50]), (Update, &[0]), (Update, &[1])]),
+            &["1.2.0 is rolled out to 50", "updated 1.1.0 to 1.2.0"],
+        ),
+        (
+            "floor-stays",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Name, &[release("1.3.0"), 0]),
+                    (Update, &[0]),
+                    (Name, &[release("1.5.0"), 0]),
+                    (Check, &[0]),
+                    (Name, &[release("1.0.5"), 0]),
+                    (Check, &[0]),
+                ],
+            ),
+            &["updated 1.1.0 to 1.3.0", "1.5.0 has no executable", "nothing newer"],
+        ),
+        (
+            "floor-ends",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Name, &[release("1.3.0"), 0]),
+                    (Update, &[0]),
+                    rotated[0],
+                    rotated[1],
+                    (Name, &[release("2.0.0"), 0]),
+                    (Update, &[0]),
+                    (Rollback, &[0]),
+                ],
+            ),
+            &["updated 1.1.0 to 1.3.0", "updated 1.3.0 to 2.0.0", "the previous executable is of epoch 1"],
+        ),
+        (
+            "installed-below-the-floor",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Name, &[release("1.3.0"), 0]),
+                    (Update, &[0]),
+                    (Name, &[release("1.0.5"), 0]),
+                    (Install, &[1]),
+                ],
+            ),
+            &["updated 1.1.0 to 1.3.0", "version 1.0.5 is below"],
+        ),
+        (
+            "installed-expired",
+            script(FROM_NOTHING, &[(Name, &[release("1.6.0"), 0]), (Install, &[0])]),
+            &["the manifest expired"],
+        ),
+        (
+            "forced-expired",
+            script(FROM_1_1_0, &[(Name, &[release("1.6.0"), 0]), (Install, &[1])]),
+            &["the manifest expired"],
+        ),
+        (
+            "expired-version",
+            script(FROM_1_1_0, &[(Name, &[release("1.2.0"), 16, 0x80])]),
+            &["VERSION expired"],
+        ),
+        (
+            "installed-dead-epoch",
+            script(FROM_NOTHING, &[rotated[0], rotated[1], (Name, &[release("1.2.0"), 0]), (Install, &[0])]),
+            &["VERSION has the epoch 1, but the trusted root has 2"],
+        ),
+        (
+            "forced-dead-epoch",
+            script(FROM_1_1_0, &[rotated[0], rotated[1], (Name, &[release("1.2.0"), 0]), (Install, &[1])]),
+            &["VERSION has the epoch 1, but the trusted root has 2"],
+        ),
+        (
+            "revoked-key",
+            script(FROM_1_1_0, &[(Name, &[release("1.2.5"), 0]), (Update, &[0])]),
+            &["the manifest is signed by 1 of the 2"],
+        ),
+        (
+            "revoked-key-installed",
+            script(FROM_NOTHING, &[(Name, &[release("1.2.5"), 0]), (Install, &[0])]),
+            &["the manifest is signed by 1 of the 2"],
+        ),
+        (
+            "revoked-key-not-heard-of",
+            script(FROM_ROOT_1, &[(Name, &[release("1.2.5"), 0]), (Update, &[0])]),
+            &["the manifest is signed by 1 of the 2"],
+        ),
+        // Who withholds the root that revokes a key is believed until the older root expires (SPEC section 7).
+        (
+            "root-withheld",
+            script(FROM_ROOT_1, &[(Answer, &[root_2, 0]), (Name, &[release("1.2.5"), 0]), (Update, &[0])]),
+            &["updated 1.0.0 to 1.2.5"],
+        ),
+        (
+            "two-of-one-number",
+            script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.2.1"), 8, 0]), (Update, &[0])]),
+            &["updated 1.1.0 to 1.2.0", "two different manifests"],
+        ),
+        (
+            "lost-root",
+            script(
+                FROM_1_1_0,
+                &[
+                    rotated[0],
+                    rotated[1],
+                    (Name, &[release("2.0.0"), 0]),
+                    (Update, &[0]),
+                    (Damage, &[1, 0]),
+                    (Answer, &[root_3, 0]),
+                    (Update, &[0]),
+                ],
+            ),
+            &["updated 1.1.0 to 2.0.0", "root 2 needs root 3"],
+        ),
+        (
+            "invisible",
+            script(FROM_1_1_0, &[(Splice, &[version, 0, 0, 0, 3, 0xe2, 0x80, 0xae]), (Sign, &[version, 1])]),
+            &["VERSION says \\u{202e}1.2.0"],
+        ),
+        // What was edited is not the client's own again because it was kept: `rollout` is out of its range, and the floors go with it.
+        (
+            "restored-edit",
+            script(
+                FROM_1_1_0,
+                &[
+                    (Damage, &[0, 5, 17, 6]),
+                    (Answer, &[version, 0]),
+                    (Check, &[0]),
+                    (Damage, &[0, 4, 4]),
+                    (Name, &[release("1.0.0"), 0]),
+                    (Check, &[0]),
+                ],
+            ),
+            &["the attacker's repository has no", "nothing newer"],
+        ),
         // Found by the fuzzer: the number was not looked at where the manifest was known, and the earlier date took the later one's place.
         (
             "renumbered",

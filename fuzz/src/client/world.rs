@@ -1,7 +1,7 @@
 //! What an honest publisher made, all of which the attacker has, and the keys that were stolen.
 //!
-//! Root 1 is the anchor. Root 2 revoked one root key, root 3 one release key and began epoch 2; root 3 is not served at first. A release
-//! needs two of three release keys.
+//! Root 1 is the anchor. Root 2 revoked a root key and a release key within the epoch, root 3 another release key and began epoch 2; root 3
+//! is not served at first. A release needs two release keys.
 
 use std::sync::OnceLock;
 
@@ -20,9 +20,9 @@ pub const TARGET: &str = "test";
 pub const ISSUED: u64 = 1_700_000_000;
 pub const EXPIRES: u64 = 4_000_000_000;
 
-/// Seeds of keys. 12 was revoked by root 2, 22 by root 3; 9 was never anybody's but the attacker's.
+/// Seeds of keys. 12 and 24 were revoked by root 2, 22 by root 3; 9 was never anybody's but the attacker's.
 const ROOT_KEYS: [[u8; 3]; 3] = [[10, 11, 12], [10, 11, 13], [10, 11, 13]];
-const RELEASE_KEYS: [[u8; 3]; 3] = [[20, 21, 22], [20, 21, 22], [20, 21, 23]];
+const RELEASE_KEYS: [&[u8]; 3] = [&[20, 21, 22, 24], &[20, 21, 22], &[20, 21, 23]];
 const TIMESTAMP_KEYS: [u8; 3] = [30, 30, 31];
 /// What the attacker signs with: both timestamp keys, one release key, one old root key, a key of its own. Twice the same one is no more.
 pub const STOLEN: [u8; 6] = [30, 31, 22, 12, 9, 22];
@@ -38,12 +38,16 @@ pub fn timestamp_key(epoch: u64) -> u8 {
 pub struct Release {
     pub version: Version,
     pub epoch: u64,
+    pub root_version: u64,
     pub seq: u64,
     pub manifest: Digest,
+    /// Seeds of the keys that signed it.
+    pub signers: &'static [u8],
     /// For this target.
     pub executable: Option<Digest>,
-    pub retracts: Vec<String>,
-    pub min_version: Option<String>,
+    pub critical: bool,
+    pub retracts: Vec<Version>,
+    pub min_version: Option<Version>,
     pub issued: u64,
     pub expires: u64,
 }
@@ -62,6 +66,7 @@ pub struct Draft {
     pub critical: bool,
     pub retracts: Vec<String>,
     pub expires: u64,
+    pub signers: &'static [u8],
     pub executable: Vec<u8>,
     /// Further stored forms: encoding, `from`, blob; each sorts after `identity`.
     pub forms: Vec<(&'static str, Option<Digest>, Vec<u8>)>,
@@ -144,7 +149,7 @@ pub struct World {
     pub pointers: Vec<Value>,
     /// The root documents, from root 1.
     pub roots: Vec<String>,
-    /// Nothing installed; 1.0.0; 1.1.0 after an update.
+    /// Nothing installed; 1.0.0; 1.1.0 after an update; 1.0.0 by a client that has not heard of root 2.
     pub starts: Vec<Snapshot>,
 }
 
@@ -170,25 +175,26 @@ impl World {
         for draft in &drafts {
             let manifest = draft.manifest();
             let digest = Digest::of(manifest.as_bytes());
-            // The one that only the stolen key signed.
-            let signers: &[u8] = if draft.version == "5.0.0" { &[22] } else { &[20, 21] };
             for blob in draft.forms.iter().map(|(_, _, blob)| blob).chain([&draft.executable]) {
                 objects.push((Object::Blob(Digest::of(blob)), blob.clone()));
             }
-            objects.push((Object::ManifestSignatures(digest), signed_by(signers, &manifest)));
+            objects.push((Object::ManifestSignatures(digest), signed_by(draft.signers, &manifest)));
             objects.push((Object::Manifest(digest), manifest.into_bytes()));
             let pointer = draft.pointer(&digest);
             objects.push(version_object(&pointer, &[timestamp_key(draft.epoch)]));
             pointers.push(pointer);
-            if signers.len() > 1 && draft.product == PRODUCT && draft.channel == CHANNEL {
+            if draft.signers.len() > 1 && draft.product == PRODUCT && draft.channel == CHANNEL {
                 releases.push(Release {
-                    version: draft.version.parse().expect("a version"),
+                    version: version(&draft.version),
                     epoch: draft.epoch,
+                    root_version: draft.root_version,
                     seq: draft.seq,
                     manifest: digest,
+                    signers: draft.signers,
                     executable: (draft.target == TARGET).then(|| Digest::of(&draft.executable)),
-                    retracts: draft.retracts.clone(),
-                    min_version: draft.min_version.clone(),
+                    critical: draft.critical,
+                    retracts: draft.retracts.iter().map(|text| version(text)).collect(),
+                    min_version: draft.min_version.as_deref().map(version),
                     issued: ISSUED,
                     expires: draft.expires,
                 });
@@ -210,6 +216,10 @@ impl World {
     }
 }
 
+fn version(text: &str) -> Version {
+    text.parse().expect("a version")
+}
+
 /// Signatures by these keys, one after another.
 pub fn signed_by(seeds: &[u8], text: &str) -> Vec<u8> {
     seeds.iter().map(|seed| sign(*seed, text.as_bytes())).collect::<String>().into_bytes()
@@ -228,10 +238,21 @@ pub fn anchor() -> &'static str {
     ANCHOR.get_or_init(|| root(1).to_string())
 }
 
+/// Whether a release with these signatures can be one to a client with this root, whatever the attacker signs besides.
+pub fn threshold_is_met(number: usize, signers: &[u8]) -> bool {
+    let counts = |seed: &&u8| signers.contains(seed) || STOLEN.contains(seed);
+    RELEASE_KEYS[number - 1].iter().filter(counts).count() >= 2
+}
+
+/// The epoch of a root that was published.
+pub fn epoch_of(number: usize) -> u64 {
+    if number == 3 { 2 } else { 1 }
+}
+
 /// Root `number`, from 1 to 3, as it was published.
 pub fn root(number: usize) -> Value {
-    let [roots, releases] = [ROOT_KEYS[number - 1], RELEASE_KEYS[number - 1]];
-    root_of(number, &roots, &releases, TIMESTAMP_KEYS[number - 1], 2)
+    let (roots, releases) = (ROOT_KEYS[number - 1], RELEASE_KEYS[number - 1]);
+    root_of(number, &roots, releases, TIMESTAMP_KEYS[number - 1], 2)
 }
 
 /// A root with these keys, and this threshold for the first two roles.
@@ -250,7 +271,7 @@ pub fn root_of(number: usize, roots: &[u8], releases: &[u8], timestamp: u8, thre
         "version": number,
         "issued": ISSUED,
         "expires": EXPIRES,
-        "epoch": if number == 3 { 2 } else { 1 },
+        "epoch": epoch_of(number),
         "keys": keys,
         "roles": {
             "root": {"keys": sorted(roots), "threshold": threshold},
@@ -273,6 +294,7 @@ fn drafts() -> Vec<Draft> {
         critical: false,
         retracts: Vec::new(),
         expires: EXPIRES,
+        signers: &[20, 21],
         executable: executable(version),
         forms: Vec::new(),
     };
@@ -294,7 +316,14 @@ fn drafts() -> Vec<Draft> {
         Draft { epoch: 2, root_version: 3, ..of("2.0.0", 1) },
         Draft { channel: "beta", ..of("3.0.0-beta.1", 10) },
         Draft { product: "other", ..of("4.0.0", 11) },
-        Draft { executable: evil("5.0.0"), ..of("5.0.0", 12) },
+        // The one that only the stolen key signed.
+        Draft { executable: evil("5.0.0"), signers: &[22], ..of("5.0.0", 12) },
+        // Two releases under one number: an accident that keys of the threshold agreed to.
+        of("1.2.1", 3),
+        // From before root 2: one of its keys was revoked, the other one stolen.
+        Draft { signers: &[22, 24], ..of("1.2.5", 13) },
+        // Lower than the floor that 1.3.0 sets, and so is the floor that it asks for.
+        Draft { min_version: Some("1.0.0".into()), ..of("1.0.5", 14) },
     ]
 }
 

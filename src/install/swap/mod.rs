@@ -38,12 +38,13 @@ pub(super) fn make_executable(staged: &Staged) -> Result<()> {
     system::make_executable(staged.file()).map_err(io("make executable", staged.path()))
 }
 
-/// Swaps a staged executable in; the old one becomes `previous`.
+/// Swaps a staged executable in; the old one becomes `previous`. `unrecorded` is what the bytes at the path are where the state does not
+/// know them: what the running program says of itself.
 pub(crate) fn swap_in(
     site: &Site,
     state: &mut State,
     staged: Staged,
-    running: &Version,
+    unrecorded: (&Version, Epoch),
     epoch: Epoch,
     lock: &Lock,
 ) -> Result<()> {
@@ -51,9 +52,10 @@ pub(crate) fn swap_in(
     system::carry_over(&current, staged.file(), site.executable())?;
     staged.file().sync_all().map_err(io("synchronise", staged.path()))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
-    // What is at the path came under the epoch that was recorded for these bytes; unknown bytes count as of today.
+    // Not today's epoch: that may be the one that was raised because the keys were stolen that released what is at the path.
     let known = state.installed.clone().filter(|copy| copy.blake3 == blake3);
-    let from = known.unwrap_or_else(|| Copy { version: running.clone(), blake3, epoch });
+    let (version, carried) = unrecorded;
+    let from = known.unwrap_or_else(|| Copy { version: version.clone(), blake3, epoch: carried });
     let to = Copy { version: staged.version().clone(), blake3: staged.blake3(), epoch };
     exchange(site, state, PendingSwap { file: staged.into_name(), from, to, rollback: false }, lock)
 }

@@ -20,8 +20,8 @@ use self::address::DEFAULT_REGION;
 use self::answer::Answer;
 use self::place::{Configured, Place};
 use self::sign::{Scope, can_be_signed, sign};
-use super::http::{Client, headers_for, opened};
-use super::{Etag, Object, Opened, Source};
+use super::http::{Client, Session, headers_for, opened};
+use super::{Cancellation, Etag, Object, Opened, Source};
 use crate::error::{Result, Unavailable, printable};
 use crate::limits;
 
@@ -154,7 +154,7 @@ impl S3 {
     }
 
     /// What to ask with next.
-    fn prepare(&self, place: &Place) -> Result<Asked, Unavailable> {
+    fn prepare(&self, place: &Place, cancellation: &Cancellation) -> Result<Asked, Unavailable> {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         let time = learned.skew.of(SystemTime::now());
         let region =
@@ -165,7 +165,8 @@ impl S3 {
             return Ok(Asked { credentials: held.credentials.clone(), region, time });
         }
         let fetched = match &self.access {
-            Access::Lean => place.chain.credentials(),
+            _ if cancellation.is_cancelled() => Err("nobody waits for them any more".into()),
+            Access::Lean => place.chain(cancellation).credentials(),
             Access::Own(own) => own.credentials().map_err(|why| printable(&why)),
             #[cfg(feature = "s3-sdk")]
             Access::Sdk(sdk) => sdk.credentials(),
@@ -180,6 +181,7 @@ impl S3 {
     fn ask(
         &self,
         place: &Place,
+        session: &Session,
         asked: &Asked,
         object: &Object,
         known: Option<&Etag>,
@@ -206,7 +208,7 @@ impl S3 {
             location: self.location(),
             why: "these credentials make no request: they hold what no header can".into(),
         })?;
-        place.client.send(request).map_err(|error| failed(error.why, error.transient))
+        session.send(request).map_err(|error| failed(error.why, error.transient))
     }
 
     /// Learns from an answer what would make another one of the next request; `false` where there is nothing, or it did not help before.
@@ -271,19 +273,29 @@ impl Held {
 
 impl Source for S3 {
     fn open(&self, object: &Object, known: Option<&Etag>) -> Result<Opened, Unavailable> {
+        self.open_cancellable(object, known, &Cancellation::default())
+    }
+
+    fn open_cancellable(
+        &self,
+        object: &Object,
+        known: Option<&Etag>,
+        cancellation: &Cancellation,
+    ) -> Result<Opened, Unavailable> {
         let place = self.place().map_err(|why| Unavailable::Unreachable {
             location: self.location(),
             object: object.clone(),
             why,
             retryable: false,
         })?;
+        let session = place.client.during(cancellation);
         let mut done = Done::default();
         loop {
-            let asked = self.prepare(place)?;
-            let response = self.ask(place, &asked, object, known)?;
+            let asked = self.prepare(place, cancellation)?;
+            let response = self.ask(place, &session, &asked, object, known)?;
             let status = response.status().as_u16();
             if status == 200 || (status == 304 && known.is_some()) {
-                return opened(response, self.location(), object, known.is_some());
+                return opened(response, session, self.location(), object, known.is_some());
             }
             let answer = Answer::read(response);
             if !self.learn(&answer, &asked, &mut done) {
@@ -294,13 +306,6 @@ impl Source for S3 {
 
     fn location(&self) -> String {
         self.address.to_string()
-    }
-
-    fn abandon(&self) {
-        self.tls.abandon(); // the token service's too
-        if let Some(Ok(place)) = self.place.get() {
-            place.client.abandon();
-        }
     }
 }
 

@@ -2,13 +2,17 @@
 
 use super::address::{DEFAULT_REGION, S3Address};
 use super::credentials::{Chain, SharedFiles, TokenService, profile_name, var};
+use crate::source::Cancellation;
 use crate::source::http::Client;
 
 /// An address with nothing left open, and what speaks to it.
 pub(super) struct Place {
     pub(super) address: S3Address,
     pub(super) client: Client,
-    pub(super) chain: Chain,
+    tls: Client,
+    /// Without a proxy, for addresses of this machine and its link.
+    plain: Client,
+    token_endpoint: Option<String>,
 }
 
 /// What is configured outside of the address and the environment.
@@ -51,11 +55,18 @@ impl Place {
             address = address.with_endpoint(&url).map_err(|error| said(what, error))?;
         }
         let is_plain = address.endpoint().is_some_and(|endpoint| endpoint.starts_with("http:"));
-        let client = if is_plain { Client::plain() } else { tls.clone() };
-        let region = address.region().unwrap_or(DEFAULT_REGION);
+        let (tls, plain) = (tls.clone(), Client::plain());
+        let client = if is_plain { plain.clone() } else { tls.clone() };
         let token_endpoint = endpoint("AWS_ENDPOINT_URL_STS").map(|(_, url)| url);
-        let token_service = TokenService::new(tls.clone(), region, token_endpoint);
-        let chain = Chain::new(address.profile().map(str::to_owned), token_service);
-        Ok(Place { address, client, chain })
+        Ok(Place { address, client, tls, plain, token_endpoint })
+    }
+
+    /// Where credentials are looked for during one read.
+    pub(super) fn chain(&self, cancellation: &Cancellation) -> Chain {
+        let (tls, plain) = (self.tls.during(cancellation), self.plain.during(cancellation));
+        let region = self.address.region().unwrap_or(DEFAULT_REGION);
+        let token_service = TokenService::new(tls, plain, region, self.token_endpoint.clone());
+        let profile = self.address.profile().map(str::to_owned);
+        Chain { profile, token_service, metadata: self.plain.during(cancellation) }
     }
 }

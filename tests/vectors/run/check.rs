@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use relatch::policy::Reason;
 use relatch::source::Object;
-use relatch::trust::{Document as _, DocumentKind, Role, Root, SignatureText, signing_keys};
+use relatch::trust::{DocumentKind, Version};
 use relatch::{Clock, Error, Machine, Outcome, Refusal, Unavailable, Updater};
 use serde_json::{Map, Value, json};
 
 use crate::file::bytes;
 use crate::tables::checks::{COMPARED, objects, whole};
 use crate::tables::release::{PRODUCT, TARGET, blake3};
+
+/// What stands on line 2 of a damaged state.
+const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// An executable and the directory beside it.
 pub struct Place {
@@ -49,6 +52,10 @@ impl Place {
         std::fs::write(self.site.join(name), format!("{line}\n{}\n", blake3(line.as_bytes()))).unwrap();
     }
 
+    fn write_damaged(&self, name: &str, value: &Value) {
+        std::fs::write(self.site.join(name), format!("{value}\n{NO_HASH}\n")).unwrap();
+    }
+
     fn file(&self, name: &str) -> Option<Vec<u8>> {
         std::fs::read(self.site.join(name)).ok()
     }
@@ -79,14 +86,18 @@ pub fn run(vector: &Value, file: &Value) {
     let place = Place::new(&at);
     std::fs::write(&place.executable, bytes(&client["executable"])).unwrap();
     place.write_settings(client["anchor"].as_str().unwrap(), &repository);
-    place.write_checked("state", &state.clone().into());
+    match client["state_file"].as_str().unwrap() {
+        "absent" => {}
+        "damaged" => place.write_damaged("state", &state.clone().into()),
+        _ => place.write_checked("state", &state.clone().into()),
+    }
     for name in ["root", "previous"] {
         if !client[name].is_null() {
             std::fs::write(place.site.join(name), bytes(&client[name])).unwrap();
         }
     }
     let before = place.file("root");
-    let told = tell(&place, &client, &there);
+    let told = tell(&place, &client);
     let mut expected = Map::new();
     for field in ["result", "step", "document", "reason", "needed", "valid", "version", "object"] {
         if let Some(value) = vector.get(field) {
@@ -120,17 +131,20 @@ fn compare(
             assert_eq!(&root["version"], number, "{name}: root");
         }
     }
-    if let Some(changes) = after.get("state") {
-        assert!(
-            changes.as_object().unwrap().keys().all(|field| COMPARED.contains(&field.as_str())),
-            "{name}"
-        );
-        state.extend(changes.as_object().unwrap().clone());
-    }
-    let text = String::from_utf8(place.file("state").unwrap()).unwrap();
-    let found: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    for field in COMPARED {
-        assert_eq!(found[field], state[field], "{name}: {field}");
+    let changes = after.get("state").map(|changes| changes.as_object().unwrap().clone());
+    let written = changes.is_some();
+    state.extend(changes.unwrap_or_default());
+    match place.file("state") {
+        None => assert!(client["state_file"] == "absent" && !written, "{name}: no state"),
+        Some(text) => {
+            let text = String::from_utf8(text).unwrap();
+            let is_damaged = text.ends_with(&format!("{NO_HASH}\n"));
+            assert_eq!(is_damaged, client["state_file"] == "damaged" && !written, "{name}: state");
+            let found: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+            for field in COMPARED {
+                assert_eq!(found[field], state[field], "{name}: {field}");
+            }
+        }
     }
     for entry in std::fs::read_dir(&place.site).unwrap() {
         let stray = entry.unwrap().file_name().into_string().unwrap();
@@ -139,10 +153,11 @@ fn compare(
 }
 
 /// What the library does, in the words of the vectors.
-fn tell(place: &Place, client: &Map<String, Value>, repository: &[(String, Vec<u8>)]) -> Value {
-    let updater = Updater::of_installed(&place.executable).unwrap();
+fn tell(place: &Place, client: &Map<String, Value>) -> Value {
+    let running: Version = client["version"].as_str().unwrap().parse().unwrap();
+    let updater = Updater::of_installed(&place.executable).unwrap().version(running.clone());
     let answer = if client["command"] == "rollback" {
-        Updater::rollback(updater.site(), None)
+        Updater::rollback(updater.site(), Some(&running))
             .map(|done| json!({"result": "install", "version": done.to.to_string()}))
     } else {
         let mut updater = updater.clock(Stopped(client["clock"].as_u64().unwrap()));
@@ -168,31 +183,12 @@ fn tell(place: &Place, client: &Map<String, Value>, repository: &[(String, Vec<u
         Err(Error::Machine(Machine::NothingToRollBack { .. })) => {
             refused("6.1", json!({"reason": "nothing"}))
         }
-        Err(Error::Refused(Refusal::Threshold { document: DocumentKind::Root(number), needed, valid })) => {
-            let step = if is_next_of_old(number, client, repository) { "3e" } else { "3b" };
-            refused(step, json!({"needed": needed, "valid": valid}))
-        }
         Err(Error::Refused(refusal)) => {
-            let (step, more) = step(&refusal, client["command"] == "rollback");
+            let (step, more) = step(&refusal, client["command"] == "rollback", &running);
             refused(step, more)
         }
         Err(other) => panic!("{other:?}"),
     }
-}
-
-/// Whether a threshold of the root before has signed this one: an error does not say whose threshold is not met.
-fn is_next_of_old(number: u64, client: &Map<String, Value>, repository: &[(String, Vec<u8>)]) -> bool {
-    let object =
-        |path: String| repository.iter().find(|(there, _)| *there == path).map(|(_, bytes)| bytes.clone());
-    let kept = bytes(if client["root"].is_null() { &client["anchor"] } else { &client["root"] });
-    let kept = kept.split(|byte| *byte == b'\n').next().unwrap().to_vec();
-    let roots = [Some(kept), object(format!("root/{}.json", number - 1))];
-    let roots = roots.into_iter().flatten().filter_map(|bytes| Root::from_canonical(&bytes).ok());
-    let old = roots.into_iter().find(|root| root.version == number - 1).unwrap();
-    let message = object(format!("root/{number}.json")).unwrap();
-    let signatures = SignatureText::parse(&object(format!("root/{number}.json.minisig")).unwrap()).unwrap();
-    let signed = signing_keys(&old, Role::Root, &message, &signatures).len();
-    signed >= old.roles.root.threshold as usize
 }
 
 fn refused(step: &str, more: Value) -> Value {
@@ -201,7 +197,7 @@ fn refused(step: &str, more: Value) -> Value {
     told
 }
 
-fn step(refusal: &Refusal, rollback: bool) -> (&'static str, Value) {
+fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static str, Value) {
     use DocumentKind::{Manifest, Root, Version};
     let reason = |reason: &str| json!({"reason": reason});
     let plain = |step| (step, json!({}));
@@ -218,8 +214,9 @@ fn step(refusal: &Refusal, rollback: bool) -> (&'static str, Value) {
         },
         Refusal::SignatureForm { document, .. } => plain(by(document, ["3a", "4b", "6b"])),
         Refusal::Threshold { document, needed, valid } => {
-            (by(document, ["-", "4c", "6c"]), json!({"needed": needed, "valid": valid}))
+            (by(document, ["3b", "4c", "6c"]), json!({"needed": needed, "valid": valid}))
         }
+        Refusal::OwnThreshold { needed, valid, .. } => ("3e", json!({"needed": needed, "valid": valid})),
         Refusal::Malformed { document: Version, why } if why.contains("fewer than two lines") => plain("4a"),
         Refusal::Malformed { document, .. }
         | Refusal::UnknownType { document, .. }
@@ -245,7 +242,7 @@ fn step(refusal: &Refusal, rollback: bool) -> (&'static str, Value) {
         Refusal::Expired { document: Root(_), .. } => ("5", json!({"document": "root", "reason": "expired"})),
         Refusal::Expired { .. } => ("5", json!({"document": "version", "reason": "expired"})),
         Refusal::FromTheFuture { .. } => ("5", json!({"document": "version", "reason": "future"})),
-        Refusal::KindChanged { .. } => plain("kind"),
+        Refusal::KindChanged { known, .. } => plain(if known == running { "kind" } else { "8d" }),
         Refusal::BelowFloor { .. } => plain(if rollback { "6.2" } else { "8d" }),
         Refusal::Short { .. } => ("9", reason("short")),
         Refusal::Long { .. } => ("9", reason("long")),
@@ -256,6 +253,7 @@ fn step(refusal: &Refusal, rollback: bool) -> (&'static str, Value) {
         Refusal::Undecodable { .. } => ("9", reason("undecodable")),
         Refusal::PreviousAltered { .. } => ("6.1", reason("altered")),
         Refusal::PreviousEpoch { .. } => plain("6.3"),
+        Refusal::StateDamaged { .. } => ("2", reason("damaged")),
         other => panic!("no step is known for {other}"),
     }
 }

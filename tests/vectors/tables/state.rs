@@ -94,7 +94,53 @@ fn vectors() -> Vec<Value> {
             "damaged",
         ),
         ("checked at 2^64 - 1", "a system clock may say anything", set("checked", u64::MAX.into()), "accept"),
+        (
+            "checked at 2^64",
+            "one more",
+            text(hashed(&good.replacen("\"checked\":1799999000", "\"checked\":18446744073709551616", 1))),
+            "damaged",
+        ),
+        (
+            "floors without a manifest",
+            "fields are not checked against each other",
+            such(&|state| state["floors"]["manifest"] = Value::Null),
+            "accept",
+        ),
         ("sixteen holds", "the most", set("held", held(16)), "accept"),
+        ("a hold twice", "each once", set("held", json!(["1.4.0", "1.5.0", "1.4.0"])), "damaged"),
+        (
+            "installed of epoch 0",
+            "at least 1",
+            such(&|state| state["installed"]["epoch"] = 0.into()),
+            "damaged",
+        ),
+        (
+            "pending from nothing",
+            "what a swap takes away is always known",
+            set(
+                "pending",
+                json!({"file": "previous", "from": null, "to": state()["previous"], "rollback": true}),
+            ),
+            "damaged",
+        ),
+        (
+            "an entity tag of 256 bytes",
+            "the longest",
+            such(&|state| state["seen"]["etag"] = format!("\"{}\"", "e".repeat(254)).into()),
+            "accept",
+        ),
+        (
+            "an entity tag of 257 bytes",
+            "one more",
+            such(&|state| state["seen"]["etag"] = format!("\"{}\"", "e".repeat(255)).into()),
+            "damaged",
+        ),
+        (
+            "standing not-in-rollout of 101",
+            "0 to 100",
+            standing(json!({"is": "not-in-rollout", "version": "1.4.0", "rollout": 101})),
+            "damaged",
+        ),
         ("standing current", "one of six", standing(json!({"is": "current"})), "accept"),
         (
             "standing outdated",
@@ -153,6 +199,29 @@ fn vectors() -> Vec<Value> {
         ),
         ("a missing field", "all are there", text(hashed(&good.replacen("\"failed\":0,", "", 1))), "damaged"),
         ("no object", "JSON with a type", text(hashed("[]")), "damaged"),
+        ("a type of the future in a list", "an object", text(hashed("[\"relatch-state/2\"]")), "damaged"),
+        (
+            "a type of the future, hash altered",
+            "the hash is looked at first",
+            text(hashed("{\"type\":\"relatch-state/2\"}").replacen(
+                &blake3(b"{\"type\":\"relatch-state/2\"}")[..8],
+                "00000000",
+                1,
+            )),
+            "damaged",
+        ),
+        (
+            "a type of the future and nothing else",
+            "a newer program wrote it",
+            text(hashed("{\"type\":\"relatch-state/2\"}")),
+            "refuse",
+        ),
+        (
+            "another product, rollout 100",
+            "form and values are looked at before the product",
+            such(&|state| (state["product"], state["rollout"]) = ("gadget".into(), 100.into())),
+            "damaged",
+        ),
         ("rollout 100", "0 to 99", set("rollout", 100.into()), "damaged"),
         ("seventeen holds", "at most 16", set("held", held(17)), "damaged"),
         (

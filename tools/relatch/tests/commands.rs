@@ -73,7 +73,7 @@ impl World {
         let published = Published::read(&store, &anchor, &plan.channel, false).unwrap();
         let folder = self.path(&format!("folder-{version}"));
         let folder = Folder::prepare(&folder, &plan, &published, &store.source()).unwrap();
-        folder.sign(&self.key).unwrap();
+        folder.sign(&[&self.key]).unwrap();
         signer::publish::publish(&folder, &store, &anchor, false, &signer::progress::Silent).unwrap();
     }
 

@@ -158,6 +158,9 @@ fn publisher_advice(refusal: &Refusal) -> &'static str {
         Refusal::Threshold { .. } => {
             "Let more key holders sign: `signer sign`, or `signer root sign` for a root. If they have, --root is another repository's root, or somebody changed the repository."
         }
+        Refusal::OwnThreshold { .. } => {
+            "The holders of the root keys that the new root names must sign it, too: `signer root sign`."
+        }
         Refusal::Expired { .. } => {
             "VERSION is renewed by `signer refresh`, a manifest by publishing a release again, a root by `signer root renew`."
         }

@@ -29,6 +29,27 @@ fn a_release_reaches_a_client_and_the_next_one_too() {
     assert_eq!(desk.read("repo/stable/VERSION").lines().next(), Some("1.1.0"));
 }
 
+/// A frame without a window descriptor has the whole executable as its window, which no client has memory for (SPEC section 3.7).
+#[test]
+fn an_executable_above_the_largest_window_is_stored_with_a_smaller_one() {
+    const SIZE: u64 = (128 << 20) + 1;
+    let desk = Desk::new();
+    std::fs::File::create(desk.path("large")).unwrap().set_len(SIZE).unwrap();
+    let release = ["release", "--repo", "repo", "--root", "root.json", "--version", "1.0.0", "--level", "1"];
+    let keys = ["--key", "keys/release.key", "--key", "keys/timestamp.key", "--artifact", "test=large"];
+    desk.ok(&[&release[..], &keys].concat());
+    let blobs: Vec<_> =
+        std::fs::read_dir(desk.path("repo/blobs")).unwrap().map(|entry| entry.unwrap()).collect();
+    let frame = blobs.iter().find(|blob| blob.metadata().unwrap().len() < SIZE).unwrap();
+    let frame = std::fs::read(frame.path()).unwrap();
+    assert_eq!(frame[..4], [0x28, 0xb5, 0x2f, 0xfd]);
+    assert_eq!(frame[4] & 0x20, 0, "not a single segment");
+    assert_eq!(frame[5] >> 3, 13, "2^(10 + 13): 8 MiB");
+    // The client takes the smallest form: this one.
+    desk.client("widget").unwrap();
+    assert_eq!(std::fs::metadata(desk.path("widget")).unwrap().len(), SIZE);
+}
+
 #[test]
 fn build_numbers_grow_like_versions() {
     let desk = Desk::new();

@@ -6,7 +6,7 @@ use super::files::SharedFiles;
 use super::{
     Credentials, Missing, ProvideCredentials, Sought, TokenService, container, instance, profile, var,
 };
-use crate::source::http::Client;
+use crate::source::http::Session;
 
 /// The environment, the profile, a web identity, the container, the machine; or the profile alone, where the address names one.
 pub(in crate::source::s3) struct Chain {
@@ -14,16 +14,12 @@ pub(in crate::source::s3) struct Chain {
     pub(in crate::source::s3) profile: Option<String>,
     pub(in crate::source::s3) token_service: TokenService,
     /// Plain HTTP without a proxy, for the addresses of container and machine.
-    metadata: Client,
+    pub(in crate::source::s3) metadata: Session,
 }
 
 impl Chain {
-    pub(in crate::source::s3) fn new(profile: Option<String>, token_service: TokenService) -> Self {
-        Chain { profile, token_service, metadata: Client::plain() }
-    }
-
     pub(super) fn container(&self) -> Sought {
-        container::credentials(&self.metadata, self.token_service.client())
+        container::credentials(&self.metadata, self.token_service.tls())
     }
 
     pub(super) fn instance(&self) -> Sought {

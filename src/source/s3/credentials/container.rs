@@ -10,13 +10,13 @@ use super::files::read_text;
 use super::{Missing, Sought, document, var};
 use crate::error::printable;
 use crate::limits;
-use crate::source::http::{Client, shown_origin};
+use crate::source::http::{Session, shown_origin};
 
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
 /// `plain` is for the addresses of this machine and its link, `tls` for all others.
-pub(super) fn credentials(plain: &Client, tls: &Client) -> Sought {
+pub(super) fn credentials(plain: &Session, tls: &Session) -> Sought {
     let url = match (var(RELATIVE), var(FULL)) {
         (Some(path), _) => format!("http://169.254.170.2{path}"),
         (None, Some(url)) => url,
@@ -28,7 +28,7 @@ pub(super) fn credentials(plain: &Client, tls: &Client) -> Sought {
     let failed =
         |why: &str| Missing::Failed(format!("the container's credentials at {shown}: {}", printable(why)));
     let uri: Uri = url.parse().map_err(|_| failed("it is no URL"))?;
-    let (client, connect) = match uri.scheme_str() {
+    let (session, connect) = match uri.scheme_str() {
         Some("https") => (tls, limits::METADATA),
         Some("http") if is_container_address(&uri) => (plain, limits::METADATA_CONNECT),
         _ => return Err(failed("it is neither https nor an address of this machine or its link")),
@@ -37,7 +37,7 @@ pub(super) fn credentials(plain: &Client, tls: &Client) -> Sought {
     if let Some(token) = token().map_err(|why| failed(&why))? {
         request = request.header("authorization", token.as_str());
     }
-    let answer = document::fetch(client, request.body(()), connect, limits::METADATA);
+    let answer = document::fetch(session, request.body(()), connect, limits::METADATA);
     let (status, content) = answer.map_err(|why| failed(&why))?;
     if status != 200 {
         return Err(failed(&format!("it answers {status}")));

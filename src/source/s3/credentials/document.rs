@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::Credentials;
 use crate::limits;
-use crate::source::http::Client;
+use crate::source::http::Session;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -52,13 +52,13 @@ pub(super) fn time(text: &str) -> Option<SystemTime> {
 
 /// A small answer within a time: its status, and its content if that is not too long.
 pub(super) fn fetch(
-    client: &Client,
+    session: &Session,
     request: Result<Request<impl AsSendBody>, ureq::http::Error>,
     connect: Duration,
     limit: Duration,
 ) -> Result<(u16, Zeroizing<Vec<u8>>), String> {
     let request = request.map_err(|_| "what is set makes no request")?;
-    let response = client.send_within(request, connect, limit).map_err(|failed| failed.why)?;
+    let response = session.send_within(request, connect, limit).map_err(|failed| failed.why)?;
     let status = response.status().as_u16();
     let mut content = Zeroizing::new(Vec::new());
     let most = limits::CREDENTIALS.0;

@@ -10,14 +10,14 @@ use zeroize::Zeroizing;
 use super::{Missing, Sought, document, var};
 use crate::error::printable;
 use crate::limits;
-use crate::source::http::{Client, shown_origin};
+use crate::source::http::{Session, shown_origin};
 
 const SERVICE: &str = "http://169.254.169.254";
 const SERVICE_V6: &str = "http://[fd00:ec2::254]";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
 /// One try, short: most machines have no such address, and nobody answers there.
-pub(super) fn credentials(client: &Client) -> Sought {
+pub(super) fn credentials(session: &Session) -> Sought {
     let is_set = |name, value: &str| var(name).is_some_and(|set| set.eq_ignore_ascii_case(value));
     if is_set("AWS_EC2_METADATA_DISABLED", "true") {
         return Err(Missing::Here("instance metadata: AWS_EC2_METADATA_DISABLED is set".into()));
@@ -31,15 +31,16 @@ pub(super) fn credentials(client: &Client) -> Sought {
     }
     let base = base.trim_end_matches('/');
     let until = Instant::now() + limits::METADATA;
-    let token = ask(client, &format!("{base}/latest/api/token"), None, until).map_err(|why| missing(&why))?;
-    let roles = ask(client, &format!("{base}{ROLES}"), Some(&token), until).map_err(|why| missing(&why))?;
+    let token =
+        ask(session, &format!("{base}/latest/api/token"), None, until).map_err(|why| missing(&why))?;
+    let roles = ask(session, &format!("{base}{ROLES}"), Some(&token), until).map_err(|why| missing(&why))?;
     let role = roles.lines().next().unwrap_or_default().trim();
     let is_name = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
     if role.is_empty() || !role.bytes().all(is_name) {
         return Err(missing("the machine has no role"));
     }
     let content =
-        ask(client, &format!("{base}{ROLES}{role}"), Some(&token), until).map_err(|why| missing(&why))?;
+        ask(session, &format!("{base}{ROLES}{role}"), Some(&token), until).map_err(|why| missing(&why))?;
     match document::read(content.as_bytes(), "the instance metadata") {
         Some((credentials, _)) => Ok(credentials),
         None => Err(missing("it does not answer with credentials")),
@@ -47,7 +48,12 @@ pub(super) fn credentials(client: &Client) -> Sought {
 }
 
 /// With a token: what is there. Without: a token.
-fn ask(client: &Client, url: &str, token: Option<&str>, until: Instant) -> Result<Zeroizing<String>, String> {
+fn ask(
+    session: &Session,
+    url: &str,
+    token: Option<&str>,
+    until: Instant,
+) -> Result<Zeroizing<String>, String> {
     let request = match token {
         None => Request::put(url).header("x-aws-ec2-metadata-token-ttl-seconds", "60"),
         Some(token) => Request::get(url).header("x-aws-ec2-metadata-token", token),
@@ -55,8 +61,8 @@ fn ask(client: &Client, url: &str, token: Option<&str>, until: Instant) -> Resul
     let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let connect = limits::METADATA_CONNECT;
     let (status, content) = match token {
-        None => document::fetch(client, request.body(""), connect, left)?,
-        Some(_) => document::fetch(client, request.body(()), connect, left)?,
+        None => document::fetch(session, request.body(""), connect, left)?,
+        Some(_) => document::fetch(session, request.body(()), connect, left)?,
     };
     match str::from_utf8(&content) {
         Ok(text) if status == 200 => Ok(Zeroizing::new(text.to_owned())),

@@ -12,7 +12,7 @@ use super::files::read_text;
 use super::{Credentials, Missing, Sought, document};
 use crate::error::printable;
 use crate::limits;
-use crate::source::http::{Client, shown_origin};
+use crate::source::http::{Session, shown_origin};
 use crate::source::https::is_plain_loopback;
 use crate::source::s3::address::{UNRESERVED, dns_suffix};
 use crate::source::s3::answer::{child, code_in};
@@ -20,8 +20,8 @@ use crate::source::s3::sign::{Scope, sign};
 
 /// The token service of a region, or the one that was configured.
 pub(in crate::source::s3) struct TokenService {
-    client: Client,
-    plain: Client,
+    tls: Session,
+    plain: Session,
     region: String,
     /// Instead of the region's.
     endpoint: Option<String>,
@@ -36,13 +36,18 @@ pub(super) struct Role<'a> {
 }
 
 impl TokenService {
-    pub(in crate::source::s3) fn new(client: Client, region: &str, endpoint: Option<String>) -> Self {
-        TokenService { client, plain: Client::plain(), region: region.into(), endpoint }
+    pub(in crate::source::s3) fn new(
+        tls: Session,
+        plain: Session,
+        region: &str,
+        endpoint: Option<String>,
+    ) -> Self {
+        TokenService { tls, plain, region: region.into(), endpoint }
     }
 
     /// For addresses with TLS.
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    pub(super) fn tls(&self) -> &Session {
+        &self.tls
     }
 
     /// `AssumeRole`.
@@ -80,9 +85,9 @@ impl TokenService {
             Missing::Failed(format!("the role {role} cannot be taken on: {url}: {}", printable(why)))
         };
         let uri: Uri = url.parse().map_err(|_| failed("it is no URL"))?;
-        let client = match uri.scheme_str() {
+        let session = match uri.scheme_str() {
             _ if url.contains('@') => return Err(failed("it holds credentials, which belong in no address")),
-            Some("https") => &self.client,
+            Some("https") => &self.tls,
             _ if is_plain_loopback(&uri) => &self.plain,
             _ => return Err(failed("it is not https")),
         };
@@ -96,7 +101,7 @@ impl TokenService {
             }
         }
         let limit = limits::TOKEN_SERVICE;
-        let answer = document::fetch(client, request.body(form), limit, limit);
+        let answer = document::fetch(session, request.body(form), limit, limit);
         let (status, content) = answer.map_err(|why| failed(&why))?;
         let text = str::from_utf8(&content).unwrap_or_default();
         if status != 200 {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::release::{EPOCH, Release, blake3, executable};
 use super::Case;
-use crate::file::content;
+use crate::file::{content, padded};
 
 pub fn cases() -> Vec<Value> {
     let mut cases = whole();
@@ -73,6 +73,9 @@ fn frame(header: &[u8], blocks: &[Block]) -> Vec<u8> {
 /// `zstd -19 --check` of the control's executable: raw block and checksum.
 const CHECKED: &str = "KLUv/SQYwQAAdGhlIGV4ZWN1dGFibGUgb2YgMS40LjAKTGKNuA==";
 
+/// More than the largest window.
+const ABOVE: usize = (128 << 20) + 1;
+
 fn frames() -> Vec<Value> {
     let case = |name: &str, comment: &str, blob: &[u8]| {
         let blob = blob.to_vec();
@@ -92,7 +95,8 @@ fn frames() -> Vec<Value> {
     let window = |descriptor: u8| frame(&[0, descriptor], &[Block::Raw(&good)]);
     let mut reserved_block = raw.clone();
     reserved_block[6] |= 0b110;
-    let bomb = frame(&[0, 0x38], &(0..512).map(|_| Block::Rle(0, 128 * 1024)).collect::<Vec<_>>());
+    let bomb = frame(&[0, 0x38], &zeros(64 << 20));
+    let single_segment = frame(&[&[0xa0][..], &(ABOVE as u32).to_le_bytes()].concat(), &zeros(ABOVE));
     let undecodable = |case: Case| case.refuse_late("9", json!({"reason": "undecodable"}));
     let long = |case: Case| case.refuse_late("9", json!({"reason": "output-long"}));
     let other = |case: Case| case.refuse_late("10", json!({}));
@@ -119,6 +123,14 @@ fn frames() -> Vec<Value> {
         case("window of 128 MiB", "the largest", &window(17 << 3)).installs(),
         undecodable(case("window of 144 MiB", "the next one", &window(17 << 3 | 1))),
         undecodable(case("window of 256 MiB", "too large", &window(18 << 3))),
+        undecodable(
+            case(
+                "a window of 128 MiB and a byte, as content size",
+                "it has no other window",
+                &single_segment,
+            )
+            .release(|release| release.executable(&vec![0; ABOVE])),
+        ),
         undecodable(case("window of 3.75 TiB", "the largest of the format", &window(0xff))),
         undecodable(case("a byte behind", "exactly one frame", &behind(b"\0"))),
         undecodable(case("a newline behind", "exactly one frame", &behind(b"\n"))),
@@ -164,6 +176,18 @@ fn frames() -> Vec<Value> {
     ]
 }
 
+/// The largest executable for which a patch is used.
+const LARGEST: usize = 64 << 20;
+
+/// Blocks of zeros, so many in all.
+fn zeros(count: usize) -> Vec<Block<'static>> {
+    let whole = (0..count / BLOCK).map(|_| Block::Rle(0, BLOCK as u32));
+    whole.chain((count % BLOCK > 0).then_some(Block::Rle(0, (count % BLOCK) as u32))).collect()
+}
+
+/// The most that a block may hold.
+const BLOCK: usize = 128 << 10;
+
 /// Sixteen lines that do not compress, and the same with one more: what the patch was made of.
 fn old_and_new() -> (Vec<u8>, Vec<u8>) {
     let line = |n: usize| base16ct::lower::encode_string(&Sha256::digest(n.to_string())) + "\n";
@@ -193,6 +217,18 @@ fn patches() -> Vec<Value> {
     let cut = &patch[..patch.len() - 1];
     let raw = frame(&[0, 0x38], &[Block::Raw(&new)]);
     let identity = ("identity", None, &new[..]);
+    let like_dictionary = [&[0x37, 0xa4, 0x30, 0xec][..], &old].concat();
+    let large = |name: &str, from: usize, to: usize| {
+        let old = b"o".repeat(from);
+        let blob = frame(&[0, 0x38], &zeros(to));
+        Case::new(format!("patch: {name}"), "the limit is of both; the frame does not use the prefix")
+            .client("executable", padded("", "o", from, ""))
+            .state("installed", json!({"version": "1.3.0", "blake3": blake3(&old), "epoch": EPOCH}))
+            .release(|release| {
+                release.executable(&vec![0; to]);
+                release.stored(&[("zstd-patch", Some(&blake3(&old)), &blob)]);
+            })
+    };
     vec![
         case(
             "alone",
@@ -249,6 +285,19 @@ fn patches() -> Vec<Value> {
             &[("zstd-patch", Some(&here), &raw)],
         )
         .installs_bytes(&new),
+        case(
+            "of an executable that begins like a dictionary",
+            "the magic number of a zstd dictionary: it is a prefix all the same",
+            &[("zstd-patch", Some(&blake3(&like_dictionary)), &patch)],
+        )
+        .client("executable", content(&like_dictionary))
+        .state("installed", json!({"version": "1.3.0", "blake3": blake3(&like_dictionary), "epoch": EPOCH}))
+        .installs_bytes(&new),
+        large("from and to 64 MiB", LARGEST, LARGEST).installs_content(padded("", "\0", LARGEST, "")),
+        large("from a byte more than 64 MiB", LARGEST + 1, LARGEST)
+            .refuse_late("9", json!({"reason": "no-form"})),
+        large("to a byte more than 64 MiB", LARGEST, LARGEST + 1)
+            .refuse_late("9", json!({"reason": "no-form"})),
         case("as zstd", "without the prefix it cannot be decoded", &[("zstd", None, &patch)])
             .refuse_late("9", json!({"reason": "undecodable"})),
     ]

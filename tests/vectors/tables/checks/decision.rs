@@ -92,6 +92,9 @@ fn decided() -> Vec<Value> {
             .state("min_version", "1.4.1")
             .release(|release| release.version["rollout"] = 0.into())
             .refuse_late("8d", json!({})),
+        case("a floor of another kind", "it does not compare; the release has none of its own")
+            .state("min_version", "7")
+            .refuse_late("8d", json!({})),
         at(case("8b before 8d", "who is current is current"), "1.4.0")
             .state("min_version", "1.4.1")
             .nothing("8b", "current"),
@@ -145,6 +148,10 @@ fn remembered() -> Vec<Value> {
                 release.manifest["min_version"] = "1.9.0".into();
             })
             .then("min_version", "1.10.0")
+            .installs(),
+        Case::new("a min_version of another kind", "it does not compare: the new one counts")
+            .state("min_version", "7")
+            .release(min("1.2.0"))
             .installs(),
         Case::new("no min_version", "the one before stays").state("min_version", "1.2.0").installs(),
         Case::new("a min_version of an epoch before", "it is dropped with its epoch")

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::release::{DAY, NOW, Release, blake3, keys, manifest_path, root_of};
+use super::super::release::{
+    DAY, NOW, Release, blake3, keys, manifest_path, root, root_of, under_another_name,
+};
 use super::{Case, filled};
 use crate::file::padded;
 use crate::minisign::{Key, sign_all};
@@ -53,10 +55,14 @@ fn objects() -> Vec<Value> {
         Case::new(name, format!("{size} bytes of signatures")).object(&signatures, filled(&by_two, size))
     };
     let duplicate = text.replacen("\"seq\":7", "\"seq\":6,\"seq\":7", 1);
+    let unsigned = long("a byte more, signatures absent", 65_537);
+    let its_signatures = format!("{}.minisig", manifest_path(&unsigned.release.pointer()));
+    let unsigned = unsigned.absent(its_signatures);
     vec![
         Case::new("control", "the release as it is").installs(),
         Case::new("absent", "named and not there").absent(&path).unavailable(&path),
         Case::new("signatures absent", "the manifest is there").absent(&signatures).unavailable(&signatures),
+        unsigned.refuse_with("6", json!({"reason": "limit"})),
         long("64 KiB", 65_536).installs(),
         long("a byte more", 65_537).refuse_with("6", json!({"reason": "limit"})),
         many("signatures of 8 KiB", 8192).installs(),
@@ -101,6 +107,9 @@ fn objects() -> Vec<Value> {
         Case::new("a key of an unknown algorithm", "it never counts")
             .anchor(&unknown_alg)
             .too_few("6c", 2, 1),
+        Case::new("a good key under an unknown algorithm", "it never counts")
+            .anchor(&under_another_name(root(1), &Key::new(2)))
+            .too_few("6c", 1, 0),
         named("malformed and not signed", "nothing is parsed before it is signed", "{}", &[9])
             .too_few("6c", 1, 0),
         named("no manifest", "an empty object", "{}", &[2]).refuse("6d"),

@@ -5,6 +5,7 @@ mod decision;
 mod manifest;
 mod rollback;
 mod roots;
+mod state;
 mod version;
 
 use serde_json::{Map, Value, json};
@@ -35,6 +36,12 @@ pub fn files() -> Vec<File> {
             "section 5, steps 9 and 10",
             blobs::cases(),
         ),
+        file(
+            "check-state",
+            "What the client kept, or lost, and an executable that the state does not know.",
+            "section 4.2; section 5, steps 2 and 12",
+            state::cases(),
+        ),
         file("check-rollback", "Going back.", "section 6", rollback::cases()),
     ]
 }
@@ -44,7 +51,7 @@ fn file(name: &'static str, about: &'static str, spec: &'static str, vectors: Ve
     let fields = vec![
         (
             "base",
-            "what each vector begins with: its `client`, `state` and `repository` say only what is different, field by field and path by path",
+            "what each vector begins with: its `client`, `state` and `repository` say only what is different, field by field and path by path; a field that is an object is replaced whole",
         ),
         ("name", "unique in this file"),
         ("comment", "what the vector is for"),
@@ -54,9 +61,12 @@ fn file(name: &'static str, about: &'static str, spec: &'static str, vectors: Ve
         ),
         (
             "client",
-            "the situation: `anchor`, the root document that it carries; `root`, the content of its file `root`, or null; `executable`, the bytes at its path, of which `version` is the version; `previous`, the file of that name, or null; `clock`, the system's, which stands still; `now`, whether a person asks with --update=now; `command`, \"update\" or \"rollback\"",
+            "the situation: `product`, `channel` and `target`, what it is; `anchor`, the root document that it carries; `root`, the content of its file `root`, or null; `executable`, the bytes at its path; `version`, which the running program carries; `previous`, the file of that name, or null; `state_file`, see `state`; `clock`, the system's, which stands still; `now`, whether a person asks with --update=now; `command`, \"update\" or \"rollback\"",
         ),
-        ("state", "the content of `state` (SPEC section 4.1), hash of the second line left out"),
+        (
+            "state",
+            "the content of `state` (SPEC section 4.1), hash of the second line left out. `state_file` of the client says how it lies there: \"there\"; \"absent\": not at all, and `state` is a new one, but for its `rollout`; \"damaged\": with 64 zeros as its second line",
+        ),
         (
             "repository",
             "path: content, or null where nothing lies; a path that is not named is absent, too. No entity tags.",
@@ -68,27 +78,31 @@ fn file(name: &'static str, about: &'static str, spec: &'static str, vectors: Ve
         ),
         (
             "step",
-            "the step of SPEC that says so: for \"refuse\" and \"nothing\". \"kind\" is the check between 5 and 6; \"3\", \"6\" and \"9\" alone have a `reason`; \"6.1\" to \"6.3\" are the conditions of section 6",
+            "the step of SPEC that says so: for \"refuse\" and \"nothing\". \"kind\" is the check between 5 and 6; \"2\", \"3\", \"6\" and \"9\" stand without a letter; \"6.1\" to \"6.3\" are the conditions of section 6",
         ),
         ("document", "for step 5: \"root\" or \"version\""),
-        ("reason", "where one step has several outcomes"),
+        (
+            "reason",
+            "where one step has several outcomes. 2: \"damaged\", the state. 3: \"limit\", of a root or its signatures; \"root-lowered\", the last root is below `root_version`; \"too-many-roots\". 5 and 6k: \"expired\"; \"future\". 6: \"limit\", of the manifest or its signatures. 8a: \"target\". 8b: \"current\". 8c: \"held\". 8e: \"rollout\". 9: \"no-form\", none is usable; \"short\" and \"long\", the blob has not the signed size; \"hash\", nor is it of the signed hash; \"output-long\", output goes on above the artifact's `size`; \"undecodable\", every other fault of a frame, a wrong content size too. Output that ends early or has another hash is step 10. 6.1: \"nothing\", there is no previous; \"altered\", its hash is another one",
+        ),
         (
             "needed",
             "for a threshold that is not met: the threshold; `valid`: how many distinct keys have signed",
         ),
         (
             "after",
-            "what is different afterwards, everything else is as before: `executable` and `previous`, as in client; `trusted_root`, the number of the root that was persisted (else the file `root` is as before); `state`, the fields of it that changed, of those in `compared`",
+            "what is different afterwards, everything else is as before: `executable` and `previous`, as in client; `trusted_root`, the number of the root that was persisted: the file `root` then is that root/<n>.json of the repository, LF, and its signatures (else it is as before); `state`, the fields of it that changed, of those in `compared`. Where the state was damaged or absent and `state` is not here, it still is",
         ),
         (
             "compared",
-            "the fields of `state` that a vector speaks about: root_version, root_epoch, floors, expires, critical, min_version, installed, previous, held",
+            "the fields of `state` that a vector speaks about: channel, root_version, root_epoch, floors, expires, critical, min_version, installed, previous, held",
         ),
     ];
     File { name, about, spec, fields, base: Some(base), vectors }
 }
 
-pub const COMPARED: [&str; 9] = [
+pub const COMPARED: [&str; 10] = [
+    "channel",
     "root_version",
     "root_epoch",
     "floors",
@@ -111,6 +125,7 @@ fn client() -> Value {
         "version": "1.3.0",
         "executable": content(&executable("1.3.0")),
         "previous": null,
+        "state_file": "there",
         "clock": NOW,
         "now": false,
     })
@@ -338,17 +353,32 @@ impl Case {
     }
 
     /// The release's executable, which has these bytes.
-    fn installs_bytes(mut self, executable: &[u8]) -> Value {
+    fn installs_bytes(self, executable: &[u8]) -> Value {
+        self.installs_content(content(executable))
+    }
+
+    fn installs_content(mut self, executable: Value) -> Value {
         self.advance();
         let version = self.release.manifest["version"].clone();
         let epoch = self.after_state.get("root_epoch").cloned().unwrap_or_else(|| self.before("root_epoch"));
-        let installed = json!({"version": version, "blake3": blake3(executable), "epoch": epoch});
+        let installed = json!({"version": version, "blake3": blake3(&bytes(&executable)), "epoch": epoch});
         let old = self.client.get("executable").cloned().unwrap_or_else(|| client()["executable"].clone());
-        self.after.insert("executable".into(), content(executable));
+        self.after.insert("executable".into(), executable);
+        let previous = self.left(&old);
         self.after.insert("previous".into(), old);
-        let previous = self.before("installed");
         let case = self.then("installed", installed).then("previous", previous);
         case.finish(json!({"result": "install", "version": version}))
+    }
+
+    /// What an update records of the executable that it takes away (step 12).
+    fn left(&self, executable: &Value) -> Value {
+        let client = |field: &str| self.client.get(field).cloned().unwrap_or_else(|| client()[field].clone());
+        let (recorded, blake3) = (self.before("installed"), blake3(&bytes(executable)));
+        if recorded["blake3"] == blake3.as_str() && client("state_file") != "damaged" {
+            return recorded;
+        }
+        let anchor: Value = serde_json::from_str(client("anchor").as_str().unwrap()).unwrap();
+        json!({"version": client("version"), "blake3": blake3, "epoch": anchor["epoch"]})
     }
 
     fn installs(self) -> Value {

@@ -31,7 +31,39 @@ pub fn cases() -> Vec<Value> {
     let sixteen: Vec<String> = (0..16).map(|n| format!("0.0.{n}")).collect();
     let mut last_sixteen: Vec<&str> = sixteen[1..].iter().map(String::as_str).collect();
     last_sixteen.push("1.3.0");
+    let unrecorded = |case: Case| {
+        let case = case.then("installed", copy("1.2.0")).then("held", json!(["1.3.0"]));
+        let mut case = case.then(
+            "previous",
+            json!({"version": "1.3.0", "blake3": blake3(&executable("1.3.0")), "epoch": 1}),
+        );
+        case.after.insert("executable".into(), content(&executable("1.2.0")));
+        case.after.insert("previous".into(), content(&executable("1.3.0")));
+        case.finish(json!({"result": "install", "version": "1.2.0"}))
+    };
     vec![
+        unrecorded(
+            case("from nothing recorded", "the running version, of epoch 1: it does not come back here")
+                .state("installed", Value::Null),
+        ),
+        unrecorded(
+            case(
+                "from other bytes than are recorded",
+                "the running version, of epoch 1: it does not come back here",
+            )
+            .state("installed", json!({"version": "1.2.9", "blake3": blake3(b"?"), "epoch": EPOCH})),
+        ),
+        goes_back(
+            case("with the state of another channel", "it stays one").state("channel", "beta"),
+            &["1.3.0"],
+        ),
+        case("with the state of another channel, below its floor", "the state counts as it is")
+            .state("channel", "beta")
+            .state("min_version", "1.2.1")
+            .refuse("6.2"),
+        case("the state is damaged", "its hashes are needed")
+            .client("state_file", "damaged")
+            .refuse_with("2", json!({"reason": "damaged"})),
         goes_back(case("back", "what is left is held; floors stay"), &["1.3.0"]),
         goes_back(
             case("forward again", "what comes back is not held any more").state("held", json!(["1.2.0"])),

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::release::{DAY, EPOCH, HOUR, NOW, ONE_EACH, Release, keys, root, root_of};
+use super::super::release::{
+    DAY, EPOCH, HOUR, NOW, ONE_EACH, Release, keys, root, root_of, under_another_name,
+};
 use super::{Case, filled, root_file};
 use crate::file::padded;
 use crate::minisign::Key;
@@ -76,6 +78,8 @@ fn refused() -> Vec<Value> {
         root["roles"]["root"]["keys"].as_array_mut().unwrap().insert(0, "00ff".into());
     };
     let weak = json!({"alg": "ed25519", "public": "00".repeat(32)});
+    let disguised =
+        |number: u64| under_another_name(root_of(number, [(&[4], 1), (&[2], 1), (&[3], 1)]), &Key::new(4));
     let largest = |name: &str, size: usize| {
         let mut two = root(2);
         two["keys"].as_array_mut().unwrap().insert(0, json!({"alg": "ml-dsa-65", "public": "0"}));
@@ -154,6 +158,13 @@ fn refused() -> Vec<Value> {
             root["issued"] = (NOW + DAY + 1).into()
         })
         .refuse("3i"),
+        signed(
+            "issued a day and a second ahead of a clock that was set back",
+            "of the system clock, though VERSION was seen from later than that",
+            &|root| root["issued"] = (NOW - 4 * DAY + 1).into(),
+        )
+        .clock(NOW - 5 * DAY)
+        .refuse("3i"),
         signed("issued a day ahead", "just not too far", &|root| root["issued"] = (NOW + DAY).into())
             .trusts(2, EPOCH)
             .installs(),
@@ -165,6 +176,19 @@ fn refused() -> Vec<Value> {
             root["roles"]["root"]["threshold"] = 2.into();
         })
         .too_few("3e", 2, 1),
+        Case::new("a good key under an unknown algorithm", "root 1 names it so: it never counts")
+            .anchor(&disguised(1))
+            .root(2, &root_of(2, [(&[4], 1), (&[2], 1), (&[3], 1)]), &keys(&[4]))
+            .too_few("3b", 1, 0),
+        Case::new("a good key under an unknown algorithm in the new root", "it never counts")
+            .root(2, &disguised(2), &keys(&[1, 4]))
+            .too_few("3e", 1, 0),
+        signed("a weak key under an unknown algorithm", "nobody loads it", &|root| {
+            let weak = json!({"alg": "ed448", "public": "00".repeat(32)});
+            root["keys"].as_array_mut().unwrap().insert(0, weak);
+        })
+        .trusts(2, EPOCH)
+        .installs(),
         largest("a root of 64 KiB", 65_536).trusts(2, EPOCH).installs(),
         largest("a root of a byte more", 65_537).refuse_with("3", json!({"reason": "limit"})),
         many("signatures of 8 KiB", 8192).trusts(2, EPOCH).installs(),
@@ -228,7 +252,27 @@ fn expiry() -> Vec<Value> {
             .anchor(&ahead)
             .release(|release| release.version["expires"] = (NOW + 2 * DAY).into())
             .refuse_with("5", json!({"document": "version", "reason": "expired"})),
+        set_back("a clock set back, and a root that expired when the last VERSION was issued", "what was seen signed counts as now", SEEN)
+            .refuse_with("5", told()),
+        set_back("a clock set back, and a root that expires a second later", "now is the floors' `issued`", SEEN + 1).installs(),
     ]
+}
+
+/// The floors' `issued`.
+const SEEN: u64 = NOW - 2 * DAY;
+
+fn set_back(name: &str, comment: &str, expires: u64) -> Case {
+    let clock = SEEN - DAY;
+    let mut root = root(1);
+    root["expires"] = expires.into();
+    let case = Case::new(name, comment).anchor(&root).clock(clock).state("root_walked", clock);
+    case.release(|release| {
+        (release.version["issued"], release.manifest["issued"]) = (clock.into(), clock.into())
+    })
+}
+
+fn current(case: Case) -> Case {
+    case.release(|release| *release = Release::installed())
 }
 
 /// When the chain is walked: root 2 is of no form, which shows.
@@ -236,7 +280,6 @@ fn walks() -> Vec<Value> {
     let broken = |name: &str, comment: &str| {
         Case::new(name, comment).object("root/2.json", "?").object("root/2.json.minisig", "?\n")
     };
-    let current = |case: Case| case.release(|release| *release = Release::installed());
     let walked = |name: &str, at: u64| {
         current(
             broken(name, "nothing newer is released; root 2 is broken, which shows only to who asks for it")
@@ -269,6 +312,14 @@ fn walks() -> Vec<Value> {
             .object("root/2.json", root(2).to_string())
             .release(|release| release.timestamp_keys = keys(&[9]))
             .too_few("4c", 1, 0),
+        Case::new("a root that has expired, and the walk cannot be done", "the refusal is told")
+            .object("root/2.json", root(2).to_string())
+            .anchor(&expired(root(1)))
+            .refuse_with("5", json!({"document": "root", "reason": "expired"})),
+        Case::new("another kind of version, and the walk cannot be done", "the refusal is told")
+            .object("root/2.json", root(2).to_string())
+            .release(|release| release.set("version", "140"))
+            .refuse("kind"),
         Case::new(
             "8d, and the walk cannot be done",
             "steps 4 to 6 refused nothing: that the walk ended is told, and step 7 was not taken",
@@ -347,6 +398,23 @@ fn kept() -> Vec<Value> {
             .installs(),
         lost("the kept root is lost, and root 2 is absent", "no lower one takes its place", Value::Null)
             .refuse_with("3", lowered()),
+        current(lost(
+            "the kept root is lost, VERSION is current",
+            "no start goes on under a lower one",
+            Value::Null,
+        ))
+        .refuse_with("3", lowered()),
+        lost("the kept root is lost, VERSION is held", "no start goes on under a lower one", Value::Null)
+            .state("held", json!(["1.4.0"]))
+            .refuse_with("3", lowered()),
+        current(lost(
+            "the kept root is lost, VERSION is current, root 2 is there",
+            "it is walked to first",
+            Value::Null,
+        ))
+        .root(2, &two(), &keys(&[1, 4]))
+        .trusts(2, EPOCH)
+        .nothing("8b", "current"),
         lost("the kept root is damaged", "it is walked to again", "?".into())
             .root(2, &two(), &keys(&[1, 4]))
             .trusts(2, EPOCH)
@@ -377,6 +445,14 @@ fn kept() -> Vec<Value> {
             .client("root", root_file(&two(), &keys(&[1, 4])))
             .then("root_version", 3)
             .installs(),
+        current(Case::new(
+            "an anchor above what was known, VERSION is current",
+            "it is the trusted root from now on",
+        ))
+        .anchor(&three)
+        .state("root_version", 2)
+        .then("root_version", 3)
+        .nothing("8b", "current"),
         Case::new("root 4 follows an anchor of number 3", "and not root 2")
             .anchor(&three)
             .root(2, &root(2), &keys(&[9]))

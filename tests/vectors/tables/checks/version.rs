@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::release::{DAY, EPOCH, NOW, Release, keys, manifest_path, root_of, version_file};
+use super::super::release::{
+    DAY, EPOCH, NOW, Release, keys, manifest_path, root, root_of, under_another_name, version_file,
+};
 use super::{Case, WEEK, filled};
 use crate::minisign::{Key, sign_all};
 
@@ -108,6 +110,9 @@ fn thresholds() -> Vec<Value> {
         Case::new("a key of an unknown algorithm", "it never counts")
             .anchor(&unknown_alg)
             .too_few("4c", 2, 1),
+        Case::new("a good key under an unknown algorithm", "it never counts")
+            .anchor(&under_another_name(root(1), &Key::new(3)))
+            .too_few("4c", 1, 0),
     ]
 }
 
@@ -356,6 +361,13 @@ fn known() -> Vec<Value> {
         missing(refreshed("the installed release, refreshed", "its manifest is not fetched again"))
             .refreshed()
             .nothing("8b", "current"),
+        missing(refreshed(
+            "the installed release, refreshed for a shorter time",
+            "`expires` is what it says now",
+        ))
+        .release(|release| release.version["expires"] = (NOW + DAY).into())
+        .refreshed()
+        .nothing("8b", "current"),
         missing(
             refreshed(
                 "the installed release, which is not what was judged",

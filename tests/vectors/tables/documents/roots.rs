@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{malformed, refuse, root, whole};
+use super::{accept, malformed, refuse, root, whole};
 use crate::minisign::Key;
 
 pub fn roots() -> Vec<Value> {
@@ -146,6 +146,31 @@ pub fn roots() -> Vec<Value> {
     ));
     vectors.push(weak("a key that is no point", "no x belongs to this y", &format!("02{}", "0".repeat(62))));
     vectors.push(weak("a key that is not canonical", "y is 2^255-19+3", &format!("f0{}7f", "f".repeat(60))));
+    for (name, comment, public) in [
+        ("a key in upper case", "lower-case hex, whatever `alg` is", four.to_uppercase()),
+        ("a key of no digits", "at least one digit, whatever `alg` is", String::new()),
+    ] {
+        let mut root = good.clone();
+        let keys = root["keys"].as_array_mut().unwrap();
+        keys.push(json!({"alg": "ed25519", "public": public}));
+        keys.sort_by_key(|key| key["public"].as_str().unwrap().to_owned());
+        vectors.push(refuse(whole("root", name, comment, root.to_string().into()), "malformed"));
+    }
+    for (name, public) in [
+        ("a good key under an unknown algorithm", hex(9)),
+        ("a weak key under an unknown algorithm", "00".repeat(32)),
+    ] {
+        let mut root = good.clone();
+        let keys = root["keys"].as_array_mut().unwrap();
+        keys.push(json!({"alg": "ed448", "public": public}));
+        keys.sort_by_key(|key| key["public"].as_str().unwrap().to_owned());
+        vectors.push(accept(whole(
+            "root",
+            name,
+            "nobody loads it, and it never counts",
+            root.to_string().into(),
+        )));
+    }
     vectors.push(weak("a key of 31 bytes", "ed25519 has 32", &"5".repeat(62)));
     vectors.push(weak("a key of 63 digits", "ed25519 has 64", &"5".repeat(63)));
     vectors

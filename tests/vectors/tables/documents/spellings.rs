@@ -156,6 +156,23 @@ pub fn types() -> Vec<Value> {
             );
             vectors.push(refuse(edit, "other-type"));
         }
+        for (name, comment, document) in [
+            ("a type of the future in a list", "an object", format!("[\"relatch-{kind}/2\"]")),
+            (
+                "a type of the future twice",
+                "it stands once",
+                format!("{{\"type\":\"relatch-{kind}/2\",\"type\":\"relatch-{kind}/2\"}}"),
+            ),
+            ("a type that is a number", "a string", "{\"type\":1}".into()),
+            ("a text that is a type", "an object", format!("\"relatch-{kind}/2\"")),
+            (
+                "a type of the future in what is no JSON",
+                "an object",
+                format!("{{\"type\":\"relatch-{kind}/2\""),
+            ),
+        ] {
+            vectors.push(refuse(whole(kind, name, comment, document.into()), "malformed"));
+        }
     }
     vectors
 }

@@ -88,7 +88,10 @@ fn who_must_sign() {
             "3e",
             forged(&BOTH, add("stranger")),
             3,
-            &["root 3 is signed by 0 of the 1 root keys"],
+            &[
+                "root 3 is signed by 0 of the 1 root keys of its own list",
+                "that the new root names must sign it",
+            ],
         ),
         row(
             "a signature of another root",

@@ -216,9 +216,7 @@ fn all_or_none_where_the_disk_is_full() {
 }
 
 /// A key that has the role and does not sign: what it does instead.
-pub struct Fails<'a>(pub &'a SecretKey, pub Answer<'a>);
-
-pub type Answer<'a> = &'a dyn Fn() -> Result<[u8; 64]>;
+pub struct Fails<'a>(pub &'a SecretKey, pub &'a dyn Fn() -> Result<[u8; 64]>);
 
 impl SigningKey for Fails<'_> {
     fn public(&self) -> PublicKey {
@@ -241,7 +239,8 @@ fn all_or_none_where_a_key_fails() {
     std::fs::remove_file(scene.desk.path("root2.json.minisig")).unwrap();
     let [ci, human, clock] = ["ci", "human", "clock"].map(|name| scene.key(name));
     let [root_a, root_b] = ["root-a", "root-b"].map(|name| scene.key(name));
-    let failures: [(Answer<'_>, &str); 2] = [
+    type Sign<'a> = &'a dyn Fn() -> Result<[u8; 64]>;
+    let failures: [(Sign<'_>, &str); 2] = [
         (&|| Err(Failure::usage("it is denied")), "it is denied"),
         (&|| Ok([1; 64]), "a signature was made that does not verify by the key"),
     ];
