@@ -291,8 +291,11 @@ impl Refusal {
             Refusal::PreviousAltered { .. } => {
                 "The previous executable was changed after it was set aside: by a disk fault or by somebody with access to this directory. Install again instead."
             }
-            Refusal::BelowFloor { .. } | Refusal::PreviousEpoch { .. } => {
+            Refusal::BelowFloor { .. } => {
                 "The publisher has signed that versions this old must not run any more. Update instead, or install again."
+            }
+            Refusal::PreviousEpoch { .. } => {
+                "The publisher's keys were changed after a theft, and nobody knows whether this executable is from before it. Update instead; or if it is the version that you left by a rollback, install it again by hand."
             }
             Refusal::Outdated { .. } => {
                 "This tool runs in its current version only. Bring the machine online and run it with --update to see what is in the way; a target or version that is missing is for the publisher to release."
@@ -342,8 +345,8 @@ impl Machine {
     }
 }
 
-/// Shows what came from outside so that it cannot drive a terminal, or hide what is said: control characters, newline among them, and
-/// invisible ones are escaped, as in `\u{1b}`. They are those that notes may not hold (SPEC section 3.4).
+/// Shows what came from outside so that it cannot drive a terminal: control characters, newline among them, and those of the table of SPEC
+/// section 3.4, which notes may not hold either, are escaped, as in `\u{1b}`.
 #[derive(Debug, Clone, Copy)]
 pub struct Printable<T>(pub T);
 
@@ -374,11 +377,23 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// What others say: [`Printable`], and cut at 200 characters.
+/// What others say: stricter than [`Printable`], as nobody needs more of it than letters and ASCII, and cut at 200 characters.
 pub(crate) fn printable(text: &str) -> String {
-    let end = text.char_indices().nth(200).map(|(end, _)| end);
-    let told = Printable(text.get(..end.unwrap_or(text.len())).unwrap_or_default());
-    format!("{told}{}", if end.is_some() { "…" } else { "" })
+    let mut told = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == 200 {
+            told.push('…');
+            break;
+        }
+        // Letters that show nothing: the fillers of Hangul.
+        let is_blank = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+        if c == ' ' || c.is_ascii_graphic() || (c.is_alphanumeric() && !is_blank && !is_invisible(c)) {
+            told.push(c);
+        } else {
+            told.extend(c.escape_default());
+        }
+    }
+    told
 }
 
 /// Turns an I/O error into [`Machine::Io`]; `action` completes "cannot ...".

@@ -93,8 +93,9 @@ impl Updater {
         Updater::new(site, identity, settings.target, None, settings.root.as_bytes(), source, settings.probe)
     }
 
-    /// Says which version is at the path, as a tool says it of itself. Then a state that is absent or damaged is no error: the next check
-    /// writes it anew.
+    /// Says which version is at the path, as a tool says it of itself: only for an executable that carries the root document of its
+    /// settings. The record is then not asked whether these are the bytes that were installed, and a state that is absent or damaged is no
+    /// error: the next check writes it anew.
     #[must_use]
     pub fn version(mut self, version: Version) -> Self {
         self.running = Some(version);

@@ -1,8 +1,9 @@
 //! Limits, deadlines, the minimum rate and retries: once, for all sources.
 //!
 //! Each read runs on a thread of its own and is waited for, never joined: whatever DNS, a proxy, a hung share or a server does, the
-//! caller has its answer at its deadline. A thread left behind holds nothing but its connections, which its [`Cancellation`] ends: now, or
-//! as soon as they are made. That is made before the thread, so that no deadline is too early for it.
+//! caller has its answer at its deadline. The connections of a thread left behind are ended by its [`Cancellation`]: now, or as soon as
+//! they are made. That is made before the thread, so that no deadline is too early for it. What cannot be ended it still waits for: a hung
+//! share, a tool's own code, AWS's SDK, or another read's turn there.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -163,7 +164,7 @@ impl Bounded {
                 Ok(Opened::Object { reader, .. }) => {
                     pump(reader, &sender, |error| unreachable(source, object, &error))
                 }
-                Ok(Opened::Unchanged) => None, // nobody asked that: as an empty object
+                Ok(Opened::Unchanged) => Some(Ok(Vec::new())), // nobody asked that: as an empty object
                 Err(why) => Some(Err(why)),
             };
             drop(cancellation); // before the end is told, as above
@@ -179,6 +180,7 @@ impl Bounded {
             chunk: Vec::new(),
             read: 0,
             slow,
+            died: self.died(object),
             window_ends: Instant::now() + first_by.max(limits::RATE_WINDOW),
             in_window: 0,
             deadline,
@@ -245,6 +247,8 @@ pub struct Stream {
     chunk: Vec<u8>,
     read: usize,
     slow: Unavailable,
+    /// Where the source panicked.
+    died: Unavailable,
     window_ends: Instant,
     in_window: u64,
     deadline: Option<Instant>,
@@ -272,7 +276,7 @@ impl Stream {
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     self.ended = true;
-                    return Ok(Vec::new());
+                    return Err(self.died.clone());
                 }
                 Err(RecvTimeoutError::Timeout) if Instant::now() < self.window_ends => {} // the deadline
                 Err(RecvTimeoutError::Timeout) if self.in_window < needed => return Err(self.slow.clone()),

@@ -1,5 +1,6 @@
 //! How a read ends that nobody waits for any more.
 
+use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +33,8 @@ impl Cancellation {
         self.state().is_cancelled
     }
 
-    /// Calls `end` when nobody waits any more, at once where that is so already. It must not wait. Where the read comes to its end, it is
+    /// Calls `end` when nobody waits any more, at once where that is so already, on the thread that gives up. It must not wait, and not
+    /// panic. Where the read comes to its end, it is
     /// dropped without a call, with the last clone of this.
     pub fn on_cancel(&self, end: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
@@ -46,6 +48,12 @@ impl Cancellation {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cancellation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancellation").field("is_cancelled", &self.is_cancelled()).finish_non_exhaustive()
     }
 }
 

@@ -43,14 +43,15 @@ impl Source for Dir {
     }
 }
 
-/// A FIFO or a device in place of an object would block or never end; only plain files are objects. What was opened is looked at, not what
-/// the name led to before: who may write in the directory can change that in between.
+/// A FIFO or a device in place of an object would block or never end; only plain files are objects. Looked at before, because to open a
+/// device can do something (a watchdog, a tape), and again after: who may write in the directory can change in between what a name leads to.
 fn open_regular(path: &Path) -> std::io::Result<File> {
-    let file = open_at_once(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
+    let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(refused());
     }
-    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file"))
+    let file = open_at_once(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
 }
 
 /// Opens for reading without waiting for anybody, as a FIFO does for its writer. It changes nothing for plain files.
@@ -60,7 +61,7 @@ fn open_at_once(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
-        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
     }
     options.open(path)

@@ -128,6 +128,9 @@ impl Lease {
 impl Drop for Lease {
     /// The read has come to its end: the next one may have the agent.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            return; // what it holds may be poisoned
+        }
         let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.extend(self.agent.take());
     }

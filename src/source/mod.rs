@@ -97,8 +97,9 @@ pub trait Source: Send + Sync + 'static {
     /// The address as a person would write it, without secrets.
     fn location(&self) -> String;
 
-    /// The same, for a source that can end a read which nobody waits for any more: its connections, and each further request. [`Bounded`]
-    /// asks so. One that reads from another source passes it on.
+    /// [`Source::open`] for a read that can be given up; [`Bounded`] asks so. Implement it where reading holds connections: end them with
+    /// [`Cancellation::on_cancel`], and ask for nothing more once it is cancelled. A source that reads from another one must pass it on:
+    /// the default forgets it.
     ///
     /// # Errors
     /// As [`Source::open`].
@@ -106,8 +107,9 @@ pub trait Source: Send + Sync + 'static {
         &self,
         object: &Object,
         known: Option<&Etag>,
-        _: &Cancellation,
+        cancellation: &Cancellation,
     ) -> Result<Opened, Unavailable> {
+        let _ = cancellation;
         self.open(object, known)
     }
 }

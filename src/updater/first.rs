@@ -11,7 +11,7 @@ use crate::limits::{self, ByteLimit};
 use crate::policy::{self, Decision};
 use crate::report::Reporter;
 use crate::source::{Bounded, from_location};
-use crate::trust::{Identity, Name, Version};
+use crate::trust::{Epoch, Identity, Name, Version};
 
 /// A first install: what to install, from where, and whom to trust.
 #[derive(Debug, Clone)]
@@ -162,7 +162,8 @@ impl Updater {
             // The same bytes are there: nothing is swapped, and what a rollback brings back stays.
             Some(copy) if copy.blake3 == staged.blake3() => state.save(&self.site)?,
             Some(copy) => {
-                let known = (&copy.version, copy.epoch);
+                // Where the bytes are replaced before the swap, nobody knows of which epoch they are.
+                let known = (&copy.version, Epoch::FIRST);
                 install::swap_in(&self.site, state, staged, known, root.epoch, lock)?
             }
             // What is replaced has no known version and is nothing to go back to.

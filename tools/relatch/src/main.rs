@@ -4,35 +4,48 @@
 mod answer;
 mod arguments;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use relatch::install::{Probe, Site};
 use relatch::trust::Name;
-use relatch::{Checked, Error, Install, Outcome, Result, Terminal, Updater};
+use relatch::{Checked, Error, Install, Outcome, Printable, Result, Terminal, Updater};
 
 use answer::Answer;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let Arguments { json, command } = Arguments::parse();
+    let Arguments { json, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) if wrong.use_stderr() => {
+            complain(wrong.render().to_string().trim_end()); // it repeats what was typed
+            return ExitCode::from(2);
+        }
+        Err(help) => help.exit(),
+    };
     let answer = run(command);
     let text = match (&answer, json) {
         (answer, true) => Some(answer::to_json(answer)),
         (Ok(answer), false) => Some(answer.text.clone()),
         (Err(error), false) => {
-            eprintln!("relatch: {error}\n  {}", error.advice());
+            complain(&format!("relatch: {error}\n  {}", error.advice()));
             None
         }
     };
     if let Some(text) = text {
-        use std::io::Write;
         drop(writeln!(std::io::stdout(), "{text}")); // a closed pipe is the reader's business
     }
     ExitCode::from(match answer {
         Ok(answer) => answer.exit_code,
         Err(error) => error.exit_code(),
     })
+}
+
+/// Lines stay lines. That nobody listens is no reason to end otherwise.
+fn complain(text: &str) {
+    let lines: Vec<String> = text.split('\n').map(|line| Printable(line).to_string()).collect();
+    drop(writeln!(std::io::stderr(), "{}", lines.join("\n")));
 }
 
 fn run(command: Command) -> Result<Answer> {

@@ -68,7 +68,9 @@ fn remarks(store: &dyn Store) -> String {
 /// The same on stderr where it ended in a failure: what was left behind costs, and the failure says nothing of it.
 fn with_remarks<T>(store: &dyn Store, done: Result<T>) -> Result<T> {
     if done.is_err() && !store.remarks().is_empty() {
-        eprintln!("{}", printable(&format!("signer: {}{}", store.location(), remarks(store))));
+        use std::io::Write;
+        let told = printable(&format!("signer: {}{}", store.location(), remarks(store)));
+        drop(writeln!(std::io::stderr(), "{told}")); // the failure itself is still to be told
     }
     done
 }

@@ -93,26 +93,29 @@ pub(crate) fn read_regular(path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
     read_at_most(open_regular(path).map_err(Failure::io("open", path))?, path, limit)
 }
 
-/// Opens a regular file: in a folder or a repository, which others may have made, a pipe or a device would block, or never end. What was
-/// opened is looked at, not what the name led to before: they can change that in between.
+/// Opens a regular file: in a folder or a repository, which others may have made, a pipe or a device would block, or never end. Looked at
+/// before, because to open a device can do something, and again after: they can change in between what a name leads to.
 pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
-    let file = open_at_once(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
+    let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(refused());
     }
-    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file"))
+    let file = open_at_once(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
 }
 
 /// Opens what the caller named: a file, or a pipe, as a shell's `<(...)` makes it. A pipe's writer is waited for only where the caller named
 /// a pipe, and not where somebody puts one in a file's place meanwhile.
 pub(crate) fn open_given(path: &Path) -> std::io::Result<File> {
-    let named_a_pipe = is_pipe(&std::fs::metadata(path)?);
+    let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a pipe");
+    let named = std::fs::metadata(path)?;
+    let named_a_pipe = is_pipe(&named);
+    if !named.is_file() && !named_a_pipe {
+        return Err(refused());
+    }
     let file = if named_a_pipe { File::open(path)? } else { open_at_once(path)? };
     let opened = file.metadata()?;
-    if opened.is_file() || (named_a_pipe && is_pipe(&opened)) {
-        return Ok(file);
-    }
-    Err(std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a pipe"))
+    if opened.is_file() || (named_a_pipe && is_pipe(&opened)) { Ok(file) } else { Err(refused()) }
 }
 
 #[cfg(unix)]
@@ -132,7 +135,7 @@ fn open_at_once(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
-        let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
     }
     options.open(path)
