@@ -180,3 +180,30 @@ fn a_download_on_a_terminal() {
         assert_eq!(drives(&rest), None, "{command}: {text:?}");
     }
 }
+
+/// Clap repeats what was typed; so does everything that complains, and it ends as it should where nobody listens.
+#[test]
+fn what_was_typed() {
+    for arguments in [
+        &[HOSTILE][..],
+        &["check", HOSTILE],
+        &["check", "--now", "x", HOSTILE],
+        &["install", "--channel", HOSTILE],
+        &["status", "--json", HOSTILE],
+        &["--\u{1b}[2J\u{9b}"],
+    ] {
+        for tool in ["relatch", "signer"] {
+            let output = Command::new(built(tool)).args(arguments).output().unwrap();
+            printed(&format!("{tool} {arguments:?}"), &output);
+            assert_ne!(output.status.code(), Some(0), "{tool} {arguments:?}");
+        }
+    }
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    if !Path::new("/dev/full").exists() {
+        eprintln!("skipped: there is no /dev/full");
+        return;
+    }
+    let status = |arguments: &[&str]| Command::new(built("relatch")).args(arguments).stderr(full()).status();
+    assert_eq!(status(&["check", "/nowhere/at/all"]).unwrap().code(), Some(5));
+    assert_eq!(status(&["no-such-command"]).unwrap().code(), Some(2));
+}
