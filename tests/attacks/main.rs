@@ -34,6 +34,7 @@ macro_rules! table {
 #[macro_use]
 mod attack;
 mod blobs;
+mod chain;
 mod documents;
 mod flips;
 mod framing;

@@ -1,6 +1,7 @@
 //! `check-*.json`: a client, a repository, and what comes of it. Each vector is the control with something changed.
 
 mod blobs;
+mod chain;
 mod decision;
 mod manifest;
 mod rollback;

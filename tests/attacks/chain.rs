@@ -1,0 +1,145 @@
+//! The chain of roots in time: what has expired, what was taken away, what was stolen, and what never ends.
+
+use relatch::trust::DocumentKind;
+use relatch::{Error, Refusal};
+
+use crate::attack::{Attack, Outcome};
+use crate::stage::{From, Stage};
+use crate::support::scene::keys;
+use crate::support::{Draft, Repository, now};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// Only the last root must be unexpired. One that has expired installs nothing, and the one after it heals.
+#[test]
+fn roots_that_have_expired() {
+    let mut stage = Stage::new();
+    let expired = |stage: &mut Stage| {
+        stage.repository.root_version += 1;
+        let mut root = stage.repository.root();
+        (root["issued"], root["expires"]) = ((now() - 10 * DAY).into(), (now() - DAY).into());
+        stage.repository.write_root(stage.repository.root_version, &root, &stage.repository.root_keys);
+    };
+    expired(&mut stage);
+    stage.repository.rotate(|_| {});
+    stage.heals("expired in the middle");
+    assert_eq!(stage.root_on_disk(), 3);
+
+    expired(&mut stage);
+    expired(&mut stage);
+    stage.publish(|_, _| {});
+    for from in [From::Directory, From::Tls] {
+        let answer = stage.updater(from).update(false);
+        assert!(
+            matches!(answer, Err(Error::Refused(Refusal::Expired { document: DocumentKind::Root(5), expires, now }))
+                if expires < now),
+            "{answer:?}"
+        );
+        assert_eq!(stage.root_on_disk(), 5, "verified roots stay");
+        stage.runs("expired at the end", &stage.installed());
+    }
+    assert!(!stage.mark().exists());
+    stage.repository.rotate(|_| {});
+    stage.heals("a fresh root after expired ones");
+    assert_eq!(stage.root_on_disk(), 6);
+}
+
+/// What a key signed before it was taken away is worth nothing to whoever has heard of it, and they hear of it before they install.
+#[test]
+fn keys_that_were_taken_away() {
+    type Revoke = fn(&mut Repository);
+    let rows: [(&str, Outcome, Revoke); 2] = [
+        ("6c", refused!(Threshold { document: DocumentKind::Manifest, needed: 1, valid: 0 }), |repository| {
+            repository.release_keys = keys(&[7])
+        }),
+        ("4c", refused!(Threshold { document: DocumentKind::Version, needed: 1, valid: 0 }), |repository| {
+            repository.timestamp_keys = keys(&[7])
+        }),
+    ];
+    for (step, outcome, revoke) in rows {
+        let mut stage = Stage::new();
+        let stolen = stage.draft();
+        stage.repository.rotate(revoke);
+        stage.repository.publish(&stolen);
+        // The tool has not heard of root 2 when it sees the release; it hears of it now.
+        stage.runs("a release of a stolen key", &stage.installed());
+        assert_eq!(stage.root_on_disk(), 2);
+        let again = move |stage: &mut Stage| stage.repository.publish(&stolen);
+        stage.suffers(&Attack::new(step, "a release by a key that was taken away", again, outcome));
+    }
+}
+
+/// With both keys a thief can burn all numbers of an epoch. The next epoch begins at 1 again, and the keys are worth nothing there.
+#[test]
+fn a_stolen_key_that_signed_the_largest_number_is_ended_by_a_higher_epoch() {
+    const LAST: u64 = (1 << 53) - 1;
+    let mut stage = Stage::new();
+    let mut burnt = stage.current.clone();
+    (burnt.version["seq"], burnt.manifest["seq"]) = (LAST.into(), LAST.into());
+    burnt.manifest["min_version"] = stage.installed().into();
+    stage.repository.publish(&burnt);
+    stage.runs("the numbers are burnt", &stage.installed());
+    let refused = |stage: &Stage| {
+        for from in [From::Directory, From::Tls] {
+            let answer = stage.updater(from).update(false);
+            assert!(
+                matches!(&answer, Err(Error::Refused(Refusal::Downgrade { seq, .. })) if seq.get() == LAST),
+                "{answer:?}"
+            );
+        }
+        stage.runs("burnt", &stage.installed());
+    };
+    stage.publish(|_, _| {});
+    refused(&stage);
+    // New keys alone do not help: within the epoch the number stays the highest seen.
+    stage.repository.rotate(|repository| {
+        repository.release_keys = keys(&[7]);
+        repository.timestamp_keys = keys(&[8]);
+    });
+    stage.publish(|_, _| {});
+    refused(&stage);
+    stage.repository.rotate(|repository| repository.epoch = 3);
+    stage.repository.seq = 0;
+    stage.heals("a higher epoch");
+    assert_eq!(stage.root_on_disk(), 3);
+    // What was signed in the old epoch does not come back, by whatever keys.
+    stage.suffers(&Attack::new(
+        "4g",
+        "a release of the old epoch",
+        move |stage| {
+            stage.repository.publish(&Draft {
+                release_keys: stage.repository.release_keys.clone(),
+                timestamp_keys: stage.repository.timestamp_keys.clone(),
+                ..burnt.clone()
+            });
+        },
+        refused!(WrongEpoch { document: DocumentKind::Version, expected, found } if (expected.get(), found.get()) == (3, 2)),
+    ));
+}
+
+/// Whoever holds the root keys adds roots faster than a check follows them. Each check ends at its limit, keeps what it has verified, and
+/// goes on there; the tool runs, and when they stop, the next checks reach the end.
+#[test]
+fn an_endless_chain() {
+    let mut stage = Stage::new();
+    stage.publish(|_, _| {});
+    let mut reached = 1;
+    for from in [From::Directory, From::Tls, From::Tls] {
+        for _ in 0..70 {
+            stage.repository.rotate(|_| {});
+        }
+        let answer = stage.updater(from).update(false);
+        reached += 32;
+        assert!(
+            matches!(answer, Err(Error::Refused(Refusal::TooManyRoots { limit: 32, trusted })) if trusted == reached),
+            "{answer:?}"
+        );
+        assert_eq!(stage.root_on_disk(), reached);
+        stage.runs("in an endless chain", &stage.installed());
+        reached += 32; // by the start
+        assert_eq!(stage.root_on_disk(), reached);
+        assert!(!stage.mark().exists());
+    }
+    stage.heals("the end of the chain");
+    assert_eq!(stage.root_on_disk(), stage.repository.root_version);
+}
