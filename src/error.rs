@@ -460,6 +460,8 @@ mod tests {
     fn text_from_outside_cannot_drive_a_terminal() {
         assert_eq!(printable("a\x1b[2J\u{202e}é\n"), "a\\u{1b}[2J\\u{202e}é\\n");
         assert_eq!(Printable(Path::new("/e\u{301}/🎉\u{9b}").display()).to_string(), "/e\u{301}/🎉\\u{9b}");
+        // Words of servers hold nothing that is not seen, and nothing that paints over other lines.
+        assert_eq!(printable("a\u{3164}b\u{fe0f}c\u{301}d\u{a0}"), "a\\u{3164}b\\u{fe0f}c\\u{301}d\\u{a0}");
         assert!(printable(&"x".repeat(5000)).chars().count() == 201);
     }
 }

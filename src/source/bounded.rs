@@ -377,6 +377,35 @@ mod tests {
         assert!(asked.recv().is_err(), "it was asked");
     }
 
+    /// Begins well, and then has a fault of its own.
+    struct Faulty;
+
+    impl Read for Faulty {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("a fault of this test's source")
+        }
+    }
+
+    impl Source for Faulty {
+        fn open(&self, _: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
+            Ok(Opened::object(io::Cursor::new(b"half").chain(Faulty)))
+        }
+
+        fn location(&self) -> String {
+            "here".into()
+        }
+    }
+
+    /// Else half of a blob would be told as an attack.
+    #[test]
+    fn a_source_that_panics_is_not_the_end_of_an_object() {
+        let object = Object::Blob(Digest::of(b"half"));
+        let mut stream = Bounded::new(Faulty).stream(&object, None).unwrap();
+        assert!(stream.read_to_end(&mut Vec::new()).is_err());
+        let failure = stream.into_failure();
+        assert!(matches!(&failure, Some(Unavailable::Unreachable { retryable: false, .. })), "{failure:?}");
+    }
+
     /// The minimum rate would end it too, but only after its window of 10 s.
     #[test]
     fn a_download_ends_at_its_deadline_whether_bytes_keep_coming_or_not() {

@@ -60,12 +60,7 @@ enum Strictly {
 impl Stage {
     /// Epoch 2 and release number 6, so that there is something lower; installed, and updated once, so that there is something previous.
     pub fn new() -> Self {
-        let mut repository = Repository::new();
-        repository.epoch = 2;
-        repository.seq = 5;
-        let root = repository.root();
-        repository.write_root(1, &root, &repository.root_keys);
-        Stage::of(repository)
+        Stage::of(Repository::with_a_past())
     }
 
     pub fn of(mut repository: Repository) -> Self {

@@ -61,6 +61,15 @@ impl Repository {
         Repository::with_keys(&[1], &[2], &[3], [1, 1, 1])
     }
 
+    /// In epoch 2, with release number 6 as the next one, so that there is something lower.
+    pub fn with_a_past() -> Self {
+        let mut repository = Repository::new();
+        (repository.epoch, repository.seq) = (2, 5);
+        let root = repository.root();
+        repository.write_root(1, &root, &repository.root_keys);
+        repository
+    }
+
     /// Keys by seed, and thresholds; root 1 is written.
     pub fn with_keys(root: &[u8], release: &[u8], timestamp: &[u8], thresholds: [u32; 3]) -> Self {
         let keys = |seeds: &[u8]| seeds.iter().map(|seed| Key::new(*seed)).collect::<Vec<_>>();

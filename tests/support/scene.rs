@@ -25,12 +25,7 @@ pub struct Scene {
 impl Scene {
     /// Epoch 2 and release number 6, so that there is something lower.
     pub fn new() -> Self {
-        let mut repository = Repository::new();
-        repository.epoch = 2;
-        repository.seq = 5;
-        let root = repository.root();
-        repository.write_root(1, &root, &repository.root_keys);
-        Scene::of(repository)
+        Scene::of(Repository::with_a_past())
     }
 
     /// The tool is installed from the repository and has found nothing to do: its state is written.

@@ -16,7 +16,9 @@ use repository_support::Repository;
 use repository_support::server::{Answer, Server, Wire};
 
 /// Gone with the last that holds the source.
-struct Keys(#[allow(dead_code, reason = "held")] Sender<()>);
+struct Keys {
+    _held: Sender<()>,
+}
 
 impl ProvideCredentials for Keys {
     fn credentials(&self) -> Result<Credentials, String> {
@@ -51,7 +53,7 @@ fn what_was_learned_too_late_is_no_reason_to_ask_again() {
         let endpoint = server.url.trim_end_matches("/base");
         let (held, is_gone) = channel();
         let source = S3::new(&format!("s3://releases?region=eu-west-1&endpoint={endpoint}")).unwrap();
-        let source = Bounded::new(source.credentials(Keys(held)));
+        let source = Bounded::new(source.credentials(Keys { _held: held }));
         let news = Object::VersionFile("stable".parse().unwrap());
 
         let deadline = Instant::now() + Duration::from_millis(1500);
