@@ -42,6 +42,7 @@ mod error;
 pub mod install;
 pub mod limits;
 pub mod policy;
+mod regular;
 mod report;
 pub mod source;
 mod startup;

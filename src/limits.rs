@@ -40,6 +40,9 @@ pub const FUTURE: u64 = 24 * 60 * 60;
 /// The root chain is asked for news at most this often, in seconds, unless something is to be installed or does not verify.
 pub const ROOT_INTERVAL: u64 = 24 * 60 * 60;
 
+/// A file of certificate authorities: a distribution's whole bundle has a quarter of a MiB.
+pub const CA_FILE: ByteLimit = ByteLimit(4 * 1024 * 1024);
+
 /// From nothing to a connection: DNS, TCP, TLS.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// From a request to the first byte of its answer.

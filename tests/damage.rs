@@ -349,3 +349,41 @@ fn a_tool_that_carries_a_newer_root_than_the_recorded_one_goes_by_its_own() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(tool.version(), "1.2.0");
 }
+
+/// A file of the tool's own under which something else lies by now costs a moment, and says so; the tool runs, and where it is needed no more
+/// it is replaced.
+#[test]
+fn nothing_waits_for_the_other_end_of_a_fifo() {
+    for (file, told, updates) in [
+        ("state", "the recorded state is damaged: ", true),
+        ("root", "the recorded state is damaged: ", true),
+        ("previous", "", true),
+        ("lock", "/lock: it is no regular file", false),
+        ("staging", "/staging: it is no regular file", false),
+    ] {
+        let (mut repository, tool) = carrying();
+        let path = tool.site_dir().join(file);
+        drop(std::fs::remove_file(&path));
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        repository.release("1.1.0", &executable(&repository, "1.1.0"));
+        let run = |argument: &str| {
+            let mut command = std::process::Command::new("timeout");
+            command.env_remove("CI").env_remove("RELATCH_NO_UPDATE").arg("30").arg(&tool.path).arg(argument);
+            let output = support::tool::run(&mut command);
+            assert_ne!(output.status.code(), Some(124), "{file}: {argument} waits");
+            output
+        };
+        let status = run("--update-status");
+        assert!(status.status.success(), "{file}: {}", stderr(&status));
+        let before = tool.digest();
+        let output = run("--update");
+        assert!(stderr(&output).contains(told), "{file}: {}", stderr(&output));
+        assert_eq!(output.status.code(), Some(if updates { 0 } else { 5 }), "{file}: {}", stderr(&output));
+        if !updates {
+            assert!(!run("--rollback").status.success(), "{file}");
+            assert_eq!((tool.digest(), tool.strays()), (before, vec![]), "{file}");
+        }
+        let version = if updates { "1.1.0" } else { "1.0.0" };
+        assert_eq!(support::tool::stdout(&run("go")), format!("widget {version} go\n"), "{file}");
+    }
+}

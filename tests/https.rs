@@ -8,7 +8,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -118,6 +118,31 @@ fn a_start_of_a_tool_with_an_internal_authority() {
     let output = tool.run(&["x"]);
     assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{}", stderr(&output));
     assert!(stderr(&output).contains("no check for updates"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_no_file_of_authorities_is_neither_waited_for_nor_read_without_end() {
+    let scene = Scene::new();
+    let path = scene.authority.write(scene.files.path());
+    let good = std::fs::read_to_string(&path).unwrap();
+    let fifo = scene.files.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let told = |path: &std::path::Path| {
+        let (url, path) = (scene.server.url.clone(), path.to_owned());
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(trusting(&url, &path).map(drop)));
+        receiver.recv_timeout(Duration::from_secs(30)).expect("it waits").unwrap_err().to_string()
+    };
+    for path in [fifo.as_path(), std::path::Path::new("/dev/zero"), scene.files.path()] {
+        assert!(told(path).contains("it is no regular file"), "{}", told(path));
+    }
+    let most = limits::CA_FILE.0 as usize;
+    std::fs::write(&path, format!("{good}{}", "#".repeat(most - good.len()))).unwrap();
+    trusting(&scene.server.url, &path).unwrap();
+    std::fs::write(&path, format!("{good}{}", "#".repeat(most - good.len() + 1))).unwrap();
+    assert!(told(&path).contains("has more than 4194304 bytes"), "{}", told(&path));
+    std::fs::write(&path, "nothing").unwrap();
+    assert!(told(&path).contains("holds no PEM certificate"), "{}", told(&path));
 }
 
 #[test]

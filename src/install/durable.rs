@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Refusal, Result, Shown, io};
 use crate::limits::ByteLimit;
+use crate::regular;
 
 /// A file that did not exist before, readable and writable by its owner alone.
 pub(super) fn create_private(path: &Path) -> std::io::Result<File> {
@@ -50,16 +51,19 @@ pub(super) fn sync_dir(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads a small file whole; `None` where there is none.
+/// Reads a small file whole; `None` where there is none. What is no file is as good as damaged: it is replaced, or reported, likewise.
 pub(super) fn read(path: &Path, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
-    match File::open(path).and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
+    match regular::open(path).and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
         Ok(_) if content.len() as u64 > limit.0 => {
             Err(Refusal::StateDamaged { why: format!("{} has more than {} bytes", Shown(path), limit.0) }
                 .into())
         }
         Ok(_) => Ok(Some(content)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if regular::is_refusal(&error) => {
+            Err(Refusal::StateDamaged { why: format!("{} is no regular file", Shown(path)) }.into())
+        }
         Err(error) => Err(io("read", path)(error)),
     }
 }

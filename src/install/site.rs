@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Machine, Result, io};
+use crate::error::{Error, Machine, Result, Shown, io};
 
 /// An executable's path and the directory `.<exe>.relatch/` beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +58,7 @@ impl Site {
         if path.exists() {
             return Site::at(path);
         }
-        let name =
-            path.file_name().ok_or_else(|| Error::caller(format!("{} names no file", path.display())))?;
+        let name = path.file_name().ok_or_else(|| Error::caller(format!("{} names no file", Shown(path))))?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let parent = fs::canonicalize(parent).map_err(io("find the directory", parent))?;
         Ok(Site::beside(parent.join(name)))

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Site, durable};
-use crate::error::{Error, Machine, Refusal, Result, printable};
+use crate::error::{Error, Machine, Refusal, Result, Shown, printable};
 use crate::limits;
 use crate::source::Etag;
 use crate::trust::{
@@ -359,7 +359,7 @@ impl Settings {
     pub(crate) fn load(site: &Site) -> Result<Settings> {
         let content = durable::read(&site.dir().join(Settings::FILE), limits::ByteLimit(2 * limits::ROOT.0))?;
         let Some(content) = content else {
-            let why = format!("there are no settings in {}", site.dir().display());
+            let why = format!("there are no settings in {}", Shown(site.dir()));
             return Err(Machine::NotInstalled { path: site.executable().into(), why }.into());
         };
         Ok(read_checked(&content, "relatch-settings/1")?)

@@ -1,11 +1,11 @@
 //! A repository in a directory: on this machine, on a mounted share, or as a stick brought it.
 
-use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Etag, Object, Opened, Source, unreachable};
 use crate::error::{Result, Unavailable};
+use crate::regular;
 
 /// Reads objects as files under a directory.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ impl Dir {
 impl Source for Dir {
     fn open(&self, object: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
         let path = self.path.join(object.to_string());
-        match open_regular(&path) {
+        match regular::open(&path) {
             Ok(file) => Ok(Opened::object(file)),
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_dir() => {
                 Err(Unavailable::Absent { location: self.location(), object: object.clone() })
@@ -43,34 +43,9 @@ impl Source for Dir {
     }
 }
 
-/// A FIFO or a device in place of an object would block or never end; only plain files are objects. Looked at before, because to open a
-/// device can do something (a watchdog, a tape), and again after: who may write in the directory can change in between what a name leads to.
-fn open_regular(path: &Path) -> std::io::Result<File> {
-    let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(refused());
-    }
-    let file = open_at_once(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
-}
-
-/// Opens for reading without waiting for anybody, as a FIFO does for its writer. It changes nothing for plain files.
-fn open_at_once(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
-    }
-    options.open(path)
-}
-
 #[cfg(all(test, unix))]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 mod tests {
-    use std::os::unix::fs::FileTypeExt;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -91,10 +66,6 @@ mod tests {
         let blob = Object::Blob(Digest::of(b"x"));
         let path = dir.path().join(blob.to_string());
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-        // As where it came between a look and the opening.
-        let fifo = path.clone();
-        let file = at_once(move || open_at_once(&fifo)).unwrap();
-        assert!(file.metadata().unwrap().file_type().is_fifo());
         let repository = Dir::new(dir.path());
         let asked = blob.clone();
         let answer = at_once(move || repository.open(&asked, None).map(drop));

@@ -13,8 +13,9 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{AsSendBody, Body, BodyReader};
 
 use super::{Cancellation, Etag, Object, Opened};
-use crate::error::{Error, Result, Unavailable, printable};
+use crate::error::{Error, Result, Shown, Unavailable, printable};
 use crate::limits;
+use crate::regular;
 
 /// An HTTP client that follows no redirect by itself and takes no status for an error.
 ///
@@ -59,7 +60,14 @@ impl Client {
 
     /// The certificate authorities of a PEM file, besides the platform's (`SSL_CERT_FILE` is honoured).
     pub(super) fn with_ca_file(ca_file: &Path) -> Result<Self> {
-        let pem = std::fs::read(ca_file).map_err(crate::error::io("read the certificates", ca_file))?;
+        let mut pem = Vec::new();
+        let limits::ByteLimit(most) = limits::CA_FILE;
+        let read = regular::open(ca_file).and_then(|file| file.take(most + 1).read_to_end(&mut pem));
+        read.map_err(crate::error::io("read the certificates", ca_file))?;
+        if pem.len() as u64 > most {
+            let what = format!("{} has more than {most} bytes and is no file of authorities", Shown(ca_file));
+            return Err(Error::caller(what));
+        }
         let extra: Vec<_> = parse_pem(&pem)
             .filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -67,7 +75,7 @@ impl Client {
             })
             .collect();
         if extra.is_empty() {
-            return Err(Error::caller(format!("{} holds no PEM certificate", ca_file.display())));
+            return Err(Error::caller(format!("{} holds no PEM certificate", Shown(ca_file))));
         }
         Ok(Client(Arc::new(Shared { extra, ..Shared::default() })))
     }

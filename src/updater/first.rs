@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Updater;
 use super::session::Session;
-use crate::error::{Error, Machine, Result, io};
+use crate::error::{Error, Machine, Result, Shown, io};
 use crate::install::{self, Probe, Settings, Site, Standing};
 use crate::limits::{self, ByteLimit};
 use crate::policy::{self, Decision};
@@ -60,7 +60,7 @@ fn absolute(location: &str) -> Result<String> {
     let path = std::fs::canonicalize(location).map_err(io("find", Path::new(location)))?;
     match path.into_os_string().into_string() {
         Ok(path) => Ok(path),
-        Err(path) => Err(Error::caller(format!("the path {} is not UTF-8", Path::new(&path).display()))),
+        Err(path) => Err(Error::caller(format!("the path {} is not UTF-8", Shown(Path::new(&path))))),
     }
 }
 
@@ -184,7 +184,7 @@ fn read_text(path: &Path, limit: ByteLimit) -> Result<String> {
     if text.len() as u64 > limit.0 {
         return Err(Error::caller(format!(
             "{} has more than {} bytes and is no root document",
-            path.display(),
+            Shown(path),
             limit.0
         )));
     }

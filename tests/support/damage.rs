@@ -24,6 +24,10 @@ pub fn damages() -> Vec<Damage> {
         }),
         ("a byte behind", |path| change(path, |content| content.push(b'\n'))),
         ("grown beyond its limit", |path| change(path, |content| content.resize(1 << 20, b' '))),
+        ("a FIFO in its place, which would wait for a writer", |path| {
+            std::fs::remove_file(path).unwrap();
+            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+        }),
         ("not text", |path| std::fs::write(path, [0xff; 100]).unwrap()),
     ]
 }

@@ -299,7 +299,11 @@ fn collect(
         if name.ends_with("/lock") || name.ends_with("/staging") {
             continue;
         }
-        let content = if meta.is_dir() { "directory".into() } else { look(&path, &meta) };
+        let content = match meta.file_type() {
+            kind if kind.is_dir() => "directory".into(),
+            kind if kind.is_file() || kind.is_symlink() => look(&path, &meta),
+            _ => "neither a file nor a directory".into(),
+        };
         files.insert(name, (content, meta.permissions().mode()));
         if meta.is_dir() {
             collect(base, &path, look, files);

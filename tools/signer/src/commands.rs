@@ -8,7 +8,7 @@ mod show;
 use std::sync::Arc;
 use std::time::Duration;
 
-use relatch::limits;
+use relatch::{Printable, limits};
 use signer::custody::{KeyArgument, KeySource};
 use signer::files::read_limited;
 use signer::root::Change;
@@ -69,7 +69,7 @@ fn remarks(store: &dyn Store) -> String {
 fn with_remarks<T>(store: &dyn Store, done: Result<T>) -> Result<T> {
     if done.is_err() && !store.remarks().is_empty() {
         use std::io::Write;
-        let told = printable(&format!("signer: {}{}", store.location(), remarks(store)));
+        let told = printable(&format!("signer: {}{}", Printable(store.location()), remarks(store)));
         drop(writeln!(std::io::stderr(), "{told}")); // the failure itself is still to be told
     }
     done

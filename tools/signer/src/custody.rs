@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use relatch::Printable;
 use zeroize::Zeroizing;
 
 use crate::files::{dir_of, open_given, write_new};
@@ -98,7 +99,7 @@ impl KeyArgument {
 impl std::fmt::Display for KeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            KeySource::File(path) => path.display().fmt(f),
+            KeySource::File(path) => Printable(path.display()).fmt(f),
             KeySource::Variable(name) => write!(f, "in ${name}"),
             KeySource::Stdin => f.write_str("on standard input"),
             KeySource::Kms(name) => write!(f, "{name} in AWS KMS"),
@@ -177,7 +178,7 @@ fn read_stdin() -> std::result::Result<Zeroizing<String>, String> {
 }
 
 fn read_key_file(path: &Path) -> Result<Zeroizing<String>> {
-    let fail = |why: String| Failure::Key { name: path.display().to_string(), why };
+    let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let file = open_given(path).map_err(Failure::io("open the secret key", path))?;
     let meta = file.metadata().map_err(Failure::io("look at the secret key", path))?;
     refuse_readable_by_others(&meta).map_err(fail)?;
@@ -254,7 +255,7 @@ pub fn new_password(no_password: bool, variable: &str) -> Result<Option<Zeroizin
 /// [`Failure::Refused`] for a path that git tracks or would; [`Failure::Client`] where the file exists.
 pub fn save(key: &SecretKey, path: &Path, password: Option<&str>) -> Result<()> {
     refuse_tracked(path)?;
-    let fail = |why: String| Failure::Key { name: path.display().to_string(), why };
+    let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let text = key.to_text(password).map_err(fail)?;
     write_new(path, text.as_bytes(), 0o600)
 }
@@ -286,7 +287,7 @@ pub fn refuse_tracked(path: &Path) -> Result<()> {
     match ignored {
         Ok(status) if status.success() => Ok(()),
         _ => Err(Failure::refused(
-            format!("{} is inside a git work tree and not ignored by it", path.display()),
+            format!("{} is inside a git work tree and not ignored by it", Printable(path.display())),
             advice,
         )),
     }

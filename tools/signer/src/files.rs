@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use relatch::Printable;
 use relatch::limits::ByteLimit;
 use tempfile::NamedTempFile;
 
@@ -145,7 +146,11 @@ fn read_at_most(file: File, path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit.0 + 1).read_to_end(&mut bytes).map_err(Failure::io("read", path))?;
     if bytes.len() as u64 > limit.0 {
-        let what = format!("{} is larger than the {} bytes that a client accepts", path.display(), limit.0);
+        let what = format!(
+            "{} is larger than the {} bytes that a client accepts",
+            Printable(path.display()),
+            limit.0
+        );
         return Err(Failure::refused(what, "Shorten the notes, or use fewer keys or targets."));
     }
     Ok(bytes)

@@ -17,7 +17,7 @@ use relatch::trust::{
     Digest, Document, Manifest, Name, Notes, PublicKey, Role, Root, Seq, SignatureText, Verified, Version,
     VersionFile, signing_keys,
 };
-use relatch::{Utc, limits};
+use relatch::{Printable, Utc, limits};
 
 use crate::files::Staged;
 use crate::repository::{Published, now};
@@ -93,7 +93,7 @@ impl Folder {
         if !path.join(VERSION).is_file() {
             return Err(Failure::usage(format!(
                 "{} is not a release folder: it has no VERSION",
-                path.display()
+                Printable(path.display())
             )));
         }
         Ok(folder)
@@ -265,7 +265,7 @@ impl Folder {
             if let Err((line, why)) = SignatureText::parse(&text) {
                 let path = self.path.join(name);
                 return Err(Failure::refused(
-                    format!("{}: line {}: {why}", path.display(), above + line),
+                    format!("{}: line {}: {why}", Printable(path.display()), above + line),
                     advice,
                 ));
             }

@@ -7,7 +7,7 @@ use relatch::trust::{
     Document, ED25519, Epoch, Key, Name, PublicKey, Role, RoleKeys, Roles, Root, SignatureText, Verified,
     signing_keys,
 };
-use relatch::{Utc, limits};
+use relatch::{Printable, Utc, limits};
 
 use crate::files::Staged;
 use crate::repository::{now, strict_times};
@@ -240,7 +240,7 @@ impl RootFile {
         let mut by = Vec::new();
         if !signatures.is_empty() {
             let text = SignatureText::parse(&signatures).map_err(|(line, why)| {
-                let what = format!("{}: line {line}: {why}", path.display());
+                let what = format!("{}: line {line}: {why}", Printable(path.display()));
                 Failure::refused(what, "Delete it and sign again.")
             })?;
             let publics = keys.iter().map(|key| key.public());

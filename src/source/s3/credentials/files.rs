@@ -4,7 +4,6 @@
 //! name.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use zeroize::Zeroizing;
 use super::var;
 use crate::error::printable;
 use crate::limits::{self, ByteLimit};
+use crate::regular;
 
 /// The properties of a profile. Their names are in lower case.
 pub(in crate::source::s3) type Profile = BTreeMap<String, Zeroizing<String>>;
@@ -128,18 +128,15 @@ fn without_comment(value: &str) -> &str {
     starts.min().and_then(|end| value.get(..end)).unwrap_or(value).trim_end()
 }
 
-/// A file of at most the limit. Not a FIFO or device, which might not end.
+/// A regular file of at most the limit.
 pub(super) fn read_text(path: &Path, limit: ByteLimit) -> Result<Zeroizing<String>, String> {
     let why = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "does not exist".to_owned(),
         _ => error.to_string(),
     };
-    if !std::fs::metadata(path).map_err(why)?.is_file() {
-        return Err("is no file".into());
-    }
     let mut text = Zeroizing::new(String::new());
     let ByteLimit(most) = limit;
-    File::open(path).and_then(|file| file.take(most + 1).read_to_string(&mut text)).map_err(why)?;
+    regular::open(path).and_then(|file| file.take(most + 1).read_to_string(&mut text)).map_err(why)?;
     if text.len() as u64 > most {
         return Err(format!("is longer than {most} bytes"));
     }

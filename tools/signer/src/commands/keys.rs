@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use relatch::Printable;
 use relatch::source::Object;
 use relatch::trust::Role;
 use signer::custody;
@@ -21,7 +22,10 @@ use crate::arguments::{Init, Keygen, Public};
 pub(super) fn init(arguments: Init) -> Result<String> {
     for path in [&arguments.keys, &arguments.root] {
         if path.exists() {
-            return Err(Failure::usage(format!("{} already exists; nothing was made", path.display())));
+            return Err(Failure::usage(format!(
+                "{} already exists; nothing was made",
+                Printable(path.display())
+            )));
         }
     }
     let (store, valid) =
@@ -53,7 +57,7 @@ pub(super) fn init(arguments: Init) -> Result<String> {
     file.write(&root, false)?;
     file.sign(&[root_key], None)?;
     let document = file.document()?;
-    let (keys, root_path) = (arguments.keys.display(), arguments.root.display());
+    let (keys, root_path) = (Printable(arguments.keys.display()), Printable(arguments.root.display()));
     let published = publish::publish_root(
         &*store,
         &document,
@@ -75,7 +79,7 @@ pub(super) fn init(arguments: Init) -> Result<String> {
          {keys}/timestamp.key   says what is current; CI's cron needs this one alone\n  {root_path}   commit it; tools embed it, from src/main.rs as include_bytes!(\"../root.json\")\n\
          published root 1 to {}{}",
         root::describe(&root, &document, &file.signatures()?),
-        store.location(),
+        Printable(store.location()),
         remarks(&*store)
     ))
 }
@@ -89,7 +93,7 @@ fn make_private_dir(path: &Path) -> Result<()> {
 }
 
 fn new_key(path: &Path, password: Option<&str>) -> Result<SecretKey> {
-    let fail = |why: String| Failure::Key { name: path.display().to_string(), why };
+    let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let key = SecretKey::generate().map_err(fail)?;
     custody::save(&key, path, password)?;
     write_new(&public_path(path), key.to_public_text().as_bytes(), 0o644)?;
@@ -105,16 +109,16 @@ pub(super) fn keygen(arguments: Keygen) -> Result<String> {
     if arguments.out.exists() || public.exists() {
         return Err(Failure::usage(format!(
             "{} or {} already exists",
-            arguments.out.display(),
-            public.display()
+            Printable(arguments.out.display()),
+            Printable(public.display())
         )));
     }
     let password = custody::new_password(arguments.no_password, &arguments.password.password_env)?;
     let key = new_key(&arguments.out, password.as_ref().map(|text| text.as_str()))?;
     Ok(format!(
         "made {} (secret) and {} (public)\n  public key {}",
-        arguments.out.display(),
-        public.display(),
+        Printable(arguments.out.display()),
+        Printable(public.display()),
         key.public().to_hex()
     ))
 }
@@ -122,5 +126,5 @@ pub(super) fn keygen(arguments: Keygen) -> Result<String> {
 pub(super) fn public(arguments: Public) -> Result<String> {
     let key = arguments.key.source()?.load(&arguments.password.password_env)?;
     write_new(&arguments.out, key.to_public_text().as_bytes(), 0o644)?;
-    Ok(format!("wrote {}\n  public key {}", arguments.out.display(), key.public().to_hex()))
+    Ok(format!("wrote {}\n  public key {}", Printable(arguments.out.display()), key.public().to_hex()))
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use relatch::trust::{Notes, Role};
-use relatch::{Utc, limits};
+use relatch::{Printable, Utc, limits};
 use signer::files::read_limited;
 use signer::folder::{self, Folder};
 use signer::progress::Terminal;
@@ -24,9 +24,10 @@ impl Plan {
             None => Notes::default(),
             Some(path) => {
                 let text = String::from_utf8(read_limited(path, limits::MANIFEST)?);
-                let text = text.map_err(|_| Failure::usage(format!("{} is not UTF-8", path.display())))?;
+                let text =
+                    text.map_err(|_| Failure::usage(format!("{} is not UTF-8", Printable(path.display()))))?;
                 Notes::try_from(text.trim_end().to_owned())
-                    .map_err(|why| Failure::usage(format!("{}: {why}", path.display())))?
+                    .map_err(|why| Failure::usage(format!("{}: {why}", Printable(path.display()))))?
             }
         };
         Ok(folder::Plan {
@@ -103,7 +104,7 @@ fn told_published(folder: &Folder, store: &dyn Store, done: &Done) -> Result<Str
         manifest.version,
         manifest.seq,
         manifest.channel,
-        store.location(),
+        Printable(store.location()),
         verify::describe(&manifest),
         Utc(version.expires),
         version.rollout,
@@ -161,7 +162,7 @@ pub(super) fn told_signed(folder: &Folder) -> Result<String> {
         }
     }
     let missing = folder.signed()?.iter().any(|signed| !signed.is_enough());
-    let path = folder.path().display();
+    let path = Printable(folder.path().display());
     let next = if missing {
         format!("signer sign {path} --key KEY")
     } else {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use relatch::Printable;
 use relatch::trust::{PublicKey, Root};
 use signer::progress::Terminal;
 use signer::publish;
@@ -22,7 +23,7 @@ fn public_key(path: &Path) -> Result<PublicKey> {
     file.take(PUBLIC_KEY_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(Failure::io("read the public key", path))?;
-    let refuse = |why: String| Failure::usage(format!("{}: {why}", path.display()));
+    let refuse = |why: String| Failure::usage(format!("{}: {why}", Printable(path.display())));
     if bytes.len() as u64 > PUBLIC_KEY_FILE {
         return Err(refuse(format!(
             "it is no public key of minisign's: it has more than {PUBLIC_KEY_FILE} bytes"
@@ -59,7 +60,7 @@ pub(super) fn change(arguments: RootChange, change: Change) -> Result<String> {
     if draft && !file.signatures()?.is_empty() {
         return Err(Failure::usage(format!(
             "{} is signed and cannot be changed; name the next root with --out",
-            arguments.file.display()
+            Printable(arguments.file.display())
         )));
     }
     let change = Change {
@@ -107,5 +108,5 @@ pub(super) fn publish(arguments: RootPublish) -> Result<String> {
         &Terminal::default(),
     );
     let version = with_remarks(&*store, published)?;
-    Ok(format!("published root {version} to {}{}", store.location(), remarks(&*store)))
+    Ok(format!("published root {version} to {}{}", Printable(store.location()), remarks(&*store)))
 }

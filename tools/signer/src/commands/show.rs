@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use relatch::Utc;
 use relatch::trust::Role;
+use relatch::{Printable, Utc};
 use signer::folder::Folder;
 use signer::repository::{Published, newest_root, now};
 use signer::{Failure, Result};
@@ -24,7 +24,7 @@ pub(super) fn show(arguments: Show) -> Result<String> {
     let mut text = format!(
         "{} at {}\n  root     {}, epoch {}, {}",
         root.product,
-        store.location(),
+        Printable(store.location()),
         root.version,
         root.epoch,
         validity(root.expires)
@@ -84,7 +84,7 @@ pub(super) fn verify(arguments: Verify) -> Result<String> {
             let report = signer::verify::release(&source, &root, &channel)?;
             let text = format!(
                 "the release on {channel} of {} verifies: root {}, {} stored forms decoded",
-                store.location(),
+                Printable(store.location()),
                 report.root,
                 report.forms
             );
@@ -94,7 +94,7 @@ pub(super) fn verify(arguments: Verify) -> Result<String> {
             let report = signer::verify::everything(&*store, &anchor)?;
             let text = format!(
                 "{} verifies: root {}, channels: {}, stored forms decoded: {}; {} manifests and blobs are what their names say",
-                store.location(),
+                Printable(store.location()),
                 report.root,
                 report.channels,
                 report.forms,

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use relatch::limits;
 use relatch::source::{Bounded, Object};
 use relatch::trust::{Artifact, Digest, Encoding, Name, Stored};
+use relatch::{Printable, limits};
 
 use super::{Folder, Plan};
 use crate::files::open_given;
@@ -33,7 +33,7 @@ impl Folder {
             self.store_blob(open_given(executable).map_err(Failure::io("open", executable))?, executable)?;
         if size == 0 {
             return Err(Failure::refused(
-                format!("{} is empty", executable.display()),
+                format!("{} is empty", Printable(executable.display())),
                 "Name the executable that was built.",
             ));
         }

@@ -16,6 +16,7 @@
 //! key_file   minisign's secret key file by a second hand
 //! keys       secret key files: fields and passwords
 //! key_texts  their text, and the places where keys lie
+//! names      of files: no line of their own in what is printed
 //! secrets    where a secret may stand while it is used, and where not
 //! ```
 #![cfg(unix)]
@@ -36,6 +37,7 @@ mod forge;
 mod key_file;
 mod key_texts;
 mod keys;
+mod names;
 mod places;
 mod race;
 mod releases;
