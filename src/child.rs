@@ -7,6 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(2);
+/// After its end, for what it said on stdout to come from the pipe: on a busy machine the thread that reads may not have had its turn.
+const ANSWER: Duration = Duration::from_secs(5);
+/// The same for more of what has begun to come, and for stderr, which is only told: where a grandchild keeps a pipe open, there is no end.
+const MORE: Duration = Duration::from_millis(500);
 
 /// How it ended, what it said on stdout and on stderr.
 pub(crate) type Ended = (ExitStatus, Vec<u8>, Vec<u8>);
@@ -38,18 +42,29 @@ fn wait_until(child: &mut Child, until: Instant, most: u64) -> io::Result<Option
         }
         thread::sleep(POLL);
     };
-    let rest = Duration::from_millis(500);
-    let bytes = |pipe: Receiver<Vec<u8>>| pipe.recv_timeout(rest).unwrap_or_default();
-    Ok(Some((status, bytes(stdout), bytes(stderr))))
+    Ok(Some((status, rest_of(&stdout, ANSWER), rest_of(&stderr, MORE))))
+}
+
+fn rest_of(pipe: &Receiver<Vec<u8>>, mut patience: Duration) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Ok(more) = pipe.recv_timeout(patience) {
+        bytes.extend(more);
+        patience = MORE;
+    }
+    bytes
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>, most: u64) -> io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = channel();
     let Some(mut pipe) = pipe else { return Ok(receiver) };
     thread::Builder::new().name("relatch-child".into()).spawn(move || {
-        let mut bytes = Vec::new();
-        drop(pipe.by_ref().take(most).read_to_end(&mut bytes));
-        drop(sender.send(bytes));
+        let (mut bytes, mut left) = ([0; 4096], most);
+        while left > 0 {
+            let Ok(read @ 1..) = pipe.by_ref().take(left).read(&mut bytes) else { break };
+            drop(sender.send(bytes.iter().take(read).copied().collect()));
+            left = left.saturating_sub(read as u64);
+        }
+        drop(sender);
         drop(io::copy(&mut pipe, &mut io::sink()));
     })?;
     Ok(receiver)
@@ -73,5 +88,25 @@ mod tests {
         assert!(wait(child, Duration::from_millis(200), 16).unwrap().is_none());
         ours.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         assert_eq!(ours.read(&mut [0]).unwrap(), 0, "it still holds the other end");
+    }
+
+    #[test]
+    fn what_was_said_counts_though_a_grandchild_keeps_the_pipes_open() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo told; echo why >&2; sleep 5 & exit 3"]).stdin(Stdio::null());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (status, stdout, stderr) = wait(child, Duration::from_secs(60), 16).unwrap().unwrap();
+        assert_eq!((status.code(), &stdout[..], &stderr[..]), (Some(3), &b"told\n"[..], &b"why\n"[..]));
+    }
+
+    #[test]
+    fn no_more_is_kept_than_the_limit_and_the_child_comes_to_its_end() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "head -c 1000000 /dev/zero; echo >&2"]).stdin(Stdio::null());
+        for most in [1, 4095, 4096, 4097, 10_000] {
+            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let (_, stdout, stderr) = wait(child, Duration::from_secs(60), most).unwrap().unwrap();
+            assert_eq!((stdout.len() as u64, &stderr[..]), (most, &b"\n"[..]));
+        }
     }
 }

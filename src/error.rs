@@ -432,17 +432,27 @@ impl fmt::Display for InBrackets<'_> {
     }
 }
 
+/// To a tenth: what is left of a deadline is a number of nanoseconds.
 struct Seconds(Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} s", self.0.as_secs_f64())
+        write!(f, "{} s", (self.0.as_secs_f64() * 10.0).round() / 10.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_are_told_to_a_tenth() {
+        for (nanoseconds, text) in
+            [(0, "0 s"), (1_498_446_232, "1.5 s"), (5_000_000_000, "5 s"), (19_960_000_000, "20 s")]
+        {
+            assert_eq!(Seconds(Duration::from_nanos(nanoseconds)).to_string(), text);
+        }
+    }
 
     #[test]
     fn times_read_as_rfc_3339() {

@@ -352,8 +352,15 @@ fn words(scene: &Scene, argument: &str, injections: &[String]) -> Vec<String> {
     let log = std::fs::read(scene.log()).unwrap();
     let log = String::from_utf8_lossy(&log);
     let main = log.split_whitespace().next().unwrap().to_owned();
-    let calls = log.lines().filter_map(|line| line.strip_prefix(&main)).map(str::trim_start);
-    let mut words: Vec<_> = calls.filter_map(|call| word(call, scene)).collect();
+    let mut calls: Vec<String> = Vec::new();
+    for line in log.lines().filter_map(|line| line.strip_prefix(&main)).map(str::trim_start) {
+        // A call in which another thread's came between is told in two parts.
+        match line.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
+            Some((_, end)) => calls.last_mut().unwrap().push_str(end),
+            None => calls.push(line.trim_end_matches("<unfinished ...>").to_owned()),
+        }
+    }
+    let mut words: Vec<_> = calls.iter().filter_map(|call| word(call, scene)).collect();
     words.dedup();
     words
 }

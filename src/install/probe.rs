@@ -145,7 +145,7 @@ fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
     let mut tries = 0;
     loop {
         match command.spawn() {
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && tries < 50 => {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && tries < 500 => {
                 tries += 1;
                 thread::sleep(Duration::from_millis(10));
             }

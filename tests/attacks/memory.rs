@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::stage::Stage;
 use crate::support::server::Answer;
-use crate::support::tool::{peak, stderr};
+use crate::support::tool::{measured, peak, stderr};
 use crate::transport::Part;
 
 const MIB: u64 = 1024 * 1024;
@@ -125,14 +125,17 @@ fn rows() -> Vec<(&'static str, i32, u64, Act)> {
 fn what_does_not_end_costs_no_memory() {
     let mut stage = Stage::new();
     for (name, exit_code, most, act) in rows() {
-        act(&mut stage);
-        let mut command = stage.tool.command();
-        let mut child = command.arg("--update").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let peak = peak(&mut child);
-        let output = child.wait_with_output().unwrap();
-        println!("{name}: {} KiB: {}", peak / 1024, stderr(&output).lines().next().unwrap_or_default());
-        assert_eq!(output.status.code(), Some(exit_code), "{name}: {}", stderr(&output));
-        assert!(peak > MIB, "{name}: nothing was measured");
+        let peak = measured(|| {
+            act(&mut stage);
+            let mut command = stage.tool.command();
+            command.arg("--update").stdout(Stdio::null()).stderr(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let peak = peak(&mut child);
+            let output = child.wait_with_output().unwrap();
+            println!("{name}: {} KiB: {}", peak / 1024, stderr(&output).lines().next().unwrap_or_default());
+            assert_eq!(output.status.code(), Some(exit_code), "{name}: {}", stderr(&output));
+            peak
+        });
         assert!(peak < most, "{name}: {} MiB", peak / MIB);
         stage.server.behave();
     }

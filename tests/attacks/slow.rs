@@ -159,6 +159,9 @@ fn servers_that_have_time() {
     together(rows().into_iter().map(|row| move || vec![row()]));
 }
 
+/// The last of the reads comes as far as to ask, also where the machine is busy.
+const LAST: u32 = 40;
+
 /// Whatever a read was doing at its deadline: loading certificates, connecting, asking, or nothing yet.
 #[test]
 fn at_whichever_moment_a_read_is_given_up_nothing_of_it_goes_on() {
@@ -167,7 +170,8 @@ fn at_whichever_moment_a_read_is_given_up_nothing_of_it_goes_on() {
     let files = tempfile::tempdir().unwrap();
     let authority = stage.authority.write(files.path());
     let news = Object::VersionFile("stable".parse().unwrap());
-    let reads: Vec<_> = (0..40)
+    stage.server.forget();
+    let reads: Vec<_> = (0..=LAST)
         .map(|step| {
             // Gone with the last that holds the source.
             let (held, is_gone) = channel::<()>();
@@ -177,7 +181,8 @@ fn at_whichever_moment_a_read_is_given_up_nothing_of_it_goes_on() {
                 Ok(format!("{url}/{object}"))
             };
             let source = Bounded::new(Https::presigned("here", url_of).ca_file(&authority).unwrap());
-            let deadline = Instant::now() + Duration::from_millis(5) * step;
+            let deadline =
+                Instant::now() + if step == LAST { SECOND * 2 } else { Duration::from_millis(5) * step };
             let error = source.fetch(&news, limits::VERSION_FILE, deadline).err();
             assert!(
                 matches!(error, Some(Error::Unavailable(Unavailable::TooSlow { .. }))),
@@ -187,10 +192,10 @@ fn at_whichever_moment_a_read_is_given_up_nothing_of_it_goes_on() {
         })
         .collect();
     assert_ne!(stage.server.requests(), [""; 0], "no read came as far as to ask");
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(60);
     for (step, is_gone) in reads.iter().enumerate() {
         let gone = is_gone.recv_timeout(until.saturating_duration_since(Instant::now()));
-        assert_eq!(gone, Err(RecvTimeoutError::Disconnected), "given up after {} ms, it goes on", step * 5);
+        assert_eq!(gone, Err(RecvTimeoutError::Disconnected), "given up at step {step}, it goes on");
     }
     stage.lets_go("all of them");
 }

@@ -3,6 +3,7 @@
 //! The attacker's executables leave a mark when they are run. None ever may.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,8 @@ use crate::support::{Draft, Repository, Snapshot, Tool, executable_such};
 
 /// In which a check ends, whatever is done: twice its limit, for busy machines. Most attacks here would last for ever.
 const AT_MOST: Duration = Duration::from_secs(40);
-/// In which what was given up has ended.
-const LETS_GO: Duration = Duration::from_secs(10);
+/// In which what was given up has ended. What it disproves never ends.
+const LETS_GO: Duration = Duration::from_secs(60);
 
 pub struct Stage {
     pub repository: Repository,
@@ -294,9 +295,13 @@ fn executable_for(
 /// Parts of the table, each on a stage of its own, at the same time: where much is waiting.
 pub fn together<R: FnOnce() -> Vec<Attack> + Send>(tables: impl IntoIterator<Item = R>) {
     without_proxy();
+    // Installed one after another; what then waits, waits together.
+    let to_install = &Mutex::new(());
     thread::scope(|scope| {
-        let play = |rows: R| {
+        let play = move |rows: R| {
+            let turn = to_install.lock().unwrap();
             let mut stage = Stage::new();
+            drop(turn);
             rows().iter().for_each(|attack| stage.suffers(attack));
         };
         let played: Vec<_> = tables.into_iter().map(|rows| scope.spawn(move || play(rows))).collect();

@@ -164,3 +164,16 @@ fn the_deadline_is_kept_whatever_the_network_does() {
         assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     }
 }
+
+#[test]
+fn a_start_that_is_given_no_deadline_has_one_of_1500_ms() {
+    let repository = repository();
+    let server = Server::plain(&repository);
+    server.answer("stable/", Answer::Stall);
+    let tool = tool(&repository, json!({"repository": server.url, "plain": true, "deadline_ms": null}));
+    let started = Instant::now();
+    let output = tool.run(&[]);
+    assert_runs(&output, "widget 1.0.0 \n");
+    assert!(stderr(&output).contains("did not deliver stable/VERSION within 1.5 s"), "{}", stderr(&output));
+    assert!(started.elapsed() >= relatch::limits::STARTUP_CHECK, "{:?}", started.elapsed());
+}

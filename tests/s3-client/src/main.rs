@@ -19,8 +19,8 @@ struct Arguments {
     sdk: bool,
     #[arg(long)]
     ca_file: Option<PathBuf>,
-    /// As a start-up check has it by default
-    #[arg(long, default_value_t = 1500)]
+    /// A start-up check has 1500 by default
+    #[arg(long, default_value_t = 20_000)]
     within_ms: u64,
     address: S3Address,
     /// `stable/VERSION`, `root/2.json` or `blobs/HASH`

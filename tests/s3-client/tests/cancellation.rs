@@ -56,11 +56,11 @@ fn what_was_learned_too_late_is_no_reason_to_ask_again() {
         let source = Bounded::new(source.credentials(Keys { _held: held }));
         let news = Object::VersionFile("stable".parse().unwrap());
 
-        let deadline = Instant::now() + Duration::from_millis(1500);
+        let deadline = Instant::now() + Duration::from_secs(10); // each answer would go on for 50
         let error = source.fetch(&news, limits::VERSION_FILE, deadline).err();
         assert!(matches!(error, Some(Error::Unavailable(Unavailable::TooSlow { .. }))), "{error:?}");
         drop(source);
-        let gone = is_gone.recv_timeout(Duration::from_secs(5));
+        let gone = is_gone.recv_timeout(Duration::from_secs(60));
         assert_eq!(gone, Err(RecvTimeoutError::Disconnected), "{status}: the read goes on");
         assert_eq!(server.requests().len(), 1, "{status}");
     }

@@ -18,7 +18,7 @@ fn temporary() -> Options {
 
 fn read(scene: &Scene, address: &str, variables: &[(&str, &str)]) -> Reading {
     let mut reader = scene.reader();
-    reader.args(["--sdk", "--within-ms", "20000", address, OBJECT]);
+    reader.args(["--sdk", address, OBJECT]);
     scene.run(reader.envs(variables.iter().copied()))
 }
 

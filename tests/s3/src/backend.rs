@@ -16,7 +16,7 @@ use crate::host::Domains;
 use crate::log::{Request, unescape};
 use crate::options::Options;
 use crate::region::WrongRegion;
-use crate::s3::Operations;
+use crate::s3::{Gaps, Operations};
 use crate::store::Store;
 use crate::uploads::Uploads;
 
@@ -33,6 +33,7 @@ impl S3Backend {
             store: Arc::clone(store),
             uploads: Uploads::default(),
             conditions: options.conditions,
+            gaps: Gaps::default(),
             region: options.region.clone(),
         });
         builder.set_auth(Auth(Arc::clone(keyring)));

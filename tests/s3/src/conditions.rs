@@ -27,6 +27,11 @@ pub(crate) struct Precondition {
 }
 
 impl Precondition {
+    /// Whether there is a condition at all.
+    pub(crate) fn is_any(&self) -> bool {
+        self.if_match.is_some() || self.if_none_match.is_some()
+    }
+
     /// For a write over the object with this ETag.
     pub(crate) fn check_write(&self, existing: Option<&ETag>) -> S3Result<()> {
         match (&self.if_match, existing) {

@@ -233,6 +233,10 @@ fn find() -> Option<PathBuf> {
     dirs.into_iter().map(|dir| dir.join("garage")).find(|path| path.is_file())
 }
 
+/// Below those that the system gives to outgoing connections: a node that is gone for a while finds its own free when it comes back.
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let any = || 10_000 + (RandomState::new().build_hasher().finish() % 22_000) as u16;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(any).take(100).find(is_free).ok_or_else(|| std::io::ErrorKind::AddrInUse.into())
 }

@@ -1,6 +1,7 @@
 //! S3's operations over the store.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use s3s::dto::*;
@@ -15,13 +16,51 @@ use crate::objects::{Metadata, Object};
 use crate::store::Store;
 use crate::uploads::Uploads;
 
-/// Between the check and the write of [`Conditions::Racy`].
-const GAP: Duration = Duration::from_millis(100);
+/// Between the check and the write of [`Conditions::Racy`], at most: who races comes within it, also where the machine is busy.
+const GAP: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(5);
+
+/// Those between check and write, by bucket and key.
+#[derive(Default)]
+pub(crate) struct Gaps(Mutex<HashMap<(String, String), Gap>>);
+
+#[derive(Clone, Copy, Default)]
+struct Gap {
+    waiting: usize,
+    /// How many were there so far.
+    came: u64,
+}
+
+impl Gaps {
+    /// Waits until somebody else has passed the same check, or for [`GAP`]; not at all where somebody waits for that.
+    async fn wait(&self, bucket: &str, key: &str) {
+        let place = (bucket.to_owned(), key.to_owned());
+        let at = |change: fn(&mut Gap)| {
+            let mut gaps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let gap = gaps.entry(place.clone()).or_default();
+            change(gap);
+            *gap
+        };
+        let mine = at(|gap| gap.came += 1);
+        if mine.waiting > 0 {
+            return;
+        }
+        at(|gap| gap.waiting += 1);
+        for _ in 0..GAP.as_millis() / POLL.as_millis() {
+            if at(|_| {}).came > mine.came {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        at(|gap| gap.waiting -= 1);
+    }
+}
 
 pub(crate) struct Operations {
     pub(crate) store: Arc<Store>,
     pub(crate) uploads: Uploads,
     pub(crate) conditions: Conditions,
+    pub(crate) gaps: Gaps,
     pub(crate) region: String,
 }
 
@@ -39,7 +78,9 @@ impl Operations {
             Conditions::Ignored => self.store.write(bucket, key, object, None),
             Conditions::Racy => {
                 self.store.check(bucket, key, &condition)?;
-                tokio::time::sleep(GAP).await;
+                if condition.is_any() {
+                    self.gaps.wait(bucket, key).await;
+                }
                 self.store.write(bucket, key, object, None)
             }
         }

@@ -38,7 +38,7 @@ const KEYS: [(&str, &str); 2] =
 const SERVER: &str = "target/debug/s3-server --dir {dir}/s3 --bucket releases --address";
 
 /// As long may the server take to say where it listens.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Stage {
     /// Empties the folder, if it is one of an earlier story or none at all.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use relatch::source::{Credentials, Object, ProvideCredentials, S3, Source as _};
 use relatch::{Error, Outcome, Updater};
-use support::{Desk, stderr};
+use support::{Desk, run_fresh, stderr};
 use test_s3::garage::Cluster;
 
 /// A cluster, and a desk that publishes to it.
@@ -161,13 +161,20 @@ struct Client {
 }
 
 impl Client {
+    /// A cluster and a thousand clients on one machine: what took too long there is asked for again.
     fn update(&self) -> relatch::Result<Outcome> {
-        Updater::of_installed(&self.path)?.source(self.source.clone()).update(false)
+        let mut tries = 0..4;
+        loop {
+            match Updater::of_installed(&self.path)?.source(self.source.clone()).update(false) {
+                Err(Error::Unavailable(why)) if tries.next().is_some() => println!("once more: {why}"),
+                done => return done,
+            }
+        }
     }
 
     /// What it says when it runs.
     fn version(&self) -> String {
-        let output = Command::new(&self.path).output().unwrap();
+        let output = run_fresh(&mut Command::new(&self.path));
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }

@@ -10,7 +10,7 @@ use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Region};
 use test_s3::{Credentials, Fault, Identity, Options, Rights, Server, When};
 
-use super::{client_as, get, put, raw_at, refusal, refused};
+use super::{LONG, client_as, get, put, raw_at, refusal, refused};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/publisher";
 
@@ -147,6 +147,8 @@ async fn an_instance_gets_credentials_for_a_session_of_its_own() {
             .endpoint(identity.endpoint())
             .unwrap()
             .max_attempts(1)
+            .connect_timeout(LONG)
+            .read_timeout(LONG)
             .build();
         ImdsCredentialsProvider::builder().imds_client(imds).build().provide_credentials().await
     };

@@ -104,7 +104,7 @@ async fn a_server_starts_and_stops_within_a_runtime() {
 
 #[test]
 fn hundreds_of_clients_at_once_are_served() {
-    const CLIENTS: usize = 400; // two descriptors each, of 1024 that a process commonly has
+    const CLIENTS: usize = 200; // two descriptors each, of 1024 that a process commonly has
     let server = Server::start(Options::new().anonymous_read(true));
     server.put("a", vec![b'x'; 10_000]);
     let hold = server.hold(When::any());

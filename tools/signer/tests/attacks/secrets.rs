@@ -4,7 +4,7 @@
 use std::fmt::{Debug, Display};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use signer::custody::{KeyArgument, KeySource};
 use signer::folder::Folder;
@@ -109,8 +109,10 @@ fn a_child_inherits_no_secret() {
         [("bin/git", "#!/bin/sh\nenv > seen; printf '%s\\n' \"$@\" >> seen\n"), (".git/x", "")]
     {
         std::fs::create_dir(scene.desk.path(name).parent().unwrap()).unwrap();
-        scene.desk.write(name, content);
-        std::fs::set_permissions(scene.desk.path(name), PermissionsExt::from_mode(0o755)).unwrap();
+        // By another process: what another thread starts meanwhile could inherit it, and keep it from being executed.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""]);
+        assert!(shell.arg(scene.desk.path(name)).arg(content).status().unwrap().success());
     }
     let path = format!("{}:{}", scene.desk.path("bin").display(), std::env::var("PATH").unwrap());
     let mut command = scene.command(&["keygen", "--no-password", "--out", "new.key"]);

@@ -23,7 +23,7 @@ fn without_credentials() {
     }
     let begun = Instant::now();
     fails(&mut command, 4, &["s3://test/demo", "wants credentials", "a role by OIDC in CI, AWS_PROFILE"]);
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[test]

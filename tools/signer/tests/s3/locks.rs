@@ -92,7 +92,7 @@ fn overwrite_lock(bench: &Bench, text: &'static str) -> Arc<OnceLock<Vec<u8>>> {
 fn who_lost_the_lock_writes_nothing() {
     let bench = bench();
     overwrite_lock(&bench, r#"{"holder":"other","lease":60}"#);
-    let times = LockTimes { patience: Duration::from_secs(6), ..TIMES };
+    let times = LockTimes { patience: Duration::from_secs(15), ..PATIENT };
     let swap = bench.store().with_lock_times(times).swap(&version(), None, b"new", &Silent);
     assert!(matches!(&swap, Err(Failure::Locked { by, .. }) if by == "other"), "{swap:?}");
     assert_eq!(bench.server.keys(""), [LOCK], "the other's lock is left alone");
@@ -172,7 +172,7 @@ fn a_contest_that_nobody_wins_has_an_end() {
         0 => drop(objects.delete(LOCK)),
         _ => objects.put(LOCK, r#"{"holder":"other","lease":60}"#),
     });
-    let times = LockTimes { patience: Duration::from_secs(2), ..TIMES };
+    let times = LockTimes { patience: Duration::from_secs(8), ..PATIENT };
     let swap = bench.store().with_lock_times(times).swap(&version(), None, b"new", &Silent);
     let Err(Failure::Locked { by, .. }) = &swap else { panic!("{swap:?}") };
     assert_eq!(by, "others at the same moment");
@@ -184,8 +184,9 @@ fn a_contest_that_nobody_wins_has_an_end() {
 fn half_of_the_lease_must_be_left() {
     for object in [version(), Object::RootSignatures(2)] {
         let bench = bench();
-        let times = LockTimes { lease: TIMES.settle, ..TIMES };
-        let store = bench.store().with_lock_times(LockTimes { patience: Duration::from_secs(1), ..times });
+        let settle = Duration::from_secs(2);
+        let times = LockTimes { settle, lease: settle, patience: Duration::from_secs(5) };
+        let store = bench.store().with_lock_times(times);
         let done = match &object {
             Object::RootSignatures(_) => store.put_new(&object, Content::Bytes(b"new"), &Silent).map(drop),
             _ => store.swap(&object, None, b"new", &Silent),

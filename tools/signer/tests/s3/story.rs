@@ -5,7 +5,7 @@ use relatch::{Checked, Outcome, Updater};
 use test_s3::{Conditions, Options};
 
 use crate::bench::{Bench, KEYS};
-use crate::support::stderr;
+use crate::support::{run_fresh, stderr};
 
 struct Keys(Credentials);
 
@@ -63,7 +63,7 @@ fn from_the_first_root_to_the_second() {
 
     let mut client = signed(&bench, client);
     assert!(matches!(client.update(true).unwrap(), Outcome::Updated { .. }));
-    let output = std::process::Command::new(bench.desk.path("widget")).output().unwrap();
+    let output = run_fresh(&mut std::process::Command::new(bench.desk.path("widget")));
     assert_eq!(output.stdout, b"1.1.0\n");
     // Nothing but the repository is left.
     let keys = bench.server.keys("");

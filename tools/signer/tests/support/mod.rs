@@ -154,6 +154,19 @@ fn collect(dir: &Path, files: &mut BTreeMap<PathBuf, Digest>) {
     }
 }
 
+/// Runs what was just written: while another thread of this process forks, somebody may still hold it open for writing.
+pub fn run_fresh(command: &mut Command) -> Output {
+    for _ in 0..1000 {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            output => return output.unwrap(),
+        }
+    }
+    panic!("the executable stays busy");
+}
+
 pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
