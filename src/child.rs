@@ -15,8 +15,8 @@ const MORE: Duration = Duration::from_millis(500);
 /// How it ended, what it said on stdout and on stderr.
 pub(crate) type Ended = (ExitStatus, Vec<u8>, Vec<u8>);
 
-/// Waits, ends it at the limit or where it cannot be waited for, and never waits for a pipe that a grandchild keeps open. Of each pipe that
-/// is there, the first `most` bytes are kept.
+/// Waits, ends it at the limit or where it cannot be waited for, and waits for a pipe that a grandchild keeps open no longer than for these
+/// moments. Of each pipe that is there, the first `most` bytes are kept.
 ///
 /// The child stays in this process's group, so that a person at a terminal ends both.
 pub(crate) fn wait(mut child: Child, limit: Duration, most: u64) -> io::Result<Option<Ended>> {
@@ -45,11 +45,12 @@ fn wait_until(child: &mut Child, until: Instant, most: u64) -> io::Result<Option
     Ok(Some((status, rest_of(&stdout, ANSWER), rest_of(&stderr, MORE))))
 }
 
+/// All that has come, and what comes within the time.
 fn rest_of(pipe: &Receiver<Vec<u8>>, mut patience: Duration) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let (until, mut bytes) = (Instant::now() + patience, Vec::new());
     while let Ok(more) = pipe.recv_timeout(patience) {
         bytes.extend(more);
-        patience = MORE;
+        patience = MORE.min(until.saturating_duration_since(Instant::now()));
     }
     bytes
 }
@@ -60,9 +61,14 @@ fn collect(pipe: Option<impl Read + Send + 'static>, most: u64) -> io::Result<Re
     thread::Builder::new().name("relatch-child".into()).spawn(move || {
         let (mut bytes, mut left) = ([0; 4096], most);
         while left > 0 {
-            let Ok(read @ 1..) = pipe.by_ref().take(left).read(&mut bytes) else { break };
-            drop(sender.send(bytes.iter().take(read).copied().collect()));
-            left = left.saturating_sub(read as u64);
+            match pipe.by_ref().take(left).read(&mut bytes) {
+                Ok(read @ 1..) => {
+                    drop(sender.send(bytes.iter().take(read).copied().collect()));
+                    left = left.saturating_sub(read as u64);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
         }
         drop(sender);
         drop(io::copy(&mut pipe, &mut io::sink()));
@@ -90,13 +96,27 @@ mod tests {
         assert_eq!(ours.read(&mut [0]).unwrap(), 0, "it still holds the other end");
     }
 
+    /// Whether it is silent or goes on talking.
     #[test]
     fn what_was_said_counts_though_a_grandchild_keeps_the_pipes_open() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo told; echo why >&2; sleep 5 & exit 3"]).stdin(Stdio::null());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (status, stdout, stderr) = wait(child, Duration::from_secs(60), 16).unwrap().unwrap();
-        assert_eq!((status.code(), &stdout[..], &stderr[..]), (Some(3), &b"told\n"[..], &b"why\n"[..]));
+        const LIFE: Duration = Duration::from_secs(60);
+        let dir = tempfile::tempdir().unwrap();
+        let end = dir.path().join("end");
+        for goes_on in ["sleep 0.2", "echo .; echo . >&2; sleep 0.2"] {
+            let mut command = Command::new("sh");
+            let loops =
+                format!("i=0; while [ $i -lt 300 ] && ! [ -e \"$0\" ]; do i=$((i+1)); {goes_on}; done");
+            command.arg("-c").arg(format!("echo told; echo why >&2; ({loops}) & exit 3")).arg(&end);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let (child, started) = (command.spawn().unwrap(), Instant::now());
+            let (status, stdout, stderr) = wait(child, LIFE, 1 << 20).unwrap().unwrap();
+            let took = started.elapsed();
+            std::fs::write(&end, "").unwrap();
+            assert_eq!(status.code(), Some(3));
+            assert!(stdout.starts_with(b"told\n") && stderr.starts_with(b"why\n"), "{stdout:?} {stderr:?}");
+            assert!(took < LIFE / 2, "{goes_on}: {took:?}");
+            std::fs::remove_file(&end).unwrap();
+        }
     }
 
     #[test]

@@ -9,14 +9,19 @@ use std::path::Path;
 
 /// Opens a regular file for reading.
 pub(crate) fn open(path: &Path) -> Result<File> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(refused());
-    }
     open_with(OpenOptions::new().read(true), path)
 }
 
-/// Opens as the options say, without waiting for anybody, what has to be a regular file then. For plain files they say what they always do.
+/// Opens as the options say what is a regular file, or is not there yet.
 pub(crate) fn open_with(options: &mut OpenOptions, path: &Path) -> Result<File> {
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(refused());
+    }
+    open_at_once(options, path)
+}
+
+/// Waits for nobody, as a FIFO does for its other end. For regular files the options say what they always do.
+fn open_at_once(options: &mut OpenOptions, path: &Path) -> Result<File> {
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
@@ -34,9 +39,9 @@ pub(crate) fn open_with(options: &mut OpenOptions, path: &Path) -> Result<File> 
     if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
 }
 
-/// Whether it was one of the above that refused.
+/// Whether it was one of the above that refused, and not the system.
 pub(crate) fn is_refusal(error: &Error) -> bool {
-    error.kind() == ErrorKind::InvalidInput
+    error.kind() == ErrorKind::InvalidInput && error.raw_os_error().is_none()
 }
 
 fn refused() -> Error {
@@ -67,12 +72,22 @@ mod tests {
         assert!(is_refusal(&at_once(move || open(&fifo)).unwrap_err()));
         // As where it came between the look and the opening.
         let fifo = path.clone();
-        assert!(is_refusal(&at_once(move || open_with(OpenOptions::new().read(true), &fifo)).unwrap_err()));
+        assert!(is_refusal(
+            &at_once(move || open_at_once(OpenOptions::new().read(true), &fifo)).unwrap_err()
+        ));
+        let fifo = path.clone();
+        assert!(is_refusal(
+            &at_once(move || open_at_once(OpenOptions::new().write(true), &fifo)).unwrap_err()
+        ));
         let fifo = path.clone();
         assert!(is_refusal(&at_once(move || open_with(OpenOptions::new().write(true), &fifo)).unwrap_err()));
         assert!(is_refusal(&open(dir.path()).unwrap_err()));
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "x").unwrap();
         open(&path).unwrap();
+        assert!(
+            !is_refusal(&Error::from_raw_os_error(22)),
+            "EINVAL of a file system says nothing of what lies there"
+        );
     }
 }

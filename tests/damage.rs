@@ -350,6 +350,26 @@ fn a_tool_that_carries_a_newer_root_than_the_recorded_one_goes_by_its_own() {
     assert_eq!(tool.version(), "1.2.0");
 }
 
+/// Nothing could take its place: no start asks for a check that it cannot record.
+#[test]
+fn a_directory_in_the_place_of_the_state_is_told_and_left_alone() {
+    let (mut repository, tool) = carrying();
+    let state = tool.site_dir().join("state");
+    std::fs::remove_file(&state).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    repository.release("1.1.0", &executable(&repository, "1.1.0"));
+    let before = tool.snapshot();
+    for (argument, code) in [("--update", 5), ("--rollback", 5), ("go", 0)] {
+        let output = tool.run(&[argument]);
+        assert_eq!(output.status.code(), Some(code), "{argument}: {}", stderr(&output));
+        assert!(stderr(&output).contains("/state: it is no regular file"), "{argument}: {}", stderr(&output));
+        assert_eq!(tool.snapshot(), before, "{argument}");
+    }
+    std::fs::remove_dir(&state).unwrap();
+    let output = tool.run(&["go"]);
+    assert_eq!(support::tool::stdout(&output), "widget 1.1.0 go\n", "{}", stderr(&output));
+}
+
 /// A file of the tool's own under which something else lies by now costs a moment, and says so; the tool runs, and where it is needed no more
 /// it is replaced.
 #[test]
@@ -358,6 +378,7 @@ fn nothing_waits_for_the_other_end_of_a_fifo() {
         ("state", "the recorded state is damaged: ", true),
         ("root", "the recorded state is damaged: ", true),
         ("previous", "", true),
+        ("leaving", "", true),
         ("lock", "/lock: it is no regular file", false),
         ("staging", "/staging: it is no regular file", false),
     ] {

@@ -51,7 +51,8 @@ pub(super) fn sync_dir(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads a small file whole; `None` where there is none. What is no file is as good as damaged: it is replaced, or reported, likewise.
+/// Reads a small file whole; `None` where there is none. What is no file is as good as damaged: it is replaced, or reported, likewise. But
+/// not a directory, which nothing can be renamed over.
 pub(super) fn read(path: &Path, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     match regular::open(path).and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
@@ -61,7 +62,7 @@ pub(super) fn read(path: &Path, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
         }
         Ok(_) => Ok(Some(content)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if regular::is_refusal(&error) => {
+        Err(error) if regular::is_refusal(&error) && !path.is_dir() => {
             Err(Refusal::StateDamaged { why: format!("{} is no regular file", Shown(path)) }.into())
         }
         Err(error) => Err(io("read", path)(error)),

@@ -65,7 +65,8 @@ impl Https {
     /// Trusts the certificate authorities of a PEM file too: for hosts with an internal CA.
     ///
     /// # Errors
-    /// [`Error::Machine`] where the file cannot be read, [`Error::Caller`] where it holds no certificate.
+    /// [`Error::Machine`] where it is no regular file that can be read, [`Error::Caller`] where it holds no certificate or is larger than
+    /// [`limits::CA_FILE`](crate::limits::CA_FILE).
     pub fn ca_file(self, path: &Path) -> Result<Self> {
         Ok(Https { client: Client::with_ca_file(path)?, ..self })
     }

@@ -153,8 +153,8 @@ pub fn from_location(location: &str) -> Result<Box<dyn Source>> {
 /// The same with further certificate authorities, from a PEM file: for `https:` and `s3:` hosts with an internal CA.
 ///
 /// # Errors
-/// As [`from_location`]; [`Error::Machine`] where the file cannot be read, [`Error::Caller`] where it holds no certificate, or the
-/// repository is a directory.
+/// As [`from_location`]; [`Error::Machine`] where it is no regular file that can be read, [`Error::Caller`] where it holds no certificate or
+/// is larger than [`limits::CA_FILE`](crate::limits::CA_FILE), or the repository is a directory.
 #[cfg(feature = "https")]
 pub fn from_location_with_ca_file(location: &str, ca_file: &std::path::Path) -> Result<Box<dyn Source>> {
     let scheme = location.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());

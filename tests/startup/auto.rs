@@ -174,6 +174,7 @@ fn a_start_that_is_given_no_deadline_has_one_of_1500_ms() {
     let started = Instant::now();
     let output = tool.run(&[]);
     assert_runs(&output, "widget 1.0.0 \n");
-    assert!(stderr(&output).contains("did not deliver stable/VERSION within 1.5 s"), "{}", stderr(&output));
-    assert!(started.elapsed() >= relatch::limits::STARTUP_CHECK, "{:?}", started.elapsed());
+    let took = started.elapsed();
+    assert!(stderr(&output).contains(" did not deliver "), "{}", stderr(&output));
+    assert!(took >= relatch::limits::STARTUP_CHECK && took < relatch::limits::CHECK, "{took:?}");
 }

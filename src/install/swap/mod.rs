@@ -26,6 +26,7 @@ use super::stage::digest_of;
 use super::state::PendingSwap;
 use super::{Copy, Lock, Site, Staged, Standing, State, durable};
 use crate::error::{Result, io};
+use crate::regular;
 use crate::trust::{Digest, Epoch, Version};
 
 /// Where the old executable lies while names cannot be exchanged.
@@ -151,8 +152,12 @@ pub(crate) fn recover(site: &Site, state: &mut State) -> Result<()> {
     state.save(site)
 }
 
+/// What is no file, or does not lead to one, is none.
 fn is_copy(path: &Path, expected: &Digest) -> Result<bool> {
-    let mut file = File::open(path).map_err(io("open", path))?;
+    let mut file = match regular::open(path) {
+        Err(error) if regular::is_refusal(&error) => return Ok(false),
+        opened => opened.map_err(io("open", path))?,
+    };
     let (_, found) = digest_of(&mut file).map_err(io("read", path))?;
     Ok(found == *expected)
 }

@@ -136,7 +136,8 @@ impl S3 {
     /// service and an `https:` address of a container, too, but not for what AWS's SDK asks itself (feature `s3-sdk`).
     ///
     /// # Errors
-    /// [`crate::Error::Machine`] where the file cannot be read, [`crate::Error::Caller`] where it holds no certificate.
+    /// [`crate::Error::Machine`] where it is no regular file that can be read, [`crate::Error::Caller`] where it holds no certificate or is
+    /// larger than [`limits::CA_FILE`](crate::limits::CA_FILE).
     pub fn ca_file(self, path: &Path) -> Result<Self> {
         Ok(S3 { tls: Client::with_ca_file(path)?, place: Arc::default(), ..self })
     }

@@ -259,20 +259,26 @@ fn the_machine() {
     scene.identity.allow_instance("reader-role");
     let metadata = scene.identity.endpoint();
     let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata)];
-    scene.read(&variables).assert_has_access();
+    scene.read_with_metadata(&variables).assert_has_access();
     let asked: Vec<_> =
         scene.identity.requests().into_iter().map(|request| (request.method, request.path)).collect();
     assert_eq!(asked.len(), 3, "{asked:?}");
     // A proxy is for others.
     let proxy = scene.nowhere();
-    scene.read(&[variables[0], ("ALL_PROXY", &proxy), ("HTTP_PROXY", &proxy)]).assert_has_access();
+    scene
+        .read_with_metadata(&[variables[0], ("ALL_PROXY", &proxy), ("HTTP_PROXY", &proxy)])
+        .assert_has_access();
 
     let off = [variables[0], ("AWS_EC2_METADATA_DISABLED", "true")];
-    scene.read(&off).assert_no_credentials(&["AWS_EC2_METADATA_DISABLED is set"]);
+    scene.read_with_metadata(&off).assert_no_credentials(&["AWS_EC2_METADATA_DISABLED is set"]);
     scene.identity.fault(When::key("latest/api/token"), Fault::Answer(403, Vec::new(), Vec::new()));
-    scene.read(&variables).assert_no_credentials(&["instance metadata: http://127.0.0.1:", "it answers 403"]);
+    scene
+        .read_with_metadata(&variables)
+        .assert_no_credentials(&["instance metadata: http://127.0.0.1:", "it answers 403"]);
     let elsewhere = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://example.com")];
-    scene.read(&elsewhere).assert_no_credentials(&["it is no http URL of an address of this machine"]);
+    scene
+        .read_with_metadata(&elsewhere)
+        .assert_no_credentials(&["it is no http URL of an address of this machine"]);
 }
 
 #[test]
@@ -280,7 +286,7 @@ fn a_machine_without_a_role() {
     let scene = Scene::new();
     let metadata = scene.identity.endpoint();
     scene
-        .read(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata)])
+        .read_with_metadata(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata)])
         .assert_no_credentials(&["it answers 404"]);
 }
 
@@ -316,7 +322,7 @@ fn temporary_credentials_are_fetched_once_as_long_as_they_last() {
     let read_three = || {
         let mut reader = scene.reader();
         reader.args([&*scene.address(), OBJECT, "root/2.json", OBJECT]);
-        let reading = scene.run(reader.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata));
+        let reading = scene.run_with_metadata(reader.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata));
         assert_eq!(String::from_utf8_lossy(&reading.0.stdout), CONTENT.repeat(2), "{}", reading.stderr());
     };
     read_three();

@@ -72,19 +72,30 @@ impl Scene {
         self.read_at(&self.address(), variables)
     }
 
+    /// The same where they name a machine's metadata.
+    pub fn read_with_metadata(&self, variables: &[(&str, &str)]) -> Reading {
+        let mut reader = self.reader();
+        reader.args([&*self.address(), OBJECT]).envs(variables.iter().copied());
+        self.run_with_metadata(&mut reader)
+    }
+
     pub fn read_at(&self, address: &str, variables: &[(&str, &str)]) -> Reading {
         let mut reader = self.reader();
         reader.args([address, OBJECT]).envs(variables.iter().copied());
         self.run(&mut reader)
     }
 
-    /// A machine's metadata have a second to come, which is not much where everything else is busy: who was too slow is asked again.
     pub fn run(&self, reader: &mut Command) -> Reading {
+        let output = reader.output().unwrap();
+        self.assert_no_secret(&output);
+        Reading(output)
+    }
+
+    /// A machine's metadata have a second to come, which is not much where everything else is busy: who was too slow is asked again.
+    pub fn run_with_metadata(&self, reader: &mut Command) -> Reading {
         let mut tries = 0..2;
         loop {
-            let output = reader.output().unwrap();
-            self.assert_no_secret(&output);
-            let reading = Reading(output);
+            let reading = self.run(reader);
             if !reading.stderr().contains("timeout") || tries.next().is_none() {
                 return reading;
             }

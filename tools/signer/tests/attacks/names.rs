@@ -39,6 +39,11 @@ fn no_name_makes_a_line_of_its_own() {
     says(false, &["public", "--key", key, "--out", &copy]);
     says(false, &["public", "--key", NONE, "--out", NONE]);
     says(false, &["root", "show", NONE]);
+    says(false, &["root", "show", ROOT, NONE]);
+    says(false, &["show", "--channel", NONE, "--repo", REPO, "--root", ROOT]);
+    says(false, &[&release[..], &["--artifact", NONE, "--key", key]].concat());
+    says(false, &[NONE]);
+    says(false, &[&format!("--{NONE}")]);
     says(true, &["root", "show", ROOT]);
     says(false, &["show", NONE]);
     says(false, &["sign", NONE, "--key", key]);
