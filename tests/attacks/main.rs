@@ -40,6 +40,7 @@ mod flips;
 mod framing;
 mod freshness;
 mod memory;
+mod proxy;
 mod roots;
 mod signatures;
 mod slow;

@@ -1,0 +1,286 @@
+//! Transport: the proxy that the environment names is somebody else's. It can withhold everything, and nothing else.
+
+use std::io::{Read as _, Result, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use relatch::limits;
+use relatch::source::{Bounded, Https, Object};
+use relatch::{Error, Unavailable};
+
+use crate::stage::{Stage, unprintable};
+use crate::support::server::{Authority, Server, without_proxy};
+use crate::support::tool::{run, stderr, stdout};
+
+/// Without it the attack would be on the machine of this test.
+const MOMENT: Duration = Duration::from_millis(50);
+const SECOND: Duration = Duration::from_secs(1);
+const CONNECTED: &[u8] = b"HTTP/1.1 200 Connected\r\n\r\n";
+
+/// What it does when it was asked for a tunnel.
+type Act = Arc<dyn Fn(TcpStream) -> Result<()> + Send + Sync>;
+
+struct Proxy {
+    url: String,
+    act: Arc<Mutex<Act>>,
+}
+
+impl Proxy {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let nothing: Act = Arc::new(stall);
+        let act = Arc::new(Mutex::new(nothing));
+        let now = Arc::clone(&act);
+        thread::spawn(move || {
+            for mut client in listener.incoming().flatten() {
+                let act = Arc::clone(&now.lock().unwrap());
+                thread::spawn(move || {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        let mut byte = [0];
+                        client.read_exact(&mut byte)?;
+                        head.push(byte[0]);
+                    }
+                    act(client)
+                });
+            }
+        });
+        Proxy { url, act }
+    }
+
+    fn does(&self, act: impl Fn(TcpStream) -> Result<()> + Send + Sync + 'static) {
+        *self.act.lock().unwrap() = Arc::new(act);
+    }
+}
+
+/// Until the client ends it.
+fn stall(mut client: TcpStream) -> Result<()> {
+    while client.read(&mut [0; 4096])? > 0 {}
+    Ok(())
+}
+
+fn answers(mut client: TcpStream, answer: &[u8]) -> Result<()> {
+    client.write_all(answer)?;
+    stall(client)
+}
+
+fn again_and_again(mut client: TcpStream, head: &[u8], part: &[u8], pause: Duration) -> Result<()> {
+    client.write_all(head)?;
+    loop {
+        client.write_all(part)?;
+        thread::sleep(pause);
+    }
+}
+
+fn tunnel(mut client: TcpStream, address: &str) -> Result<()> {
+    let mut server = TcpStream::connect(address)?;
+    client.write_all(CONNECTED)?;
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        drop(std::io::copy(&mut from, &mut to));
+        to.shutdown(Shutdown::Write)
+    });
+    std::io::copy(&mut server, &mut client)?;
+    client.shutdown(Shutdown::Write)
+}
+
+fn address_of(server: &Server) -> String {
+    server.url.trim_start_matches("https://").trim_end_matches("/base").to_owned()
+}
+
+/// What is done, and what a check tells of it.
+type Row = (&'static str, &'static str, fn(TcpStream) -> Result<()>);
+
+/// It never ends by itself.
+const ENDLESS: [Row; 7] = [
+    ("nothing is ever answered", "cannot be read", stall),
+    ("a byte of its head each second", "did not deliver", |client| {
+        again_and_again(client, b"HTTP/1.1 200 Connected\r\nX: ", b"x", SECOND)
+    }),
+    ("headers without end", "cannot be read", |client| {
+        again_and_again(client, b"HTTP/1.1 200 Connected\r\n", &b"X: x\r\n".repeat(100), MOMENT)
+    }),
+    ("a header without end, at once", "cannot be read", |client| {
+        again_and_again(client, b"HTTP/1.1 200 Connected\r\nX: ", &[b'x'; 16 * 1024], Duration::ZERO)
+    }),
+    ("interim answers without end", "cannot be read", |client| {
+        again_and_again(client, b"", &b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100), MOMENT)
+    }),
+    ("a tunnel in which nobody speaks", "cannot be read", |client| answers(client, CONNECTED)),
+    ("a byte of the TLS handshake each second", "cannot be read", |client| {
+        again_and_again(client, &[CONNECTED, b"\x16\x03\x03\x20\x00\x02\x00\x1f\xfc"].concat(), &[3], SECOND)
+    }),
+];
+
+const AT_ONCE: [Row; 8] = [
+    ("it wants a password", "407", |client| {
+        answers(
+            client,
+            b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
+        )
+    }),
+    ("it fails, and drives a terminal", "cannot be read", |client| {
+        answers(client, b"HTTP/1.1 502 \x1b[2J\r\nContent-Length: 4\r\n\r\n\x1b[2J")
+    }),
+    ("it sends elsewhere", "302", |client| {
+        answers(client, b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+    }),
+    ("it is no proxy", "cannot be read", |client| answers(client, b"SSH-2.0-OpenSSH_10.0\r\n")),
+    ("it answers itself, without TLS", "cannot be read", |client| {
+        answers(client, &[CONNECTED, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"].concat())
+    }),
+    ("it ends", "cannot be read", |client| client.shutdown(Shutdown::Both)),
+    ("it ends in its head", "cannot be read", |mut client| client.write_all(b"HTTP/1.1 200 Conn")),
+    ("its tunnel ends", "cannot be read", |mut client| client.write_all(CONNECTED)),
+];
+
+struct Behind {
+    stage: Stage,
+    proxy: Proxy,
+}
+
+impl Behind {
+    fn new() -> Self {
+        let mut stage = Stage::new();
+        stage.publish(|_, _| {});
+        Behind { stage, proxy: Proxy::start() }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.stage.tool.command();
+        command.env("HTTPS_PROXY", &self.proxy.url).env_remove("NO_PROXY").env_remove("no_proxy");
+        command
+    }
+
+    /// Nothing comes of it, and a start goes on with what is installed.
+    fn withholds(&self, name: &str, told: &str) {
+        println!("10.1  {name}");
+        self.stage.server.forget();
+        let files = |tool: &crate::support::Tool| {
+            (tool.digest(), std::fs::read(tool.site_dir().join("previous")).unwrap(), tool.strays())
+        };
+        let before = files(&self.stage.tool);
+        let update = run(self.command().arg("--update"));
+        let heard = stderr(&update);
+        assert_eq!(update.status.code(), Some(4), "{name}: {heard}");
+        assert!(heard.contains(told), "{name}: {heard}");
+        let started = Instant::now();
+        let start = run(self.command().env("TEST_DEADLINE_MS", "1500").arg("x"));
+        assert!(started.elapsed() < limits::CHECK, "{name}: {:?}", started.elapsed());
+        assert_eq!(
+            stdout(&start),
+            format!("widget {} x\n", self.stage.installed()),
+            "{name}: {}",
+            stderr(&start)
+        );
+        for heard in [heard, stderr(&start)] {
+            assert_eq!(unprintable(&heard.replace('\n', "")), None, "{name}: {heard:?}");
+        }
+        assert_eq!(files(&self.stage.tool), before, "{name}: the disk changed");
+        assert_eq!(self.stage.server.requests(), [""; 0], "{name}: something went around it, or through");
+        assert!(!self.stage.mark().exists(), "{name}: the attacker's executable was run");
+    }
+}
+
+#[test]
+fn a_proxy_withholds() {
+    let behind = Behind::new();
+    for (name, told, act) in AT_ONCE {
+        behind.proxy.does(act);
+        behind.withholds(name, told);
+    }
+}
+
+#[test]
+fn a_proxy_that_has_time() {
+    without_proxy();
+    thread::scope(|scope| {
+        for (name, told, act) in ENDLESS {
+            scope.spawn(move || {
+                let behind = Behind::new();
+                behind.proxy.does(act);
+                behind.withholds(name, told);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_proxy_in_the_middle() {
+    let mut behind = Behind::new();
+    let own = Authority::new();
+    let middle = Server::tls(&behind.stage.repository, &own, "127.0.0.1");
+    let address = address_of(&middle);
+    behind.proxy.does(move |client| tunnel(client, &address));
+    behind.withholds("it is the server, with an authority of its own", "certificate");
+    assert_eq!(middle.requests(), [""; 0]);
+
+    // It can fail: through the same proxy a good release comes.
+    let address = address_of(&behind.stage.server);
+    behind.proxy.does(move |client| tunnel(client, &address));
+    let version = behind.stage.next();
+    let executable = behind.stage.executable(&version);
+    behind.stage.repository.release(&version, &executable);
+    let output = run(behind.command().arg("x"));
+    assert_eq!(stdout(&output), format!("widget {version} x\n"), "{}", stderr(&output));
+}
+
+const URL: &str = "TEST_READ_THROUGH_PROXY";
+const CA_FILE: &str = "TEST_READ_CA_FILE";
+
+/// In a process of its own, whose environment names the proxy; by itself it has nothing to do.
+#[test]
+fn a_read_through_a_proxy_that_is_given_up_ends() {
+    let (Ok(url), Ok(ca_file)) = (std::env::var(URL), std::env::var(CA_FILE)) else { return };
+    let (held, is_gone) = channel::<()>();
+    let url_of = move |object: &Object| {
+        let _ = &held;
+        Ok(format!("{url}/{object}"))
+    };
+    let source = Bounded::new(Https::presigned("here", url_of).ca_file(ca_file.as_ref()).unwrap());
+    let news = Object::VersionFile("stable".parse().unwrap());
+    let error = source.fetch(&news, limits::VERSION_FILE, Instant::now() + SECOND).err();
+    let is_expected = matches!(
+        error,
+        Some(Error::Unavailable(Unavailable::TooSlow { .. } | Unavailable::Unreachable { .. }))
+    );
+    assert!(is_expected, "{error:?}");
+    drop(source);
+    assert_eq!(
+        is_gone.recv_timeout(Duration::from_secs(60)),
+        Err(RecvTimeoutError::Disconnected),
+        "it goes on"
+    );
+    println!("it has ended");
+}
+
+#[test]
+fn nothing_of_a_read_through_a_proxy_goes_on() {
+    without_proxy();
+    let files = tempfile::tempdir().unwrap();
+    let ca_file = Authority::new().write(files.path());
+    thread::scope(|scope| {
+        for (name, _, act) in ENDLESS {
+            let ca_file = &ca_file;
+            scope.spawn(move || {
+                let proxy = Proxy::start();
+                proxy.does(act);
+                let mut read = Command::new(std::env::current_exe().unwrap());
+                read.args(["--exact", "proxy::a_read_through_a_proxy_that_is_given_up_ends", "--nocapture"]);
+                read.env("HTTPS_PROXY", &proxy.url)
+                    .env(URL, "https://127.0.0.1:1/base")
+                    .env(CA_FILE, ca_file);
+                let output = read.output().unwrap();
+                assert!(
+                    output.status.success() && stdout(&output).contains("it has ended"),
+                    "{name}: {output:?}"
+                );
+            });
+        }
+    });
+}
