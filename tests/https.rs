@@ -6,7 +6,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -16,6 +16,7 @@ use relatch::source::{Bounded, Https, Object, from_location};
 use relatch::trust::Digest;
 use relatch::{Error, Outcome, Unavailable, limits};
 use serde_json::json;
+use support::proxy::{self, next_head};
 use support::server::{Answer, Authority, Server, Wire, without_proxy};
 use support::tool::{run, stderr, stdout};
 use support::{Repository, Snapshot, Tool, executable, executable_such};
@@ -305,38 +306,20 @@ fn connect_proxy() -> (String, Arc<Mutex<Vec<String>>>) {
     thread::spawn(move || {
         for client in listener.incoming() {
             let asked = Arc::clone(&all);
-            thread::spawn(move || client.and_then(|client| tunnel(client, &asked)));
+            thread::spawn(move || client.and_then(|client| tunnel_for(client, &asked)));
         }
     });
     (url, asked)
 }
 
-fn next_head(client: &mut TcpStream) -> std::io::Result<String> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        client.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
-}
-
-fn tunnel(mut client: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn tunnel_for(mut client: TcpStream, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let head = next_head(&mut client)?;
     let first = head.lines().next().unwrap_or_default().to_owned();
     asked.lock().unwrap().push(first.clone());
     let Some(target) = first.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {
         return client.write_all(b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n");
     };
-    let mut server = TcpStream::connect(target)?;
-    client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n")?;
-    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || {
-        drop(std::io::copy(&mut from, &mut to));
-        to.shutdown(Shutdown::Write)
-    });
-    std::io::copy(&mut server, &mut client)?;
-    client.shutdown(Shutdown::Write)
+    proxy::tunnel(client, target)
 }
 
 #[test]

@@ -13,13 +13,13 @@ use relatch::source::{Bounded, Https, Object};
 use relatch::{Error, Unavailable};
 
 use crate::stage::{Stage, unprintable};
+use crate::support::proxy::{CONNECTED, next_head, tunnel};
 use crate::support::server::{Authority, Server, without_proxy};
 use crate::support::tool::{run, stderr, stdout};
 
 /// Without it the attack would be on the machine of this test.
 const MOMENT: Duration = Duration::from_millis(50);
 const SECOND: Duration = Duration::from_secs(1);
-const CONNECTED: &[u8] = b"HTTP/1.1 200 Connected\r\n\r\n";
 
 /// What it does when it was asked for a tunnel.
 type Act = Arc<dyn Fn(TcpStream) -> Result<()> + Send + Sync>;
@@ -40,12 +40,7 @@ impl Proxy {
             for mut client in listener.incoming().flatten() {
                 let act = Arc::clone(&now.lock().unwrap());
                 thread::spawn(move || {
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        let mut byte = [0];
-                        client.read_exact(&mut byte)?;
-                        head.push(byte[0]);
-                    }
+                    next_head(&mut client)?;
                     act(client)
                 });
             }
@@ -75,18 +70,6 @@ fn again_and_again(mut client: TcpStream, head: &[u8], part: &[u8], pause: Durat
         client.write_all(part)?;
         thread::sleep(pause);
     }
-}
-
-fn tunnel(mut client: TcpStream, address: &str) -> Result<()> {
-    let mut server = TcpStream::connect(address)?;
-    client.write_all(CONNECTED)?;
-    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || {
-        drop(std::io::copy(&mut from, &mut to));
-        to.shutdown(Shutdown::Write)
-    });
-    std::io::copy(&mut server, &mut client)?;
-    client.shutdown(Shutdown::Write)
 }
 
 fn address_of(server: &Server) -> String {
