@@ -191,38 +191,59 @@ impl Folder {
     /// Adds the signatures that these keys can give, once each: all of them, or none. They are all made before one is written, and each
     /// file is replaced as a whole; once all are on the disk under other names, only to name them is left.
     ///
+    /// Keys that ask people or networks take their time, in which somebody else may sign the same folder: both signatures stay.
+    ///
     /// # Errors
-    /// [`Failure::Refused`] for a key that no role names, and for documents that do not belong together; what keys fail with. The folder
-    /// is as it was.
+    /// [`Failure::Refused`] for a key that no role names, and for documents that do not belong together, or have become others meanwhile;
+    /// what keys fail with. The folder is as it was.
     pub fn sign(&self, keys: &[&dyn SigningKey]) -> Result<()> {
         for key in keys {
             self.refuse_stranger(*key)?;
         }
+        let messages = [self.to_sign(Role::Release)?, self.to_sign(Role::Timestamp)?];
         self.refuse_changed()?;
         let root = self.root()?;
-        let mut staged = Vec::new();
-        for signed in self.signed()? {
-            let (name, message, mut file) = match signed.role {
-                Role::Release => (SIGNATURES, self.read(MANIFEST, limits::MANIFEST)?, self.signatures()?),
-                _ => (VERSION, self.version()?.to_signed(), self.read(VERSION, limits::VERSION_FILE)?),
-            };
-            let document = if name == SIGNATURES { MANIFEST } else { VERSION };
-            let mut by = signed.by;
-            let before = file.len();
+        let mut made = Vec::new();
+        for ((document, message), Signed { role, mut by, .. }) in messages.into_iter().zip(self.signed()?) {
+            let mut signatures = Vec::new();
             for key in keys {
                 let public = key.public();
-                if root.keys_of(signed.role).contains(&public) && !by.contains(&public) {
-                    file.extend_from_slice(key.sign(&message, document, now())?.as_bytes());
+                if root.keys_of(role).contains(&public) && !by.contains(&public) {
+                    signatures.push((public, key.sign(&message, document, now())?));
                     by.push(public);
                 }
             }
+            made.push((role, message, signatures));
+        }
+        let mut staged = Vec::new();
+        for ((role, message, signatures), signed) in made.into_iter().zip(self.signed()?) {
+            if self.to_sign(role)?.1 != message {
+                return Err(Failure::refused(
+                    "the folder became another one while it was signed",
+                    "Look at it with `signer show`, and sign again; nothing was signed.",
+                ));
+            }
+            let (name, mut file) = match role {
+                Role::Release => (SIGNATURES, self.signatures()?),
+                _ => (VERSION, self.read(VERSION, limits::VERSION_FILE)?),
+            };
+            let before = file.len();
+            for (_, signature) in signatures.iter().filter(|(public, _)| !signed.by.contains(public)) {
+                file.extend_from_slice(signature.as_bytes());
+            }
             if file.len() > before {
-                staged.push((name, file));
+                staged.push(Staged::write(&self.path.join(name), &file)?);
             }
         }
-        let write = |(name, file): (&str, Vec<u8>)| Staged::write(&self.path.join(name), &file);
-        let staged = staged.into_iter().map(write).collect::<Result<Vec<_>>>()?;
         staged.into_iter().try_for_each(Staged::replace)
+    }
+
+    /// The document that this role signs, by its name, and what of it is signed.
+    fn to_sign(&self, role: Role) -> Result<(&'static str, Vec<u8>)> {
+        match role {
+            Role::Release => Ok((MANIFEST, self.read(MANIFEST, limits::MANIFEST)?)),
+            _ => Ok((VERSION, self.version()?.to_signed())),
+        }
     }
 
     /// Refuses a key that no role of the folder's root names.

@@ -221,11 +221,12 @@ impl RootFile {
         ))
     }
 
-    /// Adds signatures, once for each key: all of them, or none. They are all made before the file is replaced as a whole.
+    /// Adds signatures, once for each key: all of them, or none. They are all made before the file is replaced as a whole. What somebody
+    /// else adds meanwhile stays.
     ///
     /// # Errors
     /// [`Failure::Refused`] for a key that has the root role neither here nor in the root before, given as `previous`; for a root that no
-    /// client would take today. What keys fail with. The signatures are as they were.
+    /// client would take today, or that became another one meanwhile. What keys fail with. The signatures are as they were.
     pub fn sign(&self, keys: &[&dyn SigningKey], previous: Option<&Root>) -> Result<()> {
         let document = self.document()?;
         let root = Verified::<Root>::anchor(&document)?;
@@ -235,25 +236,40 @@ impl RootFile {
             self.refuse_stranger(*key, previous)?;
         }
         let path = self.signatures_path();
-        let mut signatures = self.signatures()?;
-        let before = signatures.len();
-        let mut by = Vec::new();
-        if !signatures.is_empty() {
-            let text = SignatureText::parse(&signatures).map_err(|(line, why)| {
+        let signed_by = |signatures: &[u8]| -> Result<Vec<PublicKey>> {
+            if signatures.is_empty() {
+                return Ok(Vec::new());
+            }
+            let text = SignatureText::parse(signatures).map_err(|(line, why)| {
                 let what = format!("{}: line {line}: {why}", Printable(path.display()));
                 Failure::refused(what, "Delete it and sign again.")
             })?;
             let publics = keys.iter().map(|key| key.public());
-            by.extend(publics.filter(|public| text.count_valid(&[*public], &document) == 1));
-        }
+            Ok(publics.filter(|public| text.count_valid(&[*public], &document) == 1).collect())
+        };
+        let mut by = signed_by(&self.signatures()?)?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // The trusted comment is printable ASCII, whatever the file is called.
         let name = if name.bytes().all(|b| b.is_ascii_graphic()) { name } else { "root.json".into() };
+        let mut made = Vec::new();
         for key in keys {
-            if !by.contains(&key.public()) {
-                signatures.extend_from_slice(key.sign(&document, &name, now())?.as_bytes());
-                by.push(key.public());
+            let public = key.public();
+            if !by.contains(&public) {
+                made.push((public, key.sign(&document, &name, now())?));
+                by.push(public);
             }
+        }
+        if self.document()? != document {
+            let what = format!("{} became another root while it was signed", Printable(self.path.display()));
+            return Err(Failure::refused(
+                what,
+                "Look at it with `signer root show`, and sign again; nothing was signed.",
+            ));
+        }
+        let mut signatures = self.signatures()?;
+        let (before, by) = (signatures.len(), signed_by(&signatures)?);
+        for (_, signature) in made.iter().filter(|(public, _)| !by.contains(public)) {
+            signatures.extend_from_slice(signature.as_bytes());
         }
         if signatures.len() == before {
             return Ok(());

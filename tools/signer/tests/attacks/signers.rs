@@ -232,6 +232,79 @@ impl SigningKey for Fails<'_> {
     }
 }
 
+/// A key that signs, and what goes on in the meantime.
+struct Slow<'a>(&'a SecretKey, &'a dyn Fn());
+
+impl SigningKey for Slow<'_> {
+    fn public(&self) -> PublicKey {
+        self.0.public()
+    }
+
+    fn id(&self) -> KeyId {
+        self.0.id()
+    }
+
+    fn ed25519(&self, message: &[u8]) -> Result<[u8; 64]> {
+        (self.1)();
+        self.0.ed25519(message)
+    }
+}
+
+#[test]
+fn who_signs_meanwhile_loses_no_signature() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.desk.path("root2.json.minisig")).unwrap();
+    let [ci, human, clock] = ["ci", "human", "clock"].map(|name| scene.key(name));
+    let [root_a, root_b] = ["root-a", "root-b"].map(|name| scene.key(name));
+    let folder = || Folder::open(&scene.desk.path("unsigned")).unwrap();
+    // The other one has the same key, too: it signs once.
+    let others = || folder().sign(&[&human, &clock, &ci]).unwrap();
+    folder().sign(&[&Slow(&ci, &others)]).unwrap();
+    let told = scene.desk.ok(&["show", "unsigned"]);
+    assert!(
+        told.contains("signed by 2 of 2 release keys") && told.contains("signed by 1 of 1 timestamp"),
+        "{told}"
+    );
+    assert_eq!(scene.desk.read("unsigned/manifest.json.minisig").lines().count(), 2 * 4);
+
+    let root = || RootFile::new(&scene.desk.path("root2.json"));
+    let others = || root().sign(&[&root_b, &root_a], None).unwrap();
+    root().sign(&[&Slow(&root_a, &others)], None).unwrap();
+    assert!(scene.desk.ok(&["root", "show", "root2.json"]).contains("signed by 2 of its own root keys"));
+    assert_eq!(scene.desk.read("root2.json.minisig").lines().count(), 2 * 4);
+}
+
+#[test]
+fn what_becomes_another_meanwhile_is_not_signed() {
+    let scene = Scene::new();
+    std::fs::remove_file(scene.desk.path("root2.json.minisig")).unwrap();
+    let (ci, clock, root_a) = (scene.key("ci"), scene.key("clock"), scene.key("root-a"));
+    for name in ["unsigned/manifest.json", "unsigned/VERSION", "root2.json"] {
+        let good = scene.bytes(name);
+        let change = || replace(&scene.desk.path(name), &good);
+        let failure = if name == "root2.json" {
+            RootFile::new(&scene.desk.path(name)).sign(&[&Slow(&root_a, &change)], None)
+        } else {
+            Folder::open(&scene.desk.path("unsigned")).unwrap().sign(&[&Slow(&ci, &change), &clock])
+        };
+        assert!(matches!(failure, Err(Failure::Refused { .. })), "{name}: {failure:?}");
+        scene.desk.write(name, &good);
+    }
+    assert!(
+        !scene.desk.path("root2.json.minisig").exists()
+            && !scene.desk.path("unsigned/manifest.json.minisig").exists()
+    );
+}
+
+/// As another document of the same form would be: its last time is a second later.
+fn replace(path: &std::path::Path, good: &[u8]) {
+    let text = String::from_utf8(good.to_vec()).unwrap();
+    let at = text.find("\"issued\":").unwrap() + "\"issued\":".len() + 9;
+    let mut changed = good.to_vec();
+    changed[at] = if changed[at] == b'0' { b'1' } else { changed[at] - 1 };
+    std::fs::write(path, changed).unwrap();
+}
+
 /// Keys that are asked before it have signed by then; `signer::kms` does the same to the program.
 #[test]
 fn all_or_none_where_a_key_fails() {
