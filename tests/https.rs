@@ -224,6 +224,8 @@ fn addresses_that_nobody_should_use_are_refused() {
         "file:///srv/widget",
         "https://user:secret@releases.example.com/widget",
         "https://",
+        "https://../widget",
+        "https://releases..example.com/widget",
         "",
     ] {
         let error = from_location(address).err();

@@ -114,8 +114,15 @@ fn checked_url(base: &str) -> Result<Uri> {
                 "the address of the repository has a port that is none; / in a password ends the host",
             ))
         }
+        Some(_) if !names_host(&uri) => Err(refuse("names a host that is none")),
         Some(_) => Ok(uri),
     }
+}
+
+/// Whether a certificate could be for the host of a URL: `..` is none, though RFC 3986 lets it stand there.
+pub(super) fn names_host(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    rustls::pki_types::ServerName::try_from(host).is_ok()
 }
 
 /// Whether a URL is one of this machine's own addresses, without TLS.

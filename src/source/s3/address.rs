@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use ureq::http::Uri;
 
 use crate::error::{Error, Result, printable};
-use crate::source::https::is_plain_loopback;
+use crate::source::https::{is_plain_loopback, names_host};
 
 /// The address of a repository in a bucket.
 ///
@@ -96,6 +96,9 @@ impl S3Address {
         let Some(authority) = uri.authority() else { return Err(refuse("names no host")) };
         if authority.as_str() != authority.host() && authority.port_u16().is_none() {
             return Err(refuse("has a port that is none"));
+        }
+        if !names_host(&uri) {
+            return Err(refuse("names a host that is none"));
         }
         if uri.scheme_str() != Some("https") && !is_plain_loopback(&uri) {
             return Err(refuse("must be https (http only to an address such as 127.0.0.1)"));
@@ -416,6 +419,9 @@ mod tests {
             ("s3://releases?path-style=yes", "neither true nor false"),
             ("s3://releases?endpoint=s3.example.com", "must be https"),
             ("s3://releases?endpoint=/s3", "names no host"),
+            ("s3://releases?endpoint=https://..", "a host that is none"),
+            ("s3://releases?endpoint=https://s3..example.com", "a host that is none"),
+            ("s3://releases?endpoint=https://.", "a host that is none"),
             ("s3://releases?endpoint=https://s3.example.com:99999", "a port that is none"),
             ("s3://releases?endpoint=https://s3.example.com:443x", "a port that is none"),
             ("s3://releases?endpoint=https://s3.example.com:", "a port that is none"),

@@ -5,9 +5,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use relatch::Printable;
+use fs4::TryLockError;
 use relatch::limits::ByteLimit;
+use relatch::{Error, Machine, Printable};
 use tempfile::NamedTempFile;
 
 use crate::{Failure, Result};
@@ -71,6 +73,35 @@ pub(crate) fn sync_dir_of(path: &Path) -> Result<()> {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(Failure::io("synchronise", dir))?;
     }
     Ok(())
+}
+
+/// How long another one who writes there is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
+
+/// Takes the lock of an open file, waiting for at most a minute. The system releases it with the file.
+pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
+    let until = Instant::now() + LOCK_WAIT;
+    while let Err(error) = fs4::FileExt::try_lock(file) {
+        match error {
+            TryLockError::Error(error) => return Err(Failure::io("lock", path)(error)),
+            TryLockError::WouldBlock if Instant::now() >= until => {
+                return Err(Failure::Client(Machine::Busy { path: path.into(), waited: LOCK_WAIT }.into()));
+            }
+            TryLockError::WouldBlock => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    Ok(())
+}
+
+/// Whoever adds to a file of a directory excludes others who do, without a file of the lock's own. `None` where directories cannot be
+/// locked: on Windows, and on some network file systems.
+pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
+    let Ok(file) = File::open(dir) else { return Ok(None) };
+    match lock(&file, dir) {
+        Ok(()) => Ok(Some(file)),
+        Err(Failure::Client(Error::Machine(Machine::Io { .. }))) => Ok(None),
+        Err(busy) => Err(busy),
+    }
 }
 
 /// The directory that a file lies in.

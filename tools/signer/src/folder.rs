@@ -19,7 +19,7 @@ use relatch::trust::{
 };
 use relatch::{Printable, Utc, limits};
 
-use crate::files::Staged;
+use crate::files::{Staged, lock_dir};
 use crate::repository::{Published, now};
 use crate::signing::SigningKey;
 use crate::{Failure, Result};
@@ -191,7 +191,7 @@ impl Folder {
     /// Adds the signatures that these keys can give, once each: all of them, or none. They are all made before one is written, and each
     /// file is replaced as a whole; once all are on the disk under other names, only to name them is left.
     ///
-    /// Keys that ask people or networks take their time, in which somebody else may sign the same folder: both signatures stay.
+    /// A key in KMS takes its time, in which somebody else may sign the same folder: the signatures of both stay.
     ///
     /// # Errors
     /// [`Failure::Refused`] for a key that no role names, and for documents that do not belong together, or have become others meanwhile;
@@ -215,9 +215,11 @@ impl Folder {
             }
             made.push((role, message, signatures));
         }
+        let _lock = lock_dir(&self.path)?;
+        self.refuse_changed()?;
         let mut staged = Vec::new();
         for ((role, message, signatures), signed) in made.into_iter().zip(self.signed()?) {
-            if self.to_sign(role)?.1 != message {
+            if self.to_sign(role)?.1 != message || *self.root()? != *root {
                 return Err(Failure::refused(
                     "the folder became another one while it was signed",
                     "Look at it with `signer show`, and sign again; nothing was signed.",

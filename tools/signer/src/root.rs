@@ -9,7 +9,7 @@ use relatch::trust::{
 };
 use relatch::{Printable, Utc, limits};
 
-use crate::files::Staged;
+use crate::files::{Staged, dir_of, lock_dir};
 use crate::repository::{now, strict_times};
 use crate::signing::SigningKey;
 use crate::{Failure, Result};
@@ -242,7 +242,7 @@ impl RootFile {
             }
             let text = SignatureText::parse(signatures).map_err(|(line, why)| {
                 let what = format!("{}: line {line}: {why}", Printable(path.display()));
-                Failure::refused(what, "Delete it and sign again.")
+                Failure::refused(what, "Somebody writes it now, or it is damaged: then delete it and sign again. Nothing was signed.")
             })?;
             let publics = keys.iter().map(|key| key.public());
             Ok(publics.filter(|public| text.count_valid(&[*public], &document) == 1).collect())
@@ -259,6 +259,7 @@ impl RootFile {
                 by.push(public);
             }
         }
+        let _lock = lock_dir(dir_of(&path))?;
         if self.document()? != document {
             let what = format!("{} became another root while it was signed", Printable(self.path.display()));
             return Err(Failure::refused(

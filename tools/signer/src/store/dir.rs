@@ -3,20 +3,17 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use relatch::source::{Bounded, Dir, Object, Source as _};
 use relatch::trust::Name;
 
 use super::{Content, Put, Store, digest_of, listed, refuse_other_digest};
-use crate::files::{open_regular, sync_dir_of};
+use crate::files::{lock, open_regular, sync_dir_of};
 use crate::progress::Progress;
 use crate::{Failure, Result};
 
 /// What files are called while they are written.
 const UPLOAD: &str = ".upload-";
-/// How long a publisher waits for another one on the same file system.
-const LOCK_WAIT: Duration = Duration::from_secs(60);
 
 /// A repository in a directory.
 pub struct DirStore {
@@ -95,18 +92,8 @@ impl Store for DirStore {
     fn swap(&self, object: &Object, expected: Option<&[u8]>, new: &[u8], _: &dyn Progress) -> Result<()> {
         let path = self.place(object)?;
         let lock_path = path.with_file_name(".lock");
-        let lock = File::create(&lock_path).map_err(Failure::io("open", &lock_path))?;
-        let until = Instant::now() + LOCK_WAIT;
-        while let Err(error) = fs4::FileExt::try_lock(&lock) {
-            match error {
-                fs4::TryLockError::Error(error) => return Err(Failure::io("lock", &lock_path)(error)),
-                fs4::TryLockError::WouldBlock if Instant::now() >= until => {
-                    let path = lock_path;
-                    return Err(Failure::Client(relatch::Machine::Busy { path, waited: LOCK_WAIT }.into()));
-                }
-                fs4::TryLockError::WouldBlock => std::thread::sleep(Duration::from_millis(50)),
-            }
-        }
+        let held = File::create(&lock_path).map_err(Failure::io("open", &lock_path))?;
+        lock(&held, &lock_path)?;
         if self.read(object)?.as_deref() != expected {
             return Err(Failure::LostRace { object: object.clone() });
         }

@@ -1,5 +1,7 @@
 //! Who signs: too few, the same one twice, strangers, those whose role was taken away, and those who cannot.
 
+use std::sync::Barrier;
+
 use relatch::trust::PublicKey;
 use signer::folder::Folder;
 use signer::key::SecretKey;
@@ -257,15 +259,16 @@ fn who_signs_meanwhile_loses_no_signature() {
     let [ci, human, clock] = ["ci", "human", "clock"].map(|name| scene.key(name));
     let [root_a, root_b] = ["root-a", "root-b"].map(|name| scene.key(name));
     let folder = || Folder::open(&scene.desk.path("unsigned")).unwrap();
-    // The other one has the same key, too: it signs once.
+    // The other one has the same keys, too: each signs once.
     let others = || folder().sign(&[&human, &clock, &ci]).unwrap();
-    folder().sign(&[&Slow(&ci, &others)]).unwrap();
+    folder().sign(&[&Slow(&ci, &others), &clock]).unwrap();
     let told = scene.desk.ok(&["show", "unsigned"]);
     assert!(
         told.contains("signed by 2 of 2 release keys") && told.contains("signed by 1 of 1 timestamp"),
         "{told}"
     );
     assert_eq!(scene.desk.read("unsigned/manifest.json.minisig").lines().count(), 2 * 4);
+    assert_eq!(scene.desk.read("unsigned/VERSION").lines().count(), 2 + 4);
 
     let root = || RootFile::new(&scene.desk.path("root2.json"));
     let others = || root().sign(&[&root_b, &root_a], None).unwrap();
@@ -275,34 +278,78 @@ fn who_signs_meanwhile_loses_no_signature() {
 }
 
 #[test]
+fn of_those_who_sign_at_the_same_moment_each_stays() {
+    let scene = Scene::new();
+    let [ci, human, clock] = ["ci", "human", "clock"].map(|name| scene.key(name));
+    let [root_a, root_b] = ["root-a", "root-b"].map(|name| scene.key(name));
+    let version = scene.bytes("unsigned/VERSION");
+    for round in 0..20 {
+        for signatures in ["root2.json.minisig", "unsigned/manifest.json.minisig"] {
+            drop(std::fs::remove_file(scene.desk.path(signatures)));
+        }
+        scene.desk.write("unsigned/VERSION", &version);
+        let start = Barrier::new(5);
+        std::thread::scope(|scope| {
+            for key in [&ci, &human, &clock] {
+                scope.spawn(|| {
+                    let folder = Folder::open(&scene.desk.path("unsigned")).unwrap();
+                    start.wait();
+                    folder.sign(&[key]).unwrap();
+                });
+            }
+            for key in [&root_a, &root_b] {
+                scope.spawn(|| {
+                    start.wait();
+                    RootFile::new(&scene.desk.path("root2.json")).sign(&[key], None).unwrap();
+                });
+            }
+        });
+        let lines = |name: &str| scene.desk.read(name).lines().count();
+        let all = ["unsigned/manifest.json.minisig", "unsigned/VERSION", "root2.json.minisig"].map(lines);
+        assert_eq!(all, [2 * 4, 2 + 4, 2 * 4], "round {round}");
+    }
+}
+
+#[test]
 fn what_becomes_another_meanwhile_is_not_signed() {
     let scene = Scene::new();
     std::fs::remove_file(scene.desk.path("root2.json.minisig")).unwrap();
     let (ci, clock, root_a) = (scene.key("ci"), scene.key("clock"), scene.key("root-a"));
-    for name in ["unsigned/manifest.json", "unsigned/VERSION", "root2.json"] {
-        let good = scene.bytes(name);
-        let change = || replace(&scene.desk.path(name), &good);
-        let failure = if name == "root2.json" {
-            RootFile::new(&scene.desk.path(name)).sign(&[&Slow(&root_a, &change)], None)
+    let before = scene.tree();
+    let another = |good: &[u8]| {
+        // Issued at another second.
+        let text = String::from_utf8(good.to_vec()).unwrap();
+        let last = text.find("\"issued\":").unwrap() + "\"issued\":".len() + 9;
+        let mut changed = good.to_vec();
+        changed[last] = if changed[last] == b'0' { b'1' } else { changed[last] - 1 };
+        changed
+    };
+    let half = |_: &[u8]| b"untrusted comment: by somebody who is still writing\nRUQ".to_vec();
+    type Change<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+    let rows: [(&str, Change<'_>); 6] = [
+        ("unsigned/manifest.json", &another),
+        ("unsigned/VERSION", &another),
+        ("unsigned/root.json", &another),
+        ("unsigned/manifest.json.minisig", &half),
+        ("root2.json", &another),
+        ("root2.json.minisig", &half),
+    ];
+    for (name, change) in rows {
+        let path = scene.desk.path(name);
+        let good = std::fs::read(&path).ok();
+        let meanwhile = || std::fs::write(&path, change(good.as_deref().unwrap_or_default())).unwrap();
+        let failure = if name.starts_with("root2") {
+            RootFile::new(&scene.desk.path("root2.json")).sign(&[&Slow(&root_a, &meanwhile)], None)
         } else {
-            Folder::open(&scene.desk.path("unsigned")).unwrap().sign(&[&Slow(&ci, &change), &clock])
+            Folder::open(&scene.desk.path("unsigned")).unwrap().sign(&[&Slow(&ci, &meanwhile), &clock])
         };
         assert!(matches!(failure, Err(Failure::Refused { .. })), "{name}: {failure:?}");
-        scene.desk.write(name, &good);
+        match &good {
+            Some(good) => std::fs::write(&path, good).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        assert_eq!(scene.tree(), before, "{name}");
     }
-    assert!(
-        !scene.desk.path("root2.json.minisig").exists()
-            && !scene.desk.path("unsigned/manifest.json.minisig").exists()
-    );
-}
-
-/// As another document of the same form would be: its last time is a second later.
-fn replace(path: &std::path::Path, good: &[u8]) {
-    let text = String::from_utf8(good.to_vec()).unwrap();
-    let at = text.find("\"issued\":").unwrap() + "\"issued\":".len() + 9;
-    let mut changed = good.to_vec();
-    changed[at] = if changed[at] == b'0' { b'1' } else { changed[at] - 1 };
-    std::fs::write(path, changed).unwrap();
 }
 
 /// Keys that are asked before it have signed by then; `signer::kms` does the same to the program.
