@@ -3,6 +3,7 @@
 use std::io::{Read as _, Result, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use relatch::limits;
 use relatch::source::{Bounded, Https, Object};
-use relatch::{Error, Unavailable};
 
 use crate::stage::{Stage, unprintable};
 use crate::support::proxy::{CONNECTED, next_head, tunnel};
+use crate::support::scene::without_state;
 use crate::support::server::{Authority, Server, without_proxy};
 use crate::support::tool::{run, stderr, stdout};
 
@@ -27,6 +28,7 @@ type Act = Arc<dyn Fn(TcpStream) -> Result<()> + Send + Sync>;
 struct Proxy {
     url: String,
     act: Arc<Mutex<Act>>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -35,17 +37,24 @@ impl Proxy {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let nothing: Act = Arc::new(stall);
         let act = Arc::new(Mutex::new(nothing));
-        let now = Arc::clone(&act);
+        let asked = Arc::<AtomicUsize>::default();
+        let (now, count) = (Arc::clone(&act), Arc::clone(&asked));
         thread::spawn(move || {
             for mut client in listener.incoming().flatten() {
-                let act = Arc::clone(&now.lock().unwrap());
+                let (act, count) = (Arc::clone(&now.lock().unwrap()), Arc::clone(&count));
                 thread::spawn(move || {
                     next_head(&mut client)?;
+                    count.fetch_add(1, Ordering::SeqCst);
                     act(client)
                 });
             }
         });
-        Proxy { url, act }
+        Proxy { url, act, asked }
+    }
+
+    /// How often, since this was asked last.
+    fn asked(&self) -> usize {
+        self.asked.swap(0, Ordering::SeqCst)
     }
 
     fn does(&self, act: impl Fn(TcpStream) -> Result<()> + Send + Sync + 'static) {
@@ -76,50 +85,53 @@ fn address_of(server: &Server) -> String {
     server.url.trim_start_matches("https://").trim_end_matches("/base").to_owned()
 }
 
-/// What is done, and what a check tells of it.
-type Row = (&'static str, &'static str, fn(TcpStream) -> Result<()>);
+/// What is done, and what a check tells of it: one of these.
+type Row = (&'static str, &'static [&'static str], fn(TcpStream) -> Result<()>);
+
+/// By which limit it ends depends on how busy the machine is.
+const GIVEN_UP: &[&str] = &["timeout", "did not deliver"];
 
 /// It never ends by itself.
 const ENDLESS: [Row; 7] = [
-    ("nothing is ever answered", "cannot be read", stall),
-    ("a byte of its head each second", "did not deliver", |client| {
+    ("nothing is ever answered", GIVEN_UP, stall),
+    ("a byte of its head each second", GIVEN_UP, |client| {
         again_and_again(client, b"HTTP/1.1 200 Connected\r\nX: ", b"x", SECOND)
     }),
-    ("headers without end", "cannot be read", |client| {
+    ("headers without end", &["too many headers"], |client| {
         again_and_again(client, b"HTTP/1.1 200 Connected\r\n", &b"X: x\r\n".repeat(100), MOMENT)
     }),
-    ("a header without end, at once", "cannot be read", |client| {
+    ("a header without end, at once", &["did not respond"], |client| {
         again_and_again(client, b"HTTP/1.1 200 Connected\r\nX: ", &[b'x'; 16 * 1024], Duration::ZERO)
     }),
-    ("interim answers without end", "cannot be read", |client| {
+    ("interim answers without end", &["responded 103"], |client| {
         again_and_again(client, b"", &b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100), MOMENT)
     }),
-    ("a tunnel in which nobody speaks", "cannot be read", |client| answers(client, CONNECTED)),
-    ("a byte of the TLS handshake each second", "cannot be read", |client| {
+    ("a tunnel in which nobody speaks", GIVEN_UP, |client| answers(client, CONNECTED)),
+    ("a byte of the TLS handshake each second", GIVEN_UP, |client| {
         again_and_again(client, &[CONNECTED, b"\x16\x03\x03\x20\x00\x02\x00\x1f\xfc"].concat(), &[3], SECOND)
     }),
 ];
 
 const AT_ONCE: [Row; 8] = [
-    ("it wants a password", "407", |client| {
+    ("it wants a password", &["responded 407"], |client| {
         answers(
             client,
             b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
         )
     }),
-    ("it fails, and drives a terminal", "cannot be read", |client| {
+    ("it fails, and drives a terminal", &["invalid response status"], |client| {
         answers(client, b"HTTP/1.1 502 \x1b[2J\r\nContent-Length: 4\r\n\r\n\x1b[2J")
     }),
-    ("it sends elsewhere", "302", |client| {
+    ("it sends elsewhere", &["responded 302"], |client| {
         answers(client, b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
     }),
-    ("it is no proxy", "cannot be read", |client| answers(client, b"SSH-2.0-OpenSSH_10.0\r\n")),
-    ("it answers itself, without TLS", "cannot be read", |client| {
+    ("it is no proxy", &["invalid HTTP version"], |client| answers(client, b"SSH-2.0-OpenSSH_10.0\r\n")),
+    ("it answers itself, without TLS", &["InvalidContentType"], |client| {
         answers(client, &[CONNECTED, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"].concat())
     }),
-    ("it ends", "cannot be read", |client| client.shutdown(Shutdown::Both)),
-    ("it ends in its head", "cannot be read", |mut client| client.write_all(b"HTTP/1.1 200 Conn")),
-    ("its tunnel ends", "cannot be read", |mut client| client.write_all(CONNECTED)),
+    ("it ends", &["did not respond"], |client| client.shutdown(Shutdown::Both)),
+    ("it ends in its head", &["did not respond"], |mut client| client.write_all(b"HTTP/1.1 200 Conn")),
+    ("its tunnel ends", &["unexpected end of file"], |mut client| client.write_all(CONNECTED)),
 ];
 
 struct Behind {
@@ -128,7 +140,10 @@ struct Behind {
 }
 
 impl Behind {
+    /// One after another; what then waits, waits together.
     fn new() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock();
         let mut stage = Stage::new();
         stage.publish(|_, _| {});
         Behind { stage, proxy: Proxy::start() }
@@ -141,20 +156,19 @@ impl Behind {
     }
 
     /// Nothing comes of it, and a start goes on with what is installed.
-    fn withholds(&self, name: &str, told: &str) {
+    fn withholds(&self, name: &str, told: &[&str]) {
         println!("10.1  {name}");
         self.stage.server.forget();
-        let files = |tool: &crate::support::Tool| {
-            (tool.digest(), std::fs::read(tool.site_dir().join("previous")).unwrap(), tool.strays())
-        };
-        let before = files(&self.stage.tool);
+        self.proxy.asked();
+        let before = without_state(self.stage.tool.snapshot());
         let update = run(self.command().arg("--update"));
         let heard = stderr(&update);
         assert_eq!(update.status.code(), Some(4), "{name}: {heard}");
-        assert!(heard.contains(told), "{name}: {heard}");
+        assert!(told.iter().any(|told| heard.contains(told)), "{name}: {heard}");
+        assert!(self.proxy.asked() > 0, "{name}: the update did not ask");
         let started = Instant::now();
         let start = run(self.command().env("TEST_DEADLINE_MS", "1500").arg("x"));
-        assert!(started.elapsed() < limits::CHECK, "{name}: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(15), "{name}: {:?}", started.elapsed());
         assert_eq!(
             stdout(&start),
             format!("widget {} x\n", self.stage.installed()),
@@ -164,7 +178,8 @@ impl Behind {
         for heard in [heard, stderr(&start)] {
             assert_eq!(unprintable(&heard.replace('\n', "")), None, "{name}: {heard:?}");
         }
-        assert_eq!(files(&self.stage.tool), before, "{name}: the disk changed");
+        assert!(self.proxy.asked() > 0, "{name}: the start did not ask");
+        assert_eq!(without_state(self.stage.tool.snapshot()), before, "{name}: the disk changed");
         assert_eq!(self.stage.server.requests(), [""; 0], "{name}: something went around it, or through");
         assert!(!self.stage.mark().exists(), "{name}: the attacker's executable was run");
     }
@@ -200,7 +215,7 @@ fn a_proxy_in_the_middle() {
     let middle = Server::tls(&behind.stage.repository, &own, "127.0.0.1");
     let address = address_of(&middle);
     behind.proxy.does(move |client| tunnel(client, &address));
-    behind.withholds("it is the server, with an authority of its own", "certificate");
+    behind.withholds("it is the server, with an authority of its own", &["invalid peer certificate"]);
     assert_eq!(middle.requests(), [""; 0]);
 
     // It can fail: through the same proxy a good release comes.
@@ -227,12 +242,8 @@ fn a_read_through_a_proxy_that_is_given_up_ends() {
     };
     let source = Bounded::new(Https::presigned("here", url_of).ca_file(ca_file.as_ref()).unwrap());
     let news = Object::VersionFile("stable".parse().unwrap());
-    let error = source.fetch(&news, limits::VERSION_FILE, Instant::now() + SECOND).err();
-    let is_expected = matches!(
-        error,
-        Some(Error::Unavailable(Unavailable::TooSlow { .. } | Unavailable::Unreachable { .. }))
-    );
-    assert!(is_expected, "{error:?}");
+    let error = source.fetch(&news, limits::VERSION_FILE, Instant::now() + SECOND * 3).err().unwrap();
+    println!("{error}");
     drop(source);
     assert_eq!(
         is_gone.recv_timeout(Duration::from_secs(60)),
@@ -248,7 +259,7 @@ fn nothing_of_a_read_through_a_proxy_goes_on() {
     let files = tempfile::tempdir().unwrap();
     let ca_file = Authority::new().write(files.path());
     thread::scope(|scope| {
-        for (name, _, act) in ENDLESS {
+        for (name, told, act) in ENDLESS {
             let ca_file = &ca_file;
             scope.spawn(move || {
                 let proxy = Proxy::start();
@@ -259,9 +270,12 @@ fn nothing_of_a_read_through_a_proxy_goes_on() {
                     .env(URL, "https://127.0.0.1:1/base")
                     .env(CA_FILE, ca_file);
                 let output = read.output().unwrap();
+                let said = stdout(&output);
+                assert!(output.status.success() && said.contains("it has ended"), "{name}: {output:?}");
+                assert!(proxy.asked() > 0, "{name}: no read came as far as to ask");
                 assert!(
-                    output.status.success() && stdout(&output).contains("it has ended"),
-                    "{name}: {output:?}"
+                    told != GIVEN_UP || said.contains("did not deliver"),
+                    "{name}: it ended by itself: {said}"
                 );
             });
         }
