@@ -14,7 +14,7 @@ use signer::signing::SigningKey;
 use crate::key_file::KeyFile;
 use crate::race::waiting_for_version;
 use crate::scene::{PASSWORD, Scene, contains, finish, in_a_shell, run, spawn};
-use crate::signers::Fails;
+use crate::signers::Odd;
 use crate::support::stderr;
 
 /// What this process may write to; `None` where the system does not let its parent look.
@@ -198,7 +198,7 @@ fn panics(which: &str) {
     match which {
         "while the others sign" => {
             let human = encrypted.unwrap();
-            let fails = Fails(&human, &|| panic!("a bug in a dependency"));
+            let fails = Odd(&human, &|_, _| panic!("a bug in a dependency"));
             Folder::open(Path::new("unsigned")).unwrap().sign(&[&*ci, &fails]).unwrap();
         }
         "of an error of the key" => {

@@ -217,27 +217,13 @@ fn all_or_none_where_the_disk_is_full() {
     ]);
 }
 
-/// A key that has the role and does not sign: what it does instead.
-pub struct Fails<'a>(pub &'a SecretKey, pub &'a dyn Fn() -> Result<[u8; 64]>);
+/// What a key does when it is to sign a message.
+pub type Does<'a> = &'a dyn Fn(&SecretKey, &[u8]) -> Result<[u8; 64]>;
 
-impl SigningKey for Fails<'_> {
-    fn public(&self) -> PublicKey {
-        self.0.public()
-    }
+/// A key that has the role, and does something else than to sign, or something besides.
+pub struct Odd<'a>(pub &'a SecretKey, pub Does<'a>);
 
-    fn id(&self) -> KeyId {
-        self.0.id()
-    }
-
-    fn ed25519(&self, _: &[u8]) -> Result<[u8; 64]> {
-        (self.1)()
-    }
-}
-
-/// A key that signs, and what goes on in the meantime.
-struct Slow<'a>(&'a SecretKey, &'a dyn Fn());
-
-impl SigningKey for Slow<'_> {
+impl SigningKey for Odd<'_> {
     fn public(&self) -> PublicKey {
         self.0.public()
     }
@@ -247,8 +233,15 @@ impl SigningKey for Slow<'_> {
     }
 
     fn ed25519(&self, message: &[u8]) -> Result<[u8; 64]> {
-        (self.1)();
-        self.0.ed25519(message)
+        (self.1)(self.0, message)
+    }
+}
+
+/// It signs, after something else has happened.
+fn after(event: impl Fn()) -> impl Fn(&SecretKey, &[u8]) -> Result<[u8; 64]> {
+    move |key, message| {
+        event();
+        key.ed25519(message)
     }
 }
 
@@ -261,7 +254,7 @@ fn who_signs_meanwhile_loses_no_signature() {
     let folder = || Folder::open(&scene.desk.path("unsigned")).unwrap();
     // The other one has the same keys, too: each signs once.
     let others = || folder().sign(&[&human, &clock, &ci]).unwrap();
-    folder().sign(&[&Slow(&ci, &others), &clock]).unwrap();
+    folder().sign(&[&Odd(&ci, &after(others)), &clock]).unwrap();
     let told = scene.desk.ok(&["show", "unsigned"]);
     assert!(
         told.contains("signed by 2 of 2 release keys") && told.contains("signed by 1 of 1 timestamp"),
@@ -272,7 +265,7 @@ fn who_signs_meanwhile_loses_no_signature() {
 
     let root = || RootFile::new(&scene.desk.path("root2.json"));
     let others = || root().sign(&[&root_b, &root_a], None).unwrap();
-    root().sign(&[&Slow(&root_a, &others)], None).unwrap();
+    root().sign(&[&Odd(&root_a, &after(others))], None).unwrap();
     assert!(scene.desk.ok(&["root", "show", "root2.json"]).contains("signed by 2 of its own root keys"));
     assert_eq!(scene.desk.read("root2.json.minisig").lines().count(), 2 * 4);
 }
@@ -339,9 +332,9 @@ fn what_becomes_another_meanwhile_is_not_signed() {
         let good = std::fs::read(&path).ok();
         let meanwhile = || std::fs::write(&path, change(good.as_deref().unwrap_or_default())).unwrap();
         let failure = if name.starts_with("root2") {
-            RootFile::new(&scene.desk.path("root2.json")).sign(&[&Slow(&root_a, &meanwhile)], None)
+            RootFile::new(&scene.desk.path("root2.json")).sign(&[&Odd(&root_a, &after(meanwhile))], None)
         } else {
-            Folder::open(&scene.desk.path("unsigned")).unwrap().sign(&[&Slow(&ci, &meanwhile), &clock])
+            Folder::open(&scene.desk.path("unsigned")).unwrap().sign(&[&Odd(&ci, &after(meanwhile)), &clock])
         };
         assert!(matches!(failure, Err(Failure::Refused { .. })), "{name}: {failure:?}");
         match &good {
@@ -359,23 +352,21 @@ fn all_or_none_where_a_key_fails() {
     std::fs::remove_file(scene.desk.path("root2.json.minisig")).unwrap();
     let [ci, human, clock] = ["ci", "human", "clock"].map(|name| scene.key(name));
     let [root_a, root_b] = ["root-a", "root-b"].map(|name| scene.key(name));
-    type Sign<'a> = &'a dyn Fn() -> Result<[u8; 64]>;
-    let failures: [(Sign<'_>, &str); 2] = [
-        (&|| Err(Failure::usage("it is denied")), "it is denied"),
-        (&|| Ok([1; 64]), "a signature was made that does not verify by the key"),
+    let failures: [(Does<'_>, &str); 2] = [
+        (&|_, _| Err(Failure::usage("it is denied")), "it is denied"),
+        (&|_, _| Ok([1; 64]), "a signature was made that does not verify by the key"),
     ];
     let before = scene.tree();
     for (fails, says) in failures {
         let folder = Folder::open(&scene.desk.path("unsigned")).unwrap();
-        for keys in
-            [&[&ci as &dyn SigningKey, &Fails(&human, fails)][..], &[&ci, &human, &Fails(&clock, fails)]]
+        for keys in [&[&ci as &dyn SigningKey, &Odd(&human, fails)][..], &[&ci, &human, &Odd(&clock, fails)]]
         {
             let failure = folder.sign(keys).unwrap_err();
             assert!(failure.to_string().contains(says), "{failure}");
             assert_eq!(scene.tree(), before);
         }
         let root = RootFile::new(&scene.desk.path("root2.json"));
-        let failure = root.sign(&[&root_a, &Fails(&root_b, fails)], None).unwrap_err();
+        let failure = root.sign(&[&root_a, &Odd(&root_b, fails)], None).unwrap_err();
         assert!(failure.to_string().contains(says), "{failure}");
         assert_eq!(scene.tree(), before);
     }
