@@ -112,7 +112,7 @@ const ENDLESS: [Row; 7] = [
     }),
 ];
 
-const AT_ONCE: [Row; 8] = [
+const AT_ONCE: [Row; 9] = [
     ("it wants a password", &["responded 407"], |client| {
         answers(
             client,
@@ -131,7 +131,16 @@ const AT_ONCE: [Row; 8] = [
     }),
     ("it ends", &["did not respond"], |client| client.shutdown(Shutdown::Both)),
     ("it ends in its head", &["did not respond"], |mut client| client.write_all(b"HTTP/1.1 200 Conn")),
-    ("its tunnel ends", &["unexpected end of file"], |mut client| client.write_all(CONNECTED)),
+    ("its tunnel ends", &["unexpected end of file"], |mut client| {
+        client.write_all(CONNECTED)?;
+        client.shutdown(Shutdown::Write)?;
+        stall(client)
+    }),
+    // What it has not read is lost at its end, which resets the connection.
+    ("its tunnel breaks", &["Connection reset", "Broken pipe"], |mut client| {
+        client.write_all(CONNECTED)?;
+        client.read_exact(&mut [0; 1])
+    }),
 ];
 
 struct Behind {
