@@ -7,9 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(2);
-/// After its end, for what it said on stdout to come from the pipe: on a busy machine the thread that reads may not have had its turn.
-const ANSWER: Duration = Duration::from_secs(5);
-/// The same for more of what has begun to come, and for stderr, which is only told: where a grandchild keeps a pipe open, there is no end.
+/// After its end, for what it said to come from the pipes: on a busy machine the threads that read may not have had their turn.
+const SAID: Duration = Duration::from_secs(5);
+/// The same for more of what has begun to come: where a grandchild keeps a pipe open, there is no end.
 const MORE: Duration = Duration::from_millis(500);
 
 /// How it ended, what it said on stdout and on stderr.
@@ -42,15 +42,16 @@ fn wait_until(child: &mut Child, until: Instant, most: u64) -> io::Result<Option
         }
         thread::sleep(POLL);
     };
-    Ok(Some((status, rest_of(&stdout, ANSWER), rest_of(&stderr, MORE))))
+    let until = Instant::now() + SAID;
+    Ok(Some((status, rest_of(&stdout, until), rest_of(&stderr, until))))
 }
 
-/// All that has come, and what comes within the time.
-fn rest_of(pipe: &Receiver<Vec<u8>>, mut patience: Duration) -> Vec<u8> {
-    let (until, mut bytes) = (Instant::now() + patience, Vec::new());
-    while let Ok(more) = pipe.recv_timeout(patience) {
+/// All that has come, and what comes until then.
+fn rest_of(pipe: &Receiver<Vec<u8>>, until: Instant) -> Vec<u8> {
+    let (mut bytes, mut patience) = (Vec::new(), SAID);
+    while let Ok(more) = pipe.recv_timeout(patience.min(until.saturating_duration_since(Instant::now()))) {
         bytes.extend(more);
-        patience = MORE.min(until.saturating_duration_since(Instant::now()));
+        patience = MORE;
     }
     bytes
 }

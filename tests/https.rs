@@ -16,8 +16,8 @@ use relatch::source::{Bounded, Https, Object, from_location};
 use relatch::trust::Digest;
 use relatch::{Error, Outcome, Unavailable, limits};
 use serde_json::json;
-use support::proxy::{self, next_head};
-use support::server::{Answer, Authority, Server, Wire, without_proxy};
+use support::proxy::{self, next_head, without_proxy};
+use support::server::{Answer, Authority, Server, Wire};
 use support::tool::{run, stderr, stdout};
 use support::{Repository, Snapshot, Tool, executable, executable_such};
 use tempfile::TempDir;
@@ -351,7 +351,7 @@ fn the_proxy_of_the_environment_is_used_and_nothing_goes_around_it() {
     assert!(asked.lock().unwrap().iter().all(|line| line.starts_with(&expected)), "{asked:?}");
 
     // A proxy that is not there is no reason to go without one.
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = "127.0.0.1:1";
     let requests = scene.server.requests().len();
     let (success, version, said) = update(&[("HTTPS_PROXY", &format!("http://{gone}"))]);
     assert!(!success && version == "1.0.0", "{said}");

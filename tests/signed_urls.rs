@@ -96,6 +96,7 @@ fn relatch_installs_from_no_such_address() {
 
 #[test]
 fn a_broker_hands_out_a_url_for_each_object() {
+    support::proxy::without_proxy();
     let mut repository = Repository::new();
     repository.release("1.0.0", &fake("1.0.0"));
     let tool = Tool::installed_plain(&repository);

@@ -14,7 +14,7 @@ use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use rustix::io::Errno;
 use serde_json::json;
 use support::strace::{is_available, traced};
-use support::tool::{run, stderr, stdout};
+use support::tool::{may_be_another, run, stderr, stdout};
 use support::{Repository, Scene, Tool, executable_such, fake};
 
 /// 1.0.0 of the tool, and a repository with 1.1.0.
@@ -122,8 +122,7 @@ fn capabilities_stay() {
 
 #[test]
 fn the_owner_stays() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can give a file to another user");
+    if !may_be_another() {
         return;
     }
     let owner = |path: &Path| {
@@ -139,8 +138,7 @@ fn the_owner_stays() {
 
 #[test]
 fn an_owner_that_cannot_be_kept_is_refused() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can start the tool as another user");
+    if !may_be_another() {
         return;
     }
     // The directory is the other user's, the executable in it is root's and readable.

@@ -148,10 +148,10 @@ pub fn ages() -> Vec<Attack> {
     }
     rows.extend([
         Attack::new("5", "VERSION issued more than a day ahead", |stage| {
-            stage.publish(|draft, _| draft.version["issued"] = (now() + DAY + 60).into());
+            stage.publish(|draft, _| draft.version["issued"] = (now() + DAY + 3600).into());
         }, refused!(FromTheFuture { document: Version, issued, clock } if *issued > *clock + DAY)),
         Attack::new("6k", "a manifest issued more than a day ahead", |stage| {
-            stage.publish(|draft, _| draft.manifest["issued"] = (now() + DAY + 60).into());
+            stage.publish(|draft, _| draft.manifest["issued"] = (now() + DAY + 3600).into());
         }, refused!(FromTheFuture { document: Manifest, issued, clock } if *issued > *clock + DAY)),
         // What was valid at the time that the clock tells: signed times that were seen count for more.
         Attack::new("5", "a clock set back a year, with a VERSION that had not expired then", |stage| {

@@ -161,7 +161,7 @@ pub fn wrong_roots() -> Vec<Attack> {
             EpochLowered { version: 2, trusted, found } if (trusted.get(), found.get()) == (2, 1)),
         row!("3g", "of another product", |root| root["product"] = "gadget".into(),
             WrongProduct { document: ROOT_2, expected, found } if expected.as_str() == "widget" && found.as_str() == "gadget"),
-        row!("3i", "issued more than a day ahead", |root| root["issued"] = (now() + DAY + 60).into(),
+        row!("3i", "issued more than a day ahead", |root| root["issued"] = (now() + DAY + 3600).into(),
             FromTheFuture { document: ROOT_2, issued, clock } if *issued > *clock + DAY),
         row!("3c", "expires when issued", |root| root["expires"] = root["issued"].clone(),
             Malformed { document: ROOT_2, why } if why.contains("expires")),

@@ -182,7 +182,7 @@ fn at_whichever_moment_a_read_is_given_up_nothing_of_it_goes_on() {
             };
             let source = Bounded::new(Https::presigned("here", url_of).ca_file(&authority).unwrap());
             let deadline =
-                Instant::now() + if step == LAST { SECOND * 2 } else { Duration::from_millis(5) * step };
+                Instant::now() + if step == LAST { SECOND * 10 } else { Duration::from_millis(5) * step };
             let error = source.fetch(&news, limits::VERSION_FILE, deadline).err();
             assert!(
                 matches!(error, Some(Error::Unavailable(Unavailable::TooSlow { .. }))),

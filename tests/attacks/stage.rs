@@ -13,8 +13,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::attack::{Answer, Attack, Outcome, is_of};
+use crate::support::proxy::without_proxy;
 use crate::support::scene::{Stopped, without_state};
-use crate::support::server::{Authority, Server, without_proxy};
+use crate::support::server::{Authority, Server};
 use crate::support::tool::{run, stderr, stdout};
 use crate::support::{Draft, Repository, Snapshot, Tool, executable_such};
 

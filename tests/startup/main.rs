@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::server::{Answer, Server};
-use support::tool::{run, stderr, stdout};
+use support::tool::{may_be_another, run, stderr, stdout};
 use support::{Key, Repository, Tool, executable, executable_such, now};
 
 /// A repository with the release 1.0.0.

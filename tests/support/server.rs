@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -269,26 +268,6 @@ impl Server {
         let path = format!("/base/{path}");
         self.requests().iter().filter(|request| **request == path).count()
     }
-}
-
-/// Servers of tests are on loopback: a proxy in the environment would stand in the way. Where there is one, all tests run in a process
-/// without it.
-pub fn without_proxy() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let is_proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
-        let proxies: Vec<_> =
-            std::env::vars_os().filter(|(name, _)| is_proxy(&name.to_string_lossy())).collect();
-        if proxies.is_empty() {
-            return;
-        }
-        let mut again = Command::new(std::env::current_exe().unwrap());
-        again.args(std::env::args_os().skip(1));
-        for (name, _) in proxies {
-            again.env_remove(name);
-        }
-        std::process::exit(again.status().unwrap().code().unwrap_or(1));
-    });
 }
 
 pub trait Connection: Read + Write {}

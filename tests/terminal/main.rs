@@ -16,7 +16,8 @@ use std::process::{Command, Output};
 
 use relatch::trust::Digest;
 use serde_json::{Value, json};
-use support::server::{Answer, Authority, Server, without_proxy};
+use support::proxy::without_proxy;
+use support::server::{Answer, Authority, Server};
 use support::tool::{built, executable_such, install_plain, run};
 use support::{Draft, Repository, Tool, executable, fake};
 use tempfile::TempDir;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::server::{Answer, Server, without_proxy};
+use crate::support::proxy::without_proxy;
+use crate::support::server::{Answer, Server};
 use crate::support::tool::{built, config, executable_with, install_plain};
 use crate::support::{Repository, executable, fake};
 use crate::{HOSTILE, both, drives, hostile_dir, printed};

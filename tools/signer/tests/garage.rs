@@ -88,8 +88,12 @@ impl Scene {
     }
 
     fn source(&self, node: usize) -> S3 {
+        S3::new(&self.address(node)).unwrap().credentials(self.key())
+    }
+
+    fn key(&self) -> Pair {
         let reader = self.cluster.reader();
-        S3::new(&self.address(node)).unwrap().credentials(Pair(reader.access_key, reader.secret_key))
+        Pair(reader.access_key, reader.secret_key)
     }
 
     /// What is published is whole, says the client's own code.
@@ -105,7 +109,7 @@ impl Scene {
         std::fs::create_dir_all(dir).unwrap();
         // Installed from a copy of the first release; from then on it reads the cluster.
         drop(self.desk.client_from(&self.desk.path("first").display().to_string(), None, &path).unwrap());
-        Client { path, source: self.source(node) }
+        Client { path, address: self.address(node), key: self.key() }
     }
 
     /// The first release, published to the cluster and, as it is there, to a directory.
@@ -147,6 +151,7 @@ impl Scene {
 }
 
 /// The reader's key.
+#[derive(Clone)]
 struct Pair(String, String);
 
 impl ProvideCredentials for Pair {
@@ -157,15 +162,19 @@ impl ProvideCredentials for Pair {
 
 struct Client {
     path: PathBuf,
-    source: S3,
+    address: String,
+    key: Pair,
 }
 
 impl Client {
     /// A cluster and a thousand clients on one machine: what took too long there is asked for again.
+    ///
+    /// A source for each time, which closes its connections at the end: a thousand open ones are more than many processes may have.
     fn update(&self) -> relatch::Result<Outcome> {
         let mut tries = 0..4;
         loop {
-            match Updater::of_installed(&self.path)?.source(self.source.clone()).update(false) {
+            let source = S3::new(&self.address)?.credentials(self.key.clone());
+            match Updater::of_installed(&self.path)?.source(source).update(false) {
                 Err(Error::Unavailable(why)) if tries.next().is_some() => println!("once more: {why}"),
                 done => return done,
             }

@@ -13,7 +13,7 @@ mod support;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use support::{Desk, stderr};
+use support::{Desk, password_turn, stderr};
 
 /// Runs stock minisign with this on its standard input; `None` where it is not installed.
 fn minisign(desk: &Desk, arguments: &[&str], input: &str) -> Option<bool> {
@@ -84,6 +84,7 @@ fn minisign_makes_the_key_and_signer_signs() {
 
 #[test]
 fn minisign_encrypts_the_key_and_signer_decrypts_it() {
+    let _turn = password_turn();
     let desk = Desk::bare();
     let Some(made) = minisign(&desk, &["-G", "-p", "my.pub", "-s", "my.key"], "pass word\npass word\n")
     else {
@@ -115,6 +116,7 @@ fn signer_makes_the_key_and_minisign_signs() {
 
 #[test]
 fn signer_encrypts_the_key_and_minisign_decrypts_it() {
+    let _turn = password_turn();
     let desk = Desk::bare();
     let keygen =
         desk.command(&["keygen", "--out", "my.key"]).env("SIGNER_PASSWORD", "pass word").output().unwrap();

@@ -42,8 +42,12 @@ async fn where_conditions_are_ignored_all_win() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_conditions_are_racy_several_win_but_not_one_after_the_other() {
-    let count = winners(Conditions::Racy).await;
-    assert!(count > 1, "{count}");
+    // Two must come within a moment of each other, which they may miss where the machine is busy.
+    let mut counts = Vec::new();
+    while counts.len() < 10 && counts.iter().all(|count| *count == 1) {
+        counts.push(winners(Conditions::Racy).await);
+    }
+    assert!(counts.iter().any(|count| *count > 1), "{counts:?}");
     let server = Server::start(Options::new().conditions(Conditions::Racy));
     let s3 = client(&server);
     let create =

@@ -10,6 +10,7 @@ use test_s3::{Authority, Options, Request, Rights, Server};
 
 use crate::pipeline::{Pipeline, failed, worked};
 use crate::policy::{Asked, allowing, may, policy};
+use crate::support::proxy::without_proxy;
 
 struct World {
     ci: Pipeline,
@@ -19,6 +20,7 @@ struct World {
 impl World {
     /// The bucket of docs/ci, readable by all, over TLS.
     fn new() -> Self {
+        without_proxy();
         let (mut ci, authority) = (Pipeline::bare(), Authority::new());
         let options = Options::new().bucket("example-releases").anonymous_read(true).https(&authority);
         let server = Server::start(options);

@@ -37,8 +37,8 @@ impl Publisher {
     /// With the standard variables of AWS, and none of this machine's own.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.desk.command(arguments);
-        for (name, _) in std::env::vars() {
-            let upper = name.to_uppercase();
+        for (name, _) in std::env::vars_os() {
+            let upper = name.to_string_lossy().to_uppercase();
             if upper.starts_with("AWS_") || upper.ends_with("_PROXY") {
                 command.env_remove(name);
             }

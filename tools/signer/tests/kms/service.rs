@@ -148,8 +148,9 @@ impl Service {
                 }
                 Fault::Endless(at) if *at == action => {
                     out.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+                    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
                     while !self.stopped.load(Ordering::SeqCst) {
-                        write!(out, "400\r\n{}\r\n", " ".repeat(0x400))?;
+                        out.write_all(chunk.as_bytes())?;
                     }
                     return Ok(());
                 }

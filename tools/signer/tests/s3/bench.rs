@@ -13,6 +13,7 @@ use signer::store::{LockTimes, S3Store, Server as Flags, Store as _};
 use signer::verify;
 use test_s3::{Authority, Conditions, Options, Server};
 
+use crate::support::proxy::without_proxy;
 use crate::support::{Desk, stderr};
 
 /// Short, but longer than requests on loopback take.
@@ -43,6 +44,7 @@ impl Bench {
 
     /// A bucket with nothing in it.
     pub fn bare(options: Options, prefix: &str) -> Self {
+        without_proxy();
         let server = Server::start(options);
         let repo = format!("s3://{}/{prefix}", server.bucket());
         let repo = repo.trim_end_matches('/').to_owned();

@@ -157,7 +157,9 @@ fn a_slow_token_is_taken_back() {
     bench.store().with_lock_times(PATIENT).swap(&version(), None, b"new", &Silent).unwrap();
     let requests = bench.server.requests();
     let count = |method: &str| requests.iter().filter(|r| r.key == LOCK && r.method == method).count();
-    assert_eq!((count("PUT"), count("DELETE")), (2, 2));
+    // Once more at least; more often where the machine is slow by itself.
+    assert!(count("PUT") >= 2, "{requests:?}");
+    assert_eq!(count("PUT"), count("DELETE"));
     assert_eq!(bench.server.keys(""), ["demo/stable/VERSION"]);
 }
 

@@ -2,9 +2,13 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "../../../../tests/support/proxy.rs"]
+pub mod proxy;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use relatch::install::Probe;
 use relatch::trust::Digest;
@@ -13,6 +17,12 @@ use tempfile::TempDir;
 
 pub struct Desk {
     pub dir: TempDir,
+}
+
+/// Who makes a key of a password wants a gigabyte of memory for it: one after another.
+pub fn password_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Desk {
