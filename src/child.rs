@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(2);
 /// After its end, for what it said to come from the pipes: on a busy machine the threads that read may not have had their turn.
-const SAID: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(5);
 /// The same for more of what has begun to come: where a grandchild keeps a pipe open, there is no end.
 const MORE: Duration = Duration::from_millis(500);
 
 /// How it ended, what it said on stdout and on stderr.
 pub(crate) type Ended = (ExitStatus, Vec<u8>, Vec<u8>);
 
-/// Waits, ends it at the limit or where it cannot be waited for, and waits for a pipe that a grandchild keeps open no longer than for these
-/// moments. Of each pipe that is there, the first `most` bytes are kept.
+/// Waits, ends it at the limit or where it cannot be waited for, and waits for a pipe that a grandchild keeps open no longer than `DRAIN`. Of
+/// each pipe that is there, the first `most` bytes are kept.
 ///
 /// The child stays in this process's group, so that a person at a terminal ends both.
 pub(crate) fn wait(mut child: Child, limit: Duration, most: u64) -> io::Result<Option<Ended>> {
@@ -42,13 +42,16 @@ fn wait_until(child: &mut Child, until: Instant, most: u64) -> io::Result<Option
         }
         thread::sleep(POLL);
     };
-    let until = Instant::now() + SAID;
-    Ok(Some((status, rest_of(&stdout, until), rest_of(&stderr, until))))
+    let until = Instant::now() + DRAIN;
+    let stdout = rest_of(&stdout, until);
+    // Of a success nobody tells what it said there.
+    let until = if status.success() { Instant::now() } else { until };
+    Ok(Some((status, stdout, rest_of(&stderr, until))))
 }
 
 /// All that has come, and what comes until then.
 fn rest_of(pipe: &Receiver<Vec<u8>>, until: Instant) -> Vec<u8> {
-    let (mut bytes, mut patience) = (Vec::new(), SAID);
+    let (mut bytes, mut patience) = (Vec::new(), DRAIN);
     while let Ok(more) = pipe.recv_timeout(patience.min(until.saturating_duration_since(Instant::now()))) {
         bytes.extend(more);
         patience = MORE;
@@ -123,7 +126,7 @@ mod tests {
     #[test]
     fn no_more_is_kept_than_the_limit_and_the_child_comes_to_its_end() {
         let mut command = Command::new("sh");
-        command.args(["-c", "head -c 1000000 /dev/zero; echo >&2"]).stdin(Stdio::null());
+        command.args(["-c", "head -c 1000000 /dev/zero; echo >&2; exit 3"]).stdin(Stdio::null());
         for most in [1, 4095, 4096, 4097, 10_000] {
             let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             let (_, stdout, stderr) = wait(child, Duration::from_secs(60), most).unwrap().unwrap();

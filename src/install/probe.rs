@@ -149,7 +149,21 @@ fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
                 tries += 1;
                 thread::sleep(Duration::from_millis(10));
             }
-            started => return started,
+            started => {
+                #[cfg(target_os = "linux")]
+                if let Ok(child) = &started {
+                    leaves_no_core(child);
+                }
+                return started;
+            }
         }
     }
+}
+
+/// Where the system writes the memory of what crashes, it would lie beside the tool for ever. As well as can be: it may have crashed already.
+#[cfg(target_os = "linux")]
+fn leaves_no_core(child: &Child) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    prlimit(Some(Pid::from_child(child)), Resource::Core, none).ok();
 }

@@ -1,5 +1,6 @@
 //! One row of the table.
 
+use relatch::policy::Reason;
 use relatch::source::Object;
 use relatch::trust::DocumentKind;
 use relatch::{Error, Refusal, Unavailable};
@@ -26,8 +27,17 @@ pub enum Outcome {
     Unavailable(Answer),
     /// The same after `VERSION` and manifest have verified.
     UnavailableLater(Answer),
+    /// There is nothing to do for this reason, which is no error. What the state knows of `VERSION` and manifest advances, and nothing else
+    /// changes.
+    Nothing(Because),
     /// It changes nothing: the release that it is done to installs.
     Harmless,
+}
+
+/// The reason that must be told: its pattern, and whether a reason is of it.
+pub struct Because {
+    pub pattern: &'static str,
+    pub is: fn(&Reason) -> bool,
 }
 
 /// The error that must come: its pattern, and whether an error is of it.
@@ -66,6 +76,7 @@ impl Attack {
             Outcome::Unavailable(answer) | Outcome::UnavailableLater(answer) => {
                 format!("Unavailable::{}", answer.pattern)
             }
+            Outcome::Nothing(because) => format!("Reason::{}", because.pattern),
             Outcome::Harmless => "changes nothing".into(),
         };
         let outcome = outcome.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -158,19 +169,24 @@ fn steps(error: &Error) -> &'static [&'static str] {
 
 /// The step that asked for what could not be had; section 10.1, where the server was not spoken to at all.
 fn fetching(why: &Unavailable) -> &'static [&'static str] {
-    let object = match why {
+    match object_of(why) {
+        Some(Object::Root(_) | Object::RootSignatures(_)) => &["3"],
+        Some(Object::VersionFile(_)) => &["4", "10.1"],
+        Some(Object::Manifest(_) | Object::ManifestSignatures(_)) => &["6"],
+        Some(Object::Blob(_)) => &["9"],
+        None => &[],
+    }
+}
+
+/// What could not be had.
+pub fn object_of(why: &Unavailable) -> Option<&Object> {
+    match why {
         Unavailable::Absent { object, .. }
         | Unavailable::Forbidden { object, .. }
         | Unavailable::Status { object, .. }
         | Unavailable::Unreachable { object, .. }
-        | Unavailable::TooSlow { object, .. } => object,
-        _ => return &[],
-    };
-    match object {
-        Object::Root(_) | Object::RootSignatures(_) => &["3"],
-        Object::VersionFile(_) => &["4", "10.1"],
-        Object::Manifest(_) | Object::ManifestSignatures(_) => &["6"],
-        Object::Blob(_) => &["9"],
+        | Unavailable::TooSlow { object, .. } => Some(object),
+        _ => None,
     }
 }
 
@@ -229,5 +245,15 @@ macro_rules! absence {
                 crate::attack::is_unavailable(error, |why| matches!(why, relatch::Unavailable::$variant $($pattern)*))
             }),
         }
+    };
+}
+
+/// `nothing!(Variant { .. } if ..)`: [`Outcome::Nothing`] of this pattern of [`Reason`].
+macro_rules! nothing {
+    ($variant:ident $($pattern:tt)*) => {
+        crate::attack::Outcome::Nothing(crate::attack::Because {
+            pattern: stringify!($variant $($pattern)*),
+            is: |reason| matches!(reason, relatch::policy::Reason::$variant $($pattern)*),
+        })
     };
 }

@@ -1,15 +1,12 @@
 //! Downgrade, freeze and mix: what was once right, is right for somebody else, or will be.
 
-use relatch::Outcome;
-use relatch::policy::Reason;
 use relatch::source::Object;
 use relatch::trust::{Digest, DocumentKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::attack::Attack;
-use crate::stage::{From, Stage};
+use crate::stage::Stage;
 use crate::support::minisign::sign_all;
-use crate::support::scene::without_state;
 use crate::support::{Draft, Repository, now};
 use DocumentKind::{Manifest, Version};
 
@@ -170,10 +167,10 @@ pub fn ages() -> Vec<Attack> {
             stage.clock = Some(now() - 365 * DAY);
         }, refused!(FromTheFuture { document: Version, issued, clock } if issued > clock)),
         // No time of the system's is kept: the good release afterwards installs by the true one.
-        Attack::new("5", "a clock ten years ahead, and then right again", |stage| {
+        Attack::new("5", "a clock ten years ahead, and then right again: a root of a year", |stage| {
             stage.publish(|_, _| {});
             stage.clock = Some(now() + 3650 * DAY);
-        }, refused!(Expired { now, expires, .. } if now > expires)),
+        }, refused!(Expired { document: DocumentKind::Root(1), now, expires } if now > expires)),
     ]);
     rows
 }
@@ -350,23 +347,57 @@ pub fn withheld() -> Vec<Attack> {
 
 table!(what_is_withheld, withheld());
 
-/// What is for another machine is not this one's, and no error.
-#[test]
-fn releases_for_other_targets() {
-    let mut stage = Stage::new();
+/// What is right, and nothing that this tool would install: no error.
+#[rustfmt::skip]
+pub fn passed_over() -> Vec<Attack> {
+    let mut rows = vec![
+        row!("8b", "a lower version under a higher number", |draft, _| both(draft, "version", "0.9.0"), nothing!(Current)),
+        row!("8b", "a lower version under a higher number, that retracts another one", |draft, _| {
+            both(draft, "version", "0.9.0");
+            draft.manifest["retracts"] = json!(["0.9.1"]);
+        }, nothing!(Current)),
+        row!("8b", "a lower version that is critical", |draft, _| {
+            both(draft, "version", "0.9.0");
+            draft.manifest["critical"] = true.into();
+        }, nothing!(Current)),
+        row!("8b", "a pre-release of the installed version", |draft, stage| both(draft, "version", format!("{}-rc.1", stage.installed())), nothing!(Current)),
+        row!("8b", "the installed version with another executable", |draft, stage| both(draft, "version", stage.installed()), nothing!(Current)),
+    ];
     for target in ["tes", "test2", "test.", "test-musl", "x86_64-unknown-linux-gnu"] {
-        stage.publish(|draft, _| draft.manifest["artifacts"][0]["target"] = target.into());
-        let before = without_state(stage.tool.snapshot());
-        for from in [From::Directory, From::Tls] {
-            let answer = stage.updater(from).update(true);
-            assert!(
-                matches!(&answer, Ok(Outcome::Nothing(Reason::NoTarget { target, .. })) if target.as_str() == "test"),
-                "{target}: {answer:?}"
-            );
-        }
-        stage.runs(target, &stage.installed());
-        assert_eq!(without_state(stage.tool.snapshot()), before, "{target}");
-        assert!(!stage.mark().exists(), "{target}");
-        stage.heals(target);
+        rows.push(Attack::new("8a", format!("a release for {target}"), move |stage| {
+            stage.publish(|draft, _| draft.manifest["artifacts"][0]["target"] = target.into());
+        }, nothing!(NoTarget { target, .. } if target.as_str() == "test")));
     }
+    rows
+}
+
+table!(releases_that_are_passed_over, passed_over());
+
+/// Who holds all keys that expire late is told the time by a clock that runs ahead; when it is right again, all is well.
+#[test]
+fn a_clock_that_was_ten_years_ahead() {
+    const YEARS: u64 = 3650 * DAY;
+    let repository = Repository::with_a_past();
+    let mut root = repository.root();
+    root["expires"] = (now() + 2 * YEARS).into();
+    repository.write_root(1, &root, &repository.root_keys);
+    let mut stage = Stage::of(repository);
+    stage.suffers(&Attack::new(
+        "5",
+        "a clock ten years ahead, and a VERSION of a week",
+        |stage| {
+            stage.publish(|draft, _| draft.manifest["expires"] = (now() + 2 * YEARS).into());
+            stage.clock = Some(now() + YEARS);
+        },
+        refused!(Expired { document: Version, expires, now } if now > expires),
+    ));
+    stage.suffers(&Attack::new(
+        "6k",
+        "a clock ten years ahead, and a manifest of some months",
+        |stage| {
+            stage.publish(|draft, _| draft.version["expires"] = (now() + 2 * YEARS).into());
+            stage.clock = Some(now() + YEARS);
+        },
+        refused!(Expired { document: Manifest, expires, now } if now > expires),
+    ));
 }

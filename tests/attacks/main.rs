@@ -76,17 +76,21 @@ fn rows() -> Vec<attack::Attack> {
         roots::wrong_roots(),
         spelling::versions(),
         spelling::manifests(),
+        spelling::roots(),
         spelling::first_lines(),
         documents::values(),
         documents::sizes(),
         strings::nasty_strings(),
         strings::versions(),
         strings::types(),
+        strings::nasty_strings_of_roots(),
+        strings::types_of_roots(),
         freshness::for_others(),
         freshness::downgrades(),
         freshness::ages(),
         freshness::mixes(),
         freshness::withheld(),
+        freshness::passed_over(),
         blobs::altered(),
         blobs::undecodable(),
     ]
@@ -102,8 +106,8 @@ fn every_step_that_refuses_has_an_attack() {
     let lettered = spec.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
     let is_step = |step: &&str| matches!(step.as_bytes(), [b'3'..=b'6', b'a'..=b'z']);
     let mut steps: Vec<&str> = lettered.filter(is_step).collect();
-    steps.extend(["5", "5-6", "8d", "9"]);
-    assert_eq!(steps.len(), 9 + 9 + 11 + 4, "{steps:?}");
+    steps.extend(["5", "5-6", "8a", "8b", "8d", "9"]);
+    assert_eq!(steps.len(), 9 + 9 + 11 + 6, "{steps:?}");
     let attacks = rows().into_iter().filter(|attack| !matches!(attack.outcome, attack::Outcome::Harmless));
     let mut played: std::collections::BTreeSet<&str> = attacks.map(|attack| attack.step).collect();
     played.extend(roots::ROTATIONS.iter().filter_map(|(.., answer)| answer.err().map(|(step, ..)| step)));

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -175,21 +175,18 @@ impl Behind {
         assert_eq!(update.status.code(), Some(4), "{name}: {heard}");
         assert!(told.iter().any(|told| heard.contains(told)), "{name}: {heard}");
         assert!(self.proxy.asked() > 0, "{name}: the update did not ask");
-        let started = Instant::now();
-        let start = run(self.command().env("TEST_DEADLINE_MS", "1500").arg("x"));
-        assert!(started.elapsed() < Duration::from_secs(15), "{name}: {:?}", started.elapsed());
-        assert_eq!(
-            stdout(&start),
-            format!("widget {} x\n", self.stage.installed()),
-            "{name}: {}",
-            stderr(&start)
-        );
-        for heard in [heard, stderr(&start)] {
+        assert_eq!(unprintable(&heard.replace('\n', "")), None, "{name}: {heard:?}");
+        // A start on a busy machine may have been given up before it comes as far as to ask.
+        let has_asked = (0..5).any(|_| {
+            let started = Instant::now();
+            let start = run(self.command().env("TEST_DEADLINE_MS", "1500").arg("x"));
+            let heard = stderr(&start);
+            assert!(started.elapsed() < Duration::from_secs(15), "{name}: {:?}", started.elapsed());
+            assert_eq!(stdout(&start), format!("widget {} x\n", self.stage.installed()), "{name}: {heard}");
             assert_eq!(unprintable(&heard.replace('\n', "")), None, "{name}: {heard:?}");
-        }
-        // A start on a busy machine has been given up before it comes as far as that.
-        let is_given_up = stderr(&start).contains("did not deliver");
-        assert!(self.proxy.asked() > 0 || is_given_up, "{name}: the start did not ask");
+            self.proxy.asked() > 0
+        });
+        assert!(has_asked, "{name}: no start asked");
         assert_eq!(without_state(self.stage.tool.snapshot()), before, "{name}: the disk changed");
         assert_eq!(self.stage.server.requests(), [""; 0], "{name}: something went around it, or through");
         assert!(!self.stage.mark().exists(), "{name}: the attacker's executable was run");
@@ -253,7 +250,7 @@ fn a_read_through_a_proxy_that_is_given_up_ends() {
     };
     let source = Bounded::new(Https::presigned("here", url_of).ca_file(ca_file.as_ref()).unwrap());
     let news = Object::VersionFile("stable".parse().unwrap());
-    let error = source.fetch(&news, limits::VERSION_FILE, Instant::now() + SECOND * 4).err().unwrap();
+    let error = source.fetch(&news, limits::VERSION_FILE, Instant::now() + SECOND * 3).err().unwrap();
     println!("{error}");
     drop(source);
     assert_eq!(
@@ -282,7 +279,7 @@ fn nothing_of_a_read_through_a_proxy_goes_on() {
                     .env(URL, "https://127.0.0.1:1/base")
                     .env(CA_FILE, ca_file);
                 // One after another, so that each comes as far as to ask.
-                let turn = turn.lock().unwrap();
+                let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
                 let output = read.output().unwrap();
                 drop(turn);
                 let said = stdout(&output);

@@ -1,9 +1,11 @@
 //! One value has one text. Each row is the same good document in another spelling, or with something in it, signed as it should be.
 
+use relatch::source::Object;
 use relatch::trust::DocumentKind;
 use serde_json::Value;
 
 use crate::attack::{Attack, malformed};
+use crate::stage::Stage;
 use crate::support::minisign::sign_all;
 
 type Spelling = fn(&str) -> Vec<u8>;
@@ -138,6 +140,38 @@ const OF_MANIFESTS: &[(&str, &str, Spelling)] = &[
     ("raw tab in notes", "control character", |text| with(text, "\"notes\":\"\"", "\"notes\":\"\t\"")),
 ];
 
+const OF_ROOTS: &[(&str, &str, Spelling)] = &[
+    ("newline behind", "its bytes differ", |text| end(text, "\n")),
+    ("other order", "its bytes differ", |text| {
+        let value: Value = serde_json::from_str(text).unwrap();
+        let (first, second) =
+            (format!("\"epoch\":{},", value["epoch"]), format!("\"issued\":{},", value["issued"]));
+        text.replacen(&first, "", 1).replacen(&second, &[&second[..], &first].concat(), 1).into_bytes()
+    }),
+    ("unknown field in a key", "its bytes differ", |text| with(text, "{\"alg\"", "{\"x\":0,\"alg\"")),
+    ("repeated field in a key", "duplicate field", |text| {
+        with(text, "{\"alg\"", "{\"alg\":\"ed25519\",\"alg\"")
+    }),
+    ("escaped letter in a key", "its bytes differ", |text| with(text, "ed25519", "\\u0065d25519")),
+    ("repeated role", "duplicate field", |text| {
+        with(text, "\"roles\":{", "\"roles\":{\"root\":{\"keys\":[],\"threshold\":0},")
+    }),
+    ("a role twice, in another case", "its bytes differ", |text| {
+        with(text, "\"roles\":{", "\"roles\":{\"Root\":{\"keys\":[],\"threshold\":0},")
+    }),
+    ("threshold 1.0", "invalid type: floating point", |text| {
+        with(text, "\"threshold\":1", "\"threshold\":1.0")
+    }),
+    ("threshold -1", "invalid value", |text| with(text, "\"threshold\":1", "\"threshold\":-1")),
+    ("array for a role", "its bytes differ", |text| {
+        let mut value: Value = serde_json::from_str(text).unwrap();
+        let role = value["roles"]["root"].clone();
+        value["roles"]["root"] = serde_json::json!([role["keys"], role["threshold"]]);
+        value.to_string().into_bytes()
+    }),
+    ("object for the keys", "invalid type: map", |text| with(text, "\"keys\":[{", "\"keys\":{},\"x\":[{")),
+];
+
 pub fn manifests() -> Vec<Attack> {
     let attack = |(name, because, spell): &(&str, &str, Spelling)| {
         let spell = *spell;
@@ -153,6 +187,39 @@ pub fn manifests() -> Vec<Attack> {
         )
     };
     OF_BOTH.iter().chain(OF_MANIFESTS).map(attack).collect()
+}
+
+/// Of a root the number is its version, and it has no channel to exchange with another field.
+pub fn roots() -> Vec<Attack> {
+    const ROOT_2: DocumentKind = DocumentKind::Root(2);
+    let rows = OF_BOTH.iter().filter(|(name, ..)| *name != "other order");
+    let rows = rows.map(|(name, because, spell)| (*name, *because, *spell)).chain(OF_ROOTS.iter().copied());
+    let attack = |(name, because, spell): (&str, &str, Spelling)| {
+        let act = move |stage: &mut Stage| {
+            stage.publish(|_, _| {});
+            stage.repository.root_version = 2;
+            let root = stage.repository.root().to_string().replace("\"version\"", "\"seq\"");
+            let root = replaced(&spell(&root), b"\"seq\"", b"\"version\"");
+            let root = replaced(&root, b"\"s\\u0065q\"", b"\"v\\u0065rsion\"");
+            stage.repository.write(&Object::Root(2), &root);
+            let signatures = sign_all(&stage.repository.root_keys, &root);
+            stage.repository.write(&Object::RootSignatures(2), signatures);
+        };
+        Attack::new("3c", format!("root 2: {name}"), act, malformed(ROOT_2, because))
+    };
+    rows.map(attack).collect()
+}
+
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut replaced = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rest.strip_prefix(from) {
+            Some(after) => (replaced.extend(to), rest = after).1,
+            None => (replaced.push(rest[0]), rest = &rest[1..]).1,
+        }
+    }
+    replaced
 }
 
 pub fn versions() -> Vec<Attack> {
@@ -188,7 +255,7 @@ pub fn versions() -> Vec<Attack> {
     rows
 }
 
-fn publish(stage: &crate::stage::Stage, signed: &[u8], signatures: &str) {
+fn publish(stage: &Stage, signed: &[u8], signatures: &str) {
     std::fs::write(stage.repository.version_path(), [signed, signatures.as_bytes()].concat()).unwrap();
 }
 
@@ -218,4 +285,5 @@ pub fn first_lines() -> Vec<Attack> {
 
 table!(spellings_of_the_manifest, manifests());
 table!(spellings_of_version, versions());
+table!(spellings_of_roots, roots());
 table!(first_lines_of_version, first_lines());

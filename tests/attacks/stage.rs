@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use relatch::source::Https;
 use relatch::{Error, Outcome as Done, Updater};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::attack::{Answer, Attack, Outcome, is_of};
+use crate::attack::{Answer, Attack, Because, Outcome, is_of, object_of};
 use crate::support::proxy::without_proxy;
 use crate::support::scene::{Stopped, without_state};
 use crate::support::server::{Authority, Server};
@@ -41,6 +41,8 @@ pub struct Stage {
     /// No request may come to the server.
     pub unheard: bool,
     files: TempDir,
+    /// Home, temporary and working directories of starts.
+    elsewhere: TempDir,
     /// Whether what is attacked is a good release, which must install all the same.
     harmless: bool,
 }
@@ -52,12 +54,23 @@ pub enum From {
     Tls,
 }
 
-#[derive(PartialEq, Eq)]
-enum Strictly {
-    Unchanged,
-    ButState,
-    ButStateAtAStart,
-}
+/// Fields of the state that may be others afterwards.
+type Fields = &'static [&'static str];
+/// Of what has verified: step 7.
+const VERIFIED: Fields = &[
+    "floors",
+    "expires",
+    "critical",
+    "min_version",
+    "seen",
+    "standing",
+    "judged",
+    "checked",
+    "failed",
+    "root_walked",
+];
+/// When a start has failed.
+const FAILED: Fields = &["failed"];
 
 impl Stage {
     /// Epoch 2 and release number 6, so that there is something lower; installed, and updated once, so that there is something previous.
@@ -85,9 +98,12 @@ impl Stage {
             hurry: None,
             unheard: false,
             files,
+            elsewhere: tempfile::tempdir().unwrap(),
             harmless: false,
         };
         stage.heals("the stage");
+        // Something to lose in each field.
+        stage.tool.edit_state(|state| state["held"] = json!(["0.5.0"]));
         stage
     }
 
@@ -154,11 +170,12 @@ impl Stage {
         (attack.act)(self);
         self.harmless = false;
         match &attack.outcome {
-            Outcome::Refused(answer) => self.is_refused(attack, answer, Strictly::Unchanged),
+            Outcome::Refused(answer) => self.is_refused(attack, answer, [&[], &[]]),
             Outcome::RefusedLater(answer) | Outcome::UnavailableLater(answer) => {
-                self.is_refused(attack, answer, Strictly::ButState);
+                self.is_refused(attack, answer, [VERIFIED, VERIFIED]);
             }
-            Outcome::Unavailable(answer) => self.is_refused(attack, answer, Strictly::ButStateAtAStart),
+            Outcome::Unavailable(answer) => self.is_refused(attack, answer, [&[], FAILED]),
+            Outcome::Nothing(because) => self.is_passed_over(attack, because),
             Outcome::Harmless => self.updates(name),
         }
         self.server.behave();
@@ -169,26 +186,22 @@ impl Stage {
         }
     }
 
-    /// From the directory, over TLS, and by a start of the tool: the same answer, and nothing of it stays.
-    fn is_refused(&self, attack: &Attack, answer: &Answer, strictly: Strictly) {
+    /// From the directory, over TLS, and by a start of the tool: the same answer, and nothing of it stays, but of the state what an update
+    /// and what a start may change.
+    fn is_refused(&self, attack: &Attack, answer: &Answer, [by_update, by_start]: [Fields; 2]) {
         let name = &attack.name;
-        let before = self.tool.snapshot();
-        let is_unchanged = |what: &str, with_state: bool| {
-            let (now, before) = (self.tool.snapshot(), before.clone());
-            if with_state {
-                assert_eq!(now, before, "{name}: {what}: the disk changed");
-            } else {
-                assert_eq!(without_state(now), without_state(before), "{name}: {what}: the disk changed");
-            }
-            assert!(!self.mark().exists(), "{name}: {what}: the attacker's executable was run");
-        };
-        let mut refusal = None;
+        let before = self.disk();
+        let mut said = String::new();
         for from in attack.from {
             let started = Instant::now();
             match self.updater(*from).update(false) {
                 Err(error) => {
-                    refusal =
-                        matches!(error, Error::Refused(_)).then(|| without_the_time(&error.to_string()));
+                    // Of what cannot be had the reason may be another each time: which of two ends broke first.
+                    said = match &error {
+                        Error::Unavailable(_) if self.hurry.is_some() => String::new(),
+                        Error::Unavailable(why) => object_of(why).unwrap().to_string(),
+                        error => without_the_moment(&error.to_string()),
+                    };
                     self.tells(name, answer, &error);
                     assert!(is_of(attack.step, &error), "{name}: not of step {}: {error:?}", attack.step);
                 }
@@ -196,20 +209,55 @@ impl Stage {
             }
             assert!(started.elapsed() < AT_MOST, "{name}: {from:?}: {:?}", started.elapsed());
             self.lets_go(name);
-            is_unchanged(&format!("{from:?}"), strictly != Strictly::ButState);
+            self.is_unchanged(&format!("{name}: {from:?}"), &before, by_update);
         }
         match self.clock {
             None => {
                 let told = self.runs(name, &self.installed);
-                let is_told = refusal.is_none_or(|refusal| without_the_time(&told).contains(&refusal));
-                assert!(is_told, "{name}: a start refused nothing, or something else: {told}");
+                let is_told = without_the_moment(&told).contains(&said);
+                assert!(is_told, "{name}: a start told nothing of {said}, or something else: {told}");
             }
             Some(_) => assert_eq!(self.tool.version(), self.installed, "{name}"), // a start has the true time
         }
-        is_unchanged("a start", strictly == Strictly::Unchanged);
+        self.is_unchanged(&format!("{name}: a start"), &before, by_start);
         if self.unheard {
             assert_eq!(self.server.requests(), [""; 0], "{name}");
         }
+    }
+
+    /// The same, where there is nothing to do.
+    fn is_passed_over(&self, attack: &Attack, because: &Because) {
+        let name = &attack.name;
+        let before = self.disk();
+        for from in attack.from {
+            match self.updater(*from).update(false) {
+                Ok(Done::Nothing(reason)) if (because.is)(&reason) => {}
+                other => panic!("{name}: from {from:?}: expected {}, but it is {other:?}", because.pattern),
+            }
+            self.is_unchanged(&format!("{name}: {from:?}"), &before, VERIFIED);
+        }
+        self.runs(name, &self.installed);
+        self.is_unchanged(&format!("{name}: a start"), &before, VERIFIED);
+    }
+
+    /// All that lies in the tool's directory, and what the state says.
+    fn disk(&self) -> (Snapshot, Map<String, Value>) {
+        let text = std::fs::read_to_string(self.tool.site_dir().join("state")).unwrap();
+        (self.tool.snapshot(), serde_json::from_str(text.lines().next().unwrap()).unwrap())
+    }
+
+    fn is_unchanged(&self, name: &str, before: &(Snapshot, Map<String, Value>), but: Fields) {
+        let now = self.disk();
+        if but.is_empty() {
+            assert_eq!(now, *before, "{name}: the disk changed");
+        } else {
+            let without = |(snapshot, mut state): (Snapshot, Map<String, Value>)| {
+                state.retain(|field, _| !but.contains(&field.as_str()));
+                (without_state(snapshot), state)
+            };
+            assert_eq!(without(now), without(before.clone()), "{name}: the disk changed");
+        }
+        assert!(!self.mark().exists(), "{name}: the attacker's executable was run");
     }
 
     /// What was given up does not go on in the background.
@@ -231,6 +279,11 @@ impl Stage {
     /// A start runs this version in the end, with its arguments, and tells nothing that drives a terminal. What it tells.
     pub fn runs(&self, name: &str, version: &str) -> String {
         let mut command = self.tool.command();
+        for (at, variable) in [("home", "HOME"), ("tmp", "TMPDIR"), ("work", "PWD")] {
+            let dir = self.elsewhere.path().join(at);
+            std::fs::create_dir_all(&dir).unwrap();
+            command.env(variable, &dir).current_dir(dir);
+        }
         if self.hurry.is_some() {
             command.env("TEST_DEADLINE_MS", "1500"); // limits::STARTUP_CHECK
         }
@@ -242,6 +295,10 @@ impl Stage {
         assert_eq!(output.status.code(), Some(0), "{name}: {told}");
         assert_eq!(unprintable(&told.replace('\n', "")), None, "{name}: {told:?}");
         assert_eq!(self.tool.strays(), [""; 0], "{name}");
+        for at in ["home", "tmp", "work"] {
+            let left = std::fs::read_dir(self.elsewhere.path().join(at)).unwrap().count();
+            assert_eq!(left, 0, "{name}: something lies in the directory {at}");
+        }
         told
     }
 
@@ -313,7 +370,7 @@ pub fn together<R: FnOnce() -> Vec<Attack> + Send>(tables: impl IntoIterator<Ite
 }
 
 /// What two checks of the same, one after another, tell alike.
-fn without_the_time(text: &str) -> String {
+fn without_the_moment(text: &str) -> String {
     let mut text = text.to_owned();
     for clock in ["checked at ", "clock says "] {
         while let Some(at) = text.find(clock) {

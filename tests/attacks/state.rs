@@ -5,6 +5,9 @@
 
 use std::path::Path;
 
+use relatch::trust::Digest;
+use serde_json::{Value, json};
+
 use crate::attack::Attack;
 use crate::stage::Stage;
 use crate::support::damage::{damages, newer, restate};
@@ -33,21 +36,64 @@ const OFFERS: [Offer; 3] = [
 
 type Change = fn(&Path);
 
-/// A state that says that nothing was seen yet, with the right hash.
-fn without_floors(state: &Path) {
+/// With the right hash, as every of these.
+fn edit(state: &Path, change: fn(&mut Value)) {
     restate(state, |line| {
-        let (before, after) = line.split_once("\"floors\":{").unwrap();
-        let (_, after) = after.split_once('}').unwrap();
-        let none = r#""epoch":0,"seq":0,"issued":0,"manifest":null"#;
-        format!("{before}\"floors\":{{{none}}}{after}")
+        let mut value: Value = serde_json::from_str(&line).unwrap();
+        change(&mut value);
+        value.to_string()
     });
 }
+
+/// A state that says that nothing was seen yet.
+fn without_floors(state: &Path) {
+    edit(state, |state| state["floors"] = json!({"epoch": 0, "seq": 0, "issued": 0, "manifest": null}));
+}
+
+/// What somebody might write who may write there, and would rather have something else run.
+const TAMPERED: [(&str, Change); 9] = [
+    ("tampered: no floors", without_floors),
+    ("tampered: no root was ever trusted", |path| {
+        edit(path, |state| {
+            (state["root_version"], state["root_epoch"]) = (0.into(), 0.into());
+        })
+    }),
+    ("tampered: of a lower epoch", |path| {
+        edit(path, |state| {
+            (state["root_epoch"], state["floors"]["epoch"]) = (1.into(), 1.into());
+        })
+    }),
+    ("tampered: nothing expires", |path| edit(path, |state| state["expires"] = ((1_u64 << 53) - 1).into())),
+    ("tampered: nothing was ever installed", |path| {
+        edit(path, |state| {
+            (state["installed"], state["previous"]) = (Value::Null, Value::Null);
+        })
+    }),
+    ("tampered: the installed one is another", |path| {
+        edit(path, |state| state["installed"] = state["previous"].clone())
+    }),
+    ("tampered: the previous one is another", |path| {
+        edit(path, |state| {
+            state["previous"]["blake3"] = Digest::of(b"another").to_string().into();
+        })
+    }),
+    ("tampered: outdated, and first in every rollout", |path| {
+        edit(path, |state| {
+            let outdated = json!({"is": "outdated", "version": "999.0.0"});
+            (state["standing"], state["min_version"], state["rollout"]) = (outdated, Value::Null, 0.into());
+        })
+    }),
+    ("tampered: never checked", |path| {
+        edit(path, |state| {
+            (state["checked"], state["root_walked"], state["seen"]) = (0.into(), 0.into(), Value::Null);
+        })
+    }),
+];
 
 #[test]
 fn damaged_states() {
     let mut changes: Vec<(&str, Change, Option<&str>)> = vec![
         ("deleted", |path| std::fs::remove_file(path).unwrap(), None),
-        ("tampered: no floors", without_floors, None),
         ("of a newer version of relatch", newer, Some("relatch-state/2")),
         (
             "of another product",
@@ -55,6 +101,7 @@ fn damaged_states() {
             Some("the recorded state is for gadget"),
         ),
     ];
+    changes.extend(TAMPERED.map(|(name, tampered)| (name, tampered, None)));
     let damaged = Some("the recorded state is damaged");
     changes.extend(damages().into_iter().map(|(name, damage)| (name, damage, damaged)));
     let mut stage = Stage::new();
@@ -115,4 +162,44 @@ fn a_replay_to_a_tool_without_a_state() {
         move |stage| stage.repository.publish(&replayed),
         refused!(Downgrade { .. }),
     ));
+}
+
+/// A swap that never was, written down as begun: recovery believes the bytes that lie there, and takes nothing away that runs.
+#[test]
+fn a_swap_that_never_was() {
+    type Swap = fn(&Value) -> Value;
+    let swaps: [(&str, Swap); 4] = [
+        ("to the previous one, by a rollback", |state| {
+            json!({
+                "file": "previous", "from": state["installed"], "to": state["previous"], "rollback": true,
+            })
+        }),
+        ("to the previous one, by an update", |state| {
+            json!({
+                "file": "previous", "from": state["installed"], "to": state["previous"], "rollback": false,
+            })
+        }),
+        ("to what is not there", |state| {
+            json!({
+                "file": "new-0123456789abcdef", "from": state["installed"], "rollback": false,
+                "to": {"version": "999.0.0", "blake3": Digest::of(b"elsewhere").to_string(), "epoch": 2},
+            })
+        }),
+        ("between two that are not there", |state| {
+            let mut another = state["installed"].clone();
+            another["blake3"] = Digest::of(b"elsewhere").to_string().into();
+            json!({"file": "previous", "from": another, "to": another, "rollback": true})
+        }),
+    ];
+    let mut stage = Stage::new();
+    for (name, swap) in swaps {
+        println!("12    a swap {name}");
+        let previous = std::fs::read(stage.tool.site_dir().join("previous")).unwrap();
+        let executable = stage.tool.digest();
+        stage.tool.edit_state(|state| state["pending"] = swap(state));
+        stage.runs(name, &stage.installed());
+        assert_eq!(stage.tool.digest(), executable, "{name}");
+        assert!(std::fs::read(stage.tool.site_dir().join("previous")).unwrap() == previous, "{name}");
+        stage.heals(name);
+    }
 }

@@ -1,9 +1,9 @@
-//! Every string of `VERSION` and manifest, and what it may not be.
+//! Every string of a document, and what it may not be.
 
 use relatch::trust::DocumentKind;
 use serde_json::{Value, json};
 
-use crate::attack::Attack;
+use crate::attack::{Attack, Outcome, malformed};
 use crate::documents::{row, stored};
 use crate::stage::Stage;
 use crate::support::Draft;
@@ -47,7 +47,11 @@ fn strings() -> Vec<Field> {
     fields![
         "product", Version, Name, |draft, value| draft.version["product"] = value;
         "channel", Version, Name, |draft, value| draft.version["channel"] = value;
-        "version", Version, Version, |draft, value| draft.version["version"] = value;
+        "version", Version, Version, |draft, value| {
+            // Where it has a line end, another line would be the second.
+            draft.first_line = value.as_str().is_some_and(|text| text.contains('\n')).then(|| "1.1.0".into());
+            draft.version["version"] = value;
+        };
         "manifest", Version, Hash, |draft, value| (draft.version["manifest"], draft.link) = (value, false);
         "product", Manifest, Name, |draft, value| draft.manifest["product"] = value;
         "channel", Manifest, Name, |draft, value| draft.manifest["channel"] = value;
@@ -66,7 +70,7 @@ fn strings() -> Vec<Field> {
 /// Paths that lead elsewhere, characters that drive a terminal, letters that look like others. Notes are text: of these they may hold the
 /// paths and the letters.
 #[rustfmt::skip]
-const NASTY: [(&str, &str, bool); 16] = [
+const NASTY: [(&str, &str, bool); 20] = [
     ("a way up", "../../../etc/passwd", true),
     ("two dots", "..", true),
     ("an absolute path", "/etc/passwd", true),
@@ -76,6 +80,10 @@ const NASTY: [(&str, &str, bool); 16] = [
     ("a device of Windows, as a stream", "nul:x", true),
     ("a NUL", "a\0b", false),
     ("an escape sequence", "\u{1b}[2J\u{1b}]0;owned\u{7}", false),
+    ("a line end", "up to date\nwidget", true),
+    ("a tab", "a\tb", false),
+    ("a DEL", "a\u{7f}b", false),
+    ("a letter and a combining one", "e\u{301}", true),
     ("a C1 escape", "\u{9b}2J", false),
     ("a carriage return", "1.0.0\rup to date", false),
     ("a right-to-left override", "a\u{202e}b", false),
@@ -136,22 +144,25 @@ pub fn versions() -> Vec<Attack> {
 
 table!(versions_that_are_none, versions());
 
+/// And whether a document of that type is known, or one of its kind.
+const TYPES: [(&str, bool); 12] = [
+    ("relatch-version/2", false),
+    ("relatch-manifest/2", false),
+    ("relatch-version/01", false),
+    ("relatch-version", false),
+    ("Relatch-version/1", false),
+    ("gadget/1", false),
+    ("\u{1b}[2J/1", false),
+    ("", false),
+    ("relatch-root/1", true),
+    ("relatch-root/2", true),
+    ("relatch-manifest/1", true),
+    ("relatch-version/1", true),
+];
+
 pub fn types() -> Vec<Attack> {
     let mut rows = Vec::new();
-    for (found, is_known) in [
-        ("relatch-version/2", false),
-        ("relatch-manifest/2", false),
-        ("relatch-version/01", false),
-        ("relatch-version", false),
-        ("Relatch-version/1", false),
-        ("gadget/1", false),
-        ("\u{1b}[2J/1", false),
-        ("", false),
-        ("relatch-root/1", true),
-        ("relatch-root/2", true),
-        ("relatch-manifest/1", true),
-        ("relatch-version/1", true),
-    ] {
+    for (found, is_known) in TYPES {
         for (document, own, step) in
             [(Version, "relatch-version", "4d"), (Manifest, "relatch-manifest", "6d")]
         {
@@ -186,3 +197,53 @@ pub fn types() -> Vec<Attack> {
 }
 
 table!(types_of_others_and_of_the_future, types());
+
+/// A root with one string changed, as number 2, signed as it should be.
+fn root_row(name: String, set: impl Fn(&mut Value) + 'static, outcome: Outcome) -> Attack {
+    let act = move |stage: &mut Stage| {
+        stage.publish(|_, _| {});
+        stage.repository.root_version = 2;
+        let mut root = stage.repository.root();
+        set(&mut root);
+        stage.repository.write_root(2, &root, &stage.repository.root_keys);
+    };
+    Attack::new("3c", format!("root 2: {name}"), act, outcome)
+}
+
+pub fn nasty_strings_of_roots() -> Vec<Attack> {
+    type Set = fn(&mut Value, Value);
+    let fields: [(&str, &str, Set); 4] = [
+        ("product", "is not a name", |root, value| root["product"] = value),
+        ("alg", "is not a name", |root, value| root["keys"][0]["alg"] = value),
+        ("public", "not lower-case hex or keys", |root, value| root["keys"][0]["public"] = value),
+        ("a role's key", "not in `keys`", |root, value| root["roles"]["timestamp"]["keys"] = json!([value])),
+    ];
+    let mut rows = Vec::new();
+    for (name, because, set) in fields {
+        for (what, text) in NASTY.into_iter().map(|(what, text, _)| (what, text)).chain([("nothing", "")]) {
+            let outcome = malformed(DocumentKind::Root(2), because);
+            rows.push(root_row(format!("{what} in {name}"), move |root| set(root, text.into()), outcome));
+        }
+    }
+    rows
+}
+
+table!(strings_of_roots_that_lead_astray, nasty_strings_of_roots());
+
+pub fn types_of_roots() -> Vec<Attack> {
+    const ROOT_2: DocumentKind = DocumentKind::Root(2);
+    let types = TYPES.into_iter().filter(|(found, _)| *found != "relatch-root/1");
+    types
+        .map(|(found, _)| {
+            let is_of_another =
+                ["relatch-version/", "relatch-manifest/"].iter().any(|kind| found.starts_with(kind));
+            let outcome = match is_of_another {
+                true => refused!(OtherDocument { document: ROOT_2, .. }),
+                false => refused!(UnknownType { document: ROOT_2, .. }),
+            };
+            root_row(format!("of the type {found:?}"), move |root| root["type"] = found.into(), outcome)
+        })
+        .collect()
+}
+
+table!(types_of_roots_that_are_none, types_of_roots());

@@ -12,7 +12,9 @@ fn a_broken_release(how: &str) {
     assert_runs(&output, "widget 1.0.0 \n");
     assert!(stderr(&output).contains("1.1.0 does not run on this machine"), "{}", stderr(&output));
     assert_eq!(tool.digest(), before);
-    assert_eq!(tool.strays(), [""; 0]);
+    // Where the system writes core files, one may have crashed before it was told not to leave any.
+    let strays: Vec<_> = tool.strays().into_iter().filter(|name| !name.starts_with("core")).collect();
+    assert_eq!(strays, [""; 0]);
     assert_eq!(tool.version(), "1.0.0");
 }
 

@@ -172,8 +172,7 @@ impl Tool {
         let names = std::fs::read_dir(self.site_dir()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let expected = ["state", "root", "lock", "staging", "previous", "settings"];
-        // Where the system keeps what crashed, a release that does is kept in the directory that it was probed in.
-        names.filter(|name| !expected.contains(&name.as_str()) && !name.starts_with("core")).collect()
+        names.filter(|name| !expected.contains(&name.as_str())).collect()
     }
 
     /// Changes the recorded state, as if it had come so.

@@ -15,7 +15,7 @@ pub enum Conditions {
     Atomic,
     /// Not looked at, as Garage 2.5: a create overwrites.
     Ignored,
-    /// Checked, and the object written a tenth of a second later: of creates that race in it all win.
+    /// Checked, and the object written when another one has been checked as well, or a moment later: of creates that race in it all win.
     Racy,
 }
 
