@@ -66,7 +66,7 @@ fn statuses(part: Part) -> Vec<Attack> {
 }
 
 #[rustfmt::skip]
-fn headers() -> Vec<Attack> {
+pub fn headers() -> Vec<Attack> {
     let part = Part::Version;
     let row = |name, answer, outcome| part.row(name, answer, outcome);
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: x\r\n".repeat(10_000));
@@ -102,7 +102,7 @@ fn headers() -> Vec<Attack> {
 }
 
 #[rustfmt::skip]
-fn lengths(part: Part) -> Vec<Attack> {
+pub fn lengths(part: Part) -> Vec<Attack> {
     let row = |name, answer, outcome| part.row(name, answer, outcome);
     let is_blob = part == Part::Blob;
     let too_long = || {

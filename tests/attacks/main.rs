@@ -36,6 +36,7 @@ mod attack;
 mod blobs;
 mod chain;
 mod documents;
+mod executed;
 mod flips;
 mod framing;
 mod freshness;

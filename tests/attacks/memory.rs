@@ -1,6 +1,7 @@
 //! Transport: what does not end, or is larger than it says, costs the client no memory.
 //!
-//! Measured is `tool --update`, a process of its own that does everything and then ends.
+//! Measured is `tool --update`, a process of its own that does everything and then ends; and of all that a server can do to HTTP and TLS, a
+//! start.
 #![cfg(target_os = "linux")]
 
 use std::process::Stdio;
@@ -8,14 +9,17 @@ use std::process::Stdio;
 use relatch::trust::Digest;
 use serde_json::json;
 
+use crate::attack::Outcome;
 use crate::stage::Stage;
 use crate::support::server::Answer;
 use crate::support::tool::{measured, peak, stderr};
 use crate::transport::Part;
+use crate::{framing, slow, tls};
 
 const MIB: u64 = 1024 * 1024;
 /// A process that checks and finds nothing has some 6 MiB.
 const MOST: u64 = 32 * MIB;
+const OF_A_START: u64 = 16 * MIB;
 /// What a frame may ask for, and does: limits::ZSTD_WINDOW_LOG. Only release keys can let it.
 const WINDOW: u64 = 128 * MIB;
 
@@ -138,6 +142,34 @@ fn what_does_not_end_costs_no_memory() {
         });
         assert!(peak < most, "{name}: {} MiB", peak / MIB);
         stage.server.behave();
+    }
+    stage.heals("after all of it");
+}
+
+/// Whatever comes instead of TLS and HTTP.
+#[test]
+fn whatever_a_server_does_costs_a_start_no_memory() {
+    let mut stage = Stage::new();
+    let rows = tls::handshakes().into_iter().chain(framing::headers()).chain(framing::lengths(Part::Version));
+    let rows = rows.chain(slow::rows().into_iter().map(|row| row()).filter(|row| row.step != "9"));
+    for attack in rows.filter(|row| !matches!(row.outcome, Outcome::Harmless)) {
+        let name = &attack.name;
+        let (number, knobs) = (stage.number, stage.repository.knobs());
+        (attack.act)(&mut stage);
+        let peak = measured(|| {
+            let mut command = stage.tool.command();
+            command.arg("x").env("TEST_DEADLINE_MS", "1500").stdout(Stdio::null()).stderr(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let peak = peak(&mut child);
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
+            peak
+        });
+        println!("{name}: {} KiB", peak / 1024);
+        assert!(peak < OF_A_START, "{name}: {} MiB", peak / MIB);
+        stage.server.behave();
+        stage.repository.restore(knobs);
+        stage.number = number;
     }
     stage.heals("after all of it");
 }

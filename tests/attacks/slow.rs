@@ -99,7 +99,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Just quick enough for a limit of 5 s on each read.
 const PATIENT: Duration = Duration::from_secs(4);
 
-fn rows() -> Vec<Box<dyn FnOnce() -> Attack + Send>> {
+pub fn rows() -> Vec<Box<dyn FnOnce() -> Attack + Send>> {
     let mut rows: Vec<Box<dyn FnOnce() -> Attack + Send>> = Vec::new();
     macro_rules! slow {
         ($row:expr) => {

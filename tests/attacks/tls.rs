@@ -65,7 +65,7 @@ fn old(socket: TcpStream, version: [u8; 2]) -> std::io::Result<()> {
 }
 
 #[rustfmt::skip]
-fn handshakes() -> Vec<Attack> {
+pub fn handshakes() -> Vec<Attack> {
     let mut rows = vec![
         presents("a self-signed certificate", "certificate", |_| self_signed(HOST)),
         presents("a certificate of an unknown authority", "certificate", |_| Authority::new().tls(HOST)),

@@ -3,10 +3,13 @@
 use relatch::source::Object;
 use relatch::trust::{Digest, DocumentKind};
 use relatch::{Refusal, Unavailable};
+use serde_json::json;
 
 use crate::attack::{Answer as Told, Attack, Outcome, is_refusal, is_unavailable};
 use crate::stage::{Stage, together};
-use crate::support::server::Answer;
+use crate::support::server::{Answer, Server};
+use crate::support::tool::{stderr, stdout};
+use crate::support::{Repository, Tool, executable_such};
 
 /// An object on the way of an update.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,7 @@ enum Wrong {
     Empty,
     Short,
     Long,
+    Compressed,
 }
 
 impl Part {
@@ -143,6 +147,14 @@ impl Part {
             (Part::Version, Wrong::Empty) => self.refused("Malformed { document: Version, .. }", |refusal| {
                 matches!(refusal, Refusal::Malformed { document: Version, why } if why.contains("two lines"))
             }),
+            // How many line ends it has is luck.
+            (Part::Version, Wrong::Compressed) => {
+                self.refused("Malformed or SignatureForm { document: Version, .. }", |refusal| match refusal {
+                    Refusal::Malformed { document: Version, why } => why.contains("two lines"),
+                    Refusal::SignatureForm { document, .. } => *document == Version,
+                    _ => false,
+                })
+            }
             (Part::Version, _) => self.refused("SignatureForm { document: Version, .. }", |refusal| {
                 matches!(refusal, Refusal::SignatureForm { document: Version, .. })
             }),
@@ -189,6 +201,10 @@ fn longer(file: &[u8]) -> Vec<u8> {
     [file, b"\n"].concat()
 }
 
+fn zstd(file: &[u8]) -> Vec<u8> {
+    zstd::encode_all(file, 3).unwrap()
+}
+
 fn half(file: &[u8]) -> &[u8] {
     &file[..file.len() / 2]
 }
@@ -228,6 +244,8 @@ fn answers(part: Part) -> Vec<Attack> {
             wire.reset()
         }), part.unreachable("disconnected or reset")),
         row("a content encoding that nobody asked for", Answer::Encoded("gzip"), part.unreachable("content encoding gzip")),
+        row("compressed, and told", changed("HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\n", zstd), part.unreachable("content encoding zstd")),
+        row("compressed, and not told", changed("HTTP/1.1 200 OK\r\n", zstd), part.wrong(Wrong::Compressed)),
         row("a redirect to http", Answer::Redirect("http://127.0.0.1:1/base/x".into()), part.unreachable("redirects to http:")),
         row("a redirect to itself", Answer::act(|wire| {
             wire.send("HTTP/1.1 302 Found\r\nLocation: ?\r\nContent-Length: 0\r\n\r\n")
@@ -317,4 +335,27 @@ fn redirects(part: Part) -> Vec<Attack> {
             part.unreachable("more than 3 times"),
         ),
     ]
+}
+
+/// The address that a tool was built with is of a server without TLS, which has the right files: it is not spoken to.
+#[test]
+fn an_address_without_tls() {
+    let mut repository = Repository::new();
+    let server = Server::plain(&repository);
+    for url in [server.url.clone(), server.url.replacen("http:", "HTTP:", 1)] {
+        let tool = Tool::copied(&executable_such(&repository, "1.0.0", json!({"repository": url})));
+        repository.release("1.1.0", &executable_such(&repository, "1.1.0", json!({"repository": url})));
+        let before = tool.snapshot();
+        let start = tool.run(&["x"]);
+        let told = stderr(&start);
+        println!("10.1  {url}: {told}");
+        assert_eq!(stdout(&start), "widget 1.0.0 x\n", "{url}: {told}");
+        assert!(told.contains("https"), "{url}: {told}");
+        let update = tool.run(&["--update"]);
+        assert_ne!(update.status.code(), Some(0), "{url}: {}", stderr(&update));
+        assert_eq!(stdout(&update), "", "{url}");
+        assert_eq!(tool.snapshot(), before, "{url}");
+        assert_eq!(server.requests(), [""; 0], "{url}");
+        assert_eq!(server.connections(), 0, "{url}");
+    }
 }
