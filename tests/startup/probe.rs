@@ -44,3 +44,35 @@ fn a_release_that_is_no_executable_is_not_swapped_in() {
     assert!(stderr(&output).contains("1.1.0 does not run on this machine"), "{}", stderr(&output));
     assert_eq!(tool.digest(), before);
 }
+
+/// Where the system writes the memory of what crashes to the directory that it ran in, which is the tool's: it would stay there.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_release_that_crashes_leaves_no_core_file() {
+    let start = |executable: &Path, dir: &Path| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -c unlimited && exec \"$0\""]).arg(executable).current_dir(dir);
+        run(shell.env_remove("CI").env_remove("RELATCH_NO_UPDATE"))
+    };
+    let has_core = |dir: &Path| {
+        let mut names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+        names.any(|name| name.to_string_lossy().starts_with("core"))
+    };
+    let mut repository = repository();
+    let crashes = Tool::copied(&executable_such(&repository, "1.1.0", json!({"broken": "crash"})));
+    start(&crashes.path, crashes.dir.path());
+    if !has_core(crashes.dir.path()) {
+        println!("skipped: the system writes no core files to where a program ran");
+        return;
+    }
+    release(&mut repository, "1.1.0", json!({"broken": "crash"}));
+    // It is told so when it has been started, and may have crashed already.
+    let leaves_none = |_| {
+        let tool = tool(&repository, json!({}));
+        let output = start(&tool.path, tool.dir.path());
+        assert_runs(&output, "widget 1.0.0 \n");
+        assert!(stderr(&output).contains("1.1.0 does not run on this machine"), "{}", stderr(&output));
+        !has_core(&tool.site_dir())
+    };
+    assert!((0..5).any(leaves_none));
+}
