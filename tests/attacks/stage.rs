@@ -2,6 +2,7 @@
 //!
 //! The attacker's executables leave a mark when they are run. None ever may.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
@@ -41,6 +42,8 @@ pub struct Stage {
     /// No request may come to the server.
     pub unheard: bool,
     files: TempDir,
+    /// The steps of which an attack was played under Require as well.
+    required: BTreeSet<&'static str>,
     /// Home, temporary and working directories of starts.
     elsewhere: TempDir,
     /// Whether what is attacked is a good release, which must install all the same.
@@ -98,6 +101,7 @@ impl Stage {
             hurry: None,
             unheard: false,
             files,
+            required: BTreeSet::new(),
             elsewhere: tempfile::tempdir().unwrap(),
             harmless: false,
         };
@@ -188,7 +192,7 @@ impl Stage {
 
     /// From the directory, over TLS, and by a start of the tool: the same answer, and nothing of it stays, but of the state what an update
     /// and what a start may change.
-    fn is_refused(&self, attack: &Attack, answer: &Answer, [by_update, by_start]: [Fields; 2]) {
+    fn is_refused(&mut self, attack: &Attack, answer: &Answer, [by_update, by_start]: [Fields; 2]) {
         let name = &attack.name;
         let before = self.disk();
         let mut said = String::new();
@@ -220,9 +224,23 @@ impl Stage {
             Some(_) => assert_eq!(self.tool.version(), self.installed, "{name}"), // a start has the true time
         }
         self.is_unchanged(&format!("{name}: a start"), &before, by_start);
+        if self.clock.is_none() && self.hurry.is_none() && self.required.insert(attack.step) {
+            self.does_not_start(attack);
+            self.is_unchanged(&format!("{name}: a start under Require"), &before, by_start);
+        }
         if self.unheard {
             assert_eq!(self.server.requests(), [""; 0], "{name}");
         }
+    }
+
+    /// What must not run outdated does not run.
+    fn does_not_start(&self, attack: &Attack) {
+        let output = run(self.tool.command().env("TEST_POLICY", "require").arg("x"));
+        let (name, told) = (&attack.name, stderr(&output));
+        let is_refused = matches!(attack.outcome, Outcome::Refused(_) | Outcome::RefusedLater(_));
+        assert_eq!(output.status.code(), Some(if is_refused { 3 } else { 4 }), "{name}: {told}");
+        assert_eq!(stdout(&output), "", "{name}: {told}");
+        assert!(told.contains("widget: not started: "), "{name}: {told}");
     }
 
     /// The same, where there is nothing to do.

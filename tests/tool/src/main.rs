@@ -39,10 +39,12 @@ fn main() -> ExitCode {
         Some("silent") => std::thread::sleep(Duration::from_secs(3600)),
         _ => {}
     }
+    // A test may want another policy of an executable, and be in a hurry with one that otherwise is not.
+    let policy = std::env::var("TEST_POLICY").ok().or(config.policy);
     let told = if config.broken.as_deref() == Some("wrong") { "999.0.0" } else { &config.version };
     let mut startup = Startup::new(&config.product, told, config.root.as_bytes(), &config.repository)
         .target("test")
-        .policy(match config.policy.as_deref() {
+        .policy(match policy.as_deref() {
             Some("notify") => Policy::Notify,
             Some("require") => Policy::Require,
             Some("off") => Policy::Off,
@@ -54,7 +56,6 @@ fn main() -> ExitCode {
     if let Some(seconds) = config.interval {
         startup = startup.interval(Duration::from_secs(seconds));
     }
-    // A test may be in a hurry with an executable that otherwise is not.
     let hurry = std::env::var("TEST_DEADLINE_MS").ok().and_then(|text| text.parse().ok());
     if let Some(milliseconds) = hurry.or(config.deadline_ms) {
         startup = startup.deadline(Duration::from_millis(milliseconds));
