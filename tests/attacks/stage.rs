@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use relatch::source::Https;
-use relatch::{Error, Outcome as Done, Updater};
+use relatch::{Checked, Error, Outcome as Done, Updater};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -180,7 +180,7 @@ impl Stage {
             }
             Outcome::Unavailable(answer) => self.is_refused(attack, answer, [&[], FAILED]),
             Outcome::Nothing(because) => self.is_passed_over(attack, because),
-            Outcome::Harmless => self.updates(name),
+            Outcome::Harmless => self.is_taken(attack),
         }
         self.server.behave();
         (self.clock, self.hurry, self.unheard) = (None, None, false);
@@ -318,6 +318,17 @@ impl Stage {
             assert_eq!(left, 0, "{name}: something lies in the directory {at}");
         }
         told
+    }
+
+    /// From the directory and over TLS it is what a check finds, and a start installs it.
+    fn is_taken(&mut self, attack: &Attack) {
+        for from in attack.from {
+            match self.updater(*from).check(false) {
+                Ok(Checked::Update { to, .. }) if to.to_string() == self.next() => {}
+                other => panic!("{}: from {from:?}: {other:?}", attack.name),
+            }
+        }
+        self.updates(&attack.name);
     }
 
     /// A release that is there installs at a start of the tool, and what ran before is kept.
