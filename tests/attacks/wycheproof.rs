@@ -4,8 +4,8 @@
 //! A vector's signature is over the vector's own message; in a repository it would be refused for that alone. So each is taken apart: what
 //! was done to the signature that its key makes of its message ([`Change`]), which gives the vector byte for byte. The same is then done to
 //! the signature that the same key makes here, of the hash of `VERSION` and, as the global signature, of signature and trusted comment. All
-//! that a verifier could get wrong about the vector it gets wrong about these. All keys of the vectors may sign `VERSION`, each with its
-//! secret half, so that nothing but the change can be what refuses it; and where a vector is valid, the key's signature installs.
+//! keys of the vectors may sign `VERSION`, so that nothing but the change can be what refuses it; and where a vector is valid, the key's
+//! signature installs. (Faults of arithmetic that only some numbers show are looked for with the vectors' own numbers, in `src`.)
 
 use std::collections::{BTreeMap, BTreeSet};
 
