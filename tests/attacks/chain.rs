@@ -14,13 +14,13 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// All that is on the disk; the state as a document, so that single members of it can be expected to change.
 #[derive(Clone, Debug, PartialEq)]
-struct Disk {
+pub struct Disk {
     files: Snapshot,
     state: Value,
 }
 
 impl Disk {
-    fn of(stage: &Stage) -> Self {
+    pub fn of(stage: &Stage) -> Self {
         let mut files = stage.tool.snapshot();
         files.0.retain(|name, _| !name.ends_with("/state"));
         let state = std::fs::read_to_string(stage.tool.site_dir().join("state")).unwrap();
@@ -29,7 +29,7 @@ impl Disk {
 
     /// The disk is as it was, but for what step 3 persists of this root: the file `root`, which has the repository's bytes, and in the
     /// state its number, and that nothing was seen under it. Nobody's executable was run.
-    fn trusts_more(&mut self, stage: &Stage, number: u64, name: &str) {
+    pub fn trusts_more(&mut self, stage: &Stage, number: u64, name: &str) {
         let (root, signatures) = (Object::Root(number), Object::RootSignatures(number));
         let mut content = std::fs::read(stage.repository.path(&root)).unwrap();
         content.push(b'\n');
