@@ -1,14 +1,51 @@
 //! The chain of roots in time: what has expired, what was taken away, what was stolen, and what never ends.
 
-use relatch::trust::DocumentKind;
+use relatch::source::Object;
+use relatch::trust::{Digest, DocumentKind};
 use relatch::{Error, Refusal};
+use serde_json::Value;
 
 use crate::attack::{Attack, Outcome};
 use crate::stage::{From, Stage};
 use crate::support::scene::keys;
-use crate::support::{Draft, Repository, now};
+use crate::support::{Draft, PRODUCT, Snapshot, now};
 
 const DAY: u64 = 24 * 60 * 60;
+
+/// All that is on the disk; the state as a document, so that single members of it can be expected to change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Disk {
+    files: Snapshot,
+    state: Value,
+}
+
+impl Disk {
+    pub fn of(stage: &Stage) -> Self {
+        let mut files = stage.tool.snapshot();
+        files.0.retain(|name, _| !name.ends_with("/state"));
+        let state = std::fs::read_to_string(stage.tool.site_dir().join("state")).unwrap();
+        Disk { files, state: serde_json::from_str(state.lines().next().unwrap()).unwrap() }
+    }
+
+    /// The disk is as it was, but for what step 3 persists of this root: the file `root`, which has the repository's bytes, and in the
+    /// state its number, and that nothing was seen under it. Nobody's executable was run.
+    pub fn trusts_more(&mut self, stage: &Stage, number: u64, name: &str) {
+        let (root, signatures) = (Object::Root(number), Object::RootSignatures(number));
+        let mut content = std::fs::read(stage.repository.path(&root)).unwrap();
+        content.push(b'\n');
+        content.extend(std::fs::read(stage.repository.path(&signatures)).unwrap());
+        assert!(
+            std::fs::read(stage.tool.site_dir().join("root")).unwrap() == content,
+            "{name}: another root"
+        );
+
+        let file = (Digest::of(&content).to_string(), 0o100_644);
+        self.files.0.insert(format!(".{PRODUCT}.relatch/root"), file);
+        (self.state["root_version"], self.state["seen"]) = (number.into(), Value::Null);
+        assert_eq!(Disk::of(stage), *self, "{name}: the disk changed");
+        assert!(!stage.mark().exists(), "{name}: the attacker's executable was run");
+    }
+}
 
 /// Only the last root must be unexpired. One that has expired installs nothing, and the one after it heals.
 #[test]
@@ -28,6 +65,7 @@ fn roots_that_have_expired() {
     expired(&mut stage);
     expired(&mut stage);
     stage.publish(|_, _| {});
+    let mut disk = Disk::of(&stage);
     for from in [From::Directory, From::Tls] {
         let answer = stage.updater(from).update(false);
         assert!(
@@ -35,10 +73,10 @@ fn roots_that_have_expired() {
                 if expires < now),
             "{answer:?}"
         );
-        assert_eq!(stage.root_on_disk(), 5, "verified roots stay");
+        disk.trusts_more(&stage, 5, "expired at the end: verified roots stay");
         stage.runs("expired at the end", &stage.installed());
+        disk.trusts_more(&stage, 5, "expired at the end: a start");
     }
-    assert!(!stage.mark().exists());
     stage.repository.rotate(|_| {});
     stage.heals("a fresh root after expired ones");
     assert_eq!(stage.root_on_disk(), 6);
@@ -47,26 +85,54 @@ fn roots_that_have_expired() {
 /// What a key signed before it was taken away is worth nothing to whoever has heard of it, and they hear of it before they install.
 #[test]
 fn keys_that_were_taken_away() {
-    type Revoke = fn(&mut Repository);
-    let rows: [(&str, Outcome, Revoke); 2] = [
-        ("6c", refused!(Threshold { document: DocumentKind::Manifest, needed: 1, valid: 0 }), |repository| {
-            repository.release_keys = keys(&[7])
-        }),
-        ("4c", refused!(Threshold { document: DocumentKind::Version, needed: 1, valid: 0 }), |repository| {
-            repository.timestamp_keys = keys(&[7])
-        }),
+    type Rows = [(&'static str, Outcome, fn(&mut Stage), fn(&mut Stage, &Draft)); 3];
+    let release = |stage: &mut Stage, stolen: &Draft| stage.repository.publish(stolen);
+    let rows: Rows = [
+        (
+            "6c",
+            refused!(Threshold { document: DocumentKind::Manifest, needed: 1, valid: 0 }),
+            |stage| stage.repository.rotate(|repository| repository.release_keys = keys(&[7])),
+            release,
+        ),
+        (
+            "4c",
+            refused!(Threshold { document: DocumentKind::Version, needed: 1, valid: 0 }),
+            |stage| stage.repository.rotate(|repository| repository.timestamp_keys = keys(&[7])),
+            release,
+        ),
+        (
+            "3b",
+            refused!(Threshold { document: DocumentKind::Root(3), needed: 1, valid: 0 }),
+            |stage| stage.repository.rotate(|repository| repository.root_keys = keys(&[7])),
+            root_of_a_key_that_was_taken_away,
+        ),
     ];
-    for (step, outcome, revoke) in rows {
+    for (step, outcome, revoke, abuse) in rows {
         let mut stage = Stage::new();
         let stolen = stage.draft();
-        stage.repository.rotate(revoke);
-        stage.repository.publish(&stolen);
+        revoke(&mut stage);
+        let mut disk = Disk::of(&stage);
+        let knobs = stage.repository.knobs();
+        abuse(&mut stage, &stolen);
         // The tool has not heard of root 2 when it sees the release; it hears of it now.
-        stage.runs("a release of a stolen key", &stage.installed());
-        assert_eq!(stage.root_on_disk(), 2);
-        let again = move |stage: &mut Stage| stage.repository.publish(&stolen);
-        stage.suffers(&Attack::new(step, "a release by a key that was taken away", again, outcome));
+        stage.runs("what a stolen key signed", &stage.installed());
+        disk.trusts_more(&stage, 2, "what a stolen key signed");
+        stage.repository.restore(knobs);
+        let again = move |stage: &mut Stage| abuse(stage, &stolen);
+        stage.suffers(&Attack::new(step, "signed by a key that was taken away", again, outcome));
     }
+}
+
+/// Root 3 by the key of root 1 that root 2 took away: good for itself, with the thief's keys for a release.
+fn root_of_a_key_that_was_taken_away(stage: &mut Stage, stolen: &Draft) {
+    let repository = &mut stage.repository;
+    repository.root_version = 3;
+    [repository.root_keys, repository.release_keys, repository.timestamp_keys] =
+        [keys(&[1]), keys(&[8]), keys(&[9])];
+    let root = repository.root();
+    repository.write_root(3, &root, &repository.root_keys);
+    let (release_keys, timestamp_keys) = (repository.release_keys.clone(), repository.timestamp_keys.clone());
+    repository.publish(&Draft { release_keys, timestamp_keys, ..stolen.clone() });
 }
 
 /// With both keys a thief can burn all numbers of an epoch. The next epoch begins at 1 again, and the keys are worth nothing there.
@@ -77,27 +143,38 @@ fn a_stolen_key_that_signed_the_largest_number_is_ended_by_a_higher_epoch() {
     let mut burnt = stage.current.clone();
     (burnt.version["seq"], burnt.manifest["seq"]) = (LAST.into(), LAST.into());
     burnt.manifest["min_version"] = stage.installed().into();
+    let mut disk = Disk::of(&stage);
     stage.repository.publish(&burnt);
     stage.runs("the numbers are burnt", &stage.installed());
-    let refused = |stage: &Stage| {
+    // The thief has both keys: step 7 believes them, of what it keeps, and keeps nothing else.
+    let after = Disk::of(&stage);
+    assert_eq!((&after.state["floors"]["seq"], &after.state["floors"]["epoch"]), (&LAST.into(), &2.into()));
+    for advanced in ["floors", "expires", "min_version", "checked", "seen", "root_walked"] {
+        disk.state[advanced] = after.state[advanced].clone();
+    }
+    assert_eq!(after, disk, "burnt: the disk changed");
+
+    let refused = |stage: &Stage, looks: &mut dyn FnMut(&str)| {
         for from in [From::Directory, From::Tls] {
             let answer = stage.updater(from).update(false);
             assert!(
                 matches!(&answer, Err(Error::Refused(Refusal::Downgrade { seq, .. })) if seq.get() == LAST),
                 "{answer:?}"
             );
+            looks("burnt");
         }
         stage.runs("burnt", &stage.installed());
+        looks("burnt: a start");
     };
     stage.publish(|_, _| {});
-    refused(&stage);
+    refused(&stage, &mut |name| assert_eq!(Disk::of(&stage), disk, "{name}: the disk changed"));
     // New keys alone do not help: within the epoch the number stays the highest seen.
     stage.repository.rotate(|repository| {
         repository.release_keys = keys(&[7]);
         repository.timestamp_keys = keys(&[8]);
     });
     stage.publish(|_, _| {});
-    refused(&stage);
+    refused(&stage, &mut |name| disk.trusts_more(&stage, 2, name));
     stage.repository.rotate(|repository| repository.epoch = 3);
     stage.repository.seq = 0;
     stage.heals("a higher epoch");
@@ -123,7 +200,7 @@ fn a_stolen_key_that_signed_the_largest_number_is_ended_by_a_higher_epoch() {
 fn an_endless_chain() {
     let mut stage = Stage::new();
     stage.publish(|_, _| {});
-    let mut reached = 1;
+    let (mut reached, mut disk) = (1, Disk::of(&stage));
     for from in [From::Directory, From::Tls, From::Tls] {
         for _ in 0..70 {
             stage.repository.rotate(|_| {});
@@ -134,11 +211,10 @@ fn an_endless_chain() {
             matches!(answer, Err(Error::Refused(Refusal::TooManyRoots { limit: 32, trusted })) if trusted == reached),
             "{answer:?}"
         );
-        assert_eq!(stage.root_on_disk(), reached);
+        disk.trusts_more(&stage, reached, "in an endless chain");
         stage.runs("in an endless chain", &stage.installed());
         reached += 32; // by the start
-        assert_eq!(stage.root_on_disk(), reached);
-        assert!(!stage.mark().exists());
+        disk.trusts_more(&stage, reached, "in an endless chain: a start");
     }
     stage.heals("the end of the chain");
     assert_eq!(stage.root_on_disk(), stage.repository.root_version);

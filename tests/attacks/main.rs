@@ -43,6 +43,7 @@ mod freshness;
 mod memory;
 mod proxy;
 mod roots;
+mod rotation;
 mod signatures;
 mod slow;
 mod spelling;

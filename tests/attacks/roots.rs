@@ -1,5 +1,6 @@
 //! Keys change by a threshold of the old *and* of the new ones, one number at a time, and never back.
 
+use relatch::source::Object;
 use relatch::trust::DocumentKind;
 use relatch::{Error, Refusal};
 use serde_json::{Value, json};
@@ -230,6 +231,33 @@ pub fn wrong_roots() -> Vec<Attack> {
 }
 
 table!(roots_that_say_something_wrong, wrong_roots());
+
+/// An old root in the place of the next one: signed by those who may sign it, and all right but for its number.
+#[test]
+fn older_roots_as_the_next_one() {
+    let mut stage = Stage::new();
+    stage.repository.rotate(|_| {});
+    stage.repository.rotate(|_| {});
+    stage.heals("root 3");
+    assert_eq!(stage.root_on_disk(), 3);
+    for (older, answer) in [
+        (1, refused!(RootNumber { expected: 4, found: 1 })),
+        (2, refused!(RootNumber { expected: 4, found: 2 })),
+        (3, refused!(RootNumber { expected: 4, found: 3 })),
+    ] {
+        let replay = move |stage: &mut Stage| {
+            stage.publish(|_, _| {});
+            for (from, to) in [
+                (Object::Root(older), Object::Root(4)),
+                (Object::RootSignatures(older), Object::RootSignatures(4)),
+            ] {
+                let content = std::fs::read(stage.repository.path(&from)).unwrap();
+                stage.repository.write(&to, content);
+            }
+        };
+        stage.suffers(&Attack::new("3f", format!("root {older} as root 4"), replay, answer));
+    }
+}
 
 /// Bytes that are no key to trust, and why. All are of 32 bytes, little-endian y with the sign of x on top.
 fn weak_keys() -> Vec<(&'static str, String, &'static str)> {

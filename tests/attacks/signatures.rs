@@ -1,5 +1,6 @@
 //! Signatures have one form, and count for what they sign.
 
+use blake2::{Blake2b512, Digest as _};
 use ed25519_dalek::Signer as _;
 use relatch::source::Object;
 use relatch::trust::DocumentKind;
@@ -112,14 +113,19 @@ pub fn with_signature(key: &Key, message: &[u8], change: impl FnOnce(&mut [u8; 6
     })
 }
 
-/// Signed as minisign did before it hashed first: a valid legacy signature.
-fn legacy(key: &Key, message: &[u8]) -> String {
-    block(key, message, |block| {
-        block.algorithm = *b"Ed";
-        block.signature = key.signing.sign(message).to_bytes();
+/// With this label, a signature over these bytes in the first place, and a global signature over it that is right.
+fn over(key: &Key, algorithm: [u8; 2], bytes: &[u8]) -> String {
+    block(key, bytes, |block| {
+        block.algorithm = algorithm;
+        block.signature = key.signing.sign(bytes).to_bytes();
         let global = [&block.signature[..], block.trusted.as_bytes()].concat();
         block.global = key.signing.sign(&global).to_bytes();
     })
+}
+
+/// Signed as minisign did before it hashed first: a valid legacy signature.
+fn legacy(key: &Key, message: &[u8]) -> String {
+    over(key, *b"Ed", message)
 }
 
 /// Validly signed, with this trusted comment.
@@ -137,6 +143,10 @@ fn stray_bit(line: &mut String) {
     let value = DIGITS.find(&line[digits - 1..digits]).unwrap();
     assert_eq!(value % 2, 0);
     line.replace_range(digits - 1..digits, &DIGITS[value + 1..value + 2]);
+}
+
+fn url_safe(line: &str) -> String {
+    line.replace('+', "-").replace('/', "_")
 }
 
 /// S + L, where the signature has S: the same point equation holds, and every strict verifier refuses it.
@@ -177,6 +187,10 @@ fn forms() -> Vec<Row> {
         "legacy", Bad(2), f(legacy);
         "legacy mark on a good one", Bad(2), f(|key, message| block(key, message, |b| b.algorithm = *b"Ed"));
         "another algorithm", Bad(2), f(|key, message| block(key, message, |b| b.algorithm = *b"eD"));
+        "legacy, with the mark of a prehashed one", Nobody, f(|key, message| over(key, *b"ED", message));
+        "over half of the hash", Nobody, f(|key, message| over(key, *b"ED", &Blake2b512::digest(message)[..32]));
+        "over the other half of the hash", Nobody, f(|key, message| over(key, *b"ED", &Blake2b512::digest(message)[32..]));
+        "over the hash of the hash", Nobody, f(|key, message| key.sign(&Blake2b512::digest(message)));
         "CRLF", Bad(1), f(|key, message| key.sign(message).replace('\n', "\r\n"));
         "CR after the signature", Bad(2), f(|key, message| lines(key, message, |lines| lines[1].push('\r')));
         "CR after the trusted comment", Bad(3), f(|key, message| lines(key, message, |lines| lines[2].push('\r')));
@@ -194,12 +208,20 @@ fn forms() -> Vec<Row> {
             let slashes = Key { id: [0xff; 8], ..key.clone() }; // so that there are some
             lines(&slashes, message, |lines| {
                 assert!(lines[1].contains('/'));
-                lines[1] = lines[1].replace('+', "-").replace('/', "_");
+                lines[1] = url_safe(&lines[1]);
             })
+        });
+        "URL-safe digits in the global signature", Bad(4), f(|key, message| {
+            // Among some signatures there is one with such digits.
+            let mut texts = (0..64).map(|number| commented(key, message, &number.to_string()));
+            let text = texts.find(|text| text.lines().nth(3).unwrap().contains(['+', '/'])).unwrap();
+            let (first, global) = text.trim_end().rsplit_once('\n').unwrap();
+            format!("{first}\n{}\n", url_safe(global))
         });
         "unpadded signature", Bad(2), f(|key, message| lines(key, message, |lines| lines[1] = lines[1].replace('=', "")));
         "unpadded global signature", Bad(4), f(|key, message| lines(key, message, |lines| lines[3] = lines[3].replace('=', "")));
         "padding too much", Bad(2), f(|key, message| lines(key, message, |lines| lines[1].push('=')));
+        "padding too much at the global signature", Bad(4), f(|key, message| lines(key, message, |lines| lines[3].push('=')));
         "stray bit in the signature", Bad(2), f(|key, message| lines(key, message, |lines| stray_bit(&mut lines[1])));
         "stray bit in the global signature", Bad(4), f(|key, message| lines(key, message, |lines| stray_bit(&mut lines[3])));
         "short signature", Bad(2), f(|key, message| lines(key, message, |lines| lines[1].truncate(96)));
