@@ -1,51 +1,15 @@
 //! The chain of roots in time: what has expired, what was taken away, what was stolen, and what never ends.
 
-use relatch::source::Object;
-use relatch::trust::{Digest, DocumentKind};
+use relatch::trust::DocumentKind;
 use relatch::{Error, Refusal};
-use serde_json::Value;
 
 use crate::attack::{Attack, Outcome};
+use crate::disk::Disk;
 use crate::stage::{From, Stage};
 use crate::support::scene::keys;
-use crate::support::{Draft, PRODUCT, Snapshot, now};
+use crate::support::{Draft, now};
 
 const DAY: u64 = 24 * 60 * 60;
-
-/// All that is on the disk; the state as a document, so that single members of it can be expected to change.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Disk {
-    files: Snapshot,
-    state: Value,
-}
-
-impl Disk {
-    pub fn of(stage: &Stage) -> Self {
-        let mut files = stage.tool.snapshot();
-        files.0.retain(|name, _| !name.ends_with("/state"));
-        let state = std::fs::read_to_string(stage.tool.site_dir().join("state")).unwrap();
-        Disk { files, state: serde_json::from_str(state.lines().next().unwrap()).unwrap() }
-    }
-
-    /// The disk is as it was, but for what step 3 persists of this root: the file `root`, which has the repository's bytes, and in the
-    /// state its number, and that nothing was seen under it. Nobody's executable was run.
-    pub fn trusts_more(&mut self, stage: &Stage, number: u64, name: &str) {
-        let (root, signatures) = (Object::Root(number), Object::RootSignatures(number));
-        let mut content = std::fs::read(stage.repository.path(&root)).unwrap();
-        content.push(b'\n');
-        content.extend(std::fs::read(stage.repository.path(&signatures)).unwrap());
-        assert!(
-            std::fs::read(stage.tool.site_dir().join("root")).unwrap() == content,
-            "{name}: another root"
-        );
-
-        let file = (Digest::of(&content).to_string(), 0o100_644);
-        self.files.0.insert(format!(".{PRODUCT}.relatch/root"), file);
-        (self.state["root_version"], self.state["seen"]) = (number.into(), Value::Null);
-        assert_eq!(Disk::of(stage), *self, "{name}: the disk changed");
-        assert!(!stage.mark().exists(), "{name}: the attacker's executable was run");
-    }
-}
 
 /// Only the last root must be unexpired. One that has expired installs nothing, and the one after it heals.
 #[test]
@@ -65,7 +29,7 @@ fn roots_that_have_expired() {
     expired(&mut stage);
     expired(&mut stage);
     stage.publish(|_, _| {});
-    let mut disk = Disk::of(&stage);
+    let mut disk = Disk::of(&stage.tool).by_value();
     for from in [From::Directory, From::Tls] {
         let answer = stage.updater(from).update(false);
         assert!(
@@ -111,7 +75,7 @@ fn keys_that_were_taken_away() {
         let mut stage = Stage::new();
         let stolen = stage.draft();
         revoke(&mut stage);
-        let mut disk = Disk::of(&stage);
+        let mut disk = Disk::of(&stage.tool).by_value();
         let knobs = stage.repository.knobs();
         abuse(&mut stage, &stolen);
         // The tool has not heard of root 2 when it sees the release; it hears of it now.
@@ -143,11 +107,11 @@ fn a_stolen_key_that_signed_the_largest_number_is_ended_by_a_higher_epoch() {
     let mut burnt = stage.current.clone();
     (burnt.version["seq"], burnt.manifest["seq"]) = (LAST.into(), LAST.into());
     burnt.manifest["min_version"] = stage.installed().into();
-    let mut disk = Disk::of(&stage);
+    let mut disk = Disk::of(&stage.tool).by_value();
     stage.repository.publish(&burnt);
     stage.runs("the numbers are burnt", &stage.installed());
     // The thief has both keys: step 7 believes them, of what it keeps, and keeps nothing else.
-    let after = Disk::of(&stage);
+    let after = Disk::of(&stage.tool).by_value();
     assert_eq!((&after.state["floors"]["seq"], &after.state["floors"]["epoch"]), (&LAST.into(), &2.into()));
     for advanced in ["floors", "expires", "min_version", "checked", "seen", "root_walked"] {
         disk.state[advanced] = after.state[advanced].clone();
@@ -167,7 +131,9 @@ fn a_stolen_key_that_signed_the_largest_number_is_ended_by_a_higher_epoch() {
         looks("burnt: a start");
     };
     stage.publish(|_, _| {});
-    refused(&stage, &mut |name| assert_eq!(Disk::of(&stage), disk, "{name}: the disk changed"));
+    refused(&stage, &mut |name| {
+        assert_eq!(Disk::of(&stage.tool).by_value(), disk, "{name}: the disk changed")
+    });
     // New keys alone do not help: within the epoch the number stays the highest seen.
     stage.repository.rotate(|repository| {
         repository.release_keys = keys(&[7]);
@@ -200,7 +166,7 @@ fn a_stolen_key_that_signed_the_largest_number_is_ended_by_a_higher_epoch() {
 fn an_endless_chain() {
     let mut stage = Stage::new();
     stage.publish(|_, _| {});
-    let (mut reached, mut disk) = (1, Disk::of(&stage));
+    let (mut reached, mut disk) = (1, Disk::of(&stage.tool).by_value());
     for from in [From::Directory, From::Tls, From::Tls] {
         for _ in 0..70 {
             stage.repository.rotate(|_| {});

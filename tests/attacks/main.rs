@@ -35,6 +35,7 @@ macro_rules! table {
 mod attack;
 mod blobs;
 mod chain;
+mod disk;
 mod documents;
 mod executed;
 mod flips;

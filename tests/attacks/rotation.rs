@@ -6,7 +6,7 @@ use relatch::trust::DocumentKind;
 use relatch::{Error, Refusal};
 
 use crate::attack::{Answer, Attack, Outcome, is_of, is_refusal};
-use crate::chain::Disk;
+use crate::disk::Disk;
 use crate::stage::Stage;
 use crate::support::Repository;
 use crate::support::scene::keys;
@@ -162,7 +162,7 @@ fn refuses(stage: &mut Stage, attack: &Attack) {
     println!("{}", attack.line());
     let (name, Outcome::Refused(answer)) = (&attack.name, &attack.outcome) else { unreachable!() };
     (attack.act)(stage);
-    let mut disk = Disk::of(stage);
+    let mut disk = Disk::of(&stage.tool).by_value();
     for from in attack.from {
         match stage.updater(*from).update(false) {
             Err(error @ Error::Refused(_)) if (answer.is)(&error) => {

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use relatch::source::Https;
 use relatch::{Checked, Error, Outcome as Done, Updater};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::attack::{Answer, Attack, Because, Outcome, is_of, object_of};
+use crate::disk::{Disk, FAILED, Fields, VERIFIED};
 use crate::support::proxy::without_proxy;
-use crate::support::scene::{Stopped, without_state};
+use crate::support::scene::Stopped;
 use crate::support::server::{Authority, Server};
 use crate::support::tool::{run, stderr, stdout};
 use crate::support::{Draft, Repository, Snapshot, Tool, executable_such};
@@ -56,24 +57,6 @@ pub enum From {
     Directory,
     Tls,
 }
-
-/// Fields of the state that may be others afterwards.
-type Fields = &'static [&'static str];
-/// Of what has verified: step 7.
-const VERIFIED: Fields = &[
-    "floors",
-    "expires",
-    "critical",
-    "min_version",
-    "seen",
-    "standing",
-    "judged",
-    "checked",
-    "failed",
-    "root_walked",
-];
-/// When a start has failed.
-const FAILED: Fields = &["failed"];
 
 impl Stage {
     /// Epoch 2 and release number 6, so that there is something lower; installed, and updated once, so that there is something previous.
@@ -194,7 +177,7 @@ impl Stage {
     /// and what a start may change.
     fn is_refused(&mut self, attack: &Attack, answer: &Answer, [by_update, by_start]: [Fields; 2]) {
         let name = &attack.name;
-        let before = self.disk();
+        let before = Disk::of(&self.tool);
         let mut said = String::new();
         for from in attack.from {
             let started = Instant::now();
@@ -246,7 +229,7 @@ impl Stage {
     /// The same, where there is nothing to do.
     fn is_passed_over(&self, attack: &Attack, because: &Because) {
         let name = &attack.name;
-        let before = self.disk();
+        let before = Disk::of(&self.tool);
         for from in attack.from {
             match self.updater(*from).update(false) {
                 Ok(Done::Nothing(reason)) if (because.is)(&reason) => {}
@@ -258,23 +241,8 @@ impl Stage {
         self.is_unchanged(&format!("{name}: a start"), &before, VERIFIED);
     }
 
-    /// All that lies in the tool's directory, and what the state says.
-    fn disk(&self) -> (Snapshot, Map<String, Value>) {
-        let text = std::fs::read_to_string(self.tool.site_dir().join("state")).unwrap();
-        (self.tool.snapshot(), serde_json::from_str(text.lines().next().unwrap()).unwrap())
-    }
-
-    fn is_unchanged(&self, name: &str, before: &(Snapshot, Map<String, Value>), but: Fields) {
-        let now = self.disk();
-        if but.is_empty() {
-            assert_eq!(now, *before, "{name}: the disk changed");
-        } else {
-            let without = |(snapshot, mut state): (Snapshot, Map<String, Value>)| {
-                state.retain(|field, _| !but.contains(&field.as_str()));
-                (without_state(snapshot), state)
-            };
-            assert_eq!(without(now), without(before.clone()), "{name}: the disk changed");
-        }
+    fn is_unchanged(&self, name: &str, before: &Disk, but: Fields) {
+        assert_eq!(Disk::of(&self.tool).but(but), before.clone().but(but), "{name}: the disk changed");
         assert!(!self.mark().exists(), "{name}: the attacker's executable was run");
     }
 
