@@ -8,6 +8,7 @@
 //! releases   what is asked for
 //! artifacts  the executables and the notes of a release
 //! signers    who signs
+//! forms      stored forms that do not give the signed executable
 //! folders    a prepared folder that somebody changed
 //! places     a repository that somebody changed
 //! roots      root documents: signatures, numbers, times, what they take away
@@ -34,6 +35,7 @@ mod support;
 mod artifacts;
 mod folders;
 mod forge;
+mod forms;
 mod key_file;
 mod key_texts;
 mod keys;
