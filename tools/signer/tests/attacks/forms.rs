@@ -8,7 +8,7 @@ use relatch::trust::{Digest, Manifest, Stored};
 use crate::scene::Scene;
 use crate::table::{harmless, refused, row};
 
-/// Of the executable and of its frame makes what lies there in place of the frame.
+/// Of the executable and of its frame, or of the old and the new executable, makes what lies there in place of the frame or patch.
 type Make = fn(&[u8], &[u8]) -> Vec<u8>;
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {
@@ -113,19 +113,14 @@ fn publish_uploaded(scene: &Scene) -> Command {
 
 /// It is what is published, by a program that looked at nothing; now `VERSION` is to be signed again.
 fn refresh(scene: &Scene) -> Command {
-    drop(publish_uploaded(scene));
-    let digest = Digest::of(&scene.bytes("signed/manifest.json"));
-    for (from, to) in [
-        ("manifest.json", format!("manifests/{digest}.json")),
-        ("manifest.json.minisig", format!("manifests/{digest}.json.minisig")),
-        ("VERSION", "stable/VERSION".into()),
-    ] {
-        scene.desk.write(&format!("repo/{to}"), scene.bytes(&format!("signed/{from}")));
-    }
+    scene.put_published();
     scene.at_repo(&["refresh", "--key", "keys/clock.key"])
 }
 
-const ALL: [(&str, fn(&Scene) -> Command); 4] = [
+/// What is asked of `signer` then.
+type Next = fn(&Scene) -> Command;
+
+const ALL: [(&str, Next); 4] = [
     ("signed", sign),
     ("published", publish),
     ("published, and in the repository already", publish_uploaded),
@@ -180,11 +175,11 @@ pub fn frames() {
 /// `signer sign` asks no repository, and what a patch starts from lies there alone.
 #[test]
 pub fn patches() {
-    let patched = |scene: &Scene, make: fn(&[u8], &[u8]) -> Vec<u8>| {
+    let patched = |scene: &Scene, make: Make| {
         let [old, new] = ["build-1.1.0", "build-1.2.0"].map(|name| scene.bytes(name));
         store(scene, false, &[("zstd-patch", Some(Digest::of(&old)), make(&old, &new))]);
     };
-    let rows: [(&str, fn(&[u8], &[u8]) -> Vec<u8>, &str); 5] = [
+    let rows: [(&str, Make, &str); 5] = [
         ("to another executable", |old, new| patch(old, &vec![b'x'; new.len()]), "21 bytes with the hash"),
         ("a byte too many", |old, new| patch(old, &[new, b"x"].concat()), "it goes on after the 21 bytes"),
         ("a byte behind it", |old, new| [&patch(old, new)[..], b"\0"].concat(), "something follows"),
