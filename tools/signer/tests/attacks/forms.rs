@@ -184,7 +184,7 @@ pub fn patches() {
         ("a byte too many", |old, new| patch(old, &[new, b"x"].concat()), "it goes on after the 21 bytes"),
         ("a byte behind it", |old, new| [&patch(old, new)[..], b"\0"].concat(), "something follows"),
         ("a bomb", |_, _| bomb(), "it goes on after the 21 bytes"),
-        ("no patch at all", |_, new| new.to_vec(), ""),
+        ("no patch at all", |_, new| new.to_vec(), "Unknown frame descriptor"),
     ];
     for (name, make, why) in rows {
         for (what, next) in &ALL[1..] {
