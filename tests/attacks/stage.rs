@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::attack::{Answer, Attack, Because, Outcome, is_of, object_of};
 use crate::disk::{Disk, FAILED, Fields, VERIFIED};
+use crate::support::printed::drives;
 use crate::support::proxy::without_proxy;
 use crate::support::scene::Stopped;
 use crate::support::server::{Authority, Server};
@@ -258,7 +259,7 @@ impl Stage {
     fn tells(&self, name: &str, answer: &Answer, error: &Error) {
         assert!((answer.is)(error), "{name}: expected {}, but it is {error:?}", answer.pattern);
         for text in [error.to_string(), error.advice().into()] {
-            assert_eq!(unprintable(&text), None, "{name}: {text:?}");
+            assert!(drives(&text).is_none() && !text.contains('\n'), "{name}: {text:?}");
         }
     }
 
@@ -279,7 +280,7 @@ impl Stage {
         assert!(took < self.hurry.unwrap_or(AT_MOST), "{name}: a start took {took:?}: {told}");
         assert_eq!(stdout(&output), format!("widget {version} x\n"), "{name}: {told}");
         assert_eq!(output.status.code(), Some(0), "{name}: {told}");
-        assert_eq!(unprintable(&told.replace('\n', "")), None, "{name}: {told:?}");
+        assert_eq!(drives(&told), None, "{name}: {told:?}");
         assert_eq!(self.tool.strays(), [""; 0], "{name}");
         for at in ["home", "tmp", "work"] {
             let left = std::fs::read_dir(self.elsewhere.path().join(at)).unwrap().count();
@@ -376,12 +377,4 @@ fn without_the_moment(text: &str) -> String {
         }
     }
     text
-}
-
-/// The first character that could drive a terminal, or hide what is said.
-pub fn unprintable(text: &str) -> Option<char> {
-    text.chars().find(|c| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    })
 }

@@ -14,6 +14,7 @@
 
 pub mod damage;
 pub mod minisign;
+pub mod printed;
 pub mod proxy;
 pub mod repository;
 pub mod scene;

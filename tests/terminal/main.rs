@@ -1,6 +1,6 @@
 //! Promise: nothing from outside drives a terminal. Whatever a publisher, a server, a directory's name, a file beside the executable or the
-//! environment says: what is printed holds no control character but newline, and nothing invisible or right-to-left; as JSON it is one line
-//! that means the same.
+//! environment says: what is printed holds no control character but newline, and nothing invisible or right-to-left; it begins no line of
+//! its own; as JSON it is one line that means the same.
 //!
 //! Real processes, and the bytes that they write.
 #![cfg(all(unix, feature = "https"))]
@@ -16,24 +16,19 @@ use std::process::{Command, Output};
 
 use relatch::trust::Digest;
 use serde_json::{Value, json};
+use support::printed::{self, drives, is_forged};
 use support::proxy::without_proxy;
 use support::server::{Answer, Authority, Server};
 use support::tool::{built, executable_such, install_plain, run};
 use support::{Draft, Repository, Tool, executable, fake};
 use tempfile::TempDir;
 
-/// Clears the screen, names the window, goes to the beginning of the line, colours by a C1 control, turns the direction, and hides.
-const HOSTILE: &str = "\x1b[2J\x1b]0;owned\x07\r\u{9b}31m\u{202e}\u{2066}\u{200b}\u{ad}\u{feff}x";
+/// Clears the screen, names the window, goes to the beginning of the line, colours by a C1 control, turns the direction, hides, and writes
+/// a line as the tool does: [`printed::FORGED`].
+const HOSTILE: &str =
+    "\x1b[2J\x1b]0;owned\x07\r\u{9b}31m\u{202e}\u{2066}\u{200b}\u{ad}\u{feff}x\nwidget: updated to 9.9.9\nx";
 
 const FLAGS: [&[&str]; 5] = [&["x"], &["--update"], &["--update=now"], &["--update-status"], &["--rollback"]];
-
-/// What may not be printed, but newline.
-fn drives(text: &str) -> Option<char> {
-    text.chars().find(|c| {
-        (c.is_control() && *c != '\n')
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{10ffff}')
-    })
-}
 
 /// Everything that was printed, if a terminal may see it.
 #[track_caller]
@@ -41,7 +36,25 @@ fn printed(what: &str, output: &Output) -> String {
     let bytes = [&output.stdout[..], &output.stderr].concat();
     let text = String::from_utf8(bytes).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(drives(&text), None, "{what}: {text:?}");
+    for stream in [&output.stdout, &output.stderr] {
+        assert!(!is_forged(&String::from_utf8_lossy(stream)), "{what}: {text}");
+    }
     text
+}
+
+/// The table that all of this is measured with is SPEC's: the vectors, which were written by hand, say the same of each end of each range.
+#[test]
+fn the_table_is_that_of_the_vectors() {
+    assert!(HOSTILE.contains(&format!("\n{}\n", printed::FORGED)));
+    let file: Value = serde_json::from_str(include_str!("../vectors/values.json")).unwrap();
+    let mut seen = 0;
+    for vector in file["vectors"].as_array().unwrap() {
+        let Some(hex) = vector["name"].as_str().unwrap().strip_prefix("notes with U+") else { continue };
+        let c = char::from_u32(u32::from_str_radix(hex, 16).unwrap()).unwrap();
+        assert_eq!(printed::is_refused(c), vector["result"] == "refuse", "U+{hex}");
+        seen += 1;
+    }
+    assert!(seen > 100, "{seen}");
 }
 
 fn relatch(arguments: &[&str]) -> Command {
@@ -229,12 +242,12 @@ fn documents() {
     for field in ["encoding", "from", "blake3"] {
         play(field, &|draft| draft.manifest["artifacts"][0]["stored"][0][field] = HOSTILE.into());
     }
-    let notes = "Zwölf Boxkämpfer 漢字 עברית 🎉\nsecond line";
+    let notes = format!("Zwölf Boxkämpfer 漢字 עברית 🎉\nsecond line\n{}", printed::FORGED);
     let said = play("notes that may be", &|draft| {
-        draft.manifest["notes"] = notes.into();
+        draft.manifest["notes"] = notes.as_str().into();
         draft.version["rollout"] = 100.into();
     });
-    assert!(said.contains("Zwölf Boxkämpfer 漢字 עברית 🎉\n  second line"), "{said}");
+    assert!(said.contains("Zwölf Boxkämpfer 漢字 עברית 🎉\n  second line\n  widget: updated"), "{said}");
     for c in HOSTILE.chars().filter(|c| drives(&c.to_string()).is_some()) {
         let said =
             play("notes that may not be", &|draft| draft.manifest["notes"] = format!("hidden{c}").into());

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::printed::drives;
 use crate::support::proxy::without_proxy;
 use crate::support::server::{Answer, Server};
 use crate::support::tool::{built, config, executable_with, install_plain};
 use crate::support::{Repository, executable, fake};
-use crate::{HOSTILE, both, drives, hostile_dir, printed};
+use crate::{HOSTILE, both, hostile_dir, printed};
 
 /// S3's words, the environment's, and those of AWS's files.
 #[test]

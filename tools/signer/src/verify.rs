@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use relatch::source::{Bounded, Object};
+use relatch::source::{Bounded, Dir, Object};
 use relatch::trust::{
     Artifact, Digest, Document, Encoding, Manifest, Name, Role, Root, SignatureText, Stored, Verified,
     signing_keys,
@@ -51,6 +51,7 @@ pub(crate) fn release_of(
     let mut report = Report { root: root.version, ..Report::default() };
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     for artifact in &current.manifest.artifacts {
+        refuse_no_usable_form(artifact)?;
         for stored in &artifact.stored {
             match check_form(scratch.path(), source, source, artifact, stored)? {
                 true => report.forms += 1,
@@ -75,6 +76,34 @@ pub(crate) fn check_form(
     };
     install::check_stored(scratch, artifact, stored, &prefix, from)?;
     Ok(true)
+}
+
+/// The stored forms that lie in a folder, before it is signed. What does not lie there, or starts from what is only in the repository, is
+/// looked at where it is published.
+pub(crate) fn check_folder(folder: &Path, manifest: &Manifest) -> Result<()> {
+    let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
+    let source = Bounded::new(Dir::new(folder));
+    for artifact in &manifest.artifacts {
+        refuse_no_usable_form(artifact)?;
+        for stored in &artifact.stored {
+            if folder.join(Object::Blob(stored.blake3).to_string()).exists() {
+                check_form(scratch.path(), &source, &source, artifact, stored)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whoever installs it for the first time must find a form that starts from nothing.
+pub(crate) fn refuse_no_usable_form(artifact: &Artifact) -> Result<()> {
+    let is_whole = |stored: &Stored| {
+        matches!(stored.known_encoding(), Some(Encoding::Identity | Encoding::Zstd)) && stored.from.is_none()
+    };
+    if artifact.stored.iter().any(is_whole) {
+        return Ok(());
+    }
+    let offered: Vec<_> = artifact.stored.iter().map(|stored| stored.encoding.as_str()).collect();
+    Err(relatch::Refusal::NoUsableForm { offered: offered.join(", ") }.into())
 }
 
 /// The root that tools carry, the current release of every channel, and that every other object is what its name says; manifests of

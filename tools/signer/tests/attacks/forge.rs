@@ -19,10 +19,31 @@ impl Scene {
         let mut version = VersionFile::from_canonical(line).unwrap();
         change(&mut manifest, &mut version);
         version.manifest = Digest::of(&manifest.to_canonical());
-        self.desk.write("signed/manifest.json", manifest.to_canonical());
+        self.forge_texts(&manifest.to_canonical(), &version.to_signed());
+    }
+
+    /// The same as bytes: the manifest, and the two lines of `VERSION`.
+    pub fn forge_texts(&self, manifest: &[u8], version: &[u8]) {
+        self.desk.write("signed/manifest.json", manifest);
         self.desk.write("signed/manifest.json.minisig", "");
-        self.desk.write("signed/VERSION", version.to_signed());
+        self.desk.write("signed/VERSION", version);
         self.forge_signatures("signed", &["ci", "human"], &["clock"]);
+    }
+
+    /// The folder `signed` as what is published, by a program that looks at nothing.
+    pub fn put_published(&self) {
+        for blob in std::fs::read_dir(self.desk.path("signed/blobs")).unwrap() {
+            let blob = blob.unwrap();
+            std::fs::copy(blob.path(), self.desk.path("repo/blobs").join(blob.file_name())).unwrap();
+        }
+        let digest = Digest::of(&self.bytes("signed/manifest.json"));
+        for (from, to) in [
+            ("manifest.json", format!("manifests/{digest}.json")),
+            ("manifest.json.minisig", format!("manifests/{digest}.json.minisig")),
+            ("VERSION", "stable/VERSION".into()),
+        ] {
+            self.desk.write(&format!("repo/{to}"), self.bytes(&format!("signed/{from}")));
+        }
     }
 
     /// Signatures below those that a folder has: of its manifest, of its `VERSION`.

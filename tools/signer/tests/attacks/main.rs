@@ -8,10 +8,13 @@
 //! releases   what is asked for
 //! artifacts  the executables and the notes of a release
 //! signers    who signs
+//! forms      stored forms that do not give the signed executable
 //! folders    a prepared folder that somebody changed
 //! places     a repository that somebody changed
+//! published  documents in the repository that all signed, and that say something wrong
 //! roots      root documents: signatures, numbers, times, what they take away
 //! root_keys  keys and thresholds of roots; public key files
+//! steps      which steps of the client have rows here, and which have none
 //! race       a publisher that loses
 //! key_file   minisign's secret key file by a second hand
 //! keys       secret key files: fields and passwords
@@ -34,11 +37,13 @@ mod support;
 mod artifacts;
 mod folders;
 mod forge;
+mod forms;
 mod key_file;
 mod key_texts;
 mod keys;
 mod names;
 mod places;
+mod published;
 mod race;
 mod releases;
 mod root_keys;
@@ -46,4 +51,5 @@ mod roots;
 mod scene;
 mod secrets;
 mod signers;
+mod steps;
 mod table;

@@ -50,7 +50,7 @@ fn publish(scene: &Scene) -> Command {
 }
 
 #[test]
-fn version() {
+pub fn version() {
     let timestamp = "VERSION is signed by 0 of the 1 timestamp keys that it needs";
     let who = "--root is another repository's root, or somebody changed the repository";
     let object = "VERSION";
@@ -103,7 +103,7 @@ fn version() {
             ),
             row(
                 at("garbage"),
-                "4a",
+                "4b",
                 of(|path| rewrite(path, |bytes| *bytes = b"<html>\n<body>\nno such bucket".to_vec())),
                 3,
                 &[object],
@@ -134,7 +134,7 @@ fn version() {
 }
 
 #[test]
-fn roots() {
+pub fn roots() {
     let of = |name: &'static str, change: fn(&Path)| after(name, change, release);
     refused(&[
         row(
@@ -158,7 +158,7 @@ fn roots() {
         ),
         row(
             "its signatures taken away",
-            "3a",
+            "3",
             of("root/2.json.minisig", |path| replace(path, |_| ())),
             4,
             &["repo has no root/2.json.minisig"],
@@ -172,7 +172,7 @@ fn roots() {
         ),
         row(
             "one more that nobody signed",
-            "3b",
+            "3f",
             |s| {
                 s.desk.write("repo/root/3.json", s.bytes("root2.json"));
                 s.desk.write("repo/root/3.json.minisig", s.bytes("root2.json.minisig"));
@@ -227,7 +227,7 @@ fn roots() {
 }
 
 #[test]
-fn the_release_that_is_published() {
+pub fn the_release_that_is_published() {
     let changed =
         |name: &'static str, change: fn(&Path), next: fn(&Scene) -> Command| after(name, change, next);
     let verify = "the published release does not verify under root 2: ";
@@ -245,7 +245,7 @@ fn the_release_that_is_published() {
         ),
         row(
             "its manifest gone, then a refresh",
-            "6a",
+            "6",
             changed("manifest", |path| replace(path, |_| ()), refresh),
             3,
             &[verify, "repo has no manifests/"],
@@ -298,7 +298,7 @@ fn the_release_that_is_published() {
     )]);
     refused(&[row(
         "its manifest gone, then the same version",
-        "8",
+        "8b",
         changed("manifest", |path| replace(path, |_| ()), |s| s.release("1.1.0", &[])),
         3,
         &["version 1.1.0 is not higher than 1.1.0"],
@@ -306,7 +306,7 @@ fn the_release_that_is_published() {
 }
 
 #[test]
-fn what_is_to_be_written_is_there_already() {
+pub fn what_is_to_be_written_is_there_already() {
     let digest = |scene: &Scene, file: &str| Digest::of(&scene.bytes(file));
     let occupied = "is already there with other content";
     refused(&[
@@ -349,7 +349,7 @@ fn what_is_to_be_written_is_there_already() {
 
 /// `root/` belongs to one product; the chain of another would go on where this one's ends.
 #[test]
-fn another_products() {
+pub fn another_products() {
     let other = |scene: &Scene| {
         for command in [
             &[
@@ -418,7 +418,7 @@ fn another_products() {
         ),
         row(
             "their folder with our root",
-            "4e",
+            "4c",
             |s| {
                 other(s);
                 s.at_repo(&["publish", "f"])

@@ -9,7 +9,7 @@ const LONG: &str = concat!(
 const NAME_OF_65: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 #[test]
-fn versions() {
+pub fn versions() {
     let higher = "Use a higher version, or take the published one back with --retract";
     let kind = "Start a new channel for the new kind";
     let neither = "is not a version: neither SemVer (1.2.3, 1.2.3-rc.1) nor a build number (41)";
@@ -17,28 +17,28 @@ fn versions() {
     refused(&[
         row(
             "equal",
-            "8",
+            "8b",
             |s| s.release("1.1.0", &[]),
             3,
             &["version 1.1.0 is not higher than 1.1.0", higher],
         ),
         row(
             "lower",
-            "8",
+            "8b",
             |s| s.release("1.0.9", &[]),
             3,
             &["version 1.0.9 is not higher than 1.1.0", higher],
         ),
         row(
             "pre-release of the published one",
-            "3.4",
+            "8b",
             |s| s.release("1.1.0-rc.1", &[]),
             3,
             &["1.1.0-rc.1 is not higher", higher],
         ),
         row(
             "other kind",
-            "3.4",
+            "5-6",
             |s| s.release("7", &[]),
             3,
             &["1.1.0 is published and 7 is of the other kind of version", kind],
@@ -82,7 +82,7 @@ fn versions() {
 }
 
 #[test]
-fn numbers() {
+pub fn numbers() {
     let look = "--seq is too low. Look with `signer show`";
     refused(&[
         row(
@@ -133,7 +133,7 @@ fn numbers() {
 }
 
 #[test]
-fn times() {
+pub fn times() {
     let use_ = "is not a validity; use from a second to a hundred years, such as 90d";
     refused(&[
         row(
@@ -177,7 +177,7 @@ fn times() {
 }
 
 #[test]
-fn names() {
+pub fn names() {
     let form = "is not a name: up to 64 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit";
     let bad = [
         ("upper case", "Stable", "`Stable`"),
@@ -226,19 +226,19 @@ fn names() {
 }
 
 #[test]
-fn promises_about_other_versions() {
+pub fn promises_about_other_versions() {
     let check = "every client would refuse this document";
     refused(&[
         row(
             "min_version above version",
-            "3.7",
+            "6d",
             |s| s.release("1.2.0", &["--min-version", "1.2.1"]),
             3,
             &["`min_version` is above `version`", check],
         ),
         row(
             "min_version of the other kind",
-            "3.7",
+            "6d",
             |s| s.release("1.2.0", &["--min-version", "4"]),
             3,
             &["of the kind of `version`", check],
@@ -252,14 +252,14 @@ fn promises_about_other_versions() {
         ),
         row(
             "takes itself back",
-            "3.7",
+            "6d",
             |s| s.release("1.2.0", &["--retract", "1.2.0"]),
             3,
             &["`retracts` names `version` itself", check],
         ),
         row(
             "takes back the other kind",
-            "3.7",
+            "6d",
             |s| s.release("1.2.0", &["--retract", "4"]),
             3,
             &["of the kind of `version`", check],

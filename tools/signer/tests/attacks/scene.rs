@@ -11,6 +11,7 @@ use base64ct::{Base64, Encoding};
 use relatch::trust::Digest;
 use relatch::{Outcome, Updater};
 
+use crate::support::printed::drives;
 use crate::support::{Desk, stderr};
 
 pub const REPO: [&str; 4] = ["--repo", "repo", "--root", "root.json"];
@@ -110,9 +111,7 @@ impl Scene {
     pub fn told_safely(&self, name: &str, output: &Output) {
         for told in [&output.stdout, &output.stderr] {
             let text = std::str::from_utf8(told).expect(name);
-            let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
-            let drives = |c: char| c != '\n' && (c.is_control() || hidden(c));
-            assert!(!text.contains(drives), "{name}: {text:?}");
+            assert_eq!(drives(text), None, "{name}: {text:?}");
             self.holds_no_secret(name, "what was told", told);
         }
     }
