@@ -12,6 +12,11 @@
 //! ```
 //! They were answered before: [`crate::Startup::run`] does not return for the first three.
 
+use clap::builder::StyledStr;
+use clap::error::ContextValue;
+
+use crate::Printable;
+
 /// `--rollback`, `--update`, `--update-status`, `--no-update`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct UpdateArgs {
@@ -27,4 +32,31 @@ pub struct UpdateArgs {
     /// Do not check for updates this time
     #[arg(long, help_heading = "Updates")]
     pub no_update: bool,
+}
+
+/// The same error, with what was typed as [`Printable`]: clap repeats it as it is, in a message and in a tip, so that it could drive a
+/// terminal or begin a line of its own, which a runner of CI obeys.
+///
+/// For a tool whose arguments come from others, as those in a pipeline do: `Arguments::try_parse().unwrap_or_else(|wrong|
+/// printable(wrong).exit())`.
+#[must_use]
+pub fn printable(mut wrong: clap::Error) -> clap::Error {
+    let escaped = |text: &str| Printable(text).to_string();
+    let context = wrong.context().filter_map(|(kind, value)| {
+        let value = match value {
+            ContextValue::String(text) => ContextValue::String(escaped(text)),
+            ContextValue::Strings(texts) => {
+                ContextValue::Strings(texts.iter().map(|text| escaped(text)).collect())
+            }
+            ContextValue::StyledStrs(tips) => ContextValue::StyledStrs(
+                tips.iter().map(|tip| StyledStr::from(escaped(&tip.to_string()))).collect(),
+            ),
+            _ => return None,
+        };
+        Some((kind, value))
+    });
+    for (kind, value) in context.collect::<Vec<_>>() {
+        wrong.insert(kind, value);
+    }
+    wrong
 }

@@ -186,6 +186,7 @@ fn a_download_on_a_terminal() {
 /// Clap repeats what was typed; so does everything that complains, and it ends as it should where nobody listens.
 #[test]
 fn what_was_typed() {
+    let option = format!("--{HOSTILE}");
     for arguments in [
         &[HOSTILE][..],
         &["check", HOSTILE],
@@ -193,6 +194,9 @@ fn what_was_typed() {
         &["install", "--channel", HOSTILE],
         &["status", "--json", HOSTILE],
         &["--\u{1b}[2J\u{9b}"],
+        // Of these two clap says how to pass them as a value.
+        &["rollback", &option],
+        &["show", &option],
     ] {
         for tool in ["relatch", "signer"] {
             let output = Command::new(built(tool)).args(arguments).output().unwrap();

@@ -8,7 +8,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ContextValue;
 use relatch::install::{Probe, Site};
 use relatch::trust::Name;
 use relatch::{Checked, Error, Install, Outcome, Printable, Result, Terminal, Updater};
@@ -19,8 +18,8 @@ use arguments::{Arguments, Command};
 fn main() -> ExitCode {
     let Arguments { json, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(mut wrong) if wrong.use_stderr() => {
-            escape(&mut wrong);
+        Err(wrong) if wrong.use_stderr() => {
+            let wrong = relatch::cli::printable(wrong);
             complain(wrong.render().to_string().trim_end());
             return ExitCode::from(2);
         }
@@ -42,21 +41,6 @@ fn main() -> ExitCode {
         Ok(answer) => answer.exit_code,
         Err(error) => error.exit_code(),
     })
-}
-
-/// What was typed, and is repeated, makes no line of its own.
-fn escape(wrong: &mut clap::Error) {
-    let escaped = wrong.context().filter_map(|(kind, value)| match value {
-        ContextValue::String(text) => Some((kind, ContextValue::String(Printable(text).to_string()))),
-        ContextValue::Strings(texts) => {
-            let texts = texts.iter().map(|text| Printable(text).to_string());
-            Some((kind, ContextValue::Strings(texts.collect())))
-        }
-        _ => None,
-    });
-    for (kind, value) in escaped.collect::<Vec<_>>() {
-        wrong.insert(kind, value);
-    }
 }
 
 /// Lines stay lines. That nobody listens is no reason to end otherwise.
