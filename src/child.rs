@@ -16,7 +16,7 @@ const MORE: Duration = Duration::from_millis(500);
 pub(crate) type Ended = (ExitStatus, Vec<u8>, Vec<u8>);
 
 /// Waits, ends it at the limit or where it cannot be waited for, and waits for a pipe that a grandchild keeps open no longer than `DRAIN`. Of
-/// each pipe that is there, the first `most` bytes are kept.
+/// each pipe that is there, the first `most` bytes are kept; of what a success said on stderr, those that have come.
 ///
 /// The child stays in this process's group, so that a person at a terminal ends both.
 pub(crate) fn wait(mut child: Child, limit: Duration, most: u64) -> io::Result<Option<Ended>> {

@@ -37,8 +37,16 @@ pub struct UpdateArgs {
 /// The same error, with what was typed as [`Printable`]: clap repeats it as it is, in a message and in a tip, so that it could drive a
 /// terminal or begin a line of its own, which a runner of CI obeys.
 ///
-/// For a tool whose arguments come from others, as those in a pipeline do: `Arguments::try_parse().unwrap_or_else(|wrong|
-/// printable(wrong).exit())`.
+/// For a tool whose arguments come from others, as those in a pipeline do:
+///
+/// ```no_run
+/// # #[derive(clap::Parser)]
+/// # struct Arguments {}
+/// use clap::Parser;
+/// let arguments = Arguments::try_parse().unwrap_or_else(|wrong| relatch::cli::printable(wrong).exit());
+/// ```
+/// What the tool's own parser of a value says is the tool's to escape, and so is the name by which it was called, where its command has no
+/// `bin_name`.
 #[must_use]
 pub fn printable(mut wrong: clap::Error) -> clap::Error {
     let escaped = |text: &str| Printable(text).to_string();

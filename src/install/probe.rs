@@ -163,7 +163,7 @@ fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
 /// Where the system writes the memory of what crashes, it would lie beside the tool for ever. As well as can be: it may have crashed already.
 #[cfg(target_os = "linux")]
 fn leaves_no_core(child: &Child) {
-    use rustix::process::{Pid, Resource, Rlimit, prlimit};
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
     prlimit(Some(Pid::from_child(child)), Resource::Core, none).ok();
 }

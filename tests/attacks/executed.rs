@@ -36,10 +36,12 @@ fn a_start_executes_nothing_but_the_tool() {
         println!("{}", attack.line());
         let knobs = stage.repository.knobs();
         (attack.act)(&mut stage);
+        stage.server.forget();
         let executed = executed(&stage);
+        assert!(!stage.server.requests().is_empty(), "{}: nothing was asked for", attack.name);
         let is_the_tool = |line: &String| line.contains(&format!("execve(\"{}\"", stage.tool.path.display()));
         assert!(executed.len() == 1 && executed.iter().all(is_the_tool), "{}: {executed:?}", attack.name);
-        stage.repository.restore(knobs);
+        stage.ends(Some(knobs));
     }
     // It would have been seen: the probe of what is signed.
     stage.publish(|_, _| {});

@@ -373,7 +373,7 @@ pub fn passed_over() -> Vec<Attack> {
 
 table!(releases_that_are_passed_over, passed_over());
 
-/// Who holds all keys that expire late is told the time by a clock that runs ahead; when it is right again, all is well.
+/// All documents but one expire so late that the clock meets that one. When it is right again, all is well.
 #[test]
 fn a_clock_that_was_ten_years_ahead() {
     const YEARS: u64 = 3650 * DAY;

@@ -154,22 +154,22 @@ fn whatever_a_server_does_costs_a_start_no_memory() {
     let rows = rows.chain(slow::rows().into_iter().map(|row| row()).filter(|row| row.step != "9"));
     for attack in rows.filter(|row| !matches!(row.outcome, Outcome::Harmless)) {
         let name = &attack.name;
-        let (number, knobs) = (stage.number, stage.repository.knobs());
+        let knobs = stage.repository.knobs();
         (attack.act)(&mut stage);
         let peak = measured(|| {
+            let before = stage.server.accepted();
             let mut command = stage.tool.command();
             command.arg("x").env("TEST_DEADLINE_MS", "1500").stdout(Stdio::null()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();
             let peak = peak(&mut child);
             let output = child.wait_with_output().unwrap();
             assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
-            peak
+            // On a busy machine it may have been given up before it came as far as the server.
+            if stage.server.accepted() > before { peak } else { 0 }
         });
         println!("{name}: {} KiB", peak / 1024);
         assert!(peak < OF_A_START, "{name}: {} MiB", peak / MIB);
-        stage.server.behave();
-        stage.repository.restore(knobs);
-        stage.number = number;
+        stage.ends(Some(knobs));
     }
     stage.heals("after all of it");
 }

@@ -20,7 +20,7 @@ use crate::support::proxy::without_proxy;
 use crate::support::scene::Stopped;
 use crate::support::server::{Authority, Server};
 use crate::support::tool::{run, stderr, stdout};
-use crate::support::{Draft, Repository, Snapshot, Tool, executable_such};
+use crate::support::{Draft, Knobs, Repository, Snapshot, Tool, executable_such};
 
 /// In which a check ends, whatever is done: twice its limit, for busy machines. Most attacks here would last for ever.
 const AT_MOST: Duration = Duration::from_secs(40);
@@ -166,11 +166,19 @@ impl Stage {
             Outcome::Nothing(because) => self.is_passed_over(attack, because),
             Outcome::Harmless => self.is_taken(attack),
         }
+        let is_harmless = matches!(attack.outcome, Outcome::Harmless);
+        self.ends((!is_harmless).then_some(knobs));
+        if !is_harmless {
+            self.heals(name);
+        }
+    }
+
+    /// What an attack turned is turned back; also the repository, to these.
+    pub fn ends(&mut self, knobs: Option<Knobs>) {
         self.server.behave();
         (self.clock, self.hurry, self.unheard) = (None, None, false);
-        if !matches!(attack.outcome, Outcome::Harmless) {
+        if let Some(knobs) = knobs {
             self.repository.restore(knobs);
-            self.heals(name);
         }
     }
 

@@ -9,6 +9,7 @@ use relatch::trust::Digest;
 use serde_json::{Value, json};
 
 use crate::attack::Attack;
+use crate::disk::Disk;
 use crate::stage::Stage;
 use crate::support::damage::{damages, newer, restate};
 use crate::support::tool::{run, stderr};
@@ -36,7 +37,7 @@ const OFFERS: [Offer; 3] = [
 
 type Change = fn(&Path);
 
-/// With the right hash, as every of these.
+/// With the right hash, as each of these.
 fn edit(state: &Path, change: fn(&mut Value)) {
     restate(state, |line| {
         let mut value: Value = serde_json::from_str(&line).unwrap();
@@ -117,7 +118,10 @@ fn damaged_states() {
             for arguments in [&["x"][..], &["--update"]] {
                 let output = run(stage.tool.command().args(arguments));
                 let heard = stderr(&output);
-                assert!(said.is_none_or(|said| heard.contains(said)), "{name}: {heard}");
+                match said {
+                    Some(said) => assert!(heard.contains(said), "{name}: {heard}"),
+                    None => assert!(!heard.contains("the recorded state"), "{name}: {heard}"),
+                }
                 // A state that is not ours to judge ends the check before anything is asked for.
                 let ends = matches!(damage, "of a newer version of relatch" | "of another product");
                 assert!(ends || heard.contains(told), "{name}: {heard}");
@@ -164,42 +168,67 @@ fn a_replay_to_a_tool_without_a_state() {
     ));
 }
 
-/// A swap that never was, written down as begun: recovery believes the bytes that lie there, and takes nothing away that runs.
+/// A swap that never was, written down as begun: recovery believes the bytes that lie there, and takes nothing away that runs. Who may
+/// write there may have something held, as by a rollback.
 #[test]
 fn a_swap_that_never_was() {
-    type Swap = fn(&Value) -> Value;
-    let swaps: [(&str, Swap); 4] = [
-        ("to the previous one, by a rollback", |state| {
-            json!({
-                "file": "previous", "from": state["installed"], "to": state["previous"], "rollback": true,
-            })
-        }),
-        ("to the previous one, by an update", |state| {
-            json!({
-                "file": "previous", "from": state["installed"], "to": state["previous"], "rollback": false,
-            })
-        }),
-        ("to what is not there", |state| {
-            json!({
-                "file": "new-0123456789abcdef", "from": state["installed"], "rollback": false,
-                "to": {"version": "999.0.0", "blake3": Digest::of(b"elsewhere").to_string(), "epoch": 2},
-            })
-        }),
-        ("between two that are not there", |state| {
-            let mut another = state["installed"].clone();
-            another["blake3"] = Digest::of(b"elsewhere").to_string().into();
-            json!({"file": "previous", "from": another, "to": another, "rollback": true})
-        }),
+    type Swap = fn(&Value) -> [Value; 3];
+    fn elsewhere(state: &Value) -> Value {
+        let mut elsewhere = state["installed"].clone();
+        elsewhere["blake3"] = Digest::of(b"elsewhere").to_string().into();
+        elsewhere
+    }
+    let swaps: [(&str, Swap, bool); 4] = [
+        (
+            "to the previous one",
+            |state| ["previous".into(), state["installed"].clone(), state["previous"].clone()],
+            false,
+        ),
+        (
+            "to the one that runs",
+            |state| ["previous".into(), state["previous"].clone(), state["installed"].clone()],
+            true,
+        ),
+        (
+            "to what is not there",
+            |state| {
+                let there =
+                    json!({"version": "999.0.0", "blake3": Digest::of(b"elsewhere").to_string(), "epoch": 2});
+                ["new-0123456789abcdef".into(), state["installed"].clone(), there]
+            },
+            false,
+        ),
+        (
+            "between two that are not there",
+            |state| ["previous".into(), elsewhere(state), elsewhere(state)],
+            false,
+        ),
     ];
     let mut stage = Stage::new();
-    for (name, swap) in swaps {
-        println!("12    a swap {name}");
-        let previous = std::fs::read(stage.tool.site_dir().join("previous")).unwrap();
-        let executable = stage.tool.digest();
-        stage.tool.edit_state(|state| state["pending"] = swap(state));
-        stage.runs(name, &stage.installed());
-        assert_eq!(stage.tool.digest(), executable, "{name}");
-        assert!(std::fs::read(stage.tool.site_dir().join("previous")).unwrap() == previous, "{name}");
-        stage.heals(name);
+    for (name, swap, is_done) in swaps {
+        for rollback in [true, false] {
+            let name = format!("a swap {name}{}", if rollback { ", by a rollback" } else { "" });
+            println!("12    {name}");
+            let previous = std::fs::read(stage.tool.site_dir().join("previous")).unwrap();
+            let executable = stage.tool.digest();
+            let mut held = Value::Null;
+            stage.tool.edit_state(|state| {
+                let [file, from, to] = swap(state);
+                held = state["held"].clone();
+                if is_done && rollback {
+                    held.as_array_mut().unwrap().push(from["version"].clone());
+                }
+                state["pending"] = json!({"file": file, "from": from, "to": to, "rollback": rollback});
+            });
+            let told = stage.runs(&name, &stage.installed());
+            assert!(!told.contains("damaged"), "{name}: {told}");
+            let state = Disk::of(&stage.tool).state;
+            assert_eq!((&state["pending"], &state["held"]), (&Value::Null, &held), "{name}");
+            assert_eq!(stage.tool.digest(), executable, "{name}");
+            assert!(std::fs::read(stage.tool.site_dir().join("previous")).unwrap() == previous, "{name}");
+            assert!(!stage.mark().exists(), "{name}: the attacker's executable was run");
+            stage.tool.edit_state(|state| state["held"] = json!(["0.5.0"]));
+            stage.heals(&name);
+        }
     }
 }

@@ -25,7 +25,7 @@ pub mod tool;
 #[allow(unused_imports)]
 pub use minisign::Key;
 #[allow(unused_imports)]
-pub use repository::{Draft, PRODUCT, Repository, now};
+pub use repository::{Draft, Knobs, PRODUCT, Repository, now};
 #[allow(unused_imports)]
 pub use scene::{Scene, fake};
 #[allow(unused_imports)]

@@ -106,6 +106,7 @@ struct Shared {
     other_tls: Mutex<Option<Arc<rustls::ServerConfig>>>,
     accept: Mutex<Option<Accept>>,
     open: AtomicUsize,
+    accepted: AtomicUsize,
 }
 
 /// A certificate authority of the test's own, as a PEM file.
@@ -205,12 +206,14 @@ impl Server {
             other_tls: Mutex::default(),
             accept: Mutex::default(),
             open: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
         });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&accepting);
                 shared.open.fetch_add(1, Ordering::SeqCst);
+                shared.accepted.fetch_add(1, Ordering::SeqCst);
                 thread::spawn(move || {
                     drop(shared.serve(stream));
                     shared.open.fetch_sub(1, Ordering::SeqCst);
@@ -250,6 +253,11 @@ impl Server {
     /// Connections that neither side has ended.
     pub fn connections(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
+    }
+
+    /// Connections that there have ever been.
+    pub fn accepted(&self) -> usize {
+        self.shared.accepted.load(Ordering::SeqCst)
     }
 
     /// Request lines with all headers, in small letters.

@@ -197,9 +197,16 @@ fn what_was_typed() {
         // Of these two clap says how to pass them as a value.
         &["rollback", &option],
         &["show", &option],
+        // What a tool's own parser of a value tells.
+        &["root", "add", "--role", HOSTILE],
+        &["root", "renew", "--threshold", &format!("{HOSTILE}=2")],
+        &["root", "renew", "--threshold", &format!("release={HOSTILE}")],
     ] {
         for tool in ["relatch", "signer"] {
-            let output = Command::new(built(tool)).args(arguments).output().unwrap();
+            // By the name, too, that a program is told to have.
+            let mut command = Command::new(built(tool));
+            std::os::unix::process::CommandExt::arg0(&mut command, HOSTILE);
+            let output = command.args(arguments).output().unwrap();
             printed(&format!("{tool} {arguments:?}"), &output);
             assert_ne!(output.status.code(), Some(0), "{tool} {arguments:?}");
         }

@@ -10,7 +10,7 @@ use relatch::trust::Name;
 /// Exit codes: 0 done, or nothing to do; 2 usage; 3 refused as not trustworthy; 4 the repository cannot be reached or read; 5 this
 /// machine: permissions, disk, cannot run. `check` says 100 when there is an update.
 #[derive(Parser)]
-#[command(name = "relatch", version, max_term_width = 110)]
+#[command(name = "relatch", bin_name = "relatch", version, max_term_width = 110)]
 pub struct Arguments {
     /// Answer with one line of JSON on stdout, errors too, but for those of usage
     #[arg(long, global = true)]

@@ -15,7 +15,7 @@ use signer::store::Server;
 /// Exit codes: 0 done; 2 usage, or a key that cannot be used; 3 refused; 4 the repository cannot be reached, or somebody else published
 /// first; 5 this machine.
 #[derive(Parser)]
-#[command(name = "signer", version, max_term_width = 110)]
+#[command(name = "signer", bin_name = "signer", version, max_term_width = 110)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,

@@ -202,7 +202,7 @@ impl Folder {
         }
         let messages = [self.to_sign(Role::Release)?, self.to_sign(Role::Timestamp)?];
         self.refuse_changed()?;
-        crate::verify::check_folder(&self.path, &self.manifest()?)?;
+        crate::verify::check_folder(&self.path, &Manifest::from_canonical(&messages[0].1)?)?;
         let root = self.root()?;
         let mut made = Vec::new();
         for ((document, message), Signed { role, mut by, .. }) in messages.into_iter().zip(self.signed()?) {

@@ -41,7 +41,7 @@ impl std::str::FromStr for Threshold {
         let (role, count) = text.split_once('=').ok_or("a threshold reads ROLE=N, such as release=2")?;
         Ok(Threshold {
             role: parse_role(role)?,
-            count: count.parse().map_err(|_| format!("`{count}` is not a number"))?,
+            count: count.parse().map_err(|_| format!("`{}` is not a number", Printable(count)))?,
         })
     }
 }
@@ -54,7 +54,7 @@ pub fn parse_role(text: &str) -> std::result::Result<Role, String> {
     Role::ALL
         .into_iter()
         .find(|role| role.to_string() == text)
-        .ok_or_else(|| format!("`{text}` is not a role: root, release or timestamp"))
+        .ok_or_else(|| format!("`{}` is not a role: root, release or timestamp", Printable(text)))
 }
 
 /// The first root.
