@@ -1,6 +1,4 @@
 //! What may not be printed: the table of docs/SPEC.md section 3.4 as it stands there, and not the copy that the code under test has.
-#![allow(dead_code, reason = "each test file uses its part")]
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::ops::RangeInclusive;
 use std::sync::OnceLock;
