@@ -51,7 +51,7 @@ pub(crate) fn swap_in(
 ) -> Result<()> {
     let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
     system::carry_over(&current, staged.file(), site.executable())?;
-    staged.file().sync_all().map_err(io("synchronise", staged.path()))?;
+    system::sync_staged(staged.file()).map_err(io("synchronise", staged.path()))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
     // Not today's epoch: that may be the one that was raised because the keys were stolen that released what is at the path.
     let known = state.installed.clone().filter(|copy| copy.blake3 == blake3);

@@ -16,6 +16,11 @@ pub(super) fn make_executable(file: &File) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o700))
 }
 
+/// Content and attributes reach the disk before the file gets its name.
+pub(super) fn sync_staged(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 /// Exchanges two names atomically; `false` where this system or file system cannot.
 pub(super) fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
