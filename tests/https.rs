@@ -1,6 +1,6 @@
 //! Promise: over HTTPS a repository is read from the host that was named, past an overloaded server, through a proxy where there is one, and
 //! with the authorities that one wants. What bad servers, networks and certificates do is in tests/attacks.
-#![cfg(all(unix, feature = "https"))]
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;

@@ -1,5 +1,5 @@
 //! Promise: to ask for news is one request, and "nothing has changed" is believed for no longer and about no more than what was verified.
-#![cfg(all(unix, feature = "https"))]
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;

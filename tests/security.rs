@@ -25,11 +25,11 @@ fn cells(text: &str) -> Vec<String> {
 /// Whether there is such a file, module, test or table of attacks.
 fn exists(name: &str) -> bool {
     let mut segments = name.split("::").peekable();
-    let mut place = PathBuf::from("tests");
+    let mut place = PathBuf::from("../tests");
     if let Some(dir) = match *segments.peek().unwrap() {
-        "signer" => Some("tools/signer/tests"),
-        "s3-client" => Some("tests/s3-client/tests"),
-        "lib" => Some("src"),
+        "signer" => Some("../tools/signer/tests"),
+        "s3-client" => Some("../tests/s3-client/tests"),
+        "lib" => Some("../src"),
         _ => None,
     } {
         place = dir.into();
@@ -72,8 +72,8 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn the_tests_that_are_named_exist() {
-    let text = std::fs::read_to_string("SECURITY.md").unwrap();
-    let ci = std::fs::read_to_string(".ci/run").unwrap();
+    let text = std::fs::read_to_string("../SECURITY.md").unwrap();
+    let ci = std::fs::read_to_string("../.ci/run").unwrap();
     let mut count = 0;
     for cell in cells(&text) {
         let mut parts = cell.split('`');
@@ -82,7 +82,7 @@ fn the_tests_that_are_named_exist() {
             count += 1;
             if before.ends_with("fuzz target ") {
                 assert!(
-                    Path::new("fuzz/targets").join(format!("{name}.rs")).is_file(),
+                    Path::new("../fuzz/targets").join(format!("{name}.rs")).is_file(),
                     "no fuzz target {name}"
                 );
             } else if before.ends_with("step ") || before.ends_with("steps ") || (is_step && before == ", ") {
@@ -90,7 +90,7 @@ fn the_tests_that_are_named_exist() {
                 is_step = true;
                 continue;
             } else if name.ends_with(".json") {
-                assert!(Path::new(name).is_file(), "no file {name}");
+                assert!(Path::new("..").join(name).is_file(), "no file {name}");
             } else {
                 assert!(exists(name), "SECURITY.md names {name}, which is no test");
             }
@@ -130,9 +130,11 @@ fn unnamed(dir: &str, prefix: &str, names: &BTreeSet<&str>) -> Vec<String> {
 /// A mitigation without a test is seen in the table; a test that stands behind nothing, here.
 #[test]
 fn the_tests_about_attacks_are_named() {
-    let text = std::fs::read_to_string("SECURITY.md").unwrap();
+    let text = std::fs::read_to_string("../SECURITY.md").unwrap();
     let names: BTreeSet<&str> = quoted(&text).collect();
-    for (dir, prefix) in [("tests/attacks", "attacks"), ("tools/signer/tests/attacks", "signer::attacks")] {
+    for (dir, prefix) in
+        [("../tests/attacks", "attacks"), ("../tools/signer/tests/attacks", "signer::attacks")]
+    {
         let unnamed = unnamed(dir, prefix, &names);
         assert!(unnamed.is_empty(), "SECURITY.md names neither these tests nor their files: {unnamed:#?}");
     }
@@ -140,8 +142,8 @@ fn the_tests_about_attacks_are_named() {
     let mut fewer = names.clone();
     assert!(fewer.remove("attacks::tls") && fewer.remove("signer::attacks::releases"));
     assert_eq!(
-        unnamed("tests/attacks", "attacks", &fewer),
+        unnamed("../tests/attacks", "attacks", &fewer),
         ["attacks::tls::who_does_not_speak_for_the_host"]
     );
-    assert!(unnamed("tools/signer/tests/attacks", "signer::attacks", &fewer).len() > 3);
+    assert!(unnamed("../tools/signer/tests/attacks", "signer::attacks", &fewer).len() > 3);
 }

@@ -1,5 +1,5 @@
 //! Promise: URLs that are secrets, presigned or of a CDN's signed prefix, give access and are told to nobody.
-#![cfg(all(unix, feature = "https"))]
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;

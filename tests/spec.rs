@@ -11,7 +11,7 @@ use relatch::trust::{
 
 /// The fenced block that begins with this.
 fn example(start: &str) -> String {
-    let text = std::fs::read_to_string("docs/SPEC.md").unwrap();
+    let text = std::fs::read_to_string("../docs/SPEC.md").unwrap();
     let blocks: Vec<&str> = text.split("```\n").filter(|block| block.starts_with(start)).collect();
     assert_eq!(blocks.len(), 1, "exactly one example begins with {start}");
     blocks[0].to_owned()

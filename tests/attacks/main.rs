@@ -105,7 +105,7 @@ fn rows() -> Vec<attack::Attack> {
 /// Every step of SPEC section 5 that refuses has its rows. (That each is refused by the step that it names is seen where it is played.)
 #[test]
 fn every_step_that_refuses_has_an_attack() {
-    let spec = std::fs::read_to_string("docs/SPEC.md").unwrap();
+    let spec = std::fs::read_to_string("../docs/SPEC.md").unwrap();
     let lettered = spec.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
     let is_step = |step: &&str| matches!(step.as_bytes(), [b'3'..=b'6', b'a'..=b'z']);
     let mut steps: Vec<&str> = lettered.filter(is_step).collect();

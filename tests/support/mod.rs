@@ -12,6 +12,7 @@
     clippy::indexing_slicing
 )]
 
+pub mod built;
 pub mod damage;
 pub mod minisign;
 pub mod printed;

@@ -1,60 +1,23 @@
 //! Real executables of any version, installed somewhere, and what the disk looks like.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use relatch::trust::{Digest, Version};
 use relatch::{Install, Quiet, Status, Updater};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use super::built::built;
 use super::repository::{PRODUCT, Repository};
 
-/// The built `test-tool`, once for each test process. It is small (profile `subject`): the tests write, hash and start it by the hundred.
+/// The built `test-tool`, once for each test process. It is small: the tests write, hash and start it by the hundred.
 pub fn test_tool() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
-    BYTES.get_or_init(|| {
-        build("test-tool", &["--package", "test-tool", "--profile", "subject"]);
-        std::fs::read(binary("subject", "test-tool")).unwrap()
-    })
-}
-
-/// A binary of this workspace as the tests around it are built.
-pub fn built(name: &str) -> PathBuf {
-    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut built = BUILT.lock().unwrap();
-    if built.insert(name.into()) {
-        build(name, &["--workspace"]);
-    }
-    binary("debug", name)
-}
-
-fn target_dir() -> &'static Path {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
-}
-
-fn binary(profile: &str, name: &str) -> PathBuf {
-    target_dir().join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-}
-
-/// Builds if need be: no test runs against a stale executable.
-fn build(name: &str, how: &[&str]) {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--bin", name]).args(how);
-    build.arg("--target-dir").arg(target_dir()).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What cargo tells a test about its package would make build scripts run again each time.
-    for (variable, _) in std::env::vars_os() {
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"]
-            .iter()
-            .any(|own| variable.to_string_lossy().starts_with(own))
-        {
-            build.env_remove(variable);
-        }
-    }
-    assert!(build.status().unwrap().success(), "{name} must build");
+    BYTES.get_or_init(|| std::fs::read(built("test-tool")).unwrap())
 }
 
 /// What a test-tool is: the fields of its `Config`. Its starts have time: how long a check may take is the promise of a few tests only, and

@@ -3,7 +3,7 @@
 //! its own; as JSON it is one line that means the same.
 //!
 //! Real processes, and the bytes that they write.
-#![cfg(all(unix, feature = "https"))]
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format!("{name}.json"))
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors").join(format!("{name}.json"))
 }
 
 /// A committed file.
@@ -151,7 +151,7 @@ fn check_rollback() {
 /// Steps 1, 2, 11 and 12 are about one machine, and have no letters.
 #[test]
 fn every_step_of_the_specification_occurs() {
-    let spec = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/SPEC.md")).unwrap();
+    let spec = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/SPEC.md")).unwrap();
     let section = spec.split("\n## ").find(|section| section.starts_with("5. ")).unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
     let is_step = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());

@@ -1,6 +1,6 @@
 //! moving-over.md, played through: at every step a client of the old kind does what it always did, and the commands are the document's own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
@@ -8,6 +8,7 @@ use relatch::install::Probe;
 use relatch::{Install, Outcome, Quiet, Updater};
 
 use crate::pipeline::{Pipeline, docs, failed, path, text, worked, write_executable};
+use crate::support::built::built;
 
 /// The tool as it was: it reads all of VERSION as one integer, and believes whatever lies beside it.
 const OLD_TOOL: &str = r#"#!/bin/sh
@@ -164,20 +165,7 @@ fn old(build: &str) -> Vec<u8> {
 
 fn test_tool() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
-    BYTES.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--workspace", "--bin", "test-tool", "--target-dir"]).arg(target);
-        // What cargo tells a test about its package would make build scripts run again each time.
-        for (variable, _) in std::env::vars_os() {
-            let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"];
-            if own.iter().any(|own| variable.to_string_lossy().starts_with(own)) {
-                build.env_remove(variable);
-            }
-        }
-        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-        std::fs::read(target.join("debug/test-tool")).unwrap()
-    })
+    BYTES.get_or_init(|| std::fs::read(built("test-tool")).unwrap())
 }
 
 #[test]

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "../../../../tests/support/built.rs"]
+pub mod built;
 #[path = "../../../../tests/support/printed.rs"]
 pub mod printed;
 #[path = "../../../../tests/support/proxy.rs"]

@@ -1,0 +1,35 @@
+//! Executables of this workspace that cargo has built beside the test that runs.
+
+use std::path::{Path, PathBuf};
+
+/// The path of an executable of this workspace.
+///
+/// `RELATCH_TEST_BIN` names a directory of prebuilt ones, for tests that run elsewhere than where they were built. Without it they lie in
+/// the directory that cargo built this test in. No test calls cargo: it cannot cross-build from inside a test, and may not be there.
+pub fn built(name: &str) -> PathBuf {
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    if let Some(dir) = std::env::var_os("RELATCH_TEST_BIN") {
+        return Path::new(&dir).join(file);
+    }
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().unwrap().parent().unwrap().join(file); // <profile>/deps/<test>
+    let advice = format!("`cargo build --bin {name}` builds it, and so does `cargo test --workspace`");
+    assert!(path.is_file(), "{} does not exist: {advice}", path.display());
+    if let Some(newer) = newer_source(&path) {
+        panic!("{} is older than {}: {advice}", path.display(), newer.display());
+    }
+    path
+}
+
+/// Of the files that cargo says an executable was built from, one that was changed since.
+fn newer_source(executable: &Path) -> Option<PathBuf> {
+    let rules = std::fs::read_to_string(executable.with_extension("d")).ok()?;
+    let built = std::fs::metadata(executable).ok()?.modified().ok()?;
+    let (_, sources) = rules.split_once(": ")?;
+    // Spaces within a name are escaped.
+    let sources = sources.trim_end().replace("\\ ", "\0");
+    let sources = sources.split(' ').map(|source| PathBuf::from(source.replace('\0', " ")));
+    sources.into_iter().find(|source| {
+        std::fs::metadata(source).and_then(|meta| meta.modified()).is_ok_and(|changed| changed > built)
+    })
+}
