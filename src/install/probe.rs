@@ -84,8 +84,8 @@ impl Probe {
             let why = format!("it cannot be started: {error}{meaning}");
             let of_the_moment =
                 [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
-            let of_the_moment = of_the_moment.contains(&error.kind())
-                || verdict::is_of_the_moment(number, verdict::HERE);
+            let of_the_moment =
+                of_the_moment.contains(&error.kind()) || verdict::is_of_the_moment(number, verdict::HERE);
             if of_the_moment { Failed::NotTried(why) } else { Failed::CannotRun(why) }
         })?;
         let ended = child::wait(child, limits::PROBE, OUTPUT)

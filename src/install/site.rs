@@ -84,8 +84,7 @@ impl Site {
             return Ok(());
         }
         let recorded = super::State::load(self, None);
-        let interrupted =
-            matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
+        let interrupted = matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
         Err(Machine::NoExecutable { path: self.executable.clone(), interrupted }.into())
     }
 

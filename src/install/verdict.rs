@@ -27,7 +27,9 @@ pub(super) fn crash(code: Option<i32>, system: System) -> Option<&'static str> {
             0xc000_007b => "it, or a DLL that it requires, was built for another architecture",
             0xc000_00fd => "it crashed: a stack overflow",
             0xc000_0135 => "a DLL that it requires is missing",
-            0xc000_0138 | 0xc000_0139 => "a DLL that it requires is there, in a version without a function that it requires",
+            0xc000_0138 | 0xc000_0139 => {
+                "a DLL that it requires is there, in a version without a function that it requires"
+            }
             0xc000_0142 => "a DLL that it requires failed to start",
             0xc000_0409 => "it crashed: it ended itself because of a fault",
             0xc000_0374 => "it crashed: its heap was damaged",
@@ -66,7 +68,10 @@ mod tests {
             (0xc000_0135, "a DLL that it requires is missing"),
             (0xc000_0005, "it crashed: an access violation"),
             (0xc000_007b, "it, or a DLL that it requires, was built for another architecture"),
-            (0xc000_0139, "a DLL that it requires is there, in a version without a function that it requires"),
+            (
+                0xc000_0139,
+                "a DLL that it requires is there, in a version without a function that it requires",
+            ),
             (0xc000_0409, "it crashed: it ended itself because of a fault"),
             (0xc000_0000, "it crashed"),
             (0xffff_ffff, "it crashed"),

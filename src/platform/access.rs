@@ -79,9 +79,8 @@ impl Security {
 
     /// Entries that deny are not counted: what they take away from one group another one may still give.
     fn stranger(&self, user: &Sid, rights: u32) -> Option<Stranger> {
-        let is_trusted = |sid: &Sid| {
-            sid == user || [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER].contains(&sid.0.as_str())
-        };
+        let is_trusted =
+            |sid: &Sid| sid == user || [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER].contains(&sid.0.as_str());
         if !is_trusted(&self.owner) {
             return Some(Stranger::Owner(self.owner.clone()));
         }

@@ -36,8 +36,12 @@ fn sid(name: &str) -> Sid {
 }
 
 fn security(owner: &str, entries: &[(u8, u8, u32, &str)]) -> Security {
-    let ace =
-        |(kind, flags, mask, name): &(u8, u8, u32, &str)| Ace { kind: *kind, flags: *flags, mask: *mask, sid: Some(sid(name)) };
+    let ace = |(kind, flags, mask, name): &(u8, u8, u32, &str)| Ace {
+        kind: *kind,
+        flags: *flags,
+        mask: *mask,
+        sid: Some(sid(name)),
+    };
     Security { owner: sid(owner), dacl: Some(entries.iter().map(ace).collect()) }
 }
 
@@ -60,10 +64,8 @@ fn directories_as_windows_makes_them() {
         ],
     );
     // C:\Users\me, and what is below it: AppData\Local\Programs
-    let profile = security(
-        "SY",
-        &[(0, CHILDREN, FULL, "SY"), (0, CHILDREN, FULL, "BA"), (0, CHILDREN, FULL, ME)],
-    );
+    let profile =
+        security("SY", &[(0, CHILDREN, FULL, "SY"), (0, CHILDREN, FULL, "BA"), (0, CHILDREN, FULL, ME)]);
     let below_profile = security(
         ME,
         &[
@@ -103,7 +105,8 @@ fn directories_as_windows_makes_them() {
 
 #[test]
 fn each_right_by_which_a_program_can_be_replaced_counts() {
-    let by = |kind, flags, mask, name| security(ME, &[(kind, flags, mask, name)]).stranger_in_directory(&me());
+    let by =
+        |kind, flags, mask, name| security(ME, &[(kind, flags, mask, name)]).stranger_in_directory(&me());
     for right in [0x2, 0x4, 0x40, 0x1_0000, 0x4_0000, 0x8_0000, 0x4000_0000, 0x1000_0000] {
         for name in ["WD", "BU", "AU", OTHER, "S-1-15-2-1"] {
             assert_eq!(by(0, 0, right, name), Some(Stranger::Granted(sid(name))), "{right:x} {name}");
@@ -137,7 +140,10 @@ fn owners_and_directories_without_a_list() {
 fn secrets_are_for_their_owner() {
     let key = |entries: &[_]| security(ME, entries).stranger_to_secret(&me());
     assert_eq!(key(&[(0, 0, FULL, ME)]), None);
-    assert_eq!(key(&[(0, INHERITED, FULL, "SY"), (0, INHERITED, FULL, "BA"), (0, INHERITED, FULL, ME)]), None);
+    assert_eq!(
+        key(&[(0, INHERITED, FULL, "SY"), (0, INHERITED, FULL, "BA"), (0, INHERITED, FULL, ME)]),
+        None
+    );
     for right in [0x1, 0x2, 0x4, 0x4_0000, 0x8_0000, READ_EXECUTE, 0x8000_0000, 0x4000_0000, 0x1000_0000] {
         assert_eq!(key(&[(0, 0, FULL, ME), (0, 0, right, "BU")]), Some(Stranger::Granted(sid("BU"))));
     }
@@ -176,12 +182,9 @@ fn descriptor() -> Vec<u8> {
         bytes
     };
     let owner = sid(5, &[32, 544]);
-    let aces = [
-        ace(0, CHILDREN, FULL, &owner),
-        ace(0, 0, MODIFY, &sid(5, &[11])),
-        ace(1, 0, 2, &sid(1, &[0])),
-    ]
-    .concat();
+    let aces =
+        [ace(0, CHILDREN, FULL, &owner), ace(0, 0, MODIFY, &sid(5, &[11])), ace(1, 0, 2, &sid(1, &[0]))]
+            .concat();
     let mut bytes = vec![1, 0];
     bytes.extend(0x8004_u16.to_le_bytes());
     for offset in [20_u32, 0, 0, 20 + owner.len() as u32] {
