@@ -194,6 +194,17 @@ impl fmt::Display for Sid {
     }
 }
 
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stranger::Owner(sid) => write!(f, "it belongs to {sid}"),
+            Stranger::Everybody => f.write_str("it has no access control list"),
+            Stranger::Granted(sid) => write!(f, "{sid}"),
+            Stranger::Unknown => f.write_str("an unusual entry in its access control list"),
+        }
+    }
+}
+
 /// What is wrong with a directory, and the commands that mend it.
 pub fn why_unsafe(dir: &std::path::Path, stranger: &Stranger) -> String {
     let dir = dir.display();

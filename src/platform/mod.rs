@@ -12,4 +12,4 @@ mod paths;
 #[cfg(windows)]
 pub mod windows;
 
-pub use paths::{canonicalize, plain, program};
+pub use paths::{canonicalize, join, plain, program};

@@ -26,12 +26,27 @@ pub fn plain(path: PathBuf) -> PathBuf {
     }
 }
 
-/// The name under which an executable is started: plain, unless Windows would not find it so because it is long.
+/// The name under which an executable is started, by a path that [`canonicalize`] gave: plain, unless Windows would not find it so because
+/// it is long.
 pub fn program(path: &Path) -> PathBuf {
-    if cfg!(windows) && path.as_os_str().len() > LONG {
-        return std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    }
-    path.to_path_buf()
+    let verbatim = path.to_str().filter(|text| cfg!(windows) && text.len() > LONG).and_then(with_prefix);
+    verbatim.map_or_else(|| path.to_path_buf(), PathBuf::from)
+}
+
+/// A path under a directory, given with `/` between its names, as an object's is.
+pub fn join(dir: &Path, names: &str) -> PathBuf {
+    let mut path = dir.to_path_buf();
+    path.extend(names.split('/'));
+    path
+}
+
+/// What [`without_prefix`] undoes.
+fn with_prefix(path: &str) -> Option<String> {
+    let verbatim = match path.strip_prefix(r"\\") {
+        Some(share) => format!(r"\\?\UNC\{share}"),
+        None => format!(r"\\?\{path}"),
+    };
+    (without_prefix(&verbatim).as_deref() == Some(path)).then_some(verbatim)
 }
 
 /// `C:\...` for `\\?\C:\...` and `\\server\share\...` for `\\?\UNC\server\share\...`, where every name in it means the same to both.
@@ -82,6 +97,7 @@ mod tests {
             (r"\\?\C:\computer\console.exe", r"C:\computer\console.exe"),
         ] {
             assert_eq!(without_prefix(verbatim).as_deref(), Some(plain));
+            assert_eq!(with_prefix(plain).as_deref(), Some(verbatim));
         }
         for kept in [
             r"C:\story",
@@ -103,6 +119,16 @@ mod tests {
             "/usr/bin/tool",
         ] {
             assert_eq!(without_prefix(kept), None, "{kept}");
+        }
+        for neither in [
+            r"tool.exe",
+            r"\tool.exe",
+            r"C:tool.exe",
+            r"C:\a\..\tool.exe",
+            r"\\?\C:\tool.exe",
+            r"C:/tool.exe",
+        ] {
+            assert_eq!(with_prefix(neither), None, "{neither}");
         }
     }
 }

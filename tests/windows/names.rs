@@ -1,8 +1,9 @@
 //! Paths: never verbatim where somebody sees them, whatever they are made of.
 
 use relatch::Outcome;
+use relatch::install::Probe;
 
-use crate::place::{Place, executable, stderr, stdout};
+use crate::place::{Place, executable, fake, is_wine, stderr, stdout};
 use crate::repository::Repository;
 
 const VERBATIM: &str = r"\\?\";
@@ -46,6 +47,10 @@ fn spaces_and_letters_of_other_alphabets() {
 
 #[test]
 fn a_long_path() {
+    if is_wine() {
+        println!("skipped: wine 8 cannot say what a long path leads to (GetFinalPathNameByHandleW)");
+        return;
+    }
     let long = vec!["a directory whose name is long"; 10].join(r"\");
     story(&Place::named(&long, "widget.exe"));
 }
@@ -56,5 +61,19 @@ fn a_path_that_is_almost_long() {
     let root = tempfile::tempdir().unwrap().path().as_os_str().len();
     let left = 232_usize.saturating_sub(root + "widget.exe".len() + 2);
     let parts: Vec<String> = std::iter::repeat_n("0123456789".into(), left / 11).collect();
-    story(&Place::named(&parts.join(r"\"), "widget.exe"));
+    let place = Place::named(&parts.join(r"\"), "widget.exe");
+    if !is_wine() {
+        return story(&place);
+    }
+    println!("skipped in part: wine 8 starts no program by a long path");
+    let mut repository = Repository::new();
+    repository.release("1.0.0", &fake("1.0.0"));
+    place.install(&repository, Some(Probe::None), false).unwrap();
+    assert!(place.inside("new-0123456789abcdef").as_os_str().len() > 260);
+    for version in ["2.0.0", "3.0.0"] {
+        repository.release(version, &fake(version));
+        assert!(matches!(place.update(), Ok(Outcome::Updated { .. })));
+    }
+    assert_eq!(place.rollback().unwrap().to.to_string(), "2.0.0");
+    assert_eq!((place.content(), place.strays()), (fake("2.0.0"), vec![]));
 }

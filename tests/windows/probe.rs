@@ -31,7 +31,11 @@ fn what_cannot_run_here_is_refused_by_install_and_by_update() {
         ("a crash", executable_such(&repository, "2.0.0", json!({"broken": "crash"})), "it crashed"),
         ("no DLL", without_a_dll(executable(&repository, "2.0.0")), "a DLL that it requires is missing"),
         ("another machine", for_another_machine(executable(&repository, "2.0.0")), "built for another"),
-        ("no program", b"MZ".repeat(1000), "it was built for another system, or is no program"),
+        (
+            "no program",
+            b"this is no program\n".repeat(100),
+            "it was built for another system, or is no program",
+        ),
     ];
     for (name, bytes, why) in bad {
         repository.release("2.0.0", &bytes);
