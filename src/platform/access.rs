@@ -161,14 +161,20 @@ impl Sid {
     }
 }
 
-/// An ACL with one entry: everything to this user, and what is made below inherits it. As words, because the system wants it aligned.
-pub fn private_acl(user: &Sid) -> Option<Vec<u32>> {
+/// A self-relative descriptor that lets this user do everything and nobody else anything, here and in what is made below, and that takes
+/// nothing over from the directory above. As words, because the system wants it aligned.
+pub fn private_descriptor(user: &Sid) -> Option<Vec<u32>> {
+    const SELF_RELATIVE_PROTECTED_DACL_PRESENT: u16 = 0x8000 | 0x1000 | 0x0004;
+    const HEADER: u32 = 20;
     const ACL_REVISION: u8 = 2;
     const OBJECT_AND_CONTAINER_INHERIT: u8 = 0x03;
     const FILE_ALL_ACCESS: u32 = 0x001f_01ff;
     let sid = user.to_bytes()?;
     let size = u16::try_from(8 + sid.len()).ok()?;
-    let mut bytes = vec![ACL_REVISION, 0];
+    let mut bytes = vec![1, 0];
+    bytes.extend(SELF_RELATIVE_PROTECTED_DACL_PRESENT.to_le_bytes());
+    [0, 0, 0, HEADER].iter().for_each(|offset: &u32| bytes.extend(offset.to_le_bytes())); // owner, group, SACL, DACL
+    bytes.extend([ACL_REVISION, 0]);
     bytes.extend((8 + size).to_le_bytes());
     bytes.extend([1, 0, 0, 0, 0, OBJECT_AND_CONTAINER_INHERIT]);
     bytes.extend(size.to_le_bytes());

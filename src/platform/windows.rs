@@ -5,21 +5,21 @@
 #![allow(unsafe_code, reason = "each call says why it is sound")]
 
 use std::fs::{File, OpenOptions};
-use std::io::{Error, Result};
+use std::io::{Error, ErrorKind, Result};
+use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::OpenOptionsExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::Path;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
-use windows_sys::Win32::Foundation::{ERROR_SUCCESS, GENERIC_WRITE, HANDLE};
-use windows_sys::Win32::Security::Authorization::{SE_FILE_OBJECT, SetSecurityInfo};
+use windows_sys::Win32::Foundation::{GENERIC_WRITE, HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Security::{
     DACL_SECURITY_INFORMATION, GetKernelObjectSecurity, GetTokenInformation, OWNER_SECURITY_INFORMATION,
-    PROTECTED_DACL_SECURITY_INFORMATION, TOKEN_QUERY, TokenUser,
+    SECURITY_ATTRIBUTES, TOKEN_QUERY, TokenUser,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_ADD_FILE, FILE_FLAG_BACKUP_SEMANTICS, GetFileInformationByHandle,
-    READ_CONTROL, WRITE_DAC,
+    BY_HANDLE_FILE_INFORMATION, CREATE_NEW, CreateDirectoryW, CreateFileW, FILE_ADD_FILE,
+    FILE_ATTRIBUTE_NORMAL, FILE_FLAG_BACKUP_SEMANTICS, GetFileInformationByHandle, READ_CONTROL,
 };
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
 use windows_sys::Win32::System::Diagnostics::Debug::{
@@ -28,7 +28,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::{
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::core::BOOL;
 
-use super::access::{Security, Sid, private_acl};
+use super::access::{Security, Sid, private_descriptor};
 
 /// A security descriptor has at most 64 KiB in each of its two lists, and some bytes more; far more than any honest one.
 const MOST: usize = 160 * 1024;
@@ -105,46 +105,61 @@ pub fn current_user() -> Result<Sid> {
     at.and_then(|at| bytes.get(at..)).and_then(Sid::from_bytes).ok_or_else(malformed)
 }
 
-/// Creates a file that did not exist, for the current user alone.
+/// Creates a file that did not exist, for the current user alone from its first moment.
 ///
 /// # Errors
-/// Where it exists, or cannot be created so.
+/// Where it exists, or cannot be created.
 pub fn create_private(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    // Nobody else can open it before it has its DACL, and what was open before cannot be this file.
-    options.write(true).create_new(true).share_mode(0).access_mode(GENERIC_WRITE | READ_CONTROL | WRITE_DAC);
-    let file = options.open(path)?;
-    make_private(&file)?;
-    Ok(file)
-}
-
-/// Takes a directory, and what is made in it later, for the current user alone.
-///
-/// # Errors
-/// Where it cannot be changed.
-pub fn make_dir_private(dir: &Path) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.access_mode(READ_CONTROL | WRITE_DAC).custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
-    make_private(&options.open(dir)?)
-}
-
-fn make_private(file: &File) -> Result<()> {
-    let acl = private_acl(&current_user()?).ok_or_else(malformed)?;
-    let what = DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
-    // SAFETY: the handle is open; `acl` is a whole ACL, aligned as one must be, and lives until the call returns. Owner, group and SACL are
-    // not to be changed, so that they may be null.
-    let error = unsafe {
-        SetSecurityInfo(
-            file.as_raw_handle() as HANDLE,
-            SE_FILE_OBJECT,
-            what,
+    let (path, descriptor) = (wide(path)?, private_descriptor(&current_user()?).ok_or_else(malformed)?);
+    let attributes = attributes(&descriptor);
+    // SAFETY: the path ends with a zero; `attributes` and the descriptor in it live until the call returns.
+    let handle = unsafe {
+        CreateFileW(
+            path.as_ptr(),
+            GENERIC_WRITE,
+            0,
+            &attributes,
+            CREATE_NEW,
+            FILE_ATTRIBUTE_NORMAL,
             null_mut(),
-            null_mut(),
-            acl.as_ptr().cast(),
-            null(),
         )
     };
-    if error == ERROR_SUCCESS { Ok(()) } else { Err(Error::from_raw_os_error(error as i32)) }
+    if handle == INVALID_HANDLE_VALUE {
+        return Err(Error::last_os_error());
+    }
+    // SAFETY: the call above has just opened it, and nothing else closes it.
+    Ok(File::from(unsafe { OwnedHandle::from_raw_handle(handle) }))
+}
+
+/// Creates a directory that did not exist, for the current user alone. What is made in it later inherits that.
+///
+/// # Errors
+/// Where it exists, or cannot be created.
+pub fn create_private_dir(path: &Path) -> Result<()> {
+    let (path, descriptor) = (wide(path)?, private_descriptor(&current_user()?).ok_or_else(malformed)?);
+    // SAFETY: the path ends with a zero; the attributes and the descriptor in them live until the call returns.
+    let done = unsafe { CreateDirectoryW(path.as_ptr(), &attributes(&descriptor)) };
+    if done == 0 { Err(Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Not inherited by processes that this one starts.
+fn attributes(descriptor: &[u32]) -> SECURITY_ATTRIBUTES {
+    SECURITY_ATTRIBUTES {
+        nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+        lpSecurityDescriptor: descriptor.as_ptr().cast_mut().cast(), // the calls only read it
+        bInheritHandle: 0,
+    }
+}
+
+/// As the system reads it: with a zero at its end, and none before.
+fn wide(path: &Path) -> Result<Vec<u16>> {
+    let path = super::program(&std::path::absolute(path)?);
+    let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
+    if wide.contains(&0) {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    wide.push(0);
+    Ok(wide)
 }
 
 /// Whether the current user may make files in a directory.
@@ -219,6 +234,13 @@ pub fn forget_variable(name: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::windows::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use windows_sys::Win32::System::Console::GenerateConsoleCtrlEvent;
+
     use super::*;
 
     #[test]
@@ -227,13 +249,16 @@ mod tests {
         let user = current_user().unwrap();
         assert!(user.0.starts_with("S-1-5-"), "{user}");
         let path = dir.path().join("key");
-        drop(create_private(&path).unwrap());
+        std::io::Write::write_all(&mut create_private(&path).unwrap(), b"secret").unwrap();
         let security = security_of(&File::open(&path).unwrap()).unwrap();
         assert_eq!(security.stranger_to_secret(&user), None, "{security:?}");
         assert_eq!(create_private(&path).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
-        make_dir_private(dir.path()).unwrap();
-        let security = security_of_dir(dir.path()).unwrap();
-        assert_eq!(security.stranger_in_directory(&user), None, "{security:?}");
+        let inner = dir.path().join("keys");
+        create_private_dir(&inner).unwrap();
+        let security = security_of_dir(&inner).unwrap();
+        assert_eq!(security.stranger_to_secret(&user), None, "{security:?}");
+        std::fs::write(inner.join("a"), "x").unwrap();
+        assert!(create_private_dir(&inner).is_err());
         assert!(may_add_files(dir.path()));
     }
 
@@ -246,5 +271,35 @@ mod tests {
         let of = |path: &Path| identity(&File::open(path).unwrap()).unwrap();
         assert_eq!(of(&a), of(&a));
         assert_ne!(of(&a), of(&b));
+    }
+
+    /// The other half of the test below, where it runs as a process of its own.
+    #[test]
+    fn is_interrupted() {
+        let Some(how) = std::env::var_os("TEST_INTERRUPTED") else { return };
+        let _ignored = (how == "ignored").then(Uninterrupted::new);
+        println!("ready");
+        std::thread::sleep(Duration::from_secs(3));
+        std::process::exit(42);
+    }
+
+    #[test]
+    fn whoever_waits_is_not_ended_by_an_interrupt() {
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        let interrupted = |how: &str| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "platform::windows::tests::is_interrupted", "--nocapture"]);
+            command.env("TEST_INTERRUPTED", how).stdout(Stdio::piped());
+            let mut child = command.creation_flags(CREATE_NEW_PROCESS_GROUP).spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            assert!(lines.map_while(Result::ok).any(|line| line.ends_with("ready")));
+            // SAFETY: it takes two numbers.
+            let sent = unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, child.id()) };
+            (sent != 0).then(|| child.wait().unwrap().code().unwrap() as u32)
+        };
+        match interrupted("not ignored") {
+            None | Some(42) => println!("skipped: there is no console that hands on an interrupt"),
+            Some(_) => assert_eq!(interrupted("ignored"), Some(42)),
+        }
     }
 }

@@ -151,11 +151,13 @@ fn secrets_are_for_their_owner() {
 }
 
 #[test]
-fn a_private_list_names_the_user_alone() {
-    let bytes: Vec<u8> = private_acl(&me()).unwrap().iter().flat_map(|word| word.to_ne_bytes()).collect();
+fn a_private_descriptor_names_the_user_alone() {
+    let words = private_descriptor(&me()).unwrap();
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    assert_eq!(bytes[..4], [1, 0, 0x04, 0x90]);
     let expected = Ace { kind: 0, flags: CHILDREN, mask: FULL, sid: Some(me()) };
-    assert_eq!(entries(&bytes), Some(vec![expected]));
-    assert_eq!(private_acl(&Sid("S-1-5-x".into())), None);
+    assert_eq!(entries(&bytes[20..]), Some(vec![expected]));
+    assert_eq!(private_descriptor(&Sid("S-1-5-x".into())), None);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Keys, and a repository with its first root.
 
-use std::fs;
 use std::path::{MAIN_SEPARATOR as SEPARATOR, Path, PathBuf};
 
 use relatch::Printable;
@@ -85,14 +84,17 @@ pub(super) fn init(arguments: Init) -> Result<String> {
 }
 
 fn make_private_dir(path: &Path) -> Result<()> {
-    #[cfg_attr(not(unix), allow(unused_mut, reason = "there is no mode to set"))]
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(Failure::io("create", path))?;
     #[cfg(windows)]
-    relatch::platform::windows::make_dir_private(path).map_err(Failure::io("protect", path))?;
-    Ok(())
+    let made = relatch::platform::windows::create_private_dir(path);
+    #[cfg(unix)]
+    let made = {
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
+    };
+    #[cfg(not(any(unix, windows)))]
+    let made = std::fs::create_dir(path);
+    made.map_err(Failure::io("create", path))
 }
 
 fn new_key(path: &Path, password: Option<&str>) -> Result<SecretKey> {
