@@ -22,7 +22,7 @@ impl Dir {
 
 impl Source for Dir {
     fn open(&self, object: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
-        let path = self.path.join(object.to_string());
+        let path = crate::platform::join(&self.path, &object.to_string());
         match regular::open(&path) {
             Ok(file) => Ok(Opened::object(file)),
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_dir() => {

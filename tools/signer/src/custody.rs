@@ -3,7 +3,7 @@
 //! From a file, an environment variable, or standard input; a password from a prompt or an environment variable. Never from an argument:
 //! those stand in process lists and shell histories. A key in AWS KMS is only named: it stays there.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use relatch::Printable;
 use zeroize::Zeroizing;
 
-use crate::files::{dir_of, open_given, write_new};
+use crate::files::{Readers, dir_of, open_given, write_new};
 use crate::key::SecretKey;
 use crate::kms::{self, KmsName};
 use crate::signing::SigningKey;
@@ -180,26 +180,40 @@ fn read_stdin() -> std::result::Result<Zeroizing<String>, String> {
 fn read_key_file(path: &Path) -> Result<Zeroizing<String>> {
     let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let file = open_given(path).map_err(Failure::io("open the secret key", path))?;
-    let meta = file.metadata().map_err(Failure::io("look at the secret key", path))?;
-    refuse_readable_by_others(&meta).map_err(fail)?;
+    if let Some(why) = readable_by_others(&file, path).map_err(Failure::io("look at the secret key", path))? {
+        return Err(fail(why));
+    }
     read_text(file).map_err(fail)
 }
 
+/// Who else could have been there, and what to do.
 #[cfg(unix)]
-fn refuse_readable_by_others(meta: &Metadata) -> std::result::Result<(), String> {
-    let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(format!(
-        "can be read or written by others (mode {:o}); `chmod 600` it, and replace the key if others were there",
-        mode & 0o777
-    ))
+fn readable_by_others(file: &File, _: &Path) -> std::io::Result<Option<String>> {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions());
+    Ok((mode & 0o077 != 0).then(|| {
+        format!(
+            "can be read or written by others (mode {:o}); `chmod 600` it, and replace the key if others were there",
+            mode & 0o777
+        )
+    }))
 }
 
-#[cfg(not(unix))]
-fn refuse_readable_by_others(_: &Metadata) -> std::result::Result<(), String> {
-    Ok(())
+#[cfg(windows)]
+fn readable_by_others(file: &File, path: &Path) -> std::io::Result<Option<String>> {
+    use relatch::platform::windows::{current_user, security_of};
+    let user = current_user()?;
+    Ok(security_of(file)?.stranger_to_secret(&user).map(|stranger| {
+        let path = Printable(path.display());
+        format!(
+            "can be read or written by others: {stranger}; `icacls \"{path}\" /inheritance:r /grant:r *{}:F` makes it yours alone, and replace the key if others were there",
+            user.0
+        )
+    }))
+}
+
+#[cfg(not(any(unix, windows)))]
+fn readable_by_others(_: &File, _: &Path) -> std::io::Result<Option<String>> {
+    Ok(None)
 }
 
 /// The password from the variable, else from a prompt.
@@ -257,7 +271,7 @@ pub fn save(key: &SecretKey, path: &Path, password: Option<&str>) -> Result<()> 
     refuse_tracked(path)?;
     let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let text = key.to_text(password).map_err(fail)?;
-    write_new(path, text.as_bytes(), 0o600)
+    write_new(path, text.as_bytes(), Readers::Owner)
 }
 
 /// Refuses a path for secrets that git tracks or would: a secret in a git work tree is one `git add` away from everybody: only a path that git ignores will do.
@@ -267,7 +281,7 @@ pub fn save(key: &SecretKey, path: &Path, password: Option<&str>) -> Result<()> 
 pub fn refuse_tracked(path: &Path) -> Result<()> {
     let advice = "Keep secret keys outside of every work tree, or in a directory that .gitignore names.";
     let dir = dir_of(path);
-    let dir = std::fs::canonicalize(dir).map_err(Failure::io("find the directory", dir))?;
+    let dir = relatch::platform::canonicalize(dir).map_err(Failure::io("find the directory", dir))?;
     if !dir.ancestors().any(|dir| dir.join(".git").exists()) {
         return Ok(());
     }

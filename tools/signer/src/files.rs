@@ -14,19 +14,37 @@ use tempfile::NamedTempFile;
 
 use crate::{Failure, Result};
 
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody who may read in that directory.
+    Everybody,
+    /// The one who makes it.
+    Owner,
+}
+
 /// Writes a file that must not exist.
 ///
 /// # Errors
 /// [`Failure::Client`] where it does.
-pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+pub fn write_new(path: &Path, content: &[u8], readers: Readers) -> Result<()> {
+    let mut file = create_new(path, readers).map_err(Failure::io("create", path))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::io("write", path))
+}
+
+fn create_new(path: &Path, readers: Readers) -> std::io::Result<File> {
+    #[cfg(windows)]
+    if readers == Readers::Owner {
+        return relatch::platform::windows::create_private(path);
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(path).map_err(Failure::io("create", path))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::io("write", path))
+    {
+        let mode = if readers == Readers::Owner { 0o600 } else { 0o644 };
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    }
+    options.open(path)
 }
 
 /// What a file is to hold next, whole and durable under another name beside it. Dropped, it is gone, and the file is as it was.

@@ -199,7 +199,7 @@ impl RootFile {
         if replace_draft && !self.signatures_path().exists() {
             return fs::write(&self.path, root.to_canonical()).map_err(Failure::io("write", &self.path));
         }
-        crate::files::write_new(&self.path, &root.to_canonical(), 0o644)
+        crate::files::write_new(&self.path, &root.to_canonical(), crate::files::Readers::Everybody)
     }
 
     /// Refuses a key that has the root role neither here nor in the root before.

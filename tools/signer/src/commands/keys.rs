@@ -1,13 +1,12 @@
 //! Keys, and a repository with its first root.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR as SEPARATOR, Path, PathBuf};
 
 use relatch::Printable;
 use relatch::source::Object;
 use relatch::trust::Role;
 use signer::custody;
-use signer::files::write_new;
+use signer::files::{Readers, write_new};
 use signer::key::SecretKey;
 use signer::progress::Terminal;
 use signer::publish;
@@ -75,8 +74,8 @@ pub(super) fn init(arguments: Init) -> Result<String> {
         why: why.into(),
     })?;
     Ok(format!(
-        "{}\n\nmade\n  {keys}/root.key        keep it offline: it decides whose keys count\n  {keys}/release.key     signs what people run\n  \
-         {keys}/timestamp.key   says what is current; CI's cron needs this one alone\n  {root_path}   commit it; tools embed it, from src/main.rs as include_bytes!(\"../root.json\")\n\
+        "{}\n\nmade\n  {keys}{SEPARATOR}root.key        keep it offline: it decides whose keys count\n  {keys}{SEPARATOR}release.key     signs what people run\n  \
+         {keys}{SEPARATOR}timestamp.key   says what is current; CI's cron needs this one alone\n  {root_path}   commit it; tools embed it, from src/main.rs as include_bytes!(\"../root.json\")\n\
          published root 1 to {}{}",
         root::describe(&root, &document, &file.signatures()?),
         Printable(store.location()),
@@ -85,18 +84,24 @@ pub(super) fn init(arguments: Init) -> Result<String> {
 }
 
 fn make_private_dir(path: &Path) -> Result<()> {
-    #[cfg_attr(not(unix), allow(unused_mut, reason = "there is no mode to set"))]
-    let mut builder = fs::DirBuilder::new();
+    #[cfg(windows)]
+    let made = relatch::platform::windows::create_private_dir(path);
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(Failure::io("create", path))
+    let made = {
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
+    };
+    #[cfg(not(any(unix, windows)))]
+    let made = std::fs::create_dir(path);
+    made.map_err(Failure::io("create", path))
 }
 
 fn new_key(path: &Path, password: Option<&str>) -> Result<SecretKey> {
     let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let key = SecretKey::generate().map_err(fail)?;
     custody::save(&key, path, password)?;
-    write_new(&public_path(path), key.to_public_text().as_bytes(), 0o644)?;
+    write_new(&public_path(path), key.to_public_text().as_bytes(), Readers::Everybody)?;
     Ok(key)
 }
 
@@ -125,6 +130,6 @@ pub(super) fn keygen(arguments: Keygen) -> Result<String> {
 
 pub(super) fn public(arguments: Public) -> Result<String> {
     let key = arguments.key.source()?.load(&arguments.password.password_env)?;
-    write_new(&arguments.out, key.to_public_text().as_bytes(), 0o644)?;
+    write_new(&arguments.out, key.to_public_text().as_bytes(), Readers::Everybody)?;
     Ok(format!("wrote {}\n  public key {}", Printable(arguments.out.display()), key.public().to_hex()))
 }

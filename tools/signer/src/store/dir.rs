@@ -28,7 +28,7 @@ impl DirStore {
 
     /// Where an object goes, in a directory that exists.
     fn place(&self, object: &Object) -> Result<PathBuf> {
-        let path = self.path.join(object.to_string());
+        let path = relatch::platform::join(&self.path, &object.to_string());
         let dir = path.parent().unwrap_or(&self.path);
         fs::create_dir_all(dir).map_err(Failure::io("create", dir))?;
         Ok(path)
@@ -78,7 +78,7 @@ impl Store for DirStore {
     }
 
     fn read(&self, object: &Object) -> Result<Option<Vec<u8>>> {
-        let path = self.path.join(object.to_string());
+        let path = relatch::platform::join(&self.path, &object.to_string());
         let limit = relatch::limits::VERSION_FILE.0 + 1;
         let mut bytes = Vec::new();
         match open_regular(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
