@@ -9,6 +9,8 @@
 //! ```
 //! Where names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`, rename `leaving` to `previous`.
 
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+mod attributes;
 #[cfg(unix)]
 mod unix;
 #[cfg(not(unix))]
