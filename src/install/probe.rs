@@ -6,13 +6,13 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Staged, random};
+use super::{Staged, diagnosis, random};
 use crate::child;
 use crate::error::{Machine, Result, io, printable};
 use crate::limits;
@@ -78,7 +78,8 @@ impl Probe {
             Probe::Command(arguments) => command.args(arguments),
         };
         let child = start(command, staged.path()).map_err(|error| {
-            let why = format!("it cannot be started: {error}");
+            let why = diagnosis::of_start(&error, staged.path());
+            let why = why.unwrap_or_else(|| format!("it cannot be started: {error}"));
             let of_the_moment =
                 [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
             if of_the_moment.contains(&error.kind()) { Failed::NotTried(why) } else { Failed::CannotRun(why) }
@@ -90,9 +91,14 @@ impl Probe {
         };
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         if !status.success() {
+            if let Some(why) = diagnosis::of_loader(&stderr) {
+                return Err(Failed::CannotRun(why));
+            }
             let said = stderr.lines().find(|line| !line.trim().is_empty());
             let said = said.map_or_else(String::new, |line| format!(", saying: {}", printable(line)));
-            let why = format!("it ended with {status}{said}");
+            let meaning = diagnosis::of_signal(std::env::consts::OS, signal_of(status));
+            let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
+            let why = format!("it ended with {status}{meaning}{said}");
             // A signal; or the loader and the shell's codes for what is found and cannot be run, and for what is not found.
             let crashed = !matches!(status.code(), Some(code) if code != 126 && code != 127);
             return Err(if crashed { Failed::CannotRun(why) } else { Failed::WrongAnswer(why) });
@@ -134,6 +140,16 @@ pub(crate) fn answers_probe() -> Option<String> {
 pub(crate) fn answer_probe(nonce: &str, product: &Name, version: &Version) {
     use std::io::Write;
     drop(std::io::stdout().write_all(answer(nonce, product, version).as_bytes()));
+}
+
+#[cfg(unix)]
+fn signal_of(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal_of(_: ExitStatus) -> Option<i32> {
+    None
 }
 
 /// Starts a file that was just written. Another thread's fork may hold a writable descriptor of it for a moment (ETXTBSY).
