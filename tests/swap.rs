@@ -120,6 +120,56 @@ fn capabilities_stay() {
     assert_stays(|path| set_attribute(path, "security.capability", &value).unwrap(), capability);
 }
 
+/// An attribute that no list names may describe the old bytes: IMA's and EVM's hash or sign them.
+#[test]
+fn attributes_of_the_old_bytes_do_not_come_along() {
+    let (_repository, tool) = outdated();
+    // A kernel that has IMA takes its own form alone; root may set one that nobody knows where the user namespace is the first.
+    let ima = [[4, 4].as_slice(), &[0x5a; 32]].concat(); // IMA_XATTR_DIGEST_NG, SHA-256
+    let possible: Vec<_> = ["security.ima", "security.relatch-test"]
+        .into_iter()
+        .filter(|name| match set_attribute(&tool.path, name, &ima) {
+            Ok(()) => true,
+            Err(error) => {
+                println!("skipped: {name} cannot be set here: {error}");
+                false
+            }
+        })
+        .collect();
+    let both: &[fn(&Tool)] = if is_available() { &[update, update_without_exchange] } else { &[update] };
+    for how in both {
+        let (_repository, tool) = outdated();
+        for name in &possible {
+            set_attribute(&tool.path, name, &ima).unwrap();
+        }
+        how(&tool);
+        for name in &possible {
+            assert_eq!(attribute(&tool.path, name), Err(Errno::NODATA), "{name}");
+        }
+    }
+}
+
+/// A POSIX ACL is who may run it; what cannot have one is not swapped in.
+#[test]
+fn an_acl_stays() {
+    // linux/posix_acl_xattr.h, version 2: user::rwx, user:65533:r-x, group::r-x, mask::r-x, other::---.
+    let entries = [(1, 7, u32::MAX), (2, 5, 65533), (4, 5, u32::MAX), (16, 5, u32::MAX), (32, 0, u32::MAX)];
+    let mut acl = 2_u32.to_le_bytes().to_vec();
+    for (tag, may, id) in entries {
+        acl.extend(
+            u16::to_le_bytes(tag).into_iter().chain(u16::to_le_bytes(may)).chain(u32::to_le_bytes(id)),
+        );
+    }
+    const NAME: &str = "system.posix_acl_access";
+    let (_repository, tool) = outdated();
+    if let Err(error) = set_attribute(&tool.path, NAME, &acl) {
+        println!("skipped: ACLs cannot be set here: {error}");
+        return;
+    }
+    let look = |path: &Path| (attribute(path, NAME).unwrap(), mode(path));
+    assert_stays(|path| set_attribute(path, NAME, &acl).unwrap(), look);
+}
+
 #[test]
 fn the_owner_stays() {
     if !may_be_another() {

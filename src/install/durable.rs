@@ -24,7 +24,7 @@ pub(super) fn create_private(path: &Path) -> std::io::Result<File> {
 /// Replaces `dir/name` durably; see above.
 pub(super) fn replace(dir: &Path, name: &str, content: &[u8]) -> Result<()> {
     let (mut file, path) = create_new(dir, "write")?;
-    let written = file.write_all(content).and_then(|()| make_readable(&file)).and_then(|()| file.sync_all());
+    let written = file.write_all(content).and_then(|()| make_readable(&file)).and_then(|()| sync(&file));
     drop(file);
     let renamed = written.and_then(|()| rename(&path, &dir.join(name)));
     if let Err(error) = renamed {
@@ -65,11 +65,33 @@ fn is_of_the_moment(error: &std::io::Error, windows: bool) -> bool {
     windows && matches!(error.raw_os_error(), Some(5 | 32 | 33))
 }
 
+/// Makes what was written to a file survive a power cut, its attributes too.
+///
+/// On Apple's systems std asks for `fcntl(F_FULLFSYNC)` here, which empties the drive's own cache, too; fsync(2) there does not. std does
+/// nothing else where a file system does not know that call, as SMB's and some in user space. Then fsync(2) is all that can be had.
+pub(super) fn sync(file: &File) -> std::io::Result<()> {
+    #[cfg(target_vendor = "apple")]
+    return or_plainly(file.sync_all(), || Ok(rustix::fs::fsync(file)?));
+    #[cfg(not(target_vendor = "apple"))]
+    file.sync_all()
+}
+
+/// The second way where the first is not known here; any other failure stays one.
+#[cfg(any(target_vendor = "apple", all(test, unix)))]
+fn or_plainly(full: std::io::Result<()>, plain: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<()> {
+    use rustix::io::Errno;
+    let unknown = [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOTTY, Errno::INVAL, Errno::NOSYS];
+    match full {
+        Err(error) if Errno::from_io_error(&error).is_some_and(|errno| unknown.contains(&errno)) => plain(),
+        done => done,
+    }
+}
+
 /// Makes the names in a directory survive a power cut.
 pub(super) fn sync_dir(dir: &Path) -> Result<()> {
     // Windows has no such call and needs none: NTFS journals names.
     if cfg!(unix) {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io("synchronise", dir))?;
+        File::open(dir).and_then(|dir| sync(&dir)).map_err(io("synchronise", dir))?;
     }
     Ok(())
 }
@@ -104,4 +126,27 @@ fn make_readable(file: &File) -> std::io::Result<()> {
     #[cfg(not(unix))]
     let _ = file;
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_the_full_flush_gets_the_plain_one() {
+        let plain = || Err(Errno::IO.into()); // tells that it was called
+        for errno in [Errno::NOTSUP, Errno::NOTTY, Errno::INVAL, Errno::NOSYS] {
+            assert!(or_plainly(Err(errno.into()), || Ok(())).is_ok(), "{errno:?}");
+            let error = or_plainly(Err(errno.into()), plain).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error()), "{errno:?}");
+        }
+        // What was written is lost, or may be: no other call makes that good.
+        for errno in [Errno::IO, Errno::NOSPC, Errno::DQUOT] {
+            let error = or_plainly(Err(errno.into()), || Ok(())).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()));
+        }
+        assert!(or_plainly(Ok(()), plain).is_ok());
+    }
 }

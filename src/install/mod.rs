@@ -11,6 +11,7 @@
 //! <exe>             changed by one exchange of names, and by nothing else                swap/
 //! ```
 
+mod diagnosis;
 mod durable;
 mod lock;
 mod probe;

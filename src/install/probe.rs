@@ -6,13 +6,13 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Staged, random, verdict};
+use super::{Staged, diagnosis, random, verdict};
 use crate::child;
 use crate::error::{Machine, Result, io, printable};
 use crate::limits;
@@ -79,9 +79,11 @@ impl Probe {
         };
         let child = start(command, staged.path()).map_err(|error| {
             let number = error.raw_os_error();
-            let meaning = verdict::not_started(number, verdict::HERE);
-            let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
-            let why = format!("it cannot be started: {error}{meaning}");
+            let why = diagnosis::of_start(&error, staged.path()).unwrap_or_else(|| {
+                let meaning = verdict::not_started(number, verdict::HERE);
+                let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
+                format!("it cannot be started: {error}{meaning}")
+            });
             let of_the_moment =
                 [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
             let of_the_moment =
@@ -95,13 +97,17 @@ impl Probe {
         };
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         if !status.success() {
+            if let Some(why) = diagnosis::of_loader(&stderr) {
+                return Err(Failed::CannotRun(why));
+            }
             let said = stderr.lines().find(|line| !line.trim().is_empty());
             let said = said.map_or_else(String::new, |line| format!(", saying: {}", printable(line)));
-            return Err(match verdict::crash(status.code(), verdict::HERE) {
-                Some("") => Failed::CannotRun(format!("it ended with {status}{said}")),
-                Some(meaning) => Failed::CannotRun(format!("it ended with {status} ({meaning}){said}")),
-                None => Failed::WrongAnswer(format!("it ended with {status}{said}")),
-            });
+            let crash = verdict::crash(status.code(), verdict::HERE);
+            let meaning = diagnosis::of_signal(std::env::consts::OS, signal_of(status)).or(crash);
+            let meaning = meaning.filter(|meaning| !meaning.is_empty());
+            let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
+            let why = format!("it ended with {status}{meaning}{said}");
+            return Err(if crash.is_some() { Failed::CannotRun(why) } else { Failed::WrongAnswer(why) });
         }
         let expected = answer(&nonce, product, staged.version());
         if *self == Probe::Library && stdout != expected {
@@ -140,6 +146,16 @@ pub(crate) fn answers_probe() -> Option<String> {
 pub(crate) fn answer_probe(nonce: &str, product: &Name, version: &Version) {
     use std::io::Write;
     drop(std::io::stdout().write_all(answer(nonce, product, version).as_bytes()));
+}
+
+#[cfg(unix)]
+fn signal_of(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal_of(_: ExitStatus) -> Option<i32> {
+    None
 }
 
 /// Starts a file that was just written. Another thread's fork may hold a writable descriptor of it for a moment (ETXTBSY).

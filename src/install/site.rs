@@ -25,7 +25,8 @@ impl Site {
     pub fn of_running() -> Result<Self> {
         let path = std::env::current_exe()
             .map_err(io("find the running executable", Path::new("/proc/self/exe")))?;
-        if let Some(executable) = executable_of(&platform::plain(path.clone())) {
+        let path = resolved(path, platform::canonicalize);
+        if let Some(executable) = executable_of(&path) {
             return Ok(Site { displaced: true, ..Site::beside(executable) });
         }
         Site::at(&path)
@@ -165,6 +166,12 @@ impl Site {
     }
 }
 
+/// Where the running executable really lies. Linux says so; macOS repeats the path that it was started by, which may be a symbolic link or
+/// hold `..`. Of what was removed since, that is all there is to know.
+fn resolved(path: PathBuf, canonicalize: impl Fn(&Path) -> std::io::Result<PathBuf>) -> PathBuf {
+    canonicalize(&path).unwrap_or(path)
+}
+
 /// `dir/<exe>` for a path `dir/.<exe>.relatch/anything`.
 fn executable_of(path: &Path) -> Option<PathBuf> {
     let dir = path.parent()?;
@@ -243,4 +250,30 @@ fn refuse_writable_by_others(dir: &Path) -> Result<()> {
 #[cfg(not(any(unix, windows)))]
 fn refuse_writable_by_others(_: &Path) -> Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where a process finds itself, by the path that it was started by.
+    fn displaced_from(path: &str, real: Option<&str>) -> Option<PathBuf> {
+        executable_of(&resolved(path.into(), |_| {
+            real.map(PathBuf::from).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        }))
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_is_resolved_before_it_is_believed() {
+        let tool = Some(PathBuf::from("/opt/bin/tool"));
+        let previous = "/opt/bin/.tool.relatch/previous";
+        assert_eq!(displaced_from(previous, Some(previous)), tool);
+        // By a link or by way of `..` into the directory, and out of it.
+        assert_eq!(displaced_from("/usr/bin/rescue", Some(previous)), tool);
+        assert_eq!(displaced_from("/opt/bin/.tool.relatch/x/../previous", Some(previous)), tool);
+        assert_eq!(displaced_from("/tmp/.tool.relatch/link", Some("/opt/bin/tool")), None);
+        assert_eq!(displaced_from("/opt/bin/.tool.relatch/../tool", Some("/opt/bin/tool")), None);
+        // Removed since it started: Linux adds a word to the path.
+        assert_eq!(displaced_from("/opt/bin/.tool.relatch/previous (deleted)", None), tool);
+    }
 }

@@ -96,7 +96,7 @@ impl Staged {
     /// written is closed before, because no system runs a file that somebody may still write to.
     fn verify(mut scratch: Scratch, artifact: &Artifact, stored: &Stored, version: &Version) -> Result<Self> {
         let path = scratch.path.clone();
-        scratch.file.sync_all().map_err(io("synchronise", &path))?;
+        durable::sync(&scratch.file).map_err(io("synchronise", &path))?;
         let reopened = File::open(&path).map_err(io("open", &path))?;
         if !is_same_file(&scratch.file, &reopened).map_err(io("look at", &path))? {
             return Err(Machine::ChangedMeanwhile { path }.into());
@@ -358,7 +358,7 @@ pub(crate) fn first_install(
         use std::os::unix::fs::PermissionsExt;
         let mode = fs::Permissions::from_mode(0o755);
         staged.file().set_permissions(mode).map_err(io("make executable", staged.path()))?;
-        staged.file().sync_all().map_err(io("synchronise", staged.path()))?;
+        durable::sync(staged.file()).map_err(io("synchronise", staged.path()))?;
     }
     state.installed = Some(Copy { version: staged.version().clone(), blake3: staged.blake3(), epoch });
     state.previous = None;

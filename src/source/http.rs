@@ -19,7 +19,7 @@ use crate::regular;
 
 /// An HTTP client that follows no redirect by itself and takes no status for an error.
 ///
-/// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+/// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), else on Windows from its settings.
 ///
 /// Each read has an agent of its own while it lasts, so that it can be ended and no other with it. Reads that follow each other have the same
 /// one, and so the same connection.
@@ -58,7 +58,7 @@ impl Client {
         Client(Arc::new(Shared { plain: true, ..Shared::default() }))
     }
 
-    /// The certificate authorities of a PEM file, besides the platform's (`SSL_CERT_FILE` is honoured).
+    /// The certificate authorities of a PEM file, besides the platform's (`SSL_CERT_FILE` is honoured). See [`is_judged_by_the_system`].
     pub(super) fn with_ca_file(ca_file: &Path) -> Result<Self> {
         let mut pem = Vec::new();
         let limits::ByteLimit(most) = limits::CA_FILE;
@@ -192,17 +192,32 @@ fn config(https_only: bool, extra: &[Certificate<'static>]) -> Config {
         .timeout_per_read(Some(limits::RATE_WINDOW)) // so that an abandoned thread ends
         .user_agent(concat!("relatch/", env!("CARGO_PKG_VERSION")));
     if https_only {
-        let platform = platform_certificates().into_iter();
-        let roots =
-            platform.map(|der| Certificate::from_der(der.as_ref()).to_owned()).chain(extra.iter().cloned());
         let tls = TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+            .root_certs(authorities(extra))
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
         config = config.tls_config(tls.build());
     } else {
         config = config.proxy(None);
     }
     config.build()
+}
+
+/// Who may vouch for a server.
+fn authorities(extra: &[Certificate<'static>]) -> RootCerts {
+    let is_named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+    if is_judged_by_the_system(std::env::consts::OS, !extra.is_empty(), is_named) {
+        return RootCerts::PlatformVerifier;
+    }
+    let platform = platform_certificates().into_iter();
+    let platform = platform.map(|der| Certificate::from_der(der.as_ref()).to_owned());
+    RootCerts::Specific(Arc::new(platform.chain(extra.iter().cloned()).collect()))
+}
+
+/// Windows and macOS know more than a list of authorities: which of them were distrusted for what, what an administrator allowed, and, on
+/// Windows, those that it fetches when one is first needed. Their own check cannot be given further authorities through ureq; so where
+/// some are named, the list is read, as on other systems.
+fn is_judged_by_the_system(system: &str, has_extra: bool, is_named: bool) -> bool {
+    matches!(system, "windows" | "macos") && !has_extra && !is_named
 }
 
 /// The authorities that the platform trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
@@ -277,8 +292,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn windows_and_macos_judge_certificates_where_no_list_is_named() {
+        for system in ["windows", "macos"] {
+            assert!(is_judged_by_the_system(system, false, false), "{system}");
+            assert!(!is_judged_by_the_system(system, true, false), "{system}: a file of authorities");
+            assert!(!is_judged_by_the_system(system, false, true), "{system}: SSL_CERT_FILE");
+        }
+        for system in ["linux", "freebsd", "android", "ios"] {
+            assert!(!is_judged_by_the_system(system, false, false), "{system}");
+        }
+        // A feature of ureq's that only these targets have: without it this would panic when a connection is made.
+        let judged = is_judged_by_the_system(std::env::consts::OS, false, false);
+        assert_eq!(judged, cfg!(any(windows, target_os = "macos")));
+    }
+
+    #[test]
     fn the_certificates_are_loaded_once_however_reads_end() {
-        let client = Client::default();
+        let one = rcgen::generate_simple_self_signed(["example.com".to_owned()]).unwrap().cert;
+        let extra = vec![Certificate::from_der(one.der()).to_owned()];
+        let client = Client(Arc::new(Shared { extra, ..Shared::default() }));
         let certificates = |session: &Session| match session.agent().config().tls_config().root_certs() {
             RootCerts::Specific(certificates) => Arc::clone(certificates),
             other => panic!("{other:?}"),

@@ -14,7 +14,7 @@ use crate::error::{Error, Result, Unavailable, printable};
 
 /// Reads objects with GET below a base URL.
 ///
-/// Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`). Redirects are followed to the same host and port over
+/// Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), else on Windows from its settings. Redirects are followed to the same host and port over
 /// https only, and at most three times.
 #[derive(Clone)]
 pub struct Https {

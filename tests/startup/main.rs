@@ -7,12 +7,15 @@
 mod support;
 
 mod auto;
+#[cfg(target_os = "linux")]
+mod loader;
 mod places;
 mod probe;
 mod require;
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+#[cfg(target_os = "linux")]
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

@@ -10,6 +10,8 @@
 //! Where names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`, rename `leaving` to `previous`. On
 //! Windows the copy is a rename, so that between the two there is no executable at the path.
 
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+mod attributes;
 #[cfg(unix)]
 mod unix;
 #[cfg(not(unix))]

@@ -5,10 +5,12 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{CWD, Gid, RenameFlags, Uid, XattrFlags};
+use rustix::fs::{CWD, Gid, RenameFlags, Uid};
 use rustix::io::Errno;
 
 use super::super::{Site, durable};
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+use super::attributes::{self, Files, System, Which};
 use crate::error::{Result, io as io_error};
 
 /// Before the probe: for the one who updates only. What others may do is carried over after it.
@@ -18,7 +20,7 @@ pub(super) fn make_executable(file: &File) -> io::Result<()> {
 
 /// Content and attributes reach the disk before the file gets its name.
 pub(super) fn sync_staged(file: &File) -> io::Result<()> {
-    file.sync_all()
+    durable::sync(file)
 }
 
 /// Exchanges two names atomically; `false` where this system or file system cannot.
@@ -26,11 +28,15 @@ pub(super) fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     match rustix::fs::renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
         Ok(()) => return Ok(true),
-        // An old kernel, a seccomp filter, or a file system without it.
-        Err(Errno::NOSYS | Errno::INVAL | Errno::NOTSUP | Errno::PERM) => {}
+        Err(errno) if cannot_exchange(errno) => {}
         Err(error) => return Err(error.into()),
     }
     Ok(false)
+}
+
+/// An old kernel, a seccomp filter, or a file system without it.
+fn cannot_exchange(errno: Errno) -> bool {
+    [Errno::NOSYS, Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::PERM].contains(&errno)
 }
 
 /// Renames over a name; there is no moment without the name.
@@ -45,10 +51,10 @@ pub(super) fn keep_copy(_: &Site, from: &Path, to: &Path) -> Result<()> {
     let mut copy = durable::create_private(to).map_err(io_error("create", to))?;
     io::copy(&mut source, &mut copy).map_err(io_error("copy the executable to", to))?;
     carry_over(&source, &copy, from)?;
-    copy.sync_all().map_err(io_error("synchronise", to))
+    durable::sync(&copy).map_err(io_error("synchronise", to))
 }
 
-/// Gives the new file the owner, mode and extended attributes (capabilities, security labels, ACLs) of the old one, or refuses.
+/// Gives the new file the owner, the mode and those attributes of the old one that are on the list of [`attributes`], or refuses.
 pub(super) fn carry_over(old: &File, new: &File, path: &Path) -> Result<()> {
     let (meta, fresh) = (
         old.metadata().map_err(io_error("look at", path))?,
@@ -63,36 +69,116 @@ pub(super) fn carry_over(old: &File, new: &File, path: &Path) -> Result<()> {
     }
     new.set_permissions(fs::Permissions::from_mode(meta.mode() & 0o7777))
         .map_err(|error| super::cannot_carry(path, "mode", error))?;
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    carry_attributes(old, new, path)?;
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+    attributes::carry_over(Pair::SYSTEM, &Pair { old, new })
+        .map_err(|(what, error)| super::cannot_carry(path, &what, error))?;
     Ok(())
 }
 
-/// Linux limits names and each value to 64 KiB (xattr(7)); a larger one is refused, not cut.
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-fn carry_attributes(old: &File, new: &File, path: &Path) -> Result<()> {
-    const LIMIT: usize = 64 * 1024;
-    let mut names = vec![0u8; LIMIT];
-    let length = match rustix::fs::flistxattr(old, &mut names[..]) {
-        Ok(length) => length,
-        Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(()),
-        Err(error) => return Err(super::cannot_carry(path, "extended attributes", error.into())),
-    };
-    let names = names.get(..length).unwrap_or_default();
-    let mut value = vec![0u8; LIMIT];
-    for name in names.split(|b| *b == 0).filter(|name| !name.is_empty()) {
-        let refuse = |error: Errno| {
-            let what = format!("attribute {}", crate::error::printable(&String::from_utf8_lossy(name)));
-            super::cannot_carry(path, &what, error.into())
-        };
-        let length = rustix::fs::fgetxattr(old, name, &mut value[..]).map_err(refuse)?;
-        let content = value.get(..length).unwrap_or_default();
-        let mut existing = vec![0u8; LIMIT];
-        let same = rustix::fs::fgetxattr(new, name, &mut existing[..])
-            .is_ok_and(|n| existing.get(..n) == Some(content));
-        if !same {
-            rustix::fs::fsetxattr(new, name, content, XattrFlags::empty()).map_err(refuse)?;
+/// Linux limits names and each value to 64 KiB (xattr(7)); what is larger is not read, and never cut.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+const LIMIT: usize = 64 * 1024;
+
+/// The two files of a swap, as [`attributes`] asks about them.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+struct Pair<'a> {
+    old: &'a File,
+    new: &'a File,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+impl Pair<'_> {
+    const SYSTEM: System = if cfg!(target_os = "macos") { System::Apple } else { System::Linux };
+
+    fn get(&self, of: Which) -> &File {
+        match of {
+            Which::Old => self.old,
+            Which::New => self.new,
         }
     }
-    Ok(())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+impl Files for Pair<'_> {
+    #[cfg(target_os = "macos")]
+    type Acl = Vec<exacl::AclEntry>;
+    #[cfg(not(target_os = "macos"))]
+    type Acl = ();
+
+    fn names(&self) -> Result<Vec<u8>, Errno> {
+        let mut names = vec![0; LIMIT];
+        let length = rustix::fs::flistxattr(self.old, &mut names[..])?;
+        names.truncate(length);
+        Ok(names)
+    }
+
+    fn value(&self, of: Which, name: &[u8]) -> Result<Vec<u8>, Errno> {
+        let mut value = vec![0; LIMIT];
+        let length = rustix::fs::fgetxattr(self.get(of), name, &mut value[..])?;
+        value.truncate(length);
+        Ok(value)
+    }
+
+    fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        rustix::fs::fsetxattr(self.new, name, value, rustix::fs::XattrFlags::empty())
+    }
+
+    /// By path, which the system knows of a descriptor: acl_get_fd(3) has no safe form.
+    #[cfg(target_os = "macos")]
+    fn acl(&self, of: Which) -> io::Result<Self::Acl> {
+        const ENOTSUP: &str = "(os error 45)"; // of which exacl keeps the text alone
+        exacl::getfacl(path_of(self.get(of))?, None).map_err(|error| {
+            match error.to_string().ends_with(ENOTSUP) {
+                true => io::ErrorKind::Unsupported.into(),
+                false => error,
+            }
+        })
+    }
+
+    #[cfg(target_os = "macos")]
+    fn set_acl(&self, acl: &Self::Acl) -> io::Result<()> {
+        exacl::setfacl(&[path_of(self.new)?], acl, None)
+    }
+
+    #[cfg(target_os = "macos")]
+    fn flags(&self, of: Which) -> io::Result<u32> {
+        Ok(std::os::macos::fs::MetadataExt::st_flags(&self.get(of).metadata()?))
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn acl(&self, _: Which) -> io::Result<Self::Acl> {
+        Ok(()) // one of the extended attributes
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn set_acl(&self, (): &Self::Acl) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn flags(&self, _: Which) -> io::Result<u32> {
+        Ok(0) // those of chattr(1) are another call's, and are not carried over
+    }
+}
+
+#[cfg(target_os = "macos")]
+fn path_of(file: &File) -> io::Result<std::path::PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    Ok(std::ffi::OsString::from_vec(rustix::fs::getpath(file)?.into_bytes()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_names_cannot_be_exchanged_the_other_way_is_taken() {
+        // ENOTSUP is what macOS answers on a file system without RENAME_SWAP.
+        for errno in [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL, Errno::PERM] {
+            assert!(cannot_exchange(errno), "{errno:?}");
+        }
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::ROFS, Errno::IO, Errno::NOSPC, Errno::XDEV] {
+            assert!(!cannot_exchange(errno), "{errno:?}");
+        }
+    }
 }

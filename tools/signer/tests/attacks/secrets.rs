@@ -12,8 +12,11 @@ use signer::key::SecretKey;
 use signer::signing::SigningKey;
 
 use crate::key_file::KeyFile;
+#[cfg(target_os = "linux")]
 use crate::race::waiting_for_version;
-use crate::scene::{PASSWORD, Scene, contains, finish, in_a_shell, run, spawn};
+use crate::scene::{PASSWORD, Scene, contains, in_a_shell, run};
+#[cfg(target_os = "linux")]
+use crate::scene::{finish, spawn};
 use crate::signers::Odd;
 use crate::support::stderr;
 

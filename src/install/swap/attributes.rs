@@ -1,0 +1,381 @@
+//! Which attributes of an executable its successor gets (SPEC section 5, step 12).
+//!
+//! By an allow-list: an attribute that the list does not name may describe the bytes or the inode that it was on, and would then be wrong on
+//! the new file, or could not be set there at all.
+//!
+//! The rules are apart from the calls ([`Files`]), so that the answers of a system that the tests do not run on can be given to them.
+
+use std::io::{self, ErrorKind};
+
+use rustix::io::Errno;
+
+/// Whose attributes they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each system makes one of them, and the tests both")]
+pub(super) enum System {
+    Linux,
+    Apple,
+}
+
+/// What it means that an attribute cannot be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// It says who may do what with the file, or what the program may do. The swap is refused.
+    Protective,
+    /// People and tools note something in it. It is left out.
+    Cosmetic,
+}
+
+/// The list. An entry that ends with `*` is a prefix, and the first entry that matches decides; `None` is never copied.
+const LINUX: &[(&str, Option<Weight>)] = &[
+    // POSIX and NFSv4 ACLs: who may run, read and write the executable.
+    ("system.posix_acl_access", Some(Weight::Protective)),
+    ("system.nfs4_acl", Some(Weight::Protective)),
+    // What the administrator lets the program do, as to listen on port 80.
+    ("security.capability", Some(Weight::Protective)),
+    // The labels that mandatory access control confines the program by.
+    ("security.selinux", Some(Weight::Protective)),
+    ("security.SMACK64*", Some(Weight::Protective)),
+    ("security.apparmor", Some(Weight::Protective)),
+    // overlayfs keeps there which file of a lower layer an inode belongs to.
+    ("trusted.overlay.*", None),
+    ("user.overlay.*", None),
+    // What root's and other programs note about the file. No part of the system takes it for a permission.
+    ("trusted.*", Some(Weight::Cosmetic)),
+    ("user.*", Some(Weight::Cosmetic)),
+    // Not: security.ima and security.evm, which hash or sign the old bytes and the old inode.
+];
+
+/// The same for macOS, where ACL and flags are no extended attributes.
+const APPLE: &[(&str, Option<Weight>)] = &[
+    // The tags that people give to files in Finder.
+    ("com.apple.metadata:_kMDItemUserTags", Some(Weight::Cosmetic)),
+    // Everything else of Apple's says where these bytes came from, who opened them or how they are signed. Of it, com.apple.provenance
+    // and com.apple.macl can be set by no ordinary process, com.apple.quarantine would ask people again about what they once let run,
+    // com.apple.lastuseddate#PS is about the old file, and com.apple.cs.* signs the old bytes.
+    ("com.apple.*", None),
+    // The names of all others.
+    ("*", Some(Weight::Cosmetic)),
+];
+
+fn weight(system: System, name: &[u8]) -> Option<Weight> {
+    let list = match system {
+        System::Linux => LINUX,
+        System::Apple => APPLE,
+    };
+    let matches = |entry: &str| match entry.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix.as_bytes()),
+        None => name == entry.as_bytes(),
+    };
+    list.iter().find(|(entry, _)| matches(entry)).and_then(|(_, weight)| *weight)
+}
+
+/// The flags of chflags(2) that say what nobody may do to the file; the others (hidden, compressed, not to be dumped) protect nothing.
+const PROTECTIVE_FLAGS: [(u32, &str); 7] = [
+    (0x0000_0002, "uchg"),
+    (0x0000_0004, "uappnd"),
+    (0x0000_0080, "datavault"),
+    (0x0002_0000, "schg"),
+    (0x0004_0000, "sappnd"),
+    (0x0008_0000, "restricted"),
+    (0x0010_0000, "sunlnk"),
+];
+
+/// One of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Old,
+    New,
+}
+
+/// What the system can be asked about the old file and the new one.
+pub(super) trait Files {
+    type Acl: PartialEq;
+    /// The names of the old one's extended attributes, each with a zero byte at its end.
+    fn names(&self) -> Result<Vec<u8>, Errno>;
+    fn value(&self, of: Which, name: &[u8]) -> Result<Vec<u8>, Errno>;
+    /// Of the new one.
+    fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Errno>;
+    /// Where an ACL is no extended attribute.
+    fn acl(&self, of: Which) -> io::Result<Self::Acl>;
+    /// Of the new one.
+    fn set_acl(&self, acl: &Self::Acl) -> io::Result<()>;
+    /// As chflags(2) sets them.
+    fn flags(&self, of: Which) -> io::Result<u32>;
+}
+
+/// What cannot be carried over, and why.
+pub(super) type Lost = (String, io::Error);
+
+/// Gives the new file what of the old one is on the list, or says which protective attribute it would lose.
+pub(super) fn carry_over(system: System, files: &impl Files) -> Result<(), Lost> {
+    if system == System::Apple {
+        keep_flags(files)?;
+    }
+    carry_extended(system, files)?;
+    if system == System::Apple {
+        carry_acl(files).map_err(|error| ("ACL".to_owned(), error))?;
+    }
+    Ok(())
+}
+
+/// No safe call sets them, so that the new file has those that the system gives it.
+fn keep_flags(files: &impl Files) -> Result<(), Lost> {
+    let flags = |of| files.flags(of).map_err(|error| ("flags".to_owned(), error));
+    let lost = flags(Which::Old)? & !flags(Which::New)?;
+    match PROTECTIVE_FLAGS.iter().find(|(bit, _)| lost & bit != 0) {
+        Some((_, name)) => {
+            let why =
+                "relatch sets no file flags; if it may be updated, clear the flag (chflags) and try again";
+            Err((format!("flag {name}"), io::Error::new(ErrorKind::Unsupported, why)))
+        }
+        None => Ok(()),
+    }
+}
+
+fn carry_extended(system: System, files: &impl Files) -> Result<(), Lost> {
+    let names = match files.names() {
+        Ok(names) => names,
+        // There are none on this file system.
+        Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(()),
+        // None that protects can be among them.
+        Err(_) if system == System::Apple => return Ok(()),
+        Err(error) => return Err(("extended attributes".into(), error.into())),
+    };
+    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let Some(weight) = weight(system, name) else { continue };
+        let carried = files.value(Which::Old, name).and_then(|value| {
+            // Many are there already, as a label that the directory gives; to set such a one again may not be allowed.
+            match files.value(Which::New, name) {
+                Ok(existing) if existing == value => Ok(()),
+                _ => files.set(name, &value),
+            }
+        });
+        match carried {
+            Err(error) if weight == Weight::Protective => {
+                let name = crate::error::printable(&String::from_utf8_lossy(name));
+                return Err((format!("attribute {name}"), error.into()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn carry_acl<F: Files>(files: &F) -> io::Result<()> {
+    let old = match files.acl(Which::Old) {
+        // There are none on this file system.
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+        old => old?,
+    };
+    if files.acl(Which::New).is_ok_and(|new| new == old) {
+        return Ok(());
+    }
+    files.set_acl(&old)?;
+    match files.acl(Which::New)? == old {
+        true => Ok(()),
+        false => Err(io::Error::other("the file system keeps another one than was set")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    type Values = BTreeMap<&'static str, &'static str>;
+
+    /// Two files of a system that answers as it is told to.
+    #[derive(Default)]
+    struct Fake {
+        old: Values,
+        new: RefCell<BTreeMap<String, Vec<u8>>>,
+        refused: BTreeMap<&'static str, Errno>,
+        names: Option<Errno>,
+        acls: (Option<&'static str>, RefCell<&'static str>),
+        acl_refused: Option<ErrorKind>,
+        flags: (u32, u32),
+        asked: RefCell<Vec<String>>,
+    }
+
+    impl Fake {
+        fn of(old: &[(&'static str, &'static str)]) -> Self {
+            Fake {
+                old: old.iter().copied().collect(),
+                acls: (Some(""), RefCell::default()),
+                ..Fake::default()
+            }
+        }
+
+        fn carried(&self) -> Vec<String> {
+            self.new.borrow().keys().cloned().collect()
+        }
+    }
+
+    impl Files for Fake {
+        type Acl = &'static str;
+
+        fn names(&self) -> Result<Vec<u8>, Errno> {
+            match self.names {
+                Some(error) => Err(error),
+                None => Ok(self.old.keys().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect()),
+            }
+        }
+
+        fn value(&self, of: Which, name: &[u8]) -> Result<Vec<u8>, Errno> {
+            let name = std::str::from_utf8(name).unwrap();
+            self.asked.borrow_mut().push(name.into());
+            match of {
+                Which::Old => self.old.get(name).map(|value| value.as_bytes().to_vec()),
+                Which::New => self.new.borrow().get(name).cloned(),
+            }
+            .ok_or(Errno::PERM)
+        }
+
+        fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+            let name = std::str::from_utf8(name).unwrap();
+            if let Some(error) = self.refused.get(name) {
+                return Err(*error);
+            }
+            self.new.borrow_mut().insert(name.into(), value.into());
+            Ok(())
+        }
+
+        fn acl(&self, of: Which) -> io::Result<Self::Acl> {
+            match of {
+                Which::Old => self.acls.0.ok_or_else(|| ErrorKind::Unsupported.into()),
+                Which::New => Ok(*self.acls.1.borrow()),
+            }
+        }
+
+        fn set_acl(&self, acl: &Self::Acl) -> io::Result<()> {
+            match self.acl_refused {
+                Some(kind) => Err(kind.into()),
+                None => {
+                    // Which a file system may do that knows fewer permissions.
+                    *self.acls.1.borrow_mut() = if *acl == "cut" { "" } else { acl };
+                    Ok(())
+                }
+            }
+        }
+
+        fn flags(&self, of: Which) -> io::Result<u32> {
+            Ok(if of == Which::Old { self.flags.0 } else { self.flags.1 })
+        }
+    }
+
+    const OF_APPLE: [&str; 6] = [
+        "com.apple.provenance",
+        "com.apple.macl",
+        "com.apple.quarantine",
+        "com.apple.lastuseddate#PS",
+        "com.apple.cs.CodeSignature",
+        "com.apple.what-comes-next",
+    ];
+
+    #[test]
+    fn what_belongs_to_the_old_bytes_is_not_tried() {
+        let mut names: Vec<_> = OF_APPLE.map(|name| (name, "x")).into();
+        names.extend([("com.apple.metadata:_kMDItemUserTags", "red"), ("org.example.note", "x")]);
+        // macOS answers EPERM to every process that would set this one.
+        let refused = OF_APPLE.map(|name| (name, Errno::PERM)).into();
+        let files = Fake { refused, ..Fake::of(&names) };
+        carry_over(System::Apple, &files).unwrap();
+        assert_eq!(files.carried(), ["com.apple.metadata:_kMDItemUserTags", "org.example.note"]);
+        assert!(!files.asked.borrow().iter().any(|name| OF_APPLE.contains(&name.as_str())));
+
+        let bound = [
+            "security.ima",
+            "security.evm",
+            "security.other",
+            "trusted.overlay.origin",
+            "user.overlay.origin",
+        ];
+        let mut names: Vec<_> = bound.map(|name| (name, "x")).into();
+        names.extend([("btrfs.compression", "zstd"), ("user.note", "x"), ("trusted.note", "x")]);
+        let files = Fake { refused: bound.map(|name| (name, Errno::PERM)).into(), ..Fake::of(&names) };
+        carry_over(System::Linux, &files).unwrap();
+        assert_eq!(files.carried(), ["trusted.note", "user.note"]);
+        assert!(!files.asked.borrow().iter().any(|name| bound.contains(&name.as_str())));
+    }
+
+    #[test]
+    fn only_what_protects_is_worth_a_refusal() {
+        for name in [
+            "security.capability",
+            "security.selinux",
+            "security.SMACK64",
+            "security.SMACK64EXEC",
+            "security.apparmor",
+            "system.posix_acl_access",
+            "system.nfs4_acl",
+        ] {
+            for error in [Errno::PERM, Errno::NOTSUP, Errno::NOSPC] {
+                let files = Fake { refused: [(name, error)].into(), ..Fake::of(&[(name, "x")]) };
+                let (what, why) = carry_over(System::Linux, &files).unwrap_err();
+                assert_eq!(
+                    (what, why.raw_os_error()),
+                    (format!("attribute {name}"), Some(error.raw_os_error()))
+                );
+                // Is there already, and may not be set: as labels are.
+                files.new.borrow_mut().insert(name.into(), b"x".into());
+                carry_over(System::Linux, &files).unwrap();
+            }
+        }
+        for (system, name) in
+            [(System::Linux, "user.note"), (System::Linux, "trusted.note"), (System::Apple, "note")]
+        {
+            for error in [Errno::PERM, Errno::NOTSUP, Errno::NOSPC] {
+                let files =
+                    Fake { refused: [(name, error)].into(), ..Fake::of(&[(name, "x"), ("user.z", "x")]) };
+                carry_over(system, &files).unwrap();
+                assert_eq!(files.carried(), ["user.z"], "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_system_without_attributes_is_no_reason_to_refuse() {
+        for (system, error, refused) in [
+            (System::Linux, Errno::NOTSUP, false),
+            (System::Linux, Errno::NOSYS, false),
+            (System::Linux, Errno::PERM, true), // nobody knows which there are
+            (System::Apple, Errno::NOTSUP, false),
+            (System::Apple, Errno::PERM, false),
+        ] {
+            let files = Fake { names: Some(error), ..Fake::of(&[]) };
+            assert_eq!(carry_over(system, &files).is_err(), refused, "{system:?} {error:?}");
+        }
+    }
+
+    #[test]
+    fn an_acl_of_apple_is_copied_or_the_swap_refused() {
+        let with =
+            |old, refused| Fake { acls: (old, RefCell::default()), acl_refused: refused, ..Fake::of(&[]) };
+        let files = with(Some("deny all"), None);
+        carry_over(System::Apple, &files).unwrap();
+        assert_eq!(*files.acls.1.borrow(), "deny all");
+        for files in [with(Some("deny all"), Some(ErrorKind::PermissionDenied)), with(Some("cut"), None)] {
+            assert_eq!(carry_over(System::Apple, &files).unwrap_err().0, "ACL");
+        }
+        // There is nothing to copy.
+        for old in [None, Some("")] {
+            carry_over(System::Apple, &with(old, Some(ErrorKind::PermissionDenied))).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_flag_that_protects_is_not_lost() {
+        for (bit, name) in PROTECTIVE_FLAGS {
+            let (what, why) =
+                carry_over(System::Apple, &Fake { flags: (bit, 0), ..Fake::of(&[]) }).unwrap_err();
+            assert_eq!(what, format!("flag {name}"));
+            assert!(why.to_string().contains("chflags"), "{why}");
+            carry_over(System::Apple, &Fake { flags: (bit, bit), ..Fake::of(&[]) }).unwrap();
+        }
+        // UF_NODUMP, UF_OPAQUE, UF_COMPRESSED, UF_TRACKED, UF_HIDDEN, SF_ARCHIVED.
+        carry_over(System::Apple, &Fake { flags: (0x0001_8069, 0), ..Fake::of(&[]) }).unwrap();
+    }
+}
