@@ -160,6 +160,8 @@ pub enum Machine {
     UnsafeSite { path: PathBuf, why: String },
     #[error("another process is updating {} (waited {})", Shown(path), Seconds(*waited))]
     Busy { path: PathBuf, waited: Duration },
+    #[error("there is no executable at {}{}", Shown(path), if *interrupted { ": an update or a rollback was interrupted" } else { "" })]
+    NoExecutable { path: PathBuf, interrupted: bool },
     #[error("{} was changed by somebody else meanwhile", Shown(path))]
     ChangedMeanwhile { path: PathBuf },
     #[error("version {version} does not run on this machine: {why}")]
@@ -326,10 +328,17 @@ impl Machine {
                 std::io::ErrorKind::NotFound => "There is no such file or directory. Check the path.",
                 _ => "Nothing was changed. Check the disk and the directory's permissions, then try again.",
             },
+            Machine::UnsafeSite { .. } if cfg!(windows) => {
+                "Others could put their own program there. Change that, or install the tool in a directory of your own, such as one in %LOCALAPPDATA%\\Programs."
+            }
             Machine::UnsafeSite { .. } => {
                 "Others could put their own program there. Install the tool in a directory that only its owner can write to."
             }
             Machine::Busy { .. } => "Wait for it to finish, then try again.",
+            Machine::NoExecutable { interrupted: true, .. } => {
+                "Run `relatch update` or `relatch rollback` with this path: each of them first puts back what is missing."
+            }
+            Machine::NoExecutable { .. } => "Somebody removed it. Install it again with `relatch install`.",
             Machine::ChangedMeanwhile { .. } => "Start the tool again.",
             Machine::CannotRun { .. } => {
                 "The release was built for another system, lacks something that is not installed here, is another build than its number says, or does not call relatch first thing in main. What is installed stays; tell the publisher."

@@ -41,9 +41,12 @@ mod clock;
 mod error;
 pub mod install;
 pub mod limits;
+#[doc(hidden)]
+pub mod platform;
 pub mod policy;
 mod regular;
 mod report;
+mod restart;
 pub mod source;
 mod startup;
 pub mod trust;

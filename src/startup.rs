@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::error::{Cause, Error, Machine, Printable, Refusal, Result, Shown, Utc};
+use crate::error::{Cause, Error, Machine, Printable, Refusal, Result, Utc};
 use crate::install::{self, Loaded, Probe, Site, Standing, State};
 use crate::limits;
 use crate::report::{Terminal, tell};
+use crate::restart::{restart, was_restarted};
 use crate::source::{Bounded, Source, from_location};
 use crate::trust::{Identity, Name, Version};
 use crate::updater::{Checked, Outcome, Pace, Updater};
@@ -50,8 +50,6 @@ pub struct Startup {
     flags: bool,
 }
 
-/// Set to the id of the process that restarts: a process keeps its id through exec, and its children have others.
-const RESTARTED: &str = "RELATCH_RESTARTED";
 const NO_UPDATE: &str = "RELATCH_NO_UPDATE";
 
 /// What the caller of the process goes on with.
@@ -436,50 +434,5 @@ fn may_run(state: &State, running: &Version, now: u64) -> Result<(), Refusal> {
             &format!("{version} is the current release and has no executable for this target"),
         )),
         Standing::Unknown => Err(outdated(running, "no check has succeeded yet")),
-    }
-}
-
-/// Whether this very process image was started by a restart: it does not check again, so that nothing can loop.
-fn was_restarted() -> bool {
-    let this = restart_mark();
-    std::env::var_os(RESTARTED).is_some_and(|mark| mark == this.as_str())
-}
-
-fn restart_mark() -> String {
-    if cfg!(unix) {
-        std::process::id().to_string()
-    } else {
-        // Without exec the new version is a child with another id. Its own children of the same tool then skip one check each.
-        std::env::current_exe().unwrap_or_default().display().to_string()
-    }
-}
-
-/// Runs what is at the path now, with the same arguments and environment. It returns only where that fails.
-fn restart(site: &Site, marked: bool) {
-    let mut arguments = std::env::args_os();
-    let name = arguments.next();
-    let mut command = Command::new(site.executable());
-    command.args(arguments);
-    if marked {
-        command.env(RESTARTED, restart_mark());
-    } else {
-        command.env_remove(RESTARTED);
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        if let Some(name) = name {
-            command.arg0(name);
-        }
-        let error = command.exec();
-        tell(format_args!("{}: cannot be restarted: {error}", Shown(site.executable())));
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = name;
-        match command.status() {
-            Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-            Err(error) => tell(format_args!("{}: cannot be restarted: {error}", Shown(site.executable()))),
-        }
     }
 }

@@ -136,7 +136,7 @@ impl Updater {
     /// Steps 1 to 8: what an [`Updater::update`] would do now. It moves the floors as an update does. `now` passes a staged rollout.
     ///
     /// # Errors
-    /// See [`Error`]; the executable is as it was.
+    /// See [`Error`]; the executable is as it was. [`Machine::NoExecutable`] where there is none: an update puts it back, a check does not.
     pub fn check(&mut self, now: bool) -> Result<Checked> {
         self.check_at(&Pace::explicit(), now)
     }
@@ -151,6 +151,7 @@ impl Updater {
 
     /// [`Updater::check`] at another pace.
     pub(crate) fn check_at(&mut self, pace: &Pace, now: bool) -> Result<Checked> {
+        self.site.refuse_gap()?;
         let mut session = self.begin(pace.lock_wait)?;
         let examined = self.examine(&mut session, pace.deadline, now)?;
         Ok(match examined.decision {
@@ -208,8 +209,9 @@ impl Updater {
     /// What is recorded beside an executable. No network, no lock.
     ///
     /// # Errors
-    /// [`Machine::Io`], and [`crate::Refusal::StateTooNew`].
+    /// [`Machine::Io`], [`Machine::NoExecutable`], and [`crate::Refusal::StateTooNew`].
     pub fn status(site: &Site, running: Option<&Version>) -> Result<Status> {
+        site.refuse_gap()?;
         let (state, damaged) = match State::load(site, None)? {
             Loaded::Present(state) => (Some(*state), None),
             Loaded::Absent => (None, None),

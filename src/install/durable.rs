@@ -26,7 +26,7 @@ pub(super) fn replace(dir: &Path, name: &str, content: &[u8]) -> Result<()> {
     let (mut file, path) = create_new(dir, "write")?;
     let written = file.write_all(content).and_then(|()| make_readable(&file)).and_then(|()| file.sync_all());
     drop(file);
-    let renamed = written.and_then(|()| std::fs::rename(&path, dir.join(name)));
+    let renamed = written.and_then(|()| rename(&path, &dir.join(name)));
     if let Err(error) = renamed {
         remove(&path);
         return Err(io("write", &dir.join(name))(error));
@@ -40,6 +40,29 @@ pub(super) fn create_new(dir: &Path, prefix: &str) -> Result<(File, PathBuf)> {
     let path = dir.join(format!("{prefix}-{suffix:016x}"));
     let file = create_private(&path).map_err(io("create", &path))?;
     Ok((file, path))
+}
+
+/// Renames, over a file that is there, too. On Windows a virus scanner may hold a file for a moment that was just written or run.
+pub(super) fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match std::fs::rename(from, to) {
+            Err(error) if is_of_the_moment(&error, cfg!(windows)) && tries < TRIES => {
+                tries += 1;
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A second in all: scanners need less, and whoever waits for a lock waits longer.
+const TRIES: u32 = 10;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION. They may also mean that it will never work.
+fn is_of_the_moment(error: &std::io::Error, windows: bool) -> bool {
+    windows && matches!(error.raw_os_error(), Some(5 | 32 | 33))
 }
 
 /// Makes the names in a directory survive a power cut.

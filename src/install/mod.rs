@@ -6,6 +6,7 @@
 //!                   lock       held by whoever changes anything here                     lock.rs
 //!                   staging    held by whoever downloads                                 lock.rs
 //!                   previous   the executable that --rollback brings back                swap/, rollback.rs
+//!                   old-*      one that still runs and cannot be removed yet (Windows)     swap/windows.rs
 //!                   new-*      staged, 0600 until its hash is verified                   stage.rs, probe.rs
 //! <exe>             changed by one exchange of names, and by nothing else                swap/
 //! ```
@@ -18,6 +19,7 @@ mod site;
 mod stage;
 mod state;
 mod swap;
+mod verdict;
 
 pub(crate) use lock::Lock;
 pub use probe::Probe;

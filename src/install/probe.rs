@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Staged, random};
+use super::{Staged, random, verdict};
 use crate::child;
 use crate::error::{Machine, Result, io, printable};
 use crate::limits;
@@ -71,17 +71,22 @@ impl Probe {
     pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<(), Failed> {
         super::swap::make_executable(staged).map_err(Failed::Machine)?;
         let nonce = base16ct::lower::encode_string(&random::<16>().map_err(Failed::Machine)?);
-        let mut command = Command::new(staged.path());
+        let mut command = Command::new(crate::platform::program(staged.path()));
         match self {
             Probe::None => return Ok(()),
             Probe::Library => command.arg("--version").env(VARIABLE, &nonce),
             Probe::Command(arguments) => command.args(arguments),
         };
         let child = start(command, staged.path()).map_err(|error| {
-            let why = format!("it cannot be started: {error}");
+            let number = error.raw_os_error();
+            let meaning = verdict::not_started(number, verdict::HERE);
+            let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
+            let why = format!("it cannot be started: {error}{meaning}");
             let of_the_moment =
                 [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
-            if of_the_moment.contains(&error.kind()) { Failed::NotTried(why) } else { Failed::CannotRun(why) }
+            let of_the_moment =
+                of_the_moment.contains(&error.kind()) || verdict::is_of_the_moment(number, verdict::HERE);
+            if of_the_moment { Failed::NotTried(why) } else { Failed::CannotRun(why) }
         })?;
         let ended = child::wait(child, limits::PROBE, OUTPUT)
             .map_err(|error| Failed::Machine(io("wait for", staged.path())(error)))?;
@@ -92,10 +97,11 @@ impl Probe {
         if !status.success() {
             let said = stderr.lines().find(|line| !line.trim().is_empty());
             let said = said.map_or_else(String::new, |line| format!(", saying: {}", printable(line)));
-            let why = format!("it ended with {status}{said}");
-            // A signal; or the loader and the shell's codes for what is found and cannot be run, and for what is not found.
-            let crashed = !matches!(status.code(), Some(code) if code != 126 && code != 127);
-            return Err(if crashed { Failed::CannotRun(why) } else { Failed::WrongAnswer(why) });
+            return Err(match verdict::crash(status.code(), verdict::HERE) {
+                Some("") => Failed::CannotRun(format!("it ended with {status}{said}")),
+                Some(meaning) => Failed::CannotRun(format!("it ended with {status} ({meaning}){said}")),
+                None => Failed::WrongAnswer(format!("it ended with {status}{said}")),
+            });
         }
         let expected = answer(&nonce, product, staged.version());
         if *self == Probe::Library && stdout != expected {
@@ -139,12 +145,18 @@ pub(crate) fn answer_probe(nonce: &str, product: &Name, version: &Version) {
 /// Starts a file that was just written. Another thread's fork may hold a writable descriptor of it for a moment (ETXTBSY).
 fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if let Some(dir) = path.parent() {
+    // Windows has no working directory with a longer name (MAX_PATH, with what it adds).
+    const LONGEST: usize = if cfg!(windows) { 258 } else { usize::MAX };
+    if let Some(dir) = path.parent().filter(|dir| dir.as_os_str().len() < LONGEST) {
         command.current_dir(dir);
     }
     let mut tries = 0;
     loop {
-        match command.spawn() {
+        #[cfg(windows)]
+        let spawned = crate::platform::windows::without_dialogs(|| command.spawn());
+        #[cfg(not(windows))]
+        let spawned = command.spawn();
+        match spawned {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && tries < 500 => {
                 tries += 1;
                 thread::sleep(Duration::from_millis(10));

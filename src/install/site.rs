@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Machine, Result, Shown, io};
+use crate::platform;
 
 /// An executable's path and the directory `.<exe>.relatch/` beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Site {
     pub fn of_running() -> Result<Self> {
         let path = std::env::current_exe()
             .map_err(io("find the running executable", Path::new("/proc/self/exe")))?;
-        if let Some(executable) = executable_of(&path) {
+        if let Some(executable) = executable_of(&platform::plain(path.clone())) {
             return Ok(Site { displaced: true, ..Site::beside(executable) });
         }
         Site::at(&path)
@@ -35,7 +36,7 @@ impl Site {
     /// # Errors
     /// [`Machine::Io`] where there is no such file.
     pub fn at(path: &Path) -> Result<Self> {
-        let executable = match fs::canonicalize(path) {
+        let executable = match platform::canonicalize(path) {
             // A crash between the two renames of a swap may have left nothing at the path; what is beside it knows.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let site = Site::for_new(path).map_err(|_| io("find", path)(error))?;
@@ -60,7 +61,7 @@ impl Site {
         }
         let name = path.file_name().ok_or_else(|| Error::caller(format!("{} names no file", Shown(path))))?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let parent = fs::canonicalize(parent).map_err(io("find the directory", parent))?;
+        let parent = platform::canonicalize(parent).map_err(io("find the directory", parent))?;
         Ok(Site::beside(parent.join(name)))
     }
 
@@ -77,12 +78,24 @@ impl Site {
         !self.executable.exists() && self.dir.join("state").exists()
     }
 
+    /// The error where there is a state and no executable.
+    pub(crate) fn refuse_gap(&self) -> Result<()> {
+        if !self.has_gap() {
+            return Ok(());
+        }
+        let recorded = super::State::load(self, None);
+        let interrupted = matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
+        Err(Machine::NoExecutable { path: self.executable.clone(), interrupted }.into())
+    }
+
     /// Whether this user may change anything here.
     pub(crate) fn is_writable(&self) -> bool {
         let place = if self.dir.exists() { &self.dir } else { self.executable.parent().unwrap_or(&self.dir) };
         #[cfg(unix)]
         return rustix::fs::access(place, rustix::fs::Access::WRITE_OK).is_ok();
-        #[cfg(not(unix))]
+        #[cfg(windows)]
+        return platform::windows::may_add_files(place);
+        #[cfg(not(any(unix, windows)))]
         return fs::metadata(place).is_ok_and(|meta| !meta.permissions().readonly());
     }
 
@@ -98,7 +111,7 @@ impl Site {
 
     /// Where the executable before the last update or rollback is kept.
     pub fn previous(&self) -> PathBuf {
-        self.dir.join(super::swap::PREVIOUS)
+        self.dir.join(super::swap::PREVIOUS_FILE)
     }
 
     /// Whether the running process is not the one at [`Site::executable`].
@@ -209,13 +222,25 @@ fn refuse_writable_by_others(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Windows has neither; who may write is the directory's ACL, which is the installer's business there (SECURITY.md).
+/// Windows does not start a program as somebody else by a mark on its file: it has no set-user-id bit and no file capabilities. Whoever runs
+/// elevated has agreed to that for this very start.
 #[cfg(not(unix))]
 fn refuse_raised_privileges(_: &Path) -> Result<()> {
     Ok(())
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
+fn refuse_writable_by_others(dir: &Path) -> Result<()> {
+    use platform::windows::{current_user, security_of_dir};
+    let security = security_of_dir(dir).map_err(io("read the access control list of", dir))?;
+    let user = current_user().map_err(io("find out the current user for", dir))?;
+    match security.stranger_in_directory(&user) {
+        None => Ok(()),
+        Some(stranger) => Err(unsafe_site(dir, platform::access::why_unsafe(dir, &stranger))),
+    }
+}
+
+#[cfg(not(any(unix, windows)))]
 fn refuse_writable_by_others(_: &Path) -> Result<()> {
     Ok(())
 }

@@ -313,9 +313,15 @@ pub(super) fn is_same_file(a: &File, b: &File) -> std::io::Result<bool> {
     Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
+pub(super) fn is_same_file(a: &File, b: &File) -> std::io::Result<bool> {
+    use crate::platform::windows::identity;
+    Ok(identity(a)? == identity(b)?)
+}
+
+#[cfg(not(any(unix, windows)))]
 pub(super) fn is_same_file(_: &File, _: &File) -> std::io::Result<bool> {
-    Ok(true) // the name lies in a private directory; Windows tells a file's identity to unsafe code only
+    Ok(true) // no call for it is known; the name lies in a private directory
 }
 
 /// Whether the record of a swap may name this file: state is input, and what it names is renamed and removed.
@@ -325,15 +331,15 @@ pub(crate) fn is_swappable(name: &str) -> bool {
     name == super::swap::PREVIOUS || random.is_some_and(is_random)
 }
 
-/// Removes what processes left that were killed while they staged. Called under the lock, when no swap is pending; what somebody is
-/// downloading now stays.
+/// Removes what processes left that were killed while they staged, and old executables that ran until now. Called under the lock, when no
+/// swap is pending; what somebody is downloading now stays.
 pub(crate) fn clean_up(site: &Site) {
     let Ok(_staging) = Lock::staging(site, Duration::ZERO) else { return };
     let Ok(entries) = fs::read_dir(site.dir()) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("new-") || name.starts_with("write-") {
+        if ["new-", "write-", "old-"].iter().any(|prefix| name.starts_with(prefix)) {
             durable::remove(&entry.path());
         }
     }
@@ -358,7 +364,7 @@ pub(crate) fn first_install(
     state.previous = None;
     state.save(site)?;
     let named = if replace {
-        fs::rename(staged.path(), site.executable())
+        super::swap::put(site, staged.path(), site.executable())
     } else {
         claim(staged.path(), site.executable())
     };

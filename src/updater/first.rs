@@ -57,7 +57,7 @@ fn absolute(location: &str) -> Result<String> {
         }
         return Ok(location.to_owned());
     }
-    let path = std::fs::canonicalize(location).map_err(io("find", Path::new(location)))?;
+    let path = crate::platform::canonicalize(Path::new(location)).map_err(io("find", Path::new(location)))?;
     match path.into_os_string().into_string() {
         Ok(path) => Ok(path),
         Err(path) => Err(Error::caller(format!("the path {} is not UTF-8", Shown(Path::new(&path))))),

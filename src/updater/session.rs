@@ -47,6 +47,7 @@ impl Session {
             // Only where names cannot be exchanged: a crash left nothing at the path, and recovery puts it there.
             site.check_safe_for_new()?;
             drop(Session::open(site, identity, wait, reporter)?);
+            site.refuse_gap()?;
         }
         site.check_safe()?; // 1
         Session::open(site, identity, wait, reporter) // 2

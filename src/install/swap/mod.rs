@@ -7,7 +7,8 @@
 //! rename(<file>, previous); fsync                unless <file> already is `previous`, as in a rollback
 //! state.installed = to, previous = from, pending = none; fsync
 //! ```
-//! Where names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`, rename `leaving` to `previous`.
+//! Where names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`, rename `leaving` to `previous`. On
+//! Windows the copy is a rename, so that between the two there is no executable at the path.
 
 #[cfg(unix)]
 mod unix;
@@ -19,8 +20,8 @@ use unix as system;
 #[cfg(not(unix))]
 use windows as system;
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use super::stage::digest_of;
 use super::state::PendingSwap;
@@ -30,9 +31,11 @@ use crate::regular;
 use crate::trust::{Digest, Epoch, Version};
 
 /// Where the old executable lies while names cannot be exchanged.
-const LEAVING: &str = "leaving";
-/// The name in the site's directory that a rollback exchanges.
+const LEAVING: &str = if cfg!(windows) { "leaving.exe" } else { "leaving" };
+/// What a record calls the file that a rollback exchanges, on every system.
 pub(super) const PREVIOUS: &str = "previous";
+/// The name of that file. A person in need runs it by hand, and Windows runs by name only what ends so.
+pub(super) const PREVIOUS_FILE: &str = if cfg!(windows) { "previous.exe" } else { PREVIOUS };
 
 /// Lets a staged file be run, by the one who may run the installed one.
 pub(super) fn make_executable(staged: &Staged) -> Result<()> {
@@ -63,7 +66,7 @@ pub(crate) fn swap_in(
 
 /// Does what the module says, from the pending record to the commit.
 pub(super) fn exchange(site: &Site, state: &mut State, pending: PendingSwap, _: &Lock) -> Result<()> {
-    let file = site.dir().join(&pending.file);
+    let file = path_of(site, &pending.file);
     let to = pending.to.clone();
     state.pending = Some(pending);
     let swapped = state.save(site).and_then(|()| put_at_path(site, &file));
@@ -81,14 +84,22 @@ fn put_at_path(site: &Site, file: &Path) -> Result<()> {
     {
         let leaving = site.dir().join(LEAVING);
         durable::remove(&leaving);
-        system::keep_copy(site.executable(), &leaving)?;
+        system::keep_copy(site, site.executable(), &leaving)?;
         durable::sync_dir(site.dir())?;
-        if let Err(error) = system::replace(file, site.executable()) {
-            system::close_gap(site, &leaving, &leaving)?;
-            return Err(io("replace", site.executable())(error));
-        }
+        // Where this leaves nothing at the path, the recovery that follows puts one there.
+        put(site, file, site.executable()).map_err(io("replace", site.executable()))?;
     }
     sync_both(site)
+}
+
+/// Renames over a file that may be a running executable.
+pub(super) fn put(site: &Site, from: &Path, to: &Path) -> std::io::Result<()> {
+    system::replace(site, from, to)
+}
+
+/// A file by the name that it has in a record.
+fn path_of(site: &Site, recorded: &str) -> PathBuf {
+    if recorded == PREVIOUS { site.previous() } else { site.dir().join(recorded) }
 }
 
 fn sync_both(site: &Site) -> Result<()> {
@@ -100,9 +111,9 @@ fn sync_both(site: &Site) -> Result<()> {
 fn commit(site: &Site, state: &mut State) -> Result<()> {
     let Some(pending) = state.pending.take() else { return Ok(()) };
     for name in [LEAVING, &pending.file] {
-        let path = site.dir().join(name);
+        let path = path_of(site, name);
         if name != PREVIOUS && path.exists() && is_copy(&path, &pending.from.blake3)? {
-            fs::rename(&path, site.previous())
+            put(site, &path, &site.previous())
                 .map_err(io("keep the previous version as", &site.previous()))?;
             durable::sync_dir(site.dir())?;
             break;
@@ -133,7 +144,11 @@ fn commit(site: &Site, state: &mut State) -> Result<()> {
 /// Finishes or undoes a swap that a crash interrupted (SPEC step 2): what lies at the path says which. Called under the lock.
 pub(crate) fn recover(site: &Site, state: &mut State) -> Result<()> {
     let Some(pending) = &state.pending else { return Ok(()) };
-    system::close_gap(site, &site.dir().join(&pending.file), &site.dir().join(LEAVING))?;
+    let exists = site.executable().try_exists().map_err(io("look at", site.executable()))?;
+    if !exists && !close_gap(site, pending)? {
+        state.pending = None; // neither is there: nothing is under way, and `Session::begin` says what is missing
+        return state.save(site);
+    }
     let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
     let (_, found) = digest_of(&mut current).map_err(io("read", site.executable()))?;
     if found == pending.to.blake3 {
@@ -150,6 +165,26 @@ pub(crate) fn recover(site: &Site, state: &mut State) -> Result<()> {
     }
     state.pending = None;
     state.save(site)
+}
+
+/// Puts the new executable at a path where a crash left none, or else the old one; says whether one of them is still there.
+fn close_gap(site: &Site, pending: &PendingSwap) -> Result<bool> {
+    let mut failed = None;
+    for (name, copy) in [(pending.file.as_str(), &pending.to), (LEAVING, &pending.from)] {
+        let path = path_of(site, name);
+        if !path.exists() {
+            continue;
+        }
+        match is_copy(&path, &copy.blake3) {
+            Ok(true) => match put(site, &path, site.executable()) {
+                Ok(()) => return sync_both(site).map(|()| true),
+                Err(error) => failed = Some(io("put an executable at", site.executable())(error)),
+            },
+            Ok(false) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(false), Err)
 }
 
 /// What is no file, or does not lead to one, is none.

@@ -34,23 +34,18 @@ pub(super) fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
 }
 
 /// Renames over a name; there is no moment without the name.
-pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn replace(_: &Site, from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
 /// A second file with the same content and attributes. A hard link would not do: a later rename between two links of one inode succeeds
 /// and does nothing.
-pub(super) fn keep_copy(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn keep_copy(_: &Site, from: &Path, to: &Path) -> Result<()> {
     let mut source = File::open(from).map_err(io_error("open", from))?;
     let mut copy = durable::create_private(to).map_err(io_error("create", to))?;
     io::copy(&mut source, &mut copy).map_err(io_error("copy the executable to", to))?;
     carry_over(&source, &copy, from)?;
     copy.sync_all().map_err(io_error("synchronise", to))
-}
-
-/// There is none on Unix: both ways to swap keep a runnable executable at the path throughout.
-pub(super) fn close_gap(_: &Site, _: &Path, _: &Path) -> Result<()> {
-    Ok(())
 }
 
 /// Gives the new file the owner, mode and extended attributes (capabilities, security labels, ACLs) of the old one, or refuses.

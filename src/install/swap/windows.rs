@@ -1,12 +1,12 @@
-//! The swap on Windows, where a running executable can be renamed away but neither replaced nor removed.
+//! The swap on Windows, where a running executable can be renamed, and neither replaced nor removed.
 //!
-//! Between the two renames there is no executable at the path; [`close_gap`] runs under the next lock and puts one there.
+//! Between the two renames of a swap there is no executable at the path; the next recovery puts one there.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::super::Site;
+use super::super::{Site, durable, random};
 use crate::error::{Result, io as io_error};
 
 pub(super) fn make_executable(_: &File) -> io::Result<()> {
@@ -25,22 +25,28 @@ pub(super) fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
 }
 
 /// The executable itself is renamed away: that is the copy.
-pub(super) fn keep_copy(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(io_error("rename away", from))
+pub(super) fn keep_copy(site: &Site, from: &Path, to: &Path) -> Result<()> {
+    replace(site, from, to).map_err(io_error("rename away", from))
 }
 
-pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)
-}
-
-/// Puts the new executable, or else the old one, at a path where a crash left none.
-pub(super) fn close_gap(site: &Site, new: &Path, leaving: &Path) -> Result<()> {
-    if site.executable().exists() {
-        return Ok(());
+/// Renames over a name. Where a process still runs what is there, that file is renamed to `old-<16 hex>` first, and removed when its last
+/// process has ended: by the clean-up under some later lock. So there is one of these for each old version that still runs, and no more.
+pub(super) fn replace(site: &Site, from: &Path, to: &Path) -> io::Result<()> {
+    let Err(error) = fs::rename(from, to) else { return Ok(()) };
+    if !to.exists() {
+        return durable::rename(from, to);
     }
-    fs::rename(new, site.executable())
-        .or_else(|_| fs::rename(leaving, site.executable()))
-        .map_err(io_error("put an executable at", site.executable()))
+    let Ok(number) = random() else { return Err(error) };
+    let aside = site.dir().join(format!("old-{:016x}", u64::from_le_bytes(number)));
+    durable::rename(to, &aside)?;
+    match durable::rename(from, to) {
+        Ok(()) => durable::remove(&aside),
+        Err(error) => {
+            durable::rename(&aside, to)?;
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// A file made in a directory inherits that directory's ACL, as the old executable did.

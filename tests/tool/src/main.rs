@@ -77,6 +77,15 @@ fn main() -> ExitCode {
     }
     startup.run();
 
+    if std::env::args_os().nth(1).is_some_and(|first| first == "arguments") {
+        // As they are, whether they are Unicode or not.
+        for argument in std::env::args_os().skip(2) {
+            println!("{argument:?}");
+        }
+        let [mark, restarted] = ["TEST_MARK", "RELATCH_RESTARTED"].map(std::env::var_os);
+        println!("{} {} mark={mark:?} restarted={}", config.product, config.version, restarted.is_some());
+        return ExitCode::SUCCESS;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
         // How it was started.
@@ -90,6 +99,21 @@ fn main() -> ExitCode {
             let status = std::process::Command::new(program).args(rest).status();
             if !status.is_ok_and(|status| status.success()) {
                 return ExitCode::from(71);
+            }
+        }
+        // How it ends.
+        [first, code] if first == "exit" => {
+            std::process::exit(code.parse::<i64>().map_or(70, |code| code as i32));
+        }
+        [first] if first == "abort" => std::process::abort(),
+        // Until the file that is named is there, for at most two minutes.
+        [first, file] if first == "wait" => {
+            println!("waiting");
+            for _ in 0..12_000 {
+                if std::path::Path::new(file).exists() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
             }
         }
         _ => {}

@@ -1,0 +1,60 @@
+//! Paths: never verbatim where somebody sees them, whatever they are made of.
+
+use relatch::Outcome;
+
+use crate::place::{Place, executable, stderr, stdout};
+use crate::repository::Repository;
+
+const VERBATIM: &str = r"\\?\";
+
+fn story(place: &Place) {
+    let mut repository = Repository::new();
+    repository.release("1.0.0", &executable(&repository, "1.0.0"));
+    let (_, path) = place.install(&repository, None, false).unwrap();
+    assert_eq!(path, place.path);
+    let settings = std::fs::read_to_string(place.inside("settings")).unwrap();
+    let recorded: serde_json::Value = serde_json::from_str(settings.lines().next().unwrap()).unwrap();
+    assert_eq!(recorded["from"], repository.location());
+    assert_eq!(recorded["probe"], "library");
+    repository.release("2.0.0", &executable(&repository, "2.0.0"));
+    let mut command = std::process::Command::new(relatch::platform::program(&place.path));
+    command.env_remove("CI").env_remove("RELATCH_NO_UPDATE").arg("show");
+    let output = command.output().unwrap();
+    assert!(stdout(&output).contains("widget 2.0.0 show"), "{output:?}");
+    assert!(!stderr(&output).contains(VERBATIM), "{}", stderr(&output));
+    if place.path.as_os_str().len() < 240 {
+        assert!(stdout(&output).contains(&format!("argv0={}", place.path.display())), "{output:?}");
+    }
+    assert_eq!(place.rollback().unwrap().to.to_string(), "1.0.0");
+    repository.release("3.0.0", &executable(&repository, "3.0.0"));
+    assert!(matches!(place.update(), Ok(Outcome::Updated { .. })));
+    assert!(matches!(place.update(), Ok(Outcome::Nothing(_))));
+    assert_eq!(place.strays(), [""; 0]);
+    let unsafe_or_missing = relatch::install::Site::at(&place.path.with_file_name("absent.exe")).unwrap_err();
+    assert!(!unsafe_or_missing.to_string().contains(VERBATIM), "{unsafe_or_missing}");
+}
+
+#[test]
+fn an_ordinary_path() {
+    story(&Place::new());
+}
+
+#[test]
+fn spaces_and_letters_of_other_alphabets() {
+    story(&Place::named(r"Program Files (x86)\Ünïcödé 漢字 & co", "wíd get %1.exe"));
+}
+
+#[test]
+fn a_long_path() {
+    let long = vec!["a directory whose name is long"; 10].join(r"\");
+    story(&Place::named(&long, "widget.exe"));
+}
+
+/// The executable's own path is short enough, and those of the files beside it are not.
+#[test]
+fn a_path_that_is_almost_long() {
+    let root = tempfile::tempdir().unwrap().path().as_os_str().len();
+    let left = 232_usize.saturating_sub(root + "widget.exe".len() + 2);
+    let parts: Vec<String> = std::iter::repeat_n("0123456789".into(), left / 11).collect();
+    story(&Place::named(&parts.join(r"\"), "widget.exe"));
+}
