@@ -12,6 +12,8 @@ use relatch::source::Object;
 use relatch::trust::DocumentKind;
 use relatch::{Error, Machine, Outcome, Refusal, Updater};
 use serde_json::{Value, json};
+#[cfg(unix)]
+use support::damage::fifo;
 use support::damage::{damages, newer, restate};
 use support::minisign::sign_all;
 use support::scene::{Warnings, keys};
@@ -362,7 +364,8 @@ fn a_directory_in_the_place_of_the_state_is_told_and_left_alone() {
     for (argument, code) in [("--update", 5), ("--rollback", 5), ("go", 0)] {
         let output = tool.run(&[argument]);
         assert_eq!(output.status.code(), Some(code), "{argument}: {}", stderr(&output));
-        assert!(stderr(&output).contains("/state: it is no regular file"), "{argument}: {}", stderr(&output));
+        let told = format!("{}: it is no regular file", state.display());
+        assert!(stderr(&output).contains(&told), "{argument}: {}", stderr(&output));
         assert_eq!(tool.snapshot(), before, "{argument}");
     }
     std::fs::remove_dir(&state).unwrap();
@@ -373,6 +376,7 @@ fn a_directory_in_the_place_of_the_state_is_told_and_left_alone() {
 /// A file of the tool's own under which something else lies by now costs a moment, and says so; the tool runs, and where it is needed no more
 /// it is replaced.
 #[test]
+#[cfg(unix)]
 fn nothing_waits_for_the_other_end_of_a_fifo() {
     for (file, told, updates) in [
         ("state", "the recorded state is damaged: ", true),
@@ -385,7 +389,7 @@ fn nothing_waits_for_the_other_end_of_a_fifo() {
         let (mut repository, tool) = carrying();
         let path = tool.site_dir().join(file);
         drop(std::fs::remove_file(&path));
-        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        fifo(&path).unwrap();
         repository.release("1.1.0", &executable(&repository, "1.1.0"));
         let run = |argument: &str| {
             let mut command = std::process::Command::new("timeout");

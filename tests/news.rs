@@ -1,5 +1,4 @@
 //! Promise: to ask for news is one request, and "nothing has changed" is believed for no longer and about no more than what was verified.
-#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;

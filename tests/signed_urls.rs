@@ -1,5 +1,4 @@
 //! Promise: URLs that are secrets, presigned or of a CDN's signed prefix, give access and are told to nobody.
-#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;

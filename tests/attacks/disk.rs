@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::stage::Stage;
 use crate::support::scene::without_state;
-use crate::support::{PRODUCT, Snapshot, Tool};
+use crate::support::tool::EXECUTABLE;
+use crate::support::{Snapshot, Tool};
 
 /// Fields of the state that may be others afterwards.
 pub type Fields = &'static [&'static str];
@@ -67,7 +68,7 @@ impl Disk {
         );
 
         let file = (Digest::of(&content).to_string(), 0o100_644);
-        self.files.0.insert(format!(".{PRODUCT}.relatch/root"), file);
+        self.files.0.insert(format!(".{EXECUTABLE}.relatch/root"), file);
         (self.state["root_version"], self.state["seen"]) = (number.into(), Value::Null);
         assert_eq!(Disk::of(&stage.tool).by_value(), *self, "{name}: the disk changed");
         assert!(!stage.mark().exists(), "{name}: the attacker's executable was run");

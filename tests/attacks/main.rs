@@ -5,7 +5,6 @@
 //! executable that reads its repository from a directory and from a TLS server on loopback; see [`stage::Stage::suffers`] for what is
 //! looked at after each. `cargo test --test attacks -- --nocapture` prints the table.
 
-#![cfg(unix)]
 #![allow(
     missing_docs,
     unreachable_pub,

@@ -126,7 +126,10 @@ impl Stage {
 
     /// What an attacker would have run.
     pub fn payload(&self) -> Vec<u8> {
-        format!("#!/bin/sh\n: > '{}'\n", self.mark().display()).into_bytes()
+        if cfg!(unix) {
+            return format!("#!/bin/sh\n: > '{}'\n", self.mark().display()).into_bytes();
+        }
+        executable_such(&self.repository, "999.0.0", json!({"mark": self.mark()}))
     }
 
     /// Whether an attacker's executable was ever run.
@@ -312,7 +315,7 @@ impl Stage {
     fn updates(&mut self, name: &str) {
         let before = std::fs::read(&self.tool.path).unwrap();
         self.runs(name, &self.next());
-        let previous = std::fs::read(self.tool.site_dir().join("previous")).unwrap();
+        let previous = std::fs::read(self.tool.previous()).unwrap();
         assert!(previous == before, "{name}: another previous executable");
         assert!(!self.mark().exists(), "{name}: the attacker's executable was run");
         (self.installed, self.number) = (self.next(), self.number + 1);

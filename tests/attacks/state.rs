@@ -209,7 +209,7 @@ fn a_swap_that_never_was() {
         for rollback in [true, false] {
             let name = format!("a swap {name}{}", if rollback { ", by a rollback" } else { "" });
             println!("12    {name}");
-            let previous = std::fs::read(stage.tool.site_dir().join("previous")).unwrap();
+            let previous = std::fs::read(stage.tool.previous()).unwrap();
             let executable = stage.tool.digest();
             let mut held = Value::Null;
             stage.tool.edit_state(|state| {
@@ -225,7 +225,7 @@ fn a_swap_that_never_was() {
             let state = Disk::of(&stage.tool).state;
             assert_eq!((&state["pending"], &state["held"]), (&Value::Null, &held), "{name}");
             assert_eq!(stage.tool.digest(), executable, "{name}");
-            assert!(std::fs::read(stage.tool.site_dir().join("previous")).unwrap() == previous, "{name}");
+            assert!(std::fs::read(stage.tool.previous()).unwrap() == previous, "{name}");
             assert!(!stage.mark().exists(), "{name}: the attacker's executable was run");
             stage.tool.edit_state(|state| state["held"] = json!(["0.5.0"]));
             stage.heals(&name);

@@ -1,6 +1,5 @@
 //! Promise: a start runs the newest release that this machine can have, keeps its deadline whatever the network does, stays silent
 //! where there is nothing to tell, and never fails the tool, unless the tool requires to be current.
-#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]
@@ -9,20 +8,17 @@ mod support;
 mod auto;
 #[cfg(target_os = "linux")]
 mod loader;
+#[cfg(unix)] // of Windows: tests/windows/safety.rs
 mod places;
 mod probe;
 mod require;
 
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-#[cfg(target_os = "linux")]
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::server::{Answer, Server};
-use support::tool::{may_be_another, run, stderr, stdout};
+use support::tool::{run, stderr, stdout};
 use support::{Key, Repository, Tool, executable, executable_such, now};
 
 /// A repository with the release 1.0.0.

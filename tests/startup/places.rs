@@ -1,5 +1,9 @@
 //! Where a tool runs and does not update.
 
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use super::support::tool::may_be_another;
 use super::*;
 
 /// The tool runs, does not update, says why, and leaves the place as it is.

@@ -50,6 +50,8 @@ fn a_release_that_is_no_executable_is_not_swapped_in() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_release_that_crashes_leaves_no_core_file() {
+    use std::path::Path;
+    use std::process::Command;
     let start = |executable: &Path, dir: &Path| {
         let mut shell = Command::new("sh");
         shell.args(["-c", "ulimit -c unlimited && exec \"$0\""]).arg(executable).current_dir(dir);

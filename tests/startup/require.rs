@@ -1,5 +1,6 @@
 //! A start of a tool that must be current.
 
+use super::support::tool::make_executable;
 use super::*;
 
 #[test]
@@ -28,7 +29,7 @@ fn require_does_not_start_offline_and_nothing_skips_it() {
     assert_refuses(&run(tool.command().env("RELATCH_NO_UPDATE", "1")), 4);
     assert_refuses(&run(tool.command().env("CI", "true")), 4);
     assert_refuses(&run(tool.command().env("RELATCH_RESTARTED", "1")), 4);
-    assert_eq!(tool.snapshot().0["widget"], before.0["widget"]);
+    assert_eq!(tool.snapshot().executable(), before.executable());
     come_back(&repository);
 }
 
@@ -36,7 +37,11 @@ fn require_does_not_start_offline_and_nothing_skips_it() {
 fn a_mark_set_by_hand_is_no_way_around_require() {
     let mut repository = repository();
     let require = json!({"policy": "require", "interval": 0});
+    // The process id of what starts; on Windows the path of what is started.
     let marked = |tool: &Tool| {
+        if !cfg!(unix) {
+            return run(tool.command().arg("x").env("RELATCH_RESTARTED", &tool.path));
+        }
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", r#"RELATCH_RESTARTED=$$ exec "$0" x"#]).arg(&tool.path).env_remove("CI");
         run(&mut shell)
@@ -58,7 +63,7 @@ fn under_require_what_is_at_the_path_runs_and_not_the_previous_executable() {
     let tool = tool(&repository, json!({"policy": "require"}));
     release(&mut repository, "1.1.0", json!({"policy": "require"}));
     assert_runs(&tool.run(&["x"]), "widget 1.1.0 x\n");
-    let previous = tool.site_dir().join("previous");
+    let previous = tool.previous();
     let output = run(std::process::Command::new(&previous).arg("x").env_remove("CI"));
     assert_runs(&output, "widget 1.1.0 x\n");
 }
@@ -73,7 +78,7 @@ fn under_require_an_old_executable_put_back_by_hand_does_not_run() {
     let put_back = || {
         std::fs::remove_file(&tool.path).unwrap();
         std::fs::write(&tool.path, &old).unwrap();
-        std::fs::set_permissions(&tool.path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        make_executable(&tool.path);
     };
     put_back();
     go_offline(&repository);
@@ -92,19 +97,22 @@ fn under_require_the_previous_executable_is_no_way_around_a_check_that_is_due() 
     assert_runs(&tool.run(&["x"]), "widget 1.1.0 x\n");
     go_offline(&repository);
     assert_refuses(&tool.run(&["x"]), 4);
-    let mut previous = std::process::Command::new(tool.site_dir().join("previous"));
+    let mut previous = std::process::Command::new(tool.previous());
     assert_refuses(&run(previous.arg("x").env_remove("CI")), 4);
     come_back(&repository);
 }
 
 #[test]
+#[cfg(unix)]
 fn who_may_not_write_there_is_left_in_peace() {
+    use super::support::tool::may_be_another;
+    use std::os::unix::process::CommandExt;
     if !may_be_another() {
         return;
     }
     let mut repository = repository();
     let tool = tool(&repository, json!({}));
-    std::fs::set_permissions(tool.dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(tool.dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     release(&mut repository, "1.1.0", json!({}));
     let before = tool.snapshot();
     let output = run(tool.command().arg("x").uid(65534).gid(65534));

@@ -1,5 +1,6 @@
 //! What a disk, or somebody with access to it, can do to a file of the client's.
 
+use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
 
 pub type Damage = (&'static str, fn(&Path));
@@ -10,7 +11,7 @@ pub fn damages() -> Vec<Damage> {
         change(&mut content);
         std::fs::write(path, content).unwrap();
     }
-    vec![
+    let mut damages: Vec<Damage> = vec![
         ("emptied", |path| change(path, |content| content.clear())),
         ("truncated by a byte", |path| change(path, |content| content.truncate(content.len() - 1))),
         ("truncated to the half", |path| change(path, |content| content.truncate(content.len() / 2))),
@@ -24,12 +25,37 @@ pub fn damages() -> Vec<Damage> {
         }),
         ("a byte behind", |path| change(path, |content| content.push(b'\n'))),
         ("grown beyond its limit", |path| change(path, |content| content.resize(1 << 20, b' '))),
-        ("a FIFO in its place, which would wait for a writer", |path| {
-            std::fs::remove_file(path).unwrap();
-            assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
-        }),
         ("not text", |path| std::fs::write(path, [0xff; 100]).unwrap()),
-    ]
+    ];
+    if cfg!(unix) {
+        damages.push(("a FIFO in its place, which would wait for a writer", |path| {
+            std::fs::remove_file(path).unwrap();
+            fifo(path).unwrap();
+        }));
+    } else {
+        println!("skipped: a FIFO in the place of a file, because this system has none");
+    }
+    damages
+}
+
+/// A FIFO, where the system has such files.
+pub fn fifo(path: &Path) -> Result<()> {
+    if !cfg!(unix) {
+        return Err(Error::new(ErrorKind::Unsupported, "this system has no FIFOs among its files"));
+    }
+    let made = std::process::Command::new("mkfifo").arg(path).status()?;
+    if made.success() { Ok(()) } else { Err(Error::other(format!("mkfifo: {made}"))) }
+}
+
+/// A symbolic link. Windows may refuse it to whoever is no administrator.
+pub fn symlink(original: &Path, link: &Path) -> Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(original, link);
+    #[cfg(windows)]
+    return match original.is_dir() {
+        true => std::os::windows::fs::symlink_dir(original, link),
+        false => std::os::windows::fs::symlink_file(original, link),
+    };
 }
 
 /// Writes the state anew with the right hash of what it says.

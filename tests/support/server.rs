@@ -70,7 +70,6 @@ impl Wire<'_> {
     }
 
     /// The connection ends by a reset (RST) instead of an end (FIN).
-    #[cfg(unix)]
     pub fn reset(&self) -> std::io::Result<()> {
         rustix::net::sockopt::set_socket_linger(self.socket, Some(Duration::ZERO))?;
         Ok(())

@@ -14,6 +14,11 @@ use tempfile::TempDir;
 pub use super::built::built;
 use super::repository::{PRODUCT, Repository};
 
+/// The file name of the tests' product. Windows starts what has this ending by its name alone, and shells start nothing else.
+pub const EXECUTABLE: &str = if cfg!(windows) { "widget.exe" } else { PRODUCT };
+/// The file name of the executable that a rollback brings back.
+pub const PREVIOUS: &str = if cfg!(windows) { "previous.exe" } else { "previous" };
+
 /// The built `test-tool`, once for each test process. It is small: the tests write, hash and start it by the hundred.
 pub fn test_tool() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
@@ -62,30 +67,33 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// Nothing is there yet.
+    pub fn absent() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = relatch::platform::canonicalize(dir.path()).unwrap().join(EXECUTABLE);
+        Tool { dir, path }
+    }
+
     /// Copied there, as a person would with a first download.
     pub fn copied(executable: &[u8]) -> Self {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap().join(PRODUCT);
-        std::fs::write(&path, executable).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Tool { dir, path }
+        let tool = Tool::absent();
+        std::fs::write(&tool.path, executable).unwrap();
+        make_executable(&tool.path);
+        tool
     }
 
     /// Installed by the library from the current release, so that [`Tool::updater`] works on it.
     pub fn installed(repository: &Repository) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap().join(PRODUCT);
-        install(repository, &path).unwrap();
-        Tool { dir, path }
+        let tool = Tool::absent();
+        install(repository, &tool.path).unwrap();
+        tool
     }
 
     /// The same without a probe, so that a few bytes do as an executable.
     pub fn installed_plain(repository: &Repository) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().canonicalize().unwrap().join(PRODUCT);
-        install_plain(repository, &path, false).unwrap();
-        Tool { dir, path }
+        let tool = Tool::absent();
+        install_plain(repository, &tool.path, false).unwrap();
+        tool
     }
 
     pub fn updater(&self) -> Updater {
@@ -94,7 +102,12 @@ impl Tool {
 
     /// `.<exe>.relatch`
     pub fn site_dir(&self) -> PathBuf {
-        self.path.with_file_name(format!(".{PRODUCT}.relatch"))
+        self.path.with_file_name(format!(".{EXECUTABLE}.relatch"))
+    }
+
+    /// What a rollback brings back.
+    pub fn previous(&self) -> PathBuf {
+        self.site_dir().join(PREVIOUS)
     }
 
     pub fn command(&self) -> Command {
@@ -134,7 +147,7 @@ impl Tool {
     pub fn strays(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.site_dir()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let expected = ["state", "root", "lock", "staging", "previous", "settings"];
+        let expected = ["state", "root", "lock", "staging", PREVIOUS, "settings"];
         names.filter(|name| !expected.contains(&name.as_str())).collect()
     }
 
@@ -155,12 +168,32 @@ impl Tool {
 
     /// The same for the thousandth time: of large files inode, size and time of change.
     pub fn glance(&self) -> Snapshot {
-        use std::os::unix::fs::MetadataExt;
         Snapshot::of(self.dir.path(), |path, meta| match meta.len() {
             0..65_536 => Digest::of(&std::fs::read(path).unwrap()).to_string(),
-            size => format!("{} {size} {}.{}", meta.ino(), meta.ctime(), meta.ctime_nsec()),
+            size => format!("{size} {}", identity(meta)),
         })
     }
+}
+
+/// Which file it is, and when it was changed.
+#[cfg(unix)]
+fn identity(meta: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{} {}.{}", meta.ino(), meta.ctime(), meta.ctime_nsec())
+}
+
+/// Windows tells the times alone of a file that is not open.
+#[cfg(not(unix))]
+fn identity(meta: &Metadata) -> String {
+    format!("{:?} {:?}", meta.created().unwrap(), meta.modified().unwrap())
+}
+
+/// Lets a file be run, where that is a matter of its mode.
+pub fn make_executable(path: &Path) {
+    #[cfg(unix)]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    #[cfg(not(unix))]
+    assert!(path.is_file());
 }
 
 /// `relatch install` of an executable that is never run.
@@ -215,6 +248,7 @@ pub fn run(command: &mut Command) -> Output {
 
 /// Whether this process may give a file to somebody else and start a program as somebody else; says so where not. Root of a container may
 /// have nobody to do it for.
+#[cfg(unix)]
 pub fn may_be_another() -> bool {
     use std::os::unix::process::CommandExt;
     let dir = tempfile::tempdir().unwrap();
@@ -261,6 +295,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// Content and mode by name; names have slashes everywhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(pub BTreeMap<String, (String, u32)>);
 
@@ -270,6 +305,25 @@ impl Snapshot {
         collect(dir, dir, &look, &mut files);
         Snapshot(files)
     }
+
+    pub fn executable(&self) -> &(String, u32) {
+        &self.0[EXECUTABLE]
+    }
+
+    pub fn previous(&self) -> &(String, u32) {
+        &self.0[&format!(".{EXECUTABLE}.relatch/{PREVIOUS}")]
+    }
+}
+
+#[cfg(unix)]
+fn mode(meta: &Metadata) -> u32 {
+    std::os::unix::fs::PermissionsExt::mode(&meta.permissions())
+}
+
+/// All that a file has of one on Windows.
+#[cfg(not(unix))]
+fn mode(meta: &Metadata) -> u32 {
+    meta.permissions().readonly().into()
 }
 
 fn collect(
@@ -278,10 +332,9 @@ fn collect(
     look: &impl Fn(&Path, &Metadata) -> String,
     files: &mut BTreeMap<String, (String, u32)>,
 ) {
-    use std::os::unix::fs::PermissionsExt;
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        let name = path.strip_prefix(base).unwrap().display().to_string();
+        let name = path.strip_prefix(base).unwrap().to_str().unwrap().replace(std::path::MAIN_SEPARATOR, "/");
         let meta = std::fs::symlink_metadata(&path).unwrap();
         if name.ends_with("/lock") || name.ends_with("/staging") {
             continue;
@@ -291,7 +344,7 @@ fn collect(
             kind if kind.is_file() || kind.is_symlink() => look(&path, &meta),
             _ => "neither a file nor a directory".into(),
         };
-        files.insert(name, (content, meta.permissions().mode()));
+        files.insert(name, (content, mode(&meta)));
         if meta.is_dir() {
             collect(base, &path, look, files);
         }

@@ -2,7 +2,6 @@
 //!
 //! `RELATCH_WRITE_VECTORS=1 cargo test --test vectors` writes the files anew from the tables in `tables/`.
 
-#![cfg(unix)] // permissions and an executable at a path; the same bytes are read everywhere
 #![allow(
     missing_docs,
     unreachable_pub,

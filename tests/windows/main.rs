@@ -1,7 +1,5 @@
 //! What is different on Windows: a running executable cannot be replaced, a swap has a moment without one, access lists in place of modes, a
 //! restart that is a child, and paths. Most of it runs under wine, too; what wine cannot show says so.
-//!
-//! `RELATCH_TEST_TOOL` is the path of a built `test-tool.exe`.
 #![cfg(windows)]
 #![allow(
     dead_code,
@@ -13,6 +11,8 @@
     clippy::indexing_slicing
 )]
 
+#[path = "../support/built.rs"]
+mod built;
 #[path = "../support/minisign.rs"]
 mod minisign;
 mod names;

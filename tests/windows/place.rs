@@ -10,15 +10,13 @@ use relatch::{Install, Quiet, Status, Updater};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::built::built;
 use crate::repository::{PRODUCT, Repository};
 
 /// The built `test-tool.exe`.
 pub fn test_tool() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
-    BYTES.get_or_init(|| {
-        let path = std::env::var_os("RELATCH_TEST_TOOL").expect("RELATCH_TEST_TOOL names a test-tool.exe");
-        std::fs::read(path).unwrap()
-    })
+    BYTES.get_or_init(|| std::fs::read(built("test-tool")).unwrap())
 }
 
 /// A real executable of this version that reads this repository at each start.

@@ -27,6 +27,8 @@ struct Config {
     deadline_ms: Option<u64>,
     /// `crash` before the library is called, `silent` never answering, `wrong` version told.
     broken: Option<String>,
+    /// Made as soon as it is started, and nothing else is done.
+    mark: Option<std::path::PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -34,6 +36,9 @@ fn main() -> ExitCode {
         eprintln!("test-tool: nothing is appended to this executable");
         return ExitCode::from(70);
     };
+    if let Some(mark) = &config.mark {
+        return if std::fs::write(mark, "").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match config.broken.as_deref() {
         Some("crash") => std::process::abort(),
         Some("silent") => std::thread::sleep(Duration::from_secs(3600)),
