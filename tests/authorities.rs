@@ -1,6 +1,5 @@
 //! Promise: on every system a server is believed for the authorities that a file names, or for those of the platform, and for no others.
 //! It needs nothing of Unix: on Windows and macOS the system's own check is asked where no file is named.
-#![cfg(feature = "https")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{Read, Write};

@@ -54,7 +54,7 @@ fn tell(dir: &str, in_bucket: bool) -> Result<()> {
     release(&stage, "1.0.0")?;
 
     stage.tell("Somebody installs it. Nothing of the repository is trusted but what root.json vouches for.");
-    stage.run("target/debug/relatch install --from {repo} --root {dir}/root.json --product demo --to {dir}/bin/demo", 0)?;
+    stage.run("target/debug/relatch install --from {repo} --root {dir}/root.json --product demo --to {dir}/bin/demo{exe}", 0)?;
     stage.run("printf 'web-1 ok\\nweb-2 ok\\nweb-3 ERROR: disk full\\n' > {dir}/deploy.log", 0)?;
     stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?;
 
@@ -87,12 +87,12 @@ fn tell(dir: &str, in_bucket: bool) -> Result<()> {
     stage.run("rm -r {files} && cp -R {dir}/as-signed {files}", 0)?;
     stage.run("for file in {files}/manifests/*.json; do sed s/1.3.0/1.4.0/ $file > $file.new && mv $file.new $file; done", 0)?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "not updated: the manifest")?;
-    stage.run("target/debug/relatch check {dir}/bin/demo", 3)?;
+    stage.run("target/debug/relatch check {dir}/bin/demo{exe}", 3)?;
 
     stage.tell("Nothing of that was executed. With the repository as it was signed, 1.3.0 comes.");
     stage.run("rm -r {files} && mv {dir}/as-signed {files}", 0)?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.3.0: line 3")?;
-    stage.run("target/debug/relatch status {dir}/bin/demo", 0)?;
+    stage.run("target/debug/relatch status {dir}/bin/demo{exe}", 0)?;
     stage.run("target/debug/signer verify --repo {repo} --root {dir}/root.json", 0)?;
 
     let again = stage.server_again();
@@ -113,7 +113,7 @@ fn build(stage: &Stage, version: &str, word: &str) -> Result<()> {
     stage.run(
         &format!(
             "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT=\"$PWD/{{dir}}/root.json\" DEMO_REPOSITORY={{embedded}} \
-             cargo build --quiet -p demo{{features}} && cp target/debug/demo {{dir}}/builds/demo-{version}"
+             cargo build --quiet -p demo{{features}} && cp target/debug/demo{{exe}} {{dir}}/builds/demo-{version}{{exe}}"
         ),
         0,
     )
@@ -123,7 +123,7 @@ fn build(stage: &Stage, version: &str, word: &str) -> Result<()> {
 fn release(stage: &Stage, version: &str) -> Result<()> {
     let command = format!(
         "target/debug/signer release --repo {{repo}} --root {{dir}}/root.json --key {{dir}}/keys/release.key \
-         --key {{dir}}/keys/timestamp.key --level 3 --version {version} --artifact {}={{dir}}/builds/demo-{version}",
+         --key {{dir}}/keys/timestamp.key --level 3 --version {version} --artifact {}={{dir}}/builds/demo-{version}{{exe}}",
         host()?
     );
     stage.run(&command, 0).map(drop)

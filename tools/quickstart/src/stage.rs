@@ -1,5 +1,6 @@
 //! Runs commands where they are shown, in a folder that is made anew.
 
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -43,10 +44,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 impl Stage {
     /// Empties the folder, if it is one of an earlier story or none at all.
     pub fn new(dir: &str) -> Result<Self> {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let workspace =
-            fs::canonicalize(&workspace).map_err(|error| format!("cannot find the workspace: {error}"))?;
-        let stage = Stage { workspace, dir: dir.to_owned(), bucket: None };
+        // Not canonicalized: on Windows, a shell does not start in a verbatim path.
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+        let workspace = workspace.filter(|path| path.is_dir()).ok_or("cannot find the workspace")?;
+        let stage = Stage { workspace: workspace.into(), dir: dir.to_owned(), bucket: None };
         let path = stage.path("");
         if path.exists() && !path.join("builds").is_dir() {
             return Err(format!(
@@ -135,6 +136,7 @@ impl Stage {
             .replace("{embedded}", &embedded)
             .replace("{files}", &files)
             .replace("{features}", features)
+            .replace("{exe}", EXE_SUFFIX) // a shell finds commands without it, and files not
             .replace("{dir}", dir);
         println!("$ {command}");
         // The story is the same in a CI, where a start-up check keeps quiet by itself.

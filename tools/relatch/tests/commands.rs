@@ -1,6 +1,5 @@
 //! Promise: any executable in any language is installed, updated and brought back by `relatch`, which trusts what it was given and
 //! nothing that it fetched; and scripts can tell what happened.
-#![cfg(unix)] // the executables are shell scripts
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +8,11 @@
     reason = "a test"
 )]
 
+#[cfg(windows)]
+#[path = "../../../tests/support/built.rs"]
+mod built;
+
+#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -22,6 +26,9 @@ use signer::root::{Holders, first};
 use signer::signing::SigningKey;
 use signer::store::{DirStore, Store};
 use tempfile::TempDir;
+
+/// The installed executable.
+const WIDGET: &str = if cfg!(windows) { "widget.exe" } else { "widget" };
 
 /// A publisher and a machine.
 struct World {
@@ -44,15 +51,20 @@ impl World {
         self.dir.path().join(name)
     }
 
-    fn publish(&self, version: &str, script: &str) {
-        self.publish_with(version, script, |_| {});
+    fn publish(&self, version: &str, program: Vec<u8>) {
+        self.publish_with(version, program, |_| {});
     }
 
-    fn publish_with(&self, version: &str, script: &str, change: impl FnOnce(&mut Plan)) {
+    /// A release that tells its version.
+    fn publish_good(&self, version: &str) {
+        self.publish(version, self.telling(version));
+    }
+
+    fn publish_with(&self, version: &str, program: Vec<u8>, change: impl FnOnce(&mut Plan)) {
         let store = DirStore::new(self.path("repo"));
         let anchor = std::fs::read(self.path("root.json")).unwrap();
         let executable = self.path("build");
-        std::fs::write(&executable, script).unwrap();
+        std::fs::write(&executable, program).unwrap();
         let mut plan = Plan {
             version: version.parse().unwrap(),
             channel: "stable".parse().unwrap(),
@@ -104,118 +116,180 @@ impl World {
             "--target",
             "any",
             "--to",
-            "widget",
+            WIDGET,
         ];
         self.json(&[&arguments, more].concat())
     }
 
+    /// The version that the installed executable tells.
     fn says(&self) -> String {
-        let output = Command::new(self.path("widget")).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        let output = Command::new(self.path(WIDGET)).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        told.trim().strip_prefix("widget ").unwrap_or_else(|| panic!("{told}")).to_owned()
+    }
+
+    /// `.<exe>.relatch`
+    fn has_site(&self, name: &str) -> bool {
+        self.path(&format!(".{name}.relatch")).exists()
     }
 }
 
-fn script(version: &str) -> String {
-    format!("#!/bin/sh\necho {version} \"$@\"\n")
+/// Executables as shell scripts.
+#[cfg(unix)]
+impl World {
+    /// It says `widget`, its version and its arguments.
+    fn telling(&self, version: &str) -> Vec<u8> {
+        format!("#!/bin/sh\necho widget {version} \"$@\"\n").into_bytes()
+    }
+
+    /// It runs, and fails whatever it is asked.
+    fn failing(&self) -> Vec<u8> {
+        b"#!/bin/sh\necho it cannot be started >&2\nexit 7\n".to_vec()
+    }
+
+    /// It runs, and crashes.
+    fn crashing(&self) -> Vec<Vec<u8>> {
+        // The loader of glibc exits with 1, where a library is older than the program.
+        let loader = "#!/bin/sh\necho \"$0: /lib/libc.so.6: version \\`GLIBC_9.99' not found (required by $0)\" >&2\nexit 1\n";
+        ["#!/bin/sh\nkill -SEGV $$\n", "#!/bin/sh\nexit 127\n", loader]
+            .map(|script| script.as_bytes().to_vec())
+            .into()
+    }
+
+    /// The system does not start it.
+    fn no_program(&self) -> Vec<u8> {
+        b"#!/no/such/interpreter\n".to_vec()
+    }
+}
+
+/// The same by `test-tool`, which is what the text at its end says.
+#[cfg(windows)]
+impl World {
+    fn telling(&self, version: &str) -> Vec<u8> {
+        self.test_tool(version, "none")
+    }
+
+    fn failing(&self) -> Vec<u8> {
+        std::fs::read(built::built("test-tool")).unwrap()
+    }
+
+    fn crashing(&self) -> Vec<Vec<u8>> {
+        vec![self.test_tool("1.0.0", "crash")]
+    }
+
+    fn no_program(&self) -> Vec<u8> {
+        b"this is no program\n".repeat(100)
+    }
+
+    fn test_tool(&self, version: &str, broken: &str) -> Vec<u8> {
+        let config = serde_json::json!({
+            "product": "widget",
+            "version": version,
+            "root": std::fs::read_to_string(self.path("root.json")).unwrap(),
+            "repository": self.path("repo").to_str().unwrap(),
+            "policy": "off", // `relatch` updates it, and not its own start
+            "broken": broken,
+        });
+        [&self.failing()[..], b"\n", config.to_string().as_bytes()].concat()
+    }
 }
 
 #[test]
 fn installed_checked_updated_and_brought_back() {
     let world = World::new();
-    world.publish("1.0.0", &script("1.0.0"));
+    world.publish_good("1.0.0");
     let (code, answer) = world.install(&["--probe", "--version"]);
     assert_eq!((code, answer["result"].as_str()), (0, Some("installed")), "{answer}");
     assert_eq!(world.says(), "1.0.0");
-    assert_eq!(std::fs::metadata(world.path("widget")).unwrap().permissions().mode() & 0o777, 0o755);
-    assert_eq!(world.json(&["check", "widget"]).0, 0);
+    #[cfg(unix)]
+    assert_eq!(std::fs::metadata(world.path(WIDGET)).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(world.json(&["check", WIDGET]).0, 0);
 
-    world.publish("1.1.0", &script("1.1.0"));
-    let (code, answer) = world.json(&["check", "widget"]);
+    world.publish_good("1.1.0");
+    let (code, answer) = world.json(&["check", WIDGET]);
     assert_eq!(
         (code, answer["to"].as_str(), answer["notes"].as_str()),
         (100, Some("1.1.0"), Some("this is 1.1.0"))
     );
     assert_eq!(world.says(), "1.0.0", "a check installs nothing");
-    let (code, answer) = world.json(&["update", "widget"]);
+    let (code, answer) = world.json(&["update", WIDGET]);
     assert_eq!((code, answer["result"].as_str()), (0, Some("updated")), "{answer}");
     assert_eq!(world.says(), "1.1.0");
 
-    let (code, answer) = world.json(&["rollback", "widget"]);
+    let (code, answer) = world.json(&["rollback", WIDGET]);
     assert_eq!((code, answer["to"].as_str()), (0, Some("1.0.0")), "{answer}");
     assert_eq!(world.says(), "1.0.0");
-    let (code, answer) = world.json(&["update", "widget"]);
+    let (code, answer) = world.json(&["update", WIDGET]);
     assert_eq!((code, answer["reason"].as_str()), (0, Some("held")), "{answer}");
-    let (code, answer) = world.json(&["status", "widget"]);
+    let (code, answer) = world.json(&["status", WIDGET]);
     assert_eq!(code, 0);
     assert_eq!(answer["status"]["held"][0], "1.1.0");
     assert_eq!(answer["status"]["previous"], "1.1.0");
     // The same for people.
-    let output = world.relatch(&["status", "widget"]);
+    let output = world.relatch(&["status", WIDGET]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("held       1.1.0"));
 }
 
 #[test]
 fn a_release_that_does_not_run_here_is_not_swapped_in() {
     let world = World::new();
-    world.publish("1.0.0", &script("1.0.0"));
+    world.publish_good("1.0.0");
     world.install(&["--probe", "--version"]);
-    world.publish("1.1.0", "#!/bin/sh\nexit 7\n");
-    let (code, answer) = world.json(&["update", "widget"]);
+    world.publish("1.1.0", world.failing());
+    let (code, answer) = world.json(&["update", WIDGET]);
     assert_eq!((code, answer["cause"].as_str()), (5, Some("machine")), "{answer}");
     assert_eq!(world.says(), "1.0.0");
-    world.publish("1.2.0", "#!/no/such/interpreter\n");
-    assert_eq!(world.json(&["update", "widget"]).0, 5);
+    world.publish("1.2.0", world.no_program());
+    assert_eq!(world.json(&["update", WIDGET]).0, 5);
     assert_eq!(world.says(), "1.0.0");
-    world.publish("1.3.0", &script("1.3.0"));
-    assert_eq!(world.json(&["update", "widget"]).0, 0);
+    world.publish_good("1.3.0");
+    assert_eq!(world.json(&["update", WIDGET]).0, 0);
     assert_eq!(world.says(), "1.3.0");
 }
 
 #[test]
 fn what_crashes_is_not_installed_and_nothing_is_left() {
     let world = World::new();
-    // The loader of glibc exits with 1, where a library is older than the program.
-    let loader = "#!/bin/sh\necho \"$0: /lib/libc.so.6: version \\`GLIBC_9.99' not found (required by $0)\" >&2\nexit 1\n";
-    let crashes =
-        [("1.0.0", "#!/bin/sh\nkill -SEGV $$\n"), ("1.0.1", "#!/bin/sh\nexit 127\n"), ("1.0.2", loader)];
-    for (version, script) in crashes {
-        world.publish(version, script);
+    for (program, version) in world.crashing().into_iter().zip(["1.0.0", "1.0.1", "1.0.2"]) {
+        world.publish(version, program);
         let (code, answer) = world.install(&[]);
         assert_eq!((code, answer["cause"].as_str()), (5, Some("machine")), "{answer}");
-        assert!(!world.path("widget").exists() && !world.path(".widget.relatch").exists());
+        assert!(!world.path(WIDGET).exists() && !world.has_site(WIDGET));
     }
     // A program that only does not know the probe is installed, whatever it says.
-    world.publish("1.1.0", "#!/bin/sh\necho it cannot be started >&2\nexit 3\n");
+    world.publish("1.1.0", world.failing());
     assert_eq!(world.install(&[]).0, 0);
 }
 
 #[test]
 fn an_existing_file_stays_unless_forced() {
     let world = World::new();
-    world.publish("1.0.0", &script("1.0.0"));
-    std::fs::write(world.path("widget"), "#!/bin/sh\necho mine\n").unwrap();
-    std::fs::set_permissions(world.path("widget"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.publish_good("1.0.0");
+    std::fs::write(world.path(WIDGET), world.telling("0.1.0")).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(world.path(WIDGET), PermissionsExt::from_mode(0o755)).unwrap();
     let (code, answer) = world.install(&[]);
     assert_eq!(code, 5, "{answer}");
-    assert_eq!(world.says(), "mine");
-    assert!(!world.path(".widget.relatch").exists());
+    assert_eq!(world.says(), "0.1.0");
+    assert!(!world.has_site(WIDGET));
     assert_eq!(world.install(&["--force"]).0, 0);
     assert_eq!(world.says(), "1.0.0");
-    assert_eq!(world.json(&["rollback", "widget"]).0, 5, "what was replaced had no version to go back to");
+    assert_eq!(world.json(&["rollback", WIDGET]).0, 5, "what was replaced had no version to go back to");
     // Again, with nothing new: what a rollback would bring back stays.
-    world.publish("1.1.0", &script("1.1.0"));
-    assert_eq!(world.json(&["update", "widget"]).0, 0);
+    world.publish_good("1.1.0");
+    assert_eq!(world.json(&["update", WIDGET]).0, 0);
     assert_eq!(world.install(&["--force"]).0, 0);
-    assert_eq!(world.json(&["rollback", "widget"]).1["to"], "1.0.0");
+    assert_eq!(world.json(&["rollback", WIDGET]).1["to"], "1.0.0");
 }
 
+#[cfg(unix)] // Windows wants a privilege for links
 #[test]
 fn a_link_stays_a_link() {
     let world = World::new();
-    world.publish("1.0.0", &script("1.0.0"));
+    world.publish_good("1.0.0");
     world.install(&[]);
-    std::os::unix::fs::symlink("widget", world.path("link")).unwrap();
-    world.publish("1.1.0", &script("1.1.0"));
+    std::os::unix::fs::symlink(WIDGET, world.path("link")).unwrap();
+    world.publish_good("1.1.0");
     assert_eq!(world.json(&["update", "link"]).0, 0);
     assert_eq!(world.says(), "1.1.0");
     assert!(std::fs::symlink_metadata(world.path("link")).unwrap().is_symlink());
@@ -224,7 +298,7 @@ fn a_link_stays_a_link() {
 #[test]
 fn exit_codes_say_what_is_wrong() {
     let world = World::new();
-    world.publish("1.0.0", &script("1.0.0"));
+    world.publish_good("1.0.0");
     // 2: usage
     assert_eq!(world.relatch(&["update"]).status.code(), Some(2));
     // 5: not installed by relatch, not there
@@ -257,27 +331,27 @@ fn exit_codes_say_what_is_wrong() {
     // 4: nothing published
     std::fs::create_dir(world.path("empty")).unwrap();
     assert_eq!(install("root.json", "widget", "empty"), 4);
-    assert!(!world.path("new").exists() && !world.path(".new.relatch").exists(), "nothing is left behind");
+    assert!(!world.path("new").exists() && !world.has_site("new"), "nothing is left behind");
     // 3: a byte of everything changed after the install
     world.install(&[]);
-    world.publish("1.1.0", &script("1.1.0"));
+    world.publish_good("1.1.0");
     let version = world.path("repo/stable/VERSION");
     let text = std::fs::read_to_string(&version).unwrap();
     std::fs::write(&version, text.replacen("1.1.0", "1.2.0", 1)).unwrap();
-    let (code, answer) = world.json(&["check", "widget"]);
+    let (code, answer) = world.json(&["check", WIDGET]);
     assert_eq!((code, answer["cause"].as_str()), (3, Some("refused")), "{answer}");
     std::fs::write(&version, text).unwrap();
-    assert_eq!(world.json(&["check", "widget"]).0, 100);
+    assert_eq!(world.json(&["check", WIDGET]).0, 100);
 }
 
 #[test]
 fn the_rollout_is_passed_by_a_wish() {
     let world = World::new();
-    world.publish("1.0.0", &script("1.0.0"));
+    world.publish_good("1.0.0");
     world.install(&[]);
-    world.publish_with("1.1.0", &script("1.1.0"), |plan| plan.rollout = 0);
-    assert_eq!(world.json(&["check", "widget"]).0, 0);
-    assert_eq!(world.json(&["update", "widget"]).1["reason"], "not-in-rollout");
-    assert_eq!(world.json(&["check", "widget", "--now"]).0, 100);
-    assert_eq!(world.json(&["update", "widget", "--now"]).1["result"], "updated");
+    world.publish_with("1.1.0", world.telling("1.1.0"), |plan| plan.rollout = 0);
+    assert_eq!(world.json(&["check", WIDGET]).0, 0);
+    assert_eq!(world.json(&["update", WIDGET]).1["reason"], "not-in-rollout");
+    assert_eq!(world.json(&["check", WIDGET, "--now"]).0, 100);
+    assert_eq!(world.json(&["update", WIDGET, "--now"]).1["result"], "updated");
 }

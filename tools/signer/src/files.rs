@@ -205,23 +205,20 @@ fn read_at_most(file: File, path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-#[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-    use std::sync::mpsc;
-    use std::time::Duration;
-
     use super::*;
 
     /// What it answers, or that it waits.
+    #[cfg(unix)]
     fn at_once<T: Send + 'static>(path: &Path, open: fn(&Path) -> T) -> T {
-        let (sender, receiver) = mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let path = path.to_owned();
         std::thread::spawn(move || drop(sender.send(open(&path))));
         receiver.recv_timeout(Duration::from_secs(30)).unwrap() // else it waits for a writer
     }
 
+    #[cfg(unix)]
     #[test]
     fn nobody_waits_for_the_writer_of_a_pipe_that_came_in_a_files_place() {
         let dir = tempfile::tempdir().unwrap();
@@ -246,12 +243,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("VERSION");
         std::fs::write(&path, "old").unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o664)).unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o664)).unwrap();
         let names = || std::fs::read_dir(dir.path()).unwrap().count();
         drop(Staged::write(&path, b"never").unwrap());
         assert_eq!((std::fs::read(&path).unwrap(), names()), (b"old".to_vec(), 1));
         Staged::write(&path, b"new").unwrap().replace().unwrap();
         assert_eq!((std::fs::read(&path).unwrap(), names()), (b"new".to_vec(), 1));
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o664);
+        #[cfg(unix)]
+        {
+            let mode =
+                std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o664);
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The executables and the notes of a release.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::scene::Scene;
 use crate::table::{harmless, refused, row};
+use crate::unix::symlink;
 
 /// A release of one executable, at a path where something was put.
 fn of(scene: &Scene, path: &str) -> Command {
@@ -69,23 +69,26 @@ pub fn executables() {
             "a link to nothing",
             "8",
             |s| {
-                std::os::unix::fs::symlink("nothing", s.desk.path("link")).unwrap();
+                symlink("nothing", s.desk.path("link")).unwrap();
                 of(s, "link")
             },
             5,
             &["cannot open link", "Check the path"],
-        ),
+        )
+        .on_unix(),
         row(
             "a link to itself",
             "8",
             |s| {
-                std::os::unix::fs::symlink("link", s.desk.path("link")).unwrap();
+                symlink("link", s.desk.path("link")).unwrap();
                 of(s, "link")
             },
             5,
             &["cannot open link"],
-        ),
-        row("a device without end", "8", |s| of(s, "/dev/zero"), 5, &["cannot open /dev/zero", no_file]),
+        )
+        .on_unix(),
+        row("a device without end", "8", |s| of(s, "/dev/zero"), 5, &["cannot open /dev/zero", no_file])
+            .on_unix(),
         row(
             "a name that drives a terminal",
             "8",
@@ -96,17 +99,19 @@ pub fn executables() {
     ]);
 }
 
+#[cfg(unix)]
 #[test]
 pub fn unreadable() {
+    use crate::unix::set_mode;
     let scene = Scene::new();
-    std::fs::set_permissions(scene.desk.path("build-1.2.0"), PermissionsExt::from_mode(0o000)).unwrap();
+    set_mode(&scene.desk.path("build-1.2.0"), 0o000);
     if std::fs::read(scene.desk.path("build-1.2.0")).is_ok() {
         println!("skipped: root reads everything");
         return;
     }
     let lock_up = |s: &Scene| {
         s.desk.write("mine", "x");
-        std::fs::set_permissions(s.desk.path("mine"), PermissionsExt::from_mode(0o000)).unwrap();
+        set_mode(&s.desk.path("mine"), 0o000);
         of(s, "mine")
     };
     refused(&[row(
@@ -166,7 +171,8 @@ pub fn notes() {
             |s| s.release("1.2.0", &["--notes", "/dev/zero"]),
             3,
             &["/dev/zero is larger than the 65536 bytes"],
-        ),
+        )
+        .on_unix(),
         row("missing", "8", |s| s.release("1.2.0", &["--notes", "nowhere"]), 5, &["cannot open nowhere"]),
     ]);
     harmless(&[row(

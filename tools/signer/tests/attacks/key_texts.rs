@@ -1,13 +1,11 @@
 //! Secret key files whose text is wrong, and keys in places where they do not belong.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
-
-use crate::folders::make_fifo;
 use crate::key_file::KeyFile;
 use crate::keys::{SIGN, changed, detached, of, text};
 use crate::scene::{PASSWORD, Scene};
 use crate::support::stderr;
 use crate::table::{harmless, refused, row};
+use crate::unix::{make_fifo, set_mode, symlink};
 
 #[test]
 fn text_forms() {
@@ -115,7 +113,8 @@ fn places() {
             at("/dev/zero"),
             5,
             &["cannot open the secret key /dev/zero", no_file],
-        ),
+        )
+        .on_unix(),
         row(
             "a link to nothing",
             "7",
@@ -125,7 +124,8 @@ fn places() {
             },
             5,
             &["cannot open the secret key bad.key", missing],
-        ),
+        )
+        .on_unix(),
         row(
             "a name that drives a terminal",
             "7",
@@ -162,7 +162,8 @@ fn places() {
             },
             2,
             &["on standard input is not a minisign key: it has more than 4096 bytes"],
-        ),
+        )
+        .on_unix(),
         row(
             "standard input for two keys",
             "7",
@@ -177,10 +178,10 @@ fn places() {
         );
         let open = |s: &Scene| {
             text(|key| key)(s);
-            std::fs::set_permissions(s.desk.path("bad.key"), PermissionsExt::from_mode(mode)).unwrap();
+            set_mode(&s.desk.path("bad.key"), mode);
             s.command(&SIGN)
         };
-        refused(&[row(format!("mode {mode:o}"), "7", open, 2, &[&others])]);
+        refused(&[row(format!("mode {mode:o}"), "7", open, 2, &[&others]).on_unix()]);
     }
     harmless(&[
         row(
@@ -192,13 +193,14 @@ fn places() {
             },
             0,
             &["published widget 1.2.0"],
-        ),
+        )
+        .on_unix(),
         row(
             "a pipe for its owner",
             "7",
             |s| {
                 make_fifo(&s.desk.path("pipe"));
-                std::fs::set_permissions(s.desk.path("pipe"), PermissionsExt::from_mode(0o600)).unwrap();
+                set_mode(&s.desk.path("pipe"), 0o600);
                 let write = s.desk.path("pipe");
                 let key = s.bytes("keys/ci.key");
                 std::thread::spawn(move || std::fs::write(write, key));
@@ -206,7 +208,8 @@ fn places() {
             },
             0,
             &["published widget 1.2.0"],
-        ),
+        )
+        .on_unix(),
     ]);
 }
 

@@ -1,10 +1,10 @@
 //! Secret key files with fields that do not fit each other, and their passwords. Whatever is wrong with one, nothing is signed by it.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::key_file::{KeyFile, OPSLIMIT};
 use crate::scene::{PASSWORD, Scene, WRONG_PASSWORD};
+use crate::support::make_private;
 use crate::table::{harmless, refused, row};
 
 pub const SIGN: [&str; 4] = ["sign", "unsigned", "--key", "bad.key"];
@@ -12,7 +12,7 @@ pub const SIGN: [&str; 4] = ["sign", "unsigned", "--key", "bad.key"];
 /// A key file for its owner alone, to sign with.
 pub fn of(scene: &Scene, content: impl AsRef<[u8]>) -> Command {
     scene.desk.write("bad.key", content);
-    std::fs::set_permissions(scene.desk.path("bad.key"), PermissionsExt::from_mode(0o600)).unwrap();
+    make_private(&scene.desk.path("bad.key"));
     scene.command(&SIGN)
 }
 
@@ -30,16 +30,11 @@ pub fn text(change: impl Fn(String) -> String) -> impl Fn(&Scene) -> Command {
     move |scene| of(scene, change(scene.desk.read("keys/ci.key")))
 }
 
-/// Without a terminal that could be asked for a password, where the system has `setsid`; elsewhere the tests must be run without one.
+/// Without a terminal that could be asked for a password, on Windows and where the system has `setsid`; elsewhere the tests must be run
+/// without one.
 pub fn detached(command: &Command) -> Command {
-    let mut detached = match Command::new("setsid").arg("true").status() {
-        Ok(_) => Command::new("setsid"),
-        Err(_) => Command::new("env"),
-    };
-    if detached.get_program() == "setsid" {
-        detached.arg("--wait");
-    }
-    detached.arg(command.get_program()).args(command.get_args());
+    let mut detached = without_terminal(command);
+    detached.args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => detached.env(name, value),
@@ -47,6 +42,27 @@ pub fn detached(command: &Command) -> Command {
         };
     }
     detached.current_dir(command.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
+    detached
+}
+
+#[cfg(not(windows))]
+fn without_terminal(command: &Command) -> Command {
+    let mut detached = match Command::new("setsid").arg("true").status() {
+        Ok(_) => Command::new("setsid"),
+        Err(_) => Command::new("env"),
+    };
+    if detached.get_program() == "setsid" {
+        detached.arg("--wait");
+    }
+    detached.arg(command.get_program());
+    detached
+}
+
+#[cfg(windows)]
+fn without_terminal(command: &Command) -> Command {
+    const DETACHED_PROCESS: u32 = 0x8;
+    let mut detached = Command::new(command.get_program());
+    std::os::windows::process::CommandExt::creation_flags(&mut detached, DETACHED_PROCESS);
     detached
 }
 

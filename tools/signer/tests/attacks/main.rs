@@ -21,8 +21,8 @@
 //! key_texts  their text, and the places where keys lie
 //! names      of files: no line of their own in what is printed
 //! secrets    where a secret may stand while it is used, and where not
+//! unix       links, pipes and modes
 //! ```
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -41,6 +41,7 @@ mod forms;
 mod key_file;
 mod key_texts;
 mod keys;
+#[cfg(unix)] // on Windows no name has a newline
 mod names;
 mod places;
 mod published;
@@ -53,3 +54,4 @@ mod secrets;
 mod signers;
 mod steps;
 mod table;
+mod unix;

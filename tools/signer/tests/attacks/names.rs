@@ -32,7 +32,7 @@ fn no_name_makes_a_line_of_its_own() {
     let init =
         ["init", "--product", "widget", "--no-password", "--keys", KEYS, "--root", ROOT, "--repo", REPO];
     says(true, &init);
-    std::os::unix::fs::symlink(KEYS, desk.path("k")).unwrap(); // a key's place with a line's end is taken for a key itself, and not told
+    crate::unix::symlink(KEYS, desk.path("k")).unwrap(); // a key's place with a line's end is taken for a key itself, and not told
     says(false, &init);
     says(false, &["keygen", "--no-password", "--out", &format!("{KEYS}/release.key")]);
     says(true, &["public", "--key", key, "--out", &copy]);

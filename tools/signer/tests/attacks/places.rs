@@ -1,15 +1,15 @@
 //! A repository that somebody changed: whoever can write there, or another product's publisher. `signer` neither believes what it finds
 //! nor puts it right by signing over it.
 
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use relatch::trust::Digest;
 
-use crate::folders::{flip, make_fifo, replace, replace_text, rewrite};
+use crate::folders::{flip, replace, replace_text, rewrite};
 use crate::scene::Scene;
 use crate::table::{harmless, refused, row};
+use crate::unix::{make_fifo, symlink};
 
 /// A file of the repository; `manifest`, `signatures` and `blob` are those of the release that is published.
 fn object(scene: &Scene, name: &str) -> PathBuf {
@@ -121,14 +121,16 @@ pub fn version() {
                 of(|path| replace(path, |path| symlink("/dev/zero", path).unwrap())),
                 5,
                 &["cannot read repo/stable/VERSION", "it is no regular file"],
-            ),
+            )
+            .on_unix(),
             row(
                 at("a pipe"),
                 "10.1",
                 of(|path| replace(path, make_fifo)),
                 5,
                 &["cannot read repo/stable/VERSION", "it is no regular file"],
-            ),
+            )
+            .on_unix(),
         ]);
     }
 }
@@ -277,7 +279,8 @@ pub fn the_release_that_is_published() {
             changed("blob", |path| replace(path, |path| symlink("/dev/zero", path).unwrap()), refresh),
             4,
             &["blobs/"],
-        ),
+        )
+        .on_unix(),
     ]);
     // A release replaces it, and its number and version still count.
     harmless(&[row(
@@ -343,7 +346,8 @@ pub fn what_is_to_be_written_is_there_already() {
             },
             5,
             &["blobs/", "it is no regular file"],
-        ),
+        )
+        .on_unix(),
     ]);
 }
 

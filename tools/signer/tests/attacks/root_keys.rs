@@ -282,7 +282,8 @@ pub fn public_key_files() {
             },
             2,
             &["/dev/zero: it is no public key", "more than 2048 bytes"],
-        ),
+        )
+        .on_unix(),
         row(
             "missing",
             "3.2",

@@ -231,7 +231,8 @@ pub fn what_it_follows() {
             |s| s.at_repo(&["root", "publish", "/dev/zero"]),
             3,
             &["/dev/zero is larger than the 65536 bytes"],
-        ),
+        )
+        .on_unix(),
         row(
             "a newline at its end",
             "3c",

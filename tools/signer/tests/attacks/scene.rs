@@ -73,7 +73,10 @@ impl Scene {
     /// `signer` in a noisy mood, with a directory of its own for what is temporary.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.desk.command(arguments);
-        command.env("TMPDIR", self.desk.path("tmp")).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
+        for name in ["TMPDIR", "TMP", "TEMP"] {
+            command.env(name, self.desk.path("tmp"));
+        }
+        command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
         command
     }
 
@@ -204,6 +207,7 @@ pub fn run(command: &mut Command) -> Output {
 }
 
 /// The same after a word of the shell's, such as a limit.
+#[cfg(unix)]
 pub fn in_a_shell(first: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell

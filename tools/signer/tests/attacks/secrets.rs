@@ -2,9 +2,8 @@
 //! it by a panic, not in memory once everything is signed. Every row of the table is also searched for all of them.
 
 use std::fmt::{Debug, Display};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use signer::custody::{KeyArgument, KeySource};
 use signer::folder::Folder;
@@ -14,11 +13,13 @@ use signer::signing::SigningKey;
 use crate::key_file::KeyFile;
 #[cfg(target_os = "linux")]
 use crate::race::waiting_for_version;
-use crate::scene::{PASSWORD, Scene, contains, in_a_shell, run};
+#[cfg(unix)]
+use crate::scene::in_a_shell;
+use crate::scene::{PASSWORD, Scene, contains, run};
 #[cfg(target_os = "linux")]
 use crate::scene::{finish, spawn};
 use crate::signers::Odd;
-use crate::support::stderr;
+use crate::support::{make_private, stderr};
 
 /// What this process may write to; `None` where the system does not let its parent look.
 #[cfg(target_os = "linux")]
@@ -57,7 +58,7 @@ fn nowhere_in_the_process_once_everything_is_signed() {
     let mut file = KeyFile::parse(&scene.desk.read("keys/human.key"));
     file.encrypt("in-the-environment");
     scene.desk.write("encrypted.key", file.to_text());
-    std::fs::set_permissions(scene.desk.path("encrypted.key"), PermissionsExt::from_mode(0o600)).unwrap();
+    make_private(&scene.desk.path("encrypted.key"));
     let mut command = scene.release_by(&["clock"], "1.2.0", &["--key", "encrypted.key", "--key", "-"]);
     command.env("SIGNER_PASSWORD", "in-the-environment");
     command.stdin(std::fs::File::open(scene.desk.path("keys/ci.key")).unwrap());
@@ -104,7 +105,8 @@ fn in_memory_only_while_it_is_needed() {
     scene.told_safely("waiting", &output);
 }
 
-/// `git` is asked whether it would track a new key; it may start programs of the work tree's choice.
+/// `git` is asked whether it would track a new key; it may start programs of the work tree's choice. Here it is a shell script.
+#[cfg(unix)]
 #[test]
 fn a_child_inherits_no_secret() {
     let scene = Scene::new();
@@ -113,7 +115,7 @@ fn a_child_inherits_no_secret() {
     {
         std::fs::create_dir(scene.desk.path(name).parent().unwrap()).unwrap();
         // By another process: what another thread starts meanwhile could inherit it, and keep it from being executed.
-        let mut shell = Command::new("sh");
+        let mut shell = std::process::Command::new("sh");
         shell.args(["-c", "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\""]);
         assert!(shell.arg(scene.desk.path(name)).arg(content).status().unwrap().success());
     }
@@ -183,7 +185,7 @@ fn what_holds_a_secret_cannot_be_shown_or_copied() {
     assert_eq!(KeySource::Stdin.to_string(), "on standard input");
     let damaged = KeyArgument::from(scene.desk.path("damaged.key").display().to_string()).source().unwrap();
     scene.desk.write("damaged.key", text.replace("RWQ", "RWR"));
-    std::fs::set_permissions(scene.desk.path("damaged.key"), PermissionsExt::from_mode(0o600)).unwrap();
+    make_private(&scene.desk.path("damaged.key"));
     let failure = damaged.load("NO_PASSWORD").map(drop).unwrap_err();
     scene.holds_no_secret("Debug", "an error", format!("{failure:?} {failure}").as_bytes());
 }
@@ -231,7 +233,7 @@ fn a_panic_tells_no_secret() {
     scene.desk.write("encrypted.key", file.to_text());
     scene.desk.write("damaged.key", scene.desk.read("keys/ci.key").replace("RWQ", "RWR"));
     for name in ["encrypted.key", "damaged.key"] {
-        std::fs::set_permissions(scene.desk.path(name), PermissionsExt::from_mode(0o600)).unwrap();
+        make_private(&scene.desk.path(name));
     }
     for (which, says) in [
         ("while the others sign", "a bug in a dependency"),
@@ -260,7 +262,8 @@ fn a_panic_tells_no_secret() {
     }
 }
 
-/// Where memory for scrypt is not to be had, the process ends as Rust ends it.
+/// Where memory for scrypt is not to be had, the process ends as Rust ends it. Only Unix can limit its memory so.
+#[cfg(unix)]
 #[test]
 fn no_memory_tells_no_secret() {
     let scene = Scene::new();

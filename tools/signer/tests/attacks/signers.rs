@@ -9,7 +9,7 @@ use signer::root::RootFile;
 use signer::signing::{KeyId, SigningKey};
 use signer::{Failure, Result};
 
-use crate::scene::{Scene, in_a_shell};
+use crate::scene::Scene;
 use crate::table::{harmless, refused, row};
 
 fn sign(scene: &Scene, keys: &[&str]) -> std::process::Command {
@@ -181,11 +181,13 @@ pub fn of_a_folder() {
 }
 
 /// On a disk that takes 512 bytes of a file: one signature, and neither two nor `VERSION` with one.
+#[cfg(unix)] // by a limit that a shell sets
 fn on_a_small_disk(scene: &Scene, arguments: &[&str]) -> std::process::Command {
-    in_a_shell("trap '' XFSZ; ulimit -f 1", &scene.command(arguments))
+    crate::scene::in_a_shell("trap '' XFSZ; ulimit -f 1", &scene.command(arguments))
 }
 
 /// The first of them can sign and be written; what comes after it cannot.
+#[cfg(unix)]
 #[test]
 fn all_or_none_where_the_disk_is_full() {
     let root = ["--key", "keys/root-a.key", "--key", "keys/root-b.key"];

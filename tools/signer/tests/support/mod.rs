@@ -89,7 +89,7 @@ impl Desk {
     pub fn fails(&self, code: i32, says: &str, arguments: &[&str]) {
         let output = self.signer(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
-        assert!(stderr(&output).contains(says), "{arguments:?}: `{says}` is not in: {}", stderr(&output));
+        assert!(is_in(says, &stderr(&output)), "{arguments:?}: `{says}` is not in: {}", stderr(&output));
     }
 
     /// A tiny executable of this version.
@@ -183,4 +183,19 @@ pub fn run_fresh(command: &mut Command) -> Output {
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Whether this part of a message is in it. Expected paths have slashes; on Windows, messages separate a path with either character.
+pub fn is_in(part: &str, told: &str) -> bool {
+    let as_here = |text: &str| if cfg!(windows) { text.replace('\\', "/") } else { text.to_owned() };
+    as_here(told).contains(&as_here(part))
+}
+
+/// Gives a file the permissions that a secret key requires. On Windows a file inherits them from its directory, and the user's directory for
+/// temporary files is the user's alone.
+pub fn make_private(path: &Path) {
+    #[cfg(unix)]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    #[cfg(not(unix))]
+    assert!(path.is_file());
 }
