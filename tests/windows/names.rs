@@ -51,7 +51,7 @@ fn a_long_path() {
         println!("skipped: wine 8 cannot say what a long path leads to (GetFinalPathNameByHandleW)");
         return;
     }
-    let long = vec!["a directory whose name is long"; 10].join(r"\");
+    let long = ["a directory whose name is long"; 10].join(r"\");
     story(&Place::named(&long, "widget.exe"));
 }
 
@@ -59,9 +59,9 @@ fn a_long_path() {
 #[test]
 fn a_path_that_is_almost_long() {
     let root = tempfile::tempdir().unwrap().path().as_os_str().len();
-    let left = 232_usize.saturating_sub(root + "widget.exe".len() + 2);
-    let parts: Vec<String> = std::iter::repeat_n("0123456789".into(), left / 11).collect();
-    let place = Place::named(&parts.join(r"\"), "widget.exe");
+    let left = 235_usize.saturating_sub(root + "widget.exe".len() + 2);
+    let names: String = (1..=left).map(|at| if at % 50 == 0 && at < left { '\\' } else { 'd' }).collect();
+    let place = Place::named(&names, "widget.exe");
     if !is_wine() {
         return story(&place);
     }
