@@ -229,7 +229,7 @@ fn a_symbolic_link_to_the_executable_stays_one() {
     let bin = tempfile::tempdir().unwrap();
     let link = bin.path().join("tool");
     if let Err(error) = symlink(&tool.path, &link) {
-        assert!(!cfg!(unix), "{error}");
+        assert_ne!(std::env::consts::FAMILY, "unix", "{error}");
         println!("skipped: no symbolic link can be made here: {error}");
         return;
     }
@@ -271,11 +271,12 @@ fn a_site_directory_that_is_none_is_refused() {
     let for_all = |path: &Path| fs::create_dir(path).map(|()| set_mode(path, 0o777));
     #[cfg(not(unix))] // there it is a matter of access lists: tests/windows/safety.rs
     let for_all = |_: &Path| Err(std::io::ErrorKind::Unsupported.into());
-    let all: [&dyn Fn(&Path) -> std::io::Result<()>; 4] = [&as_link, &dangling, &as_file, &for_all];
+    type Make<'a> = &'a dyn Fn(&Path) -> std::io::Result<()>;
+    let all: [Make<'_>; 4] = [&as_link, &dangling, &as_file, &for_all];
     for (make, what) in all.into_iter().zip(["link", "dangling", "file", "for all"]) {
         let (_repository, tool) = outdated();
         if let Err(error) = make(&tool.site_dir()) {
-            assert!(!cfg!(unix), "{what}: {error}");
+            assert_ne!(std::env::consts::FAMILY, "unix", "{what}: {error}");
             println!("skipped: {what}: {error}");
             continue;
         }

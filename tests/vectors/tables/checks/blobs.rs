@@ -182,7 +182,7 @@ const LARGEST: usize = 64 << 20;
 /// Blocks of zeros, so many in all.
 fn zeros(count: usize) -> Vec<Block<'static>> {
     let whole = (0..count / BLOCK).map(|_| Block::Rle(0, BLOCK as u32));
-    whole.chain((count % BLOCK > 0).then_some(Block::Rle(0, (count % BLOCK) as u32))).collect()
+    whole.chain((!count.is_multiple_of(BLOCK)).then_some(Block::Rle(0, (count % BLOCK) as u32))).collect()
 }
 
 /// The most that a block may hold.
