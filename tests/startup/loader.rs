@@ -1,5 +1,7 @@
 //! A release that the loader of Linux does not start is reported with what it lacks.
 
+use std::process::Command;
+
 use super::*;
 
 /// What the error says of a release with these bytes; it is not swapped in.
