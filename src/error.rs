@@ -336,7 +336,7 @@ impl Machine {
             }
             Machine::Busy { .. } => "Wait for it to finish, then try again.",
             Machine::NoExecutable { interrupted: true, .. } => {
-                "Run `relatch update` or `relatch rollback` with this path: each of them first puts back what is missing."
+                "Run `relatch update` or `relatch rollback` with this path, or the previous executable in the directory beside it with --rollback: each of them first puts back what is missing."
             }
             Machine::NoExecutable { .. } => "Somebody removed it. Install it again with `relatch install`.",
             Machine::ChangedMeanwhile { .. } => "Start the tool again.",

@@ -185,5 +185,5 @@ pub fn stderr(output: &Output) -> String {
 
 /// Whether this is wine, which has the file system of the system below it.
 pub fn is_wine() -> bool {
-    Path::new(r"Z:\bin\chmod").exists()
+    Path::new(r"Z:\bin\sh").exists()
 }
