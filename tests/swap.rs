@@ -137,6 +137,7 @@ fn capabilities_stay() {
 
 /// An attribute that no list names may describe the old bytes: IMA's and EVM's hash or sign them.
 #[test]
+#[cfg(target_os = "linux")]
 fn attributes_of_the_old_bytes_do_not_come_along() {
     let (_repository, tool) = outdated();
     // A kernel that has IMA takes its own form alone; root may set one that nobody knows where the user namespace is the first.
@@ -166,6 +167,7 @@ fn attributes_of_the_old_bytes_do_not_come_along() {
 
 /// A POSIX ACL is who may run it; what cannot have one is not swapped in.
 #[test]
+#[cfg(target_os = "linux")]
 fn an_acl_stays() {
     // linux/posix_acl_xattr.h, version 2: user::rwx, user:65533:r-x, group::r-x, mask::r-x, other::---.
     let entries = [(1, 7, u32::MAX), (2, 5, 65533), (4, 5, u32::MAX), (16, 5, u32::MAX), (32, 0, u32::MAX)];
