@@ -12,7 +12,7 @@ use relatch::trust::Digest;
 use relatch::{Outcome, Updater};
 
 use crate::support::printed::drives;
-use crate::support::{Desk, stderr};
+use crate::support::{Desk, make_private, stderr};
 
 pub const REPO: [&str; 4] = ["--repo", "repo", "--root", "root.json"];
 /// Two root keys that must both sign; release keys, of which two must; one timestamp key. Root 2 took the role of `old` away.
@@ -282,6 +282,9 @@ fn copy(from: &Path, to: &Path) {
             copy(&path, &to);
         } else {
             std::fs::copy(&path, &to).unwrap();
+            if to.extension().is_some_and(|extension| extension == "key") {
+                make_private(&to); // on Windows, a copy inherits its permissions from its directory
+            }
         }
     }
 }

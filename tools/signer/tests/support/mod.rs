@@ -191,11 +191,9 @@ pub fn is_in(part: &str, told: &str) -> bool {
     as_here(told).contains(&as_here(part))
 }
 
-/// Gives a file the permissions that a secret key requires. On Windows a file inherits them from its directory, and the user's directory for
-/// temporary files is the user's alone.
+/// Takes a file for its owner alone, as a secret key must be.
 pub fn make_private(path: &Path) {
-    #[cfg(unix)]
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    #[cfg(not(unix))]
-    assert!(path.is_file());
+    let content = std::fs::read(path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    signer::files::write_new(path, &content, signer::files::Readers::Owner).unwrap();
 }
