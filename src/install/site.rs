@@ -79,14 +79,22 @@ impl Site {
         !self.executable.exists() && self.dir.join("state").exists()
     }
 
-    /// The error where there is a state and no executable.
+    /// The error where there is a state and no executable. A swap that is under way is waited for: on Windows it has a moment without one.
     pub(crate) fn refuse_gap(&self) -> Result<()> {
-        if !self.has_gap() {
-            return Ok(());
+        const MOMENTS: u32 = 100;
+        for moment in 0..=MOMENTS {
+            if !self.has_gap() {
+                return Ok(());
+            }
+            let recorded = super::State::load(self, None);
+            let interrupted =
+                matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
+            if !interrupted || moment == MOMENTS {
+                return Err(Machine::NoExecutable { path: self.executable.clone(), interrupted }.into());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        let recorded = super::State::load(self, None);
-        let interrupted = matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
-        Err(Machine::NoExecutable { path: self.executable.clone(), interrupted }.into())
+        Ok(())
     }
 
     /// Whether this user may change anything here.
