@@ -41,7 +41,8 @@ impl Site {
             // A crash between the two renames of a swap may have left nothing at the path; what is beside it knows.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let site = Site::for_new(path).map_err(|_| io("find", path)(error))?;
-                return if site.has_gap() {
+                // It may have been put there since, by a swap that was under way.
+                return if site.has_gap() || site.executable.exists() {
                     Ok(site)
                 } else {
                     Err(io("find", path)(std::io::ErrorKind::NotFound.into()))
