@@ -336,9 +336,9 @@ impl Machine {
             }
             Machine::Busy { .. } => "Wait for it to finish, then try again.",
             Machine::NoExecutable { interrupted: true, .. } => {
-                "Run `relatch update` or `relatch rollback` with this path: each of them first puts back what is missing."
+                "Run `relatch update` with this path, which first puts the executable back. For a tool that updates itself run `relatch rollback` instead, or the previous executable in the directory beside it with --rollback: they do so too, and then go back a version."
             }
-            Machine::NoExecutable { .. } => "Somebody removed it. Install it again with `relatch install`.",
+            Machine::NoExecutable { .. } => "It was removed. Install it again with `relatch install`.",
             Machine::ChangedMeanwhile { .. } => "Start the tool again.",
             Machine::CannotRun { .. } => {
                 "The release was built for another system, lacks something that is not installed here, is another build than its number says, or does not call relatch first thing in main. What is installed stays; tell the publisher."

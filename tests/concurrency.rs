@@ -29,14 +29,20 @@ fn version(repository: &Repository, version: &str) -> Vec<u8> {
 
 fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    loop {
+    for _ in 0..1000 {
         match command.spawn() {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
-                std::thread::sleep(Duration::from_millis(10)); // another test forks while it holds a writable descriptor
-            }
+            Err(error) if is_of_the_moment(&error) => std::thread::sleep(Duration::from_millis(10)),
             child => return child.unwrap(),
         }
     }
+    panic!("it cannot be started");
+}
+
+/// Another test forks while it holds a writable descriptor. On Windows, where nothing is at the path between the two renames of a swap, the
+/// file is not found (wine: ERROR_MOD_NOT_FOUND).
+fn is_of_the_moment(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ExecutableFileBusy
+        || (cfg!(windows) && matches!(error.raw_os_error(), Some(2 | 126)))
 }
 
 /// Every process ends well and ran as the old or the new version.

@@ -137,6 +137,7 @@ fn capabilities_stay() {
 
 /// An attribute that no list names may describe the old bytes: IMA's and EVM's hash or sign them.
 #[test]
+#[cfg(target_os = "linux")]
 fn attributes_of_the_old_bytes_do_not_come_along() {
     let (_repository, tool) = outdated();
     // A kernel that has IMA takes its own form alone; root may set one that nobody knows where the user namespace is the first.
@@ -166,6 +167,7 @@ fn attributes_of_the_old_bytes_do_not_come_along() {
 
 /// A POSIX ACL is who may run it; what cannot have one is not swapped in.
 #[test]
+#[cfg(target_os = "linux")]
 fn an_acl_stays() {
     // linux/posix_acl_xattr.h, version 2: user::rwx, user:65533:r-x, group::r-x, mask::r-x, other::---.
     let entries = [(1, 7, u32::MAX), (2, 5, 65533), (4, 5, u32::MAX), (16, 5, u32::MAX), (32, 0, u32::MAX)];
@@ -183,6 +185,30 @@ fn an_acl_stays() {
     }
     let look = |path: &Path| (attribute(path, NAME).unwrap(), mode(path));
     assert_stays(|path| set_attribute(path, NAME, &acl).unwrap(), look);
+}
+
+/// A default ACL of the directory does not open the new file to those who could not use the old one.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_acl_comes_from_the_directory() {
+    let (_repository, tool) = outdated();
+    let entries = [(1, 7, u32::MAX), (2, 7, 65533), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 5, u32::MAX)];
+    let mut acl = 2_u32.to_le_bytes().to_vec();
+    for (tag, may, id) in entries {
+        acl.extend(
+            u16::to_le_bytes(tag).into_iter().chain(u16::to_le_bytes(may)).chain(u32::to_le_bytes(id)),
+        );
+    }
+    fs::create_dir(tool.site_dir()).unwrap();
+    set_mode(&tool.site_dir(), 0o755);
+    if let Err(error) = set_attribute(&tool.site_dir(), "system.posix_acl_default", &acl) {
+        println!("skipped: ACLs cannot be set here: {error}");
+        return;
+    }
+    let before = mode(&tool.path);
+    update(&tool);
+    assert_eq!(attribute(&tool.path, "system.posix_acl_access"), Err(Errno::NODATA));
+    assert_eq!(mode(&tool.path), before);
 }
 
 #[test]

@@ -107,7 +107,13 @@ impl Probe {
             let meaning = meaning.filter(|meaning| !meaning.is_empty());
             let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
             let why = format!("it ended with {status}{meaning}{said}");
-            return Err(if crash.is_some() { Failed::CannotRun(why) } else { Failed::WrongAnswer(why) });
+            return Err(match crash {
+                None => Failed::WrongAnswer(why),
+                Some(_) if verdict::is_crash_of_the_moment(status.code(), verdict::HERE) => {
+                    Failed::NotTried(why)
+                }
+                Some(_) => Failed::CannotRun(why),
+            });
         }
         let expected = answer(&nonce, product, staged.version());
         if *self == Probe::Library && stdout != expected {
@@ -174,6 +180,11 @@ fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
         let spawned = command.spawn();
         match spawned {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && tries < 500 => {
+                tries += 1;
+                thread::sleep(Duration::from_millis(10));
+            }
+            // A virus scanner looks at it first.
+            Err(error) if verdict::is_of_the_moment(error.raw_os_error(), verdict::HERE) && tries < 100 => {
                 tries += 1;
                 thread::sleep(Duration::from_millis(10));
             }

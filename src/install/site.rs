@@ -41,7 +41,8 @@ impl Site {
             // A crash between the two renames of a swap may have left nothing at the path; what is beside it knows.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let site = Site::for_new(path).map_err(|_| io("find", path)(error))?;
-                return if site.has_gap() {
+                // It may have been put there since, by a swap that was under way.
+                return if site.has_gap() || site.executable.exists() {
                     Ok(site)
                 } else {
                     Err(io("find", path)(std::io::ErrorKind::NotFound.into()))
@@ -79,14 +80,22 @@ impl Site {
         !self.executable.exists() && self.dir.join("state").exists()
     }
 
-    /// The error where there is a state and no executable.
+    /// The error where there is a state and no executable. A swap that is under way is waited for: on Windows it has a moment without one.
     pub(crate) fn refuse_gap(&self) -> Result<()> {
-        if !self.has_gap() {
-            return Ok(());
+        const MOMENTS: u32 = 100;
+        for moment in 0..=MOMENTS {
+            if !self.has_gap() {
+                return Ok(());
+            }
+            let recorded = super::State::load(self, None);
+            let interrupted =
+                matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
+            if !interrupted || moment == MOMENTS {
+                return Err(Machine::NoExecutable { path: self.executable.clone(), interrupted }.into());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        let recorded = super::State::load(self, None);
-        let interrupted = matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
-        Err(Machine::NoExecutable { path: self.executable.clone(), interrupted }.into())
+        Ok(())
     }
 
     /// Whether this user may change anything here.

@@ -333,7 +333,13 @@ pub(crate) fn is_swappable(name: &str) -> bool {
 
 /// Removes what processes left that were killed while they staged, and old executables that ran until now. Called under the lock, when no
 /// swap is pending; what somebody is downloading now stays.
+///
+/// Nothing is removed where there is no executable: one of these files may be the only copy of it (Windows, a forced install that was
+/// interrupted between its two renames).
 pub(crate) fn clean_up(site: &Site) {
+    if !site.executable().exists() {
+        return;
+    }
     let Ok(_staging) = Lock::staging(site, Duration::ZERO) else { return };
     let Ok(entries) = fs::read_dir(site.dir()) else { return };
     for entry in entries.flatten() {

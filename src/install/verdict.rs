@@ -20,21 +20,25 @@ pub(super) fn crash(code: Option<i32>, system: System) -> Option<&'static str> {
         // The codes of the loader and of the shell for what is found and cannot be run, and for what is not found.
         (System::Unix, Some(126 | 127)) => Some(""),
         (System::Unix, Some(_)) => None,
-        // An NTSTATUS whose severity is "error".
-        (System::Windows, Some(code)) if code as u32 >= 0xc000_0000 => Some(match code as u32 {
-            0xc000_0005 => "it crashed: an access violation",
-            0xc000_001d => "it crashed: an instruction that this processor does not know",
-            0xc000_007b => "it, or a DLL that it requires, was built for another architecture",
-            0xc000_00fd => "it crashed: a stack overflow",
-            0xc000_0135 => "a DLL that it requires is missing",
-            0xc000_0138 | 0xc000_0139 => {
-                "a DLL that it requires is there, in a version without a function that it requires"
-            }
-            0xc000_0142 => "a DLL that it requires failed to start",
-            0xc000_0409 => "it crashed: it ended itself because of a fault",
-            0xc000_0374 => "it crashed: its heap was damaged",
-            _ => "it crashed",
-        }),
+        // An NTSTATUS whose severity is "error". Many a program ends with -1, which is above them all.
+        (System::Windows, Some(code)) if (0xc000_0000..0xf000_0000).contains(&(code as u32)) => {
+            Some(match code as u32 {
+                0xc000_0005 => "it crashed: an access violation",
+                0xc000_001d => "it crashed: an instruction that this processor does not know",
+                0xc000_007b => "it, or a DLL that it requires, was built for another architecture",
+                0xc000_00fd => "it crashed: a stack overflow",
+                0xc000_0135 => "a DLL that it requires is missing",
+                0xc000_0138 | 0xc000_0139 => {
+                    "a DLL that it requires is there, in a version without a function that it requires"
+                }
+                0xc000_0017 | 0xc000_009a | 0xc000_012d => "this machine had no memory left",
+                0xc000_013a => "it was interrupted",
+                0xc000_0142 => "a DLL that it requires could not be initialized",
+                0xc000_0409 => "it crashed: it ended itself because of a fault",
+                0xc000_0374 => "it crashed: its heap was damaged",
+                _ => "it crashed",
+            })
+        }
         (System::Windows, Some(_)) => None,
     }
 }
@@ -50,6 +54,12 @@ pub(super) fn not_started(error: Option<i32>, system: System) -> Option<&'static
         (System::Windows, 225 | 226) => Some("a virus scanner blocked it"),
         _ => None,
     }
+}
+
+/// Whether a crash says something about the moment and nothing about the program: an interrupt, no memory, the end of a session.
+pub(super) fn is_crash_of_the_moment(code: Option<i32>, system: System) -> bool {
+    const MOMENTARY: [u32; 5] = [0xc000_0017, 0xc000_009a, 0xc000_012d, 0xc000_013a, 0xc000_0142];
+    system == System::Windows && code.is_some_and(|code| MOMENTARY.contains(&(code as u32)))
 }
 
 /// Whether a program was not started because another one has its file open just now: ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
@@ -74,13 +84,18 @@ mod tests {
             ),
             (0xc000_0409, "it crashed: it ended itself because of a fault"),
             (0xc000_0000, "it crashed"),
-            (0xffff_ffff, "it crashed"),
+            (0xcfff_ffff, "it crashed"),
         ] {
             assert_eq!(windows(code), Some(meaning), "{code:x}");
         }
-        for code in [1, 2, 3, 101, 126, 127, 9009, 0x7fff_ffff, 0x8000_0003, 0xbfff_ffff] {
+        for code in [1, 2, 3, 101, 126, 127, 9009, 0x7fff_ffff, 0x8000_0003, 0xbfff_ffff, 0xffff_ffff] {
             assert_eq!(windows(code), None, "{code:x}");
         }
+        for code in [0xc000_013a, 0xc000_012d] {
+            assert!(is_crash_of_the_moment(Some(code as u32 as i32), System::Windows), "{code:x}");
+        }
+        assert!(!is_crash_of_the_moment(Some(0xc000_0135_u32 as i32), System::Windows));
+        assert!(!is_crash_of_the_moment(None, System::Windows));
         assert_eq!(crash(None, System::Unix), Some(""));
         assert_eq!(crash(Some(127), System::Unix), Some(""));
         assert_eq!(crash(Some(126), System::Unix), Some(""));

@@ -81,10 +81,11 @@ impl Security {
     fn stranger(&self, user: &Sid, rights: u32) -> Option<Stranger> {
         let is_trusted =
             |sid: &Sid| sid == user || [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER].contains(&sid.0.as_str());
+        // First: a file system without access lists (FAT) also names Everyone as the owner, and that cannot be changed there.
+        let Some(entries) = &self.dacl else { return Some(Stranger::Everybody) };
         if !is_trusted(&self.owner) {
             return Some(Stranger::Owner(self.owner.clone()));
         }
-        let Some(entries) = &self.dacl else { return Some(Stranger::Everybody) };
         let grants = |ace: &&Ace| {
             !DENIES.contains(&ace.kind) && ace.flags & INHERIT_ONLY == 0 && ace.mask & rights != 0
         };

@@ -52,25 +52,26 @@ pub fn security_of_dir(dir: &Path) -> Result<Security> {
 /// Where the system does not tell.
 pub fn security_of(file: &File) -> Result<Security> {
     let what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
-    let mut bytes = vec![0_u8; 1024];
+    let mut words = vec![0_u32; 256]; // the system may refuse a buffer that is not aligned
     loop {
-        let (size, mut needed) = (bytes.len() as u32, 0);
+        let (size, mut needed) = (4 * words.len() as u32, 0);
         // SAFETY: the handle is open as long as `file` is borrowed; the buffer has `size` bytes, and the system writes no more of them.
         let done = unsafe {
             GetKernelObjectSecurity(
                 file.as_raw_handle() as HANDLE,
                 what,
-                bytes.as_mut_ptr().cast(),
+                words.as_mut_ptr().cast(),
                 size,
                 &mut needed,
             )
         };
         if done != 0 {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
             return Security::from_bytes(&bytes).ok_or_else(malformed);
         }
         let error = Error::last_os_error();
         match needed as usize {
-            needed if needed > bytes.len() && needed <= MOST => bytes = vec![0; needed],
+            needed if needed > 4 * words.len() && needed <= MOST => words = vec![0; needed.div_ceil(4)],
             _ => return Err(error),
         }
     }

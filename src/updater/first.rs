@@ -111,7 +111,7 @@ impl Updater {
             return Err(Machine::ChangedMeanwhile { path: site.executable().into() }.into()); // another installer was quicker
         }
         let installed = self.first_install_locked(&mut session, settings, probe, exists);
-        if installed.is_err() && !had_dir && !site.executable().exists() {
+        if installed.is_err() && !had_dir && !exists && !site.executable().exists() {
             // What this made, it takes away, still under the lock: the state and root that the check recorded.
             drop(std::fs::remove_dir_all(site.dir()));
         }

@@ -67,7 +67,8 @@ impl Disk {
             "{name}: another root"
         );
 
-        let file = (Digest::of(&content).to_string(), 0o100_644);
+        let mode = if cfg!(unix) { 0o100_644 } else { 0 };
+        let file = (Digest::of(&content).to_string(), mode);
         self.files.0.insert(format!(".{EXECUTABLE}.relatch/root"), file);
         (self.state["root_version"], self.state["seen"]) = (number.into(), Value::Null);
         assert_eq!(Disk::of(&stage.tool).by_value(), *self, "{name}: the disk changed");

@@ -60,7 +60,8 @@ use support::scene::without_state;
 #[test]
 fn what_is_signed_is_run() {
     let mut stage = stage::Stage::new();
-    stage.publish(|_, _| {});
+    let (version, executable) = (stage.next(), stage.running_payload());
+    stage.repository.release(&version, &executable);
     let before = without_state(stage.tool.snapshot());
     let answer = stage.updater(stage::From::Tls).update(false);
     assert!(matches!(answer, Err(relatch::Error::Machine(relatch::Machine::CannotRun { .. }))), "{answer:?}");

@@ -124,10 +124,16 @@ impl Stage {
         executable_for(&self.repository, &self.server, &self.files, &self.authority, version)
     }
 
-    /// What an attacker would have run.
+    /// What an attacker would have run. It is small, and on Windows no program: there the tables show what is refused, and that the disk
+    /// stays as it was, and [`Stage::running_payload`] alone leaves a mark.
     pub fn payload(&self) -> Vec<u8> {
+        format!("#!/bin/sh\n: > '{}'\n", self.mark().display()).into_bytes()
+    }
+
+    /// The same as a program of this system.
+    pub fn running_payload(&self) -> Vec<u8> {
         if cfg!(unix) {
-            return format!("#!/bin/sh\n: > '{}'\n", self.mark().display()).into_bytes();
+            return self.payload();
         }
         executable_such(&self.repository, "999.0.0", json!({"mark": self.mark()}))
     }

@@ -29,7 +29,10 @@ fn newer_source(executable: &Path) -> Option<PathBuf> {
     // Spaces within a name are escaped.
     let sources = sources.trim_end().replace("\\ ", "\0");
     let sources = sources.split(' ').map(|source| PathBuf::from(source.replace('\0', " ")));
-    sources.into_iter().find(|source| {
+    // Another checkout's, where a target directory was copied, say nothing.
+    let workspace =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|dir| dir.join("Cargo.lock").is_file())?;
+    sources.into_iter().filter(|source| source.starts_with(workspace)).find(|source| {
         std::fs::metadata(source).and_then(|meta| meta.modified()).is_ok_and(|changed| changed > built)
     })
 }

@@ -52,10 +52,15 @@ pub fn symlink(original: &Path, link: &Path) -> Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::symlink(original, link);
     #[cfg(windows)]
-    return match original.is_dir() {
-        true => std::os::windows::fs::symlink_dir(original, link),
-        false => std::os::windows::fs::symlink_file(original, link),
-    };
+    {
+        match original.is_dir() {
+            true => std::os::windows::fs::symlink_dir(original, link),
+            false => std::os::windows::fs::symlink_file(original, link),
+        }?;
+        // Wine 8 makes none and reports success.
+        let made = std::fs::symlink_metadata(link).is_ok_and(|meta| meta.is_symlink());
+        if made { Ok(()) } else { Err(Error::new(ErrorKind::Unsupported, "no symbolic link was made")) }
+    }
 }
 
 /// Writes the state anew with the right hash of what it says.

@@ -64,6 +64,8 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join(sub);
         std::fs::create_dir_all(&inner).unwrap();
+        // A temporary directory may be named by its short name (RUNNER~1).
+        let inner = relatch::platform::canonicalize(&inner).unwrap();
         Place { path: inner.join(name), dir }
     }
 
@@ -185,5 +187,5 @@ pub fn stderr(output: &Output) -> String {
 
 /// Whether this is wine, which has the file system of the system below it.
 pub fn is_wine() -> bool {
-    Path::new(r"Z:\bin\chmod").exists()
+    Path::new(r"Z:\bin\sh").exists()
 }

@@ -1,8 +1,9 @@
 //! Install, update at a start, rollback, hold: with real processes.
 
 use relatch::Outcome;
+use serde_json::json;
 
-use crate::place::{Place, clean, executable, stderr, stdout};
+use crate::place::{Place, clean, copy, executable, stderr, stdout};
 use crate::repository::Repository;
 
 #[test]
@@ -50,4 +51,31 @@ fn the_previous_executable_is_a_command() {
     let output = output.output().unwrap();
     assert!(stdout(&output).starts_with("widget: back to 1.0.0"), "{output:?}");
     assert_eq!(place.version(), "1.0.0");
+}
+
+/// The same after a crash between the two renames of an update, by somebody who has nothing but the tool itself.
+#[test]
+fn the_previous_executable_closes_a_gap() {
+    let mut repository = Repository::new();
+    let bytes = ["1.0.0", "2.0.0", "3.0.0"].map(|version| executable(&repository, version));
+    repository.release("1.0.0", &bytes[0]);
+    let place = Place::installed(&repository);
+    repository.release("2.0.0", &bytes[1]);
+    place.update().unwrap();
+    let staged = "new-0123456789abcdef";
+    std::fs::write(place.inside(staged), &bytes[2]).unwrap();
+    std::fs::rename(&place.path, place.inside("leaving.exe")).unwrap();
+    let [from, to] =
+        [("2.0.0", &bytes[1]), ("3.0.0", &bytes[2])].map(|(version, bytes)| copy(version, bytes));
+    place.edit_state(|state| {
+        state["pending"] = json!({"file": staged, "from": from, "to": to, "rollback": false})
+    });
+    let mut previous = clean(std::process::Command::new(place.inside("previous.exe")));
+    let output = previous.arg("--update-status").output().unwrap();
+    assert!(output.status.code() == Some(5) && stdout(&output).is_empty(), "{output:?}");
+    assert!(stderr(&output).contains("there is no executable at C:"), "{output:?}");
+    let mut previous = clean(std::process::Command::new(place.inside("previous.exe")));
+    let output = previous.arg("--rollback").output().unwrap();
+    assert!(stdout(&output).starts_with("widget: back to 2.0.0; 3.0.0 is held"), "{output:?}");
+    assert_eq!(place.version(), "2.0.0");
 }

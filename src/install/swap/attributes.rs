@@ -40,11 +40,14 @@ const LINUX: &[(&str, Option<Weight>)] = &[
     // overlayfs keeps there which file of a lower layer an inode belongs to.
     ("trusted.overlay.*", None),
     ("user.overlay.*", None),
-    // What root's and other programs note about the file. No part of the system takes it for a permission.
+    // What root's and other programs note about the file. The kernel takes none of it for a permission.
     ("trusted.*", Some(Weight::Cosmetic)),
     ("user.*", Some(Weight::Cosmetic)),
     // Not: security.ima and security.evm, which hash or sign the old bytes and the old inode.
 ];
+
+/// The ACL of a file on Linux (acl(5)).
+const ACL: &[u8] = b"system.posix_acl_access";
 
 /// The same for macOS, where ACL and flags are no extended attributes.
 const APPLE: &[(&str, Option<Weight>)] = &[
@@ -96,6 +99,8 @@ pub(super) trait Files {
     fn value(&self, of: Which, name: &[u8]) -> Result<Vec<u8>, Errno>;
     /// Of the new one.
     fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Errno>;
+    /// Of the new one.
+    fn remove(&self, name: &[u8]) -> Result<(), Errno>;
     /// Where an ACL is no extended attribute.
     fn acl(&self, of: Which) -> io::Result<Self::Acl>;
     /// Of the new one.
@@ -142,6 +147,11 @@ fn carry_extended(system: System, files: &impl Files) -> Result<(), Lost> {
         Err(_) if system == System::Apple => return Ok(()),
         Err(error) => return Err(("extended attributes".into(), error.into())),
     };
+    // A default ACL of the directory may have given the new file one, and the old file has none.
+    let is_given = files.value(Which::Old, ACL) == Err(Errno::NODATA) && files.value(Which::New, ACL).is_ok();
+    if system == System::Linux && is_given {
+        files.remove(ACL).map_err(|error| ("lack of an ACL".into(), error.into()))?;
+    }
     for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let Some(weight) = weight(system, name) else { continue };
         let carried = files.value(Which::Old, name).and_then(|value| {
@@ -241,6 +251,10 @@ mod tests {
             }
             self.new.borrow_mut().insert(name.into(), value.into());
             Ok(())
+        }
+
+        fn remove(&self, name: &[u8]) -> Result<(), Errno> {
+            self.new.borrow_mut().remove(std::str::from_utf8(name).unwrap()).map(drop).ok_or(Errno::PERM)
         }
 
         fn acl(&self, of: Which) -> io::Result<Self::Acl> {

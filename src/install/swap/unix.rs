@@ -123,6 +123,10 @@ impl Files for Pair<'_> {
         rustix::fs::fsetxattr(self.new, name, value, rustix::fs::XattrFlags::empty())
     }
 
+    fn remove(&self, name: &[u8]) -> Result<(), Errno> {
+        rustix::fs::fremovexattr(self.new, name)
+    }
+
     /// By path, which the system knows of a descriptor: acl_get_fd(3) has no safe form.
     #[cfg(target_os = "macos")]
     fn acl(&self, of: Which) -> io::Result<Self::Acl> {

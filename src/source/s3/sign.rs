@@ -103,7 +103,10 @@ mod tests {
         for (seconds, signs) in
             [(0, true), (4_000_000_000, true), (253_402_300_799, false), (u64::MAX / 4, false)]
         {
-            let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap();
+            let Some(time) = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) else {
+                assert!(!cfg!(unix) && !signs, "{seconds}"); // Windows' times end in the year 30828
+                continue;
+            };
             let scope = Scope { service: "s3", region: "us-east-1", time };
             assert_eq!(
                 sign("GET", "https://a.example.com/b", &[], b"", &credentials, &scope).is_ok(),

@@ -127,14 +127,27 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Between the two renames of a swap on Windows there is nothing at the path.
+fn open(path: &std::path::Path) -> Option<std::fs::File> {
+    for _ in 0..500 {
+        match std::fs::File::open(path) {
+            Err(error) if cfg!(windows) && error.kind() == std::io::ErrorKind::NotFound => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened.ok(),
+        }
+    }
+    None
+}
+
 /// The last line of the file that was started. Of a large file only the end is read: a test measures this process.
 fn own_config() -> Option<Config> {
     const MOST: u64 = 64 * 1024;
     let mut bytes = Vec::new();
     // On Linux this link leads to the file that was started, even after another process has swapped or removed its name.
-    let this =
+    let this: std::path::PathBuf =
         if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().ok()? };
-    let mut file = std::fs::File::open(this).ok()?;
+    let mut file = open(&this)?;
     let size = file.seek(SeekFrom::End(0)).ok()?;
     file.seek(SeekFrom::Start(size.saturating_sub(MOST))).ok()?;
     file.read_to_end(&mut bytes).ok()?;
