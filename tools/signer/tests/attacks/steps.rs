@@ -1,6 +1,11 @@
 //! The steps of docs/SPEC.md section 5 and the rows of this table: what a client refuses there, `signer` refuses, too, and tells it as
 //! that; or it cannot see it, and why.
 
+#![allow(
+    clippy::missing_const_for_thread_local,
+    reason = "it is const; for Windows clippy does not see that"
+)]
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
