@@ -91,8 +91,8 @@ mod tests {
         for code in [1, 2, 3, 101, 126, 127, 9009, 0x7fff_ffff, 0x8000_0003, 0xbfff_ffff, 0xffff_ffff] {
             assert_eq!(windows(code), None, "{code:x}");
         }
-        for code in [0xc000_013a, 0xc000_012d] {
-            assert!(is_crash_of_the_moment(Some(code as u32 as i32), System::Windows), "{code:x}");
+        for code in [0xc000_013a_u32, 0xc000_012d] {
+            assert!(is_crash_of_the_moment(Some(code as i32), System::Windows), "{code:x}");
         }
         assert!(!is_crash_of_the_moment(Some(0xc000_0135_u32 as i32), System::Windows));
         assert!(!is_crash_of_the_moment(None, System::Windows));

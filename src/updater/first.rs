@@ -114,6 +114,9 @@ impl Updater {
         if installed.is_err() && !had_dir && !exists && !site.executable().exists() {
             // What this made, it takes away, still under the lock: the state and root that the check recorded.
             drop(std::fs::remove_dir_all(site.dir()));
+            // Where the name of an open file stays until it is closed, as the lock's may on Windows, the directory was not empty yet.
+            drop(session);
+            drop(std::fs::remove_dir(site.dir()));
         }
         installed
     }

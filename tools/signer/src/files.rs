@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs4::TryLockError;
+#[cfg(not(windows))]
+use relatch::Error;
 use relatch::limits::ByteLimit;
-use relatch::{Error, Machine, Printable};
+use relatch::{Machine, Printable};
 use tempfile::NamedTempFile;
 
 use crate::{Failure, Result};
@@ -79,10 +81,23 @@ impl Staged {
 
     /// Puts it in the file's place, at one moment.
     pub(crate) fn replace(self) -> Result<()> {
-        self.file.persist(&self.path).map_err(|error| Failure::io("replace", &self.path)(error.error))?;
-        sync_dir_of(&self.path)
+        let Staged { mut file, path } = self;
+        let until = Instant::now() + REPLACE_WAIT;
+        while let Err(failed) = file.persist(&path) {
+            // On Windows somebody who just reads the file may keep it from being replaced.
+            let is_read = cfg!(windows) && failed.error.kind() == ErrorKind::PermissionDenied;
+            if !is_read || Instant::now() >= until {
+                return Err(Failure::io("replace", &path)(failed.error));
+            }
+            file = failed.file;
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        sync_dir_of(&path)
     }
 }
+
+/// How long a reader of what is to be replaced is waited for.
+const REPLACE_WAIT: Duration = Duration::from_secs(5);
 
 /// Makes the name of a file survive a power cut.
 pub(crate) fn sync_dir_of(path: &Path) -> Result<()> {
@@ -112,13 +127,44 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
 }
 
 /// Whoever adds to a file of a directory excludes others who do, without a file of the lock's own. `None` where directories cannot be
-/// locked: on Windows, and on some network file systems.
+/// locked, as on some network file systems.
+#[cfg(not(windows))]
 pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
     let Ok(file) = File::open(dir) else { return Ok(None) };
     match lock(&file, dir) {
         Ok(()) => Ok(Some(file)),
         Err(Failure::Client(Error::Machine(Machine::Io { .. }))) => Ok(None),
         Err(busy) => Err(busy),
+    }
+}
+
+/// The same on Windows, where a directory cannot be locked: by a file in it that is not shared with anybody, and that the system removes when
+/// it is closed, however this process ends.
+#[cfg(windows)]
+pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
+    use std::os::windows::fs::OpenOptionsExt;
+    const GENERIC_WRITE_AND_DELETE: u32 = 0x4000_0000 | 0x0001_0000;
+    const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
+    const ERROR_ACCESS_DENIED: i32 = 5; // while it is being removed; but also where nobody may write
+    const ERROR_SHARING_VIOLATION: i32 = 32;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).share_mode(0);
+    options.access_mode(GENERIC_WRITE_AND_DELETE).custom_flags(FILE_FLAG_DELETE_ON_CLOSE);
+    let began = Instant::now();
+    loop {
+        let error = match options.open(dir.join(".unfinished-lock")) {
+            Ok(file) => return Ok(Some(file)),
+            Err(error) => error,
+        };
+        match error.raw_os_error() {
+            Some(ERROR_SHARING_VIOLATION) if began.elapsed() >= LOCK_WAIT => {
+                return Err(Failure::Client(Machine::Busy { path: dir.into(), waited: LOCK_WAIT }.into()));
+            }
+            Some(ERROR_SHARING_VIOLATION) => {}
+            Some(ERROR_ACCESS_DENIED) if began.elapsed() < REPLACE_WAIT => {}
+            _ => return Ok(None),
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

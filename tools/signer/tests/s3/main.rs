@@ -1,4 +1,5 @@
 //! Promises about publishing to S3, against a server in this process that does what stores do: AWS's and others'.
+#![cfg(unix)] // its server is built for the systems that publishers use here
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
