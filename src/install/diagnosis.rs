@@ -10,7 +10,7 @@ use crate::error::printable;
 /// What a signal that ended it means on a system ([`std::env::consts::OS`]) beyond its name.
 pub(super) fn of_signal(system: &str, signal: Option<i32>) -> Option<&'static str> {
     // On Apple silicon the kernel sends SIGKILL to each executable that is unsigned or was changed after it was signed, and on every Mac to
-    // one that Gatekeeper refuses. Elsewhere it means that somebody ended the process, or that memory ran out.
+    // one that Gatekeeper refuses. Elsewhere it means that the process was killed, or that memory ran out.
     (system == "macos" && signal == Some(9))
         .then_some("on macOS this means that the release is unsigned or not notarized, or was changed after it was signed")
 }

@@ -332,7 +332,7 @@ pub(crate) fn is_swappable(name: &str) -> bool {
 }
 
 /// Removes what processes left that were killed while they staged, and old executables that ran until now. Called under the lock, when no
-/// swap is pending; what somebody is downloading now stays.
+/// swap is pending; a download in progress stays.
 ///
 /// Nothing is removed where there is no executable: one of these files may be the only copy of it (Windows, a forced install that was
 /// interrupted between its two renames).

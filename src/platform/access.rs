@@ -32,7 +32,7 @@ pub struct Security {
     pub dacl: Option<Vec<Ace>>,
 }
 
-/// Somebody who has a right that they should not have.
+/// Another user who has a right that they should not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stranger {
     /// The owner is neither the current user nor an administrator.

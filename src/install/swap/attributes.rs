@@ -73,7 +73,7 @@ fn weight(system: System, name: &[u8]) -> Option<Weight> {
     list.iter().find(|(entry, _)| matches(entry)).and_then(|(_, weight)| *weight)
 }
 
-/// The flags of chflags(2) that say what nobody may do to the file; the others (hidden, compressed, not to be dumped) protect nothing.
+/// The flags of chflags(2) that forbid an operation on the file; the others (hidden, compressed, not to be dumped) protect nothing.
 const PROTECTIVE_FLAGS: [(u32, &str); 7] = [
     (0x0000_0002, "uchg"),
     (0x0000_0004, "uappnd"),
@@ -197,7 +197,7 @@ mod tests {
 
     type Values = BTreeMap<&'static str, &'static str>;
 
-    /// Two files of a system that answers as it is told to.
+    /// Two files of a system with scripted answers.
     #[derive(Default)]
     struct Fake {
         old: Values,
@@ -355,7 +355,7 @@ mod tests {
         for (system, error, refused) in [
             (System::Linux, Errno::NOTSUP, false),
             (System::Linux, Errno::NOSYS, false),
-            (System::Linux, Errno::PERM, true), // nobody knows which there are
+            (System::Linux, Errno::PERM, true), // the names are unknown
             (System::Apple, Errno::NOTSUP, false),
             (System::Apple, Errno::PERM, false),
         ] {
