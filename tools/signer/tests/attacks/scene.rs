@@ -226,17 +226,7 @@ pub fn in_a_shell(first: &str, command: &Command) -> Command {
 
 /// Starts it; what it tells is kept.
 pub fn spawn(command: &mut Command) -> Child {
-    const ERROR_INTERNAL_ERROR: i32 = 1359; // what wine answers now and then on a busy machine
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    for _ in 0..10 {
-        match command.spawn() {
-            Err(error) if cfg!(windows) && error.raw_os_error() == Some(ERROR_INTERNAL_ERROR) => {
-                std::thread::sleep(Duration::from_millis(200));
-            }
-            started => return started.unwrap(),
-        }
-    }
-    panic!("the system starts no process");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits for its end. What it tells fits into a pipe.
