@@ -15,7 +15,7 @@
 use clap::builder::StyledStr;
 use clap::error::ContextValue;
 
-use crate::Printable;
+use crate::escape::Printable;
 
 /// `--rollback`, `--update`, `--update-status`, `--no-update`.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -24,7 +24,7 @@
 //!  1 safe?                                                                      site
 //!  2 lock, state, recover                                                       lock, state, swap
 //!  3 roots  ─▶ Fetched ─▶ Verified<Root>
-//!  4 VERSION ─▶ Fetched ─▶ Verified<VersionFile>   5 time
+//!  4 VERSION ─▶ Fetched ─▶ Verified<Timestamp>   5 time
 //!  6 manifest ─▶ Fetched ─▶ Verified<Manifest>
 //!  7                                                                            State::advance
 //!  8                                                       Decision::Update(Selected)
@@ -39,8 +39,10 @@ mod child;
 pub mod cli;
 mod clock;
 mod error;
+mod escape;
 pub mod install;
 pub mod limits;
+mod object;
 #[doc(hidden)]
 pub mod platform;
 pub mod policy;
@@ -52,10 +54,14 @@ mod startup;
 pub mod trust;
 mod updater;
 
-pub use clock::{Clock, SystemClock};
-pub use error::{Cause, Error, Machine, Printable, Refusal, Result, Unavailable, Utc};
+pub use clock::{Clock, SystemClock, Utc};
+pub use error::{Cause, Error, Local, Result};
+pub use escape::{Printable, PrintableLines};
+pub use object::Object;
 pub use report::{Quiet, Reporter, Terminal};
+pub use source::Unavailable;
 pub use startup::{Policy, Startup};
+pub use trust::Refusal;
 pub use updater::{Checked, Install, Outcome, RolledBack, Status, Updater};
 
 /// The Rust target triple that this library was built for: the name under which a tool finds its executable in a manifest.
@@ -79,8 +85,8 @@ pub mod fuzzing {
         anchor: &[u8],
         source: impl crate::source::Source,
     ) -> crate::Result<crate::Updater> {
-        let site = crate::install::Site::at(path)?;
-        let source = crate::source::Bounded::new(source);
+        let site = crate::install::Installation::at(path)?;
+        let source = crate::source::Fetcher::new(source);
         let probe = crate::install::Probe::Library;
         crate::Updater::new(site, identity, target, Some(running), anchor, source, probe)
     }

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::Refusal;
 use crate::install::{Standing, State};
-use crate::trust::{Artifact, Manifest, Name, Verified, Version, VersionFile};
+use crate::trust::Refusal;
+use crate::trust::{Artifact, Manifest, Name, Timestamp, Verified, Version};
 
 /// What is installed and where.
 #[derive(Debug)]
@@ -117,10 +117,10 @@ impl From<&Reason> for Standing {
 /// SPEC step 8. `now` is a person's explicit wish to pass the rollout; nothing else passes on a wish.
 ///
 /// # Errors
-/// [`Refusal::KindChanged`] and [`Refusal::BelowFloor`].
+/// [`Refusal::VersionSchemeChanged`] and [`Refusal::BelowFloor`].
 pub fn decide(
     installed: &Installed<'_>,
-    release: &Verified<VersionFile>,
+    release: &Verified<Timestamp>,
     manifest: &Verified<Manifest>,
     now: bool,
 ) -> Result<Decision, Refusal> {
@@ -130,14 +130,14 @@ pub fn decide(
 /// The artifact of a first install. There is nothing to compare with, nothing held, and a new installation takes the current release.
 ///
 /// # Errors
-/// [`Refusal::BelowFloor`] and [`Refusal::KindChanged`], where floors are known from an earlier installation.
+/// [`Refusal::BelowFloor`] and [`Refusal::VersionSchemeChanged`], where floors are known from an earlier installation.
 pub fn first(target: &Name, state: &State, manifest: &Verified<Manifest>) -> Result<Decision, Refusal> {
     let version = manifest.version.clone();
     if let Some(floor) = &state.min_version {
         match version.compare(floor) {
             Ok(Ordering::Less) => return Err(Refusal::BelowFloor { floor: floor.clone(), found: version }),
             Ok(_) => {}
-            Err(_) => return Err(Refusal::KindChanged { known: floor.clone(), found: version }),
+            Err(_) => return Err(Refusal::VersionSchemeChanged { known: floor.clone(), found: version }),
         }
     }
     Ok(match manifest.artifacts.iter().find(|artifact| artifact.target == *target) {
@@ -154,7 +154,7 @@ fn judge(
 ) -> Result<Decision, Refusal> {
     let version = manifest.version.clone();
     let order = |known: &Version| {
-        let changed = |_| Refusal::KindChanged { known: known.clone(), found: version.clone() };
+        let changed = |_| Refusal::VersionSchemeChanged { known: known.clone(), found: version.clone() };
         version.compare(known).map_err(changed)
     };
     // 8b before 8a: a tool that is current is current, whatever the release lacks for its target.
@@ -226,7 +226,7 @@ mod tests {
             Ok(Decision::Nothing(Reason::Held { .. })) => "held".into(),
             Ok(Decision::Nothing(Reason::NotInRollout { .. })) => "rollout".into(),
             Ok(Decision::Nothing(Reason::NoTarget { .. })) => "target".into(),
-            Err(Refusal::KindChanged { .. }) => "kind".into(),
+            Err(Refusal::VersionSchemeChanged { .. }) => "kind".into(),
             Err(Refusal::BelowFloor { .. }) => "floor".into(),
             Err(other) => panic!("{other}"),
         }

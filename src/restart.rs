@@ -6,8 +6,8 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::error::Shown;
-use crate::install::Site;
+use crate::escape::Printable;
+use crate::install::Installation;
 use crate::platform;
 use crate::report::tell;
 
@@ -24,18 +24,18 @@ pub(crate) fn was_restarted() -> bool {
 }
 
 /// The process id; where a restart gives the new version another one, its path.
-fn mark(site: Option<&Site>) -> Option<OsString> {
+fn mark(site: Option<&Installation>) -> Option<OsString> {
     if cfg!(unix) {
         return Some(std::process::id().to_string().into());
     }
     match site {
         Some(site) => Some(site.executable().into()),
-        None => Site::of_running().ok().map(|site| site.executable().into()),
+        None => Installation::of_running().ok().map(|site| site.executable().into()),
     }
 }
 
 /// Runs what is at the path now, with the same arguments and environment. It returns only where that fails.
-pub(crate) fn restart(site: &Site, marked: bool) {
+pub(crate) fn restart(site: &Installation, marked: bool) {
     let mut arguments = std::env::args_os();
     let name = arguments.next();
     let mut command = Command::new(platform::program(site.executable()));
@@ -51,7 +51,7 @@ pub(crate) fn restart(site: &Site, marked: bool) {
             command.arg0(name);
         }
         let error = command.exec();
-        tell(format_args!("{}: cannot be restarted: {error}", Shown(site.executable())));
+        tell(format_args!("{}: cannot be restarted: {error}", Printable(site.executable().display())));
     }
     #[cfg(not(unix))]
     {
@@ -61,7 +61,9 @@ pub(crate) fn restart(site: &Site, marked: bool) {
         let _waiting = platform::windows::Uninterrupted::new();
         match command.status() {
             Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-            Err(error) => tell(format_args!("{}: cannot be restarted: {error}", Shown(site.executable()))),
+            Err(error) => {
+                tell(format_args!("{}: cannot be restarted: {error}", Printable(site.executable().display())))
+            }
         }
     }
 }

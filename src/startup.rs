@@ -4,15 +4,18 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use crate::clock::Utc;
 use crate::clock::{Clock as _, SystemClock};
-use crate::error::{Cause, Error, Machine, Printable, Refusal, Result, Utc};
-use crate::install::{self, Loaded, Probe, Site, Standing, State};
+use crate::error::{Cause, Error, Local, Result};
+use crate::escape::Printable;
+use crate::install::{self, Installation, Loaded, Probe, Standing, State};
 use crate::limits;
 use crate::report::{Terminal, tell};
 use crate::restart::{restart, was_restarted};
-use crate::source::{Bounded, Source, from_location};
+use crate::source::{Fetcher, Source, from_location};
+use crate::trust::Refusal;
 use crate::trust::{Identity, Name, Version};
-use crate::updater::{Checked, Outcome, Pace, Updater};
+use crate::updater::{Budget, Checked, Outcome, Updater};
 
 /// What a start does about a newer release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,7 +61,7 @@ enum Next {
     Exit(u8),
     /// `marked` processes do not check again.
     Restart {
-        site: Box<Site>,
+        site: Box<Installation>,
         marked: bool,
     },
 }
@@ -129,19 +132,19 @@ impl Startup {
     /// The updater of the running executable.
     ///
     /// # Errors
-    /// [`Error::Caller`] where product, version, channel, target or repository are not well-formed, or the root is another product's;
+    /// [`Error::Usage`] where product, version, channel, target or repository are not well-formed, or the root is another product's;
     /// [`Error::Refused`] where the root document is not one.
     pub fn updater(self) -> Result<Updater> {
         let identity = self.identity()?;
         let target = name("target", &self.target)?;
-        let (site, running) = (Site::of_running()?, self.running()?);
+        let (site, running) = (Installation::of_running()?, self.running()?);
         Updater::new(
             site,
             identity,
             target,
             Some(running),
             &self.root,
-            Bounded::new(self.source?),
+            Fetcher::new(self.source?),
             Probe::Library,
         )
     }
@@ -166,7 +169,7 @@ impl Startup {
     fn start(self) -> Next {
         let product = self.product.clone();
         let policy = self.policy;
-        if let Some(nonce) = install::answers_probe() {
+        if let Some(nonce) = install::probe_nonce() {
             return self.answer_probe(&nonce);
         }
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -190,7 +193,7 @@ impl Startup {
                 Next::Exit(error.exit_code())
             }
             // Nothing to tell: another process is at it, or has just done it.
-            Err(Error::Machine(Machine::Busy { .. } | Machine::ChangedMeanwhile { .. })) => Next::GoOn,
+            Err(Error::Local(Local::Busy { .. } | Local::ChangedMeanwhile { .. })) => Next::GoOn,
             // Being offline is no error.
             Err(error) if error.is_offline() => {
                 tell(format_args!("{product}: no check for updates: {error}"));
@@ -208,7 +211,7 @@ impl Startup {
     }
 
     fn running(&self) -> Result<Version> {
-        self.version.parse().map_err(Error::caller)
+        self.version.parse().map_err(Error::usage)
     }
 
     fn answer_probe(&self, nonce: &str) -> Next {
@@ -245,10 +248,10 @@ impl Startup {
     }
 
     fn roll_back(&self) -> Result<String> {
-        let site = Site::of_running()?;
+        let site = Installation::of_running()?;
         let running = self.running()?;
         // What runs from `.<exe>.relatch/` is not what is at the path.
-        let done = Updater::rollback(&site, Some(&running).filter(|_| !site.is_displaced()))?;
+        let done = Updater::rollback(&site, Some(&running).filter(|_| !site.was_replaced()))?;
         Ok(done.to_string())
     }
 
@@ -259,9 +262,9 @@ impl Startup {
     }
 
     fn status(&self) -> Result<String> {
-        let site = Site::of_running()?;
+        let site = Installation::of_running()?;
         let running = self.running()?;
-        let status = Updater::status(&site, Some(&running).filter(|_| !site.is_displaced()))?;
+        let status = Updater::status(&site, Some(&running).filter(|_| !site.was_replaced()))?;
         let location = self.source.as_ref().map_or_else(ToString::to_string, |source| source.location());
         let mut text = status.to_string();
         let _ = write!(text, "\n  from       {}", Printable(location));
@@ -276,8 +279,8 @@ impl Startup {
         if policy == Policy::Off || (!require && (restarted || self.is_skipped(arguments))) {
             return Ok(Next::GoOn);
         }
-        let (product, running, site) = (self.product.clone(), self.running()?, Site::of_running()?);
-        if site.is_displaced() {
+        let (product, running, site) = (self.product.clone(), self.running()?, Installation::of_running()?);
+        if site.was_replaced() {
             // Swapped out after it started, or started from `.<exe>.relatch/`: it judges nothing. Only `Require` insists on what is there.
             return match (require, restarted) {
                 (false, _) => Ok(Next::GoOn),
@@ -309,11 +312,11 @@ impl Startup {
             return Ok(Next::GoOn);
         }
         let mut updater = self.updater()?.reporter(Terminal::new(&product));
-        let pace = Pace {
+        let pace = Budget {
             lock_wait: if require { limits::LOCK_WAIT } else { Duration::ZERO },
             deadline: Instant::now() + deadline.min(limits::CHECK),
             download: Some(limits::STARTUP_DOWNLOAD),
-            tries_again: false,
+            retry_failed: false,
         };
         let done = if policy == Policy::Notify {
             updater.check_at(&pace, false).map(|checked| {
@@ -343,7 +346,7 @@ impl Startup {
             },
             Ok(_) => Ok(Next::GoOn),
             // Another process did it meanwhile: what is at the path now is what `Require` asks for.
-            Err(Error::Machine(Machine::ChangedMeanwhile { .. })) if require => {
+            Err(Error::Local(Local::ChangedMeanwhile { .. })) if require => {
                 Ok(Next::Restart { site: Box::new(updater.site().clone()), marked: true })
             }
             Err(error) => {
@@ -389,7 +392,7 @@ impl Flag {
 }
 
 fn name(what: &str, text: &str) -> Result<Name> {
-    text.parse().map_err(|why| Error::caller(format!("the {what}: {why}")))
+    text.parse().map_err(|why| Error::usage(format!("the {what}: {why}")))
 }
 
 fn outdated(running: &Version, why: &str) -> Refusal {

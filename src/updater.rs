@@ -17,17 +17,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use first::Install;
-pub(crate) use session::Pace;
+pub(crate) use session::Budget;
 use session::Session;
 pub use told::{Checked, Outcome, RolledBack, Status};
 
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Machine, Result};
-use crate::install::{self, Loaded, Lock, Probe, Settings, Site, Staged, Standing, State};
+use crate::error::{Error, Local, Result};
+use crate::install::{self, Installation, Loaded, Lock, Probe, Settings, Staged, Standing, State};
 use crate::limits;
 use crate::policy::{Decision, Selected};
 use crate::report::{Quiet, Reporter};
-use crate::source::{Bounded, Source};
+use crate::source::{Fetcher, Source};
 use crate::trust::{Epoch, Identity, Name, Root, Times, Verified, Version};
 
 /// Updates one installed executable.
@@ -35,14 +35,14 @@ use crate::trust::{Epoch, Identity, Name, Root, Times, Verified, Version};
 /// Made by [`crate::Startup::updater`] for the tool that runs, and by [`Updater::of_installed`] for an executable that
 /// [`Install`] put there.
 pub struct Updater {
-    site: Site,
+    site: Installation,
     identity: Identity,
     target: Name,
     /// The version at the path, where the running program knows it.
     running: Option<Version>,
     anchor: Vec<u8>,
     anchor_epoch: Epoch,
-    source: Bounded,
+    source: Fetcher,
     probe: Probe,
     clock: Box<dyn Clock>,
     reporter: Box<dyn Reporter>,
@@ -50,18 +50,18 @@ pub struct Updater {
 
 impl Updater {
     pub(crate) fn new(
-        site: Site,
+        site: Installation,
         identity: Identity,
         target: Name,
         running: Option<Version>,
         anchor: &[u8],
-        source: Bounded,
+        source: Fetcher,
         probe: Probe,
     ) -> Result<Self> {
         // A program that carries another product's root, or none, is a mistake to be told at once and not at the first release.
         let root = Verified::<Root>::anchor(anchor)?;
         if root.product != identity.product {
-            return Err(Error::caller(format!(
+            return Err(Error::usage(format!(
                 "the root document is for the product {}, but this is {}",
                 root.product, identity.product
             )));
@@ -84,9 +84,9 @@ impl Updater {
     /// The updater of an executable that [`Install`] put at `path`.
     ///
     /// # Errors
-    /// [`Machine::NotInstalled`] where there are no settings beside it.
+    /// [`Local::NotInstalled`] where there are no settings beside it.
     pub fn of_installed(path: &Path) -> Result<Self> {
-        let site = Site::at(path)?;
+        let site = Installation::at(path)?;
         let settings = Settings::load(&site)?;
         let source = settings.source()?;
         let identity = Identity { product: settings.product, channel: settings.channel };
@@ -112,7 +112,7 @@ impl Updater {
     /// Reads from another source than the recorded address names: a mirror, or one of your own. It is trusted for nothing.
     #[must_use]
     pub fn source(mut self, source: impl Source) -> Self {
-        self.source = Bounded::new(source);
+        self.source = Fetcher::new(source);
         self
     }
 
@@ -124,7 +124,7 @@ impl Updater {
     }
 
     /// Where the executable and its state lie.
-    pub fn site(&self) -> &Site {
+    pub fn site(&self) -> &Installation {
         &self.site
     }
 
@@ -136,9 +136,9 @@ impl Updater {
     /// Steps 1 to 8: what an [`Updater::update`] would do now. It moves the floors as an update does. `now` passes a staged rollout.
     ///
     /// # Errors
-    /// See [`Error`]; the executable is as it was. [`Machine::NoExecutable`] where there is none: an update puts it back, a check does not.
+    /// See [`Error`]; the executable is as it was. [`Local::NoExecutable`] where there is none: an update puts it back, a check does not.
     pub fn check(&mut self, now: bool) -> Result<Checked> {
-        self.check_at(&Pace::explicit(), now)
+        self.check_at(&Budget::explicit(), now)
     }
 
     /// Steps 1 to 12. `now` passes a staged rollout.
@@ -146,12 +146,12 @@ impl Updater {
     /// # Errors
     /// See [`Error`]; the executable is as it was.
     pub fn update(&mut self, now: bool) -> Result<Outcome> {
-        self.update_at(&Pace::explicit(), now, |_, _| {})
+        self.update_at(&Budget::explicit(), now, |_, _| {})
     }
 
     /// [`Updater::check`] at another pace.
-    pub(crate) fn check_at(&mut self, pace: &Pace, now: bool) -> Result<Checked> {
-        self.site.refuse_gap()?;
+    pub(crate) fn check_at(&mut self, pace: &Budget, now: bool) -> Result<Checked> {
+        self.site.ensure_executable()?;
         let mut session = self.begin(pace.lock_wait)?;
         let examined = self.examine(&mut session, pace.deadline, now)?;
         Ok(match examined.decision {
@@ -166,7 +166,7 @@ impl Updater {
     /// [`Updater::update`] at another pace; `starting` is told before anything is downloaded.
     pub(crate) fn update_at(
         &mut self,
-        pace: &Pace,
+        pace: &Budget,
         now: bool,
         starting: impl FnOnce(&Version, &Version),
     ) -> Result<Outcome> {
@@ -177,9 +177,9 @@ impl Updater {
             Decision::Update(selected) => selected,
         };
         let (from, to) = (examined.installed, selected.version().clone());
-        if !pace.tries_again && session.state.unable == session.state.floors.manifest {
+        if !pace.retry_failed && session.state.unable == session.state.floors.manifest {
             let why = "it was tried before; an explicit update tries it again".into();
-            return Err(Machine::CannotRun { version: to, why }.into());
+            return Err(Local::CannotRun { version: to, why }.into());
         }
         // Whatever stops it from here on, a closed terminal included, the next start does not take for a check that found nothing to do.
         session.state.failed = self.clock.now();
@@ -192,10 +192,10 @@ impl Updater {
     /// Brings the previous executable back; see SPEC section 6. No network.
     ///
     /// # Errors
-    /// [`Machine::NothingToRollBack`], [`crate::Refusal::PreviousAltered`], [`crate::Refusal::BelowFloor`], [`crate::Refusal::PreviousEpoch`],
-    /// [`Machine::Busy`]; everything is as it was.
-    pub fn rollback(site: &Site, running: Option<&Version>) -> Result<RolledBack> {
-        let nothing = || Machine::NothingToRollBack { path: site.executable().into() };
+    /// [`Local::NothingToRollBack`], [`crate::Refusal::PreviousAltered`], [`crate::Refusal::BelowFloor`], [`crate::Refusal::PreviousEpoch`],
+    /// [`Local::Busy`]; everything is as it was.
+    pub fn rollback(site: &Installation, running: Option<&Version>) -> Result<RolledBack> {
+        let nothing = || Local::NothingToRollBack { path: site.executable().into() };
         // Without a site directory there was never an update, and asking must not make one.
         if !site.dir().is_dir() {
             return Err(nothing().into());
@@ -209,9 +209,9 @@ impl Updater {
     /// What is recorded beside an executable. No network, no lock.
     ///
     /// # Errors
-    /// [`Machine::Io`], [`Machine::NoExecutable`], and [`crate::Refusal::StateTooNew`].
-    pub fn status(site: &Site, running: Option<&Version>) -> Result<Status> {
-        site.refuse_gap()?;
+    /// [`Local::Io`], [`Local::NoExecutable`], and [`crate::Refusal::StateTooNew`].
+    pub fn status(site: &Installation, running: Option<&Version>) -> Result<Status> {
+        site.ensure_executable()?;
         let (state, damaged) = match State::load(site, None)? {
             Loaded::Present(state) => (Some(*state), None),
             Loaded::Absent => (None, None),
@@ -270,14 +270,14 @@ impl Updater {
     fn begin(&mut self, lock_wait: Duration) -> Result<Session> {
         let session = Session::begin(&self.site, Some(&self.identity), lock_wait, &mut *self.reporter)?;
         // With an identity there is always a state, a new one if need be.
-        session.ok_or_else(|| Machine::NothingToRollBack { path: self.site.executable().into() }.into())
+        session.ok_or_else(|| Local::NothingToRollBack { path: self.site.executable().into() }.into())
     }
 
     /// Steps 9 to 12. The lock is not held while downloading: a person who goes back does not wait for that.
     fn install(
         &mut self,
         session: Session,
-        pace: &Pace,
+        pace: &Budget,
         selected: &Selected,
         from: &Version,
         root: &Verified<Root>,
@@ -290,8 +290,8 @@ impl Updater {
         let runs = self.probe.run(&staged, &self.identity.product); // 11
         let mut session = self.begin(limits::LOCK_WAIT)?; // 2
         let state = &mut session.state;
-        if !state.is_same_ground(&decided_from) {
-            return Err(Machine::ChangedMeanwhile { path: self.site.executable().into() }.into());
+        if !state.same_basis(&decided_from) {
+            return Err(Local::ChangedMeanwhile { path: self.site.executable().into() }.into());
         }
         match runs {
             Ok(()) => {}

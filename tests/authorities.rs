@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use relatch::source::{Bounded, Https, Object};
+use relatch::source::{Fetcher, Https, Object};
 use relatch::{Error, Unavailable, limits};
 
 /// A server with a certificate by an authority of its own: its URL, and the authority as PEM.
@@ -55,9 +55,9 @@ fn answer(mut stream: TcpStream, tls: Arc<rustls::ServerConfig>) -> std::io::Res
 }
 
 fn fetch(source: Https) -> relatch::Result<Vec<u8>> {
-    let object = Object::VersionFile("stable".parse().unwrap());
+    let object = Object::Version("stable".parse().unwrap());
     let deadline = Instant::now() + Duration::from_secs(60);
-    Ok(Bounded::new(source).fetch(&object, limits::VERSION_FILE, deadline)?.bytes().to_vec())
+    Ok(Fetcher::new(source).fetch(&object, limits::VERSION_FILE, deadline)?.bytes().to_vec())
 }
 
 #[track_caller]

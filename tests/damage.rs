@@ -10,7 +10,7 @@ use std::path::Path;
 use relatch::policy::Reason;
 use relatch::source::Object;
 use relatch::trust::DocumentKind;
-use relatch::{Error, Machine, Outcome, Refusal, Updater};
+use relatch::{Error, Local, Outcome, Refusal, Updater};
 use serde_json::{Value, json};
 #[cfg(unix)]
 use support::damage::fifo;
@@ -131,7 +131,7 @@ fn a_damaged_state_is_told_and_installs_nothing() {
         let before = scene.tool.snapshot();
         let warnings = Warnings::default();
         let answer = scene.tool.updater().reporter(warnings.clone()).update(true);
-        assert!(matches!(answer, Err(Error::Machine(Machine::NotInstalled { .. }))), "{name}: {answer:?}");
+        assert!(matches!(answer, Err(Error::Local(Local::NotInstalled { .. }))), "{name}: {answer:?}");
         let warned = warnings.take();
         assert!(
             warned.len() == 1 && warned[0].contains("the recorded state is damaged"),
@@ -159,7 +159,7 @@ fn a_deleted_state_is_told_and_installs_nothing() {
     std::fs::remove_file(scene.tool.site_dir().join("state")).unwrap();
     let before = scene.tool.snapshot();
     let answer = scene.tool.updater().update(true);
-    assert!(matches!(answer, Err(Error::Machine(Machine::NotInstalled { .. }))), "{answer:?}");
+    assert!(matches!(answer, Err(Error::Local(Local::NotInstalled { .. }))), "{answer:?}");
     assert_eq!(scene.tool.snapshot(), before);
     install_plain(&scene.repository, &scene.tool.path, true).unwrap();
     scene.is_current("installed again");
@@ -194,7 +194,7 @@ fn a_state_with_the_right_hash_is_checked_all_the_same() {
         let before = scene.tool.snapshot();
         let warnings = Warnings::default();
         let answer = scene.tool.updater().reporter(warnings.clone()).update(true);
-        assert!(matches!(answer, Err(Error::Machine(Machine::NotInstalled { .. }))), "{name}: {answer:?}");
+        assert!(matches!(answer, Err(Error::Local(Local::NotInstalled { .. }))), "{name}: {answer:?}");
         let warned = warnings.take();
         assert!(
             warned.len() == 1 && warned[0].contains("the recorded state is damaged"),

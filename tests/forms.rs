@@ -152,7 +152,7 @@ fn an_installation_anew_keeps_to_the_lowest_version_that_was_signed() {
             if (floor.to_string(), found.to_string()) == ("1.1.0".into(), "1.0.9".into()))
     });
     scene.repository.release("2", &fake("2"));
-    refused(&scene, |refusal| matches!(refusal, Refusal::KindChanged { .. }));
+    refused(&scene, |refusal| matches!(refusal, Refusal::VersionSchemeChanged { .. }));
     // At the floor itself nothing is wrong.
     scene.repository.release("1.1.0", &fake("1.1.0 again"));
     install_plain(&scene.repository, &scene.tool.path, true).unwrap();

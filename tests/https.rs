@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use relatch::source::{Bounded, Https, Object, from_location};
+use relatch::source::{Fetcher, Https, Object, from_location};
 use relatch::trust::Digest;
 use relatch::{Error, Outcome, Unavailable, limits};
 use serde_json::json;
@@ -158,7 +158,7 @@ fn forbidden_means_absent_for_the_next_root_alone() {
     scene.server.answer("stable/", Answer::Status(403));
     let error = scene.assert_fails(4);
     assert!(
-        matches!(&error, Error::Unavailable(Unavailable::Forbidden { object: Object::VersionFile(_), .. })),
+        matches!(&error, Error::Unavailable(Unavailable::Forbidden { object: Object::Version(_), .. })),
         "{error:?}"
     );
     assert_eq!(scene.server.count("root/2.json"), 1);
@@ -234,22 +234,22 @@ fn addresses_that_nobody_should_use_are_refused() {
         "",
     ] {
         let error = from_location(address).err();
-        assert!(matches!(error, Some(Error::Caller { .. })), "{address}: {error:?}");
+        assert!(matches!(error, Some(Error::Usage { .. })), "{address}: {error:?}");
     }
     for address in ["http://localhost:1/", "http://releases.example.com/", "http://127.0.0.1.example.com/"] {
-        assert!(matches!(Https::plain_on_loopback(address), Err(Error::Caller { .. })), "{address}");
+        assert!(matches!(Https::plain_on_loopback(address), Err(Error::Usage { .. })), "{address}");
     }
     let directory = tempfile::tempdir().unwrap();
     let empty = directory.path().join("empty.pem");
     std::fs::write(&empty, "no certificate").unwrap();
     let caller = trusting("https://releases.example.com/", &empty);
-    assert!(matches!(caller, Err(Error::Caller { .. })));
+    assert!(matches!(caller, Err(Error::Usage { .. })));
     let missing = trusting("https://releases.example.com/", &directory.path().join("missing"));
-    assert!(matches!(missing, Err(Error::Machine(_))));
+    assert!(matches!(missing, Err(Error::Local(_))));
 }
 
 fn news() -> Object {
-    Object::VersionFile("stable".parse().unwrap())
+    Object::Version("stable".parse().unwrap())
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a_read_that_is_given_up_ends_no_other_one() {
         wire.send("later")
     };
     scene.server.answer("blobs/", Answer::act(in_two_parts));
-    let source = Bounded::new(scene.source());
+    let source = Fetcher::new(scene.source());
     let mut download = source.stream(&Object::Blob(Digest::of(b"")), None).unwrap();
     let mut bytes = [0; 10];
     download.read_exact(&mut bytes[..5]).unwrap();
@@ -292,7 +292,7 @@ fn reads_that_follow_each_other_share_a_connection() {
             }
         }
     });
-    let source = Bounded::new(source);
+    let source = Fetcher::new(source);
     let deadline = Instant::now() + Duration::from_secs(60);
     for _ in 0..50 {
         let fetched = source.fetch(&news(), limits::VERSION_FILE, deadline).unwrap();

@@ -82,7 +82,7 @@ fn version() {
         draft.version["manifest"] = scene.repository.current_manifest().to_string().into();
         let signed = format!("1.1.0\n{}\n", draft.version);
         let good = draft.timestamp_keys[0].sign(signed.as_bytes());
-        let object = Object::VersionFile(scene.repository.channel.parse().unwrap());
+        let object = Object::Version(scene.repository.channel.parse().unwrap());
         let text = format!("{signed}{}", padded(&good, signed.as_bytes(), size - signed.len()));
         scene.repository.write(&object, text);
         object
@@ -253,7 +253,7 @@ fn versions() {
     });
     scene.updates_to("128 bytes", &semver(128), &fake("1.1.0"));
     let scene = published(|draft| draft.version["version"] = semver(129).into());
-    malformed("129 bytes in VERSION", scene, DocumentKind::Version, "128 bytes");
+    malformed("129 bytes in VERSION", scene, DocumentKind::Timestamp, "128 bytes");
     let scene = published(|draft| draft.manifest["version"] = semver(129).into());
     malformed("129 bytes in the manifest", scene, DocumentKind::Manifest, "128 bytes");
     let scene = published(|draft| draft.manifest["min_version"] = semver(129).into());
@@ -276,7 +276,7 @@ fn build_numbers() {
             scene.updates_to(version, version, &fake("2"));
         } else {
             scene.refused(version, |refusal| {
-                matches!(refusal, Refusal::Malformed { document: DocumentKind::Version, why } if why.contains("2^64"))
+                matches!(refusal, Refusal::Malformed { document: DocumentKind::Timestamp, why } if why.contains("2^64"))
             });
             scene.repository.release("3", &fake("3"));
             scene.updates_to(version, "3", &fake("3"));
@@ -305,14 +305,14 @@ fn names() {
     };
     published(|draft| other(draft, name(64))).updates_to("target of 64", "1.1.0", &fake("1.1.0"));
     published(|draft| stored(draft, name(64))).updates_to("encoding of 64", "1.1.0", &fake("1.1.0"));
-    use DocumentKind::{Manifest, Version};
+    use DocumentKind::{Manifest, Timestamp};
     malformed("target of 65", published(|draft| other(draft, name(65))), Manifest, "name");
     malformed("encoding of 65", published(|draft| stored(draft, name(65))), Manifest, "name");
     malformed("empty target", published(|draft| other(draft, name(0))), Manifest, "name");
     malformed(
         "product of 65",
         published(|draft| draft.version["product"] = name(65).into()),
-        Version,
+        Timestamp,
         "name",
     );
     malformed(
@@ -334,12 +334,12 @@ fn integers() {
         artifacts.insert(0, artifact);
         &mut artifacts[0]
     }
-    use DocumentKind::{Manifest, Version};
+    use DocumentKind::{Manifest, Timestamp};
     type Set = fn(&mut Draft, u64);
     let rows: [(&str, DocumentKind, Set); 5] = [
-        ("expires of VERSION", Version, |draft, number| draft.version["expires"] = number.into()),
+        ("expires of VERSION", Timestamp, |draft, number| draft.version["expires"] = number.into()),
         ("expires of the manifest", Manifest, |draft, number| draft.manifest["expires"] = number.into()),
-        ("seq", Version, |draft, number| {
+        ("seq", Timestamp, |draft, number| {
             draft.version["seq"] = number.into();
             draft.manifest["seq"] = number.into();
         }),
@@ -367,9 +367,9 @@ fn integers() {
         ),
         (
             "epoch of VERSION",
-            Version,
+            Timestamp,
             |draft, number| draft.version["epoch"] = number.into(),
-            |refusal| matches!(refusal, Refusal::WrongEpoch { document: Version, found, .. } if found.get() == MAX),
+            |refusal| matches!(refusal, Refusal::WrongEpoch { document: Timestamp, found, .. } if found.get() == MAX),
         ),
         (
             "epoch of the manifest",
@@ -379,7 +379,7 @@ fn integers() {
         ),
         (
             "issued of VERSION",
-            Version,
+            Timestamp,
             |draft, number| {
                 draft.version["issued"] = number.into();
                 draft.version["expires"] = MAX.into();
@@ -430,9 +430,9 @@ fn times_hold_to_the_second() {
         draft.manifest[field] = at.into();
     };
     type Is = fn(&Refusal) -> bool;
-    let expired: Is = |refusal| matches!(refusal, Refusal::Expired { document: DocumentKind::Version, .. });
+    let expired: Is = |refusal| matches!(refusal, Refusal::Expired { document: DocumentKind::Timestamp, .. });
     let future: Is =
-        |refusal| matches!(refusal, Refusal::FromTheFuture { document: DocumentKind::Version, .. });
+        |refusal| matches!(refusal, Refusal::NotYetValid { document: DocumentKind::Timestamp, .. });
     let at = now() + 1000;
     for (name, field, time, refused) in [
         ("a second before it expires", "expires", at + 1, None),

@@ -131,7 +131,9 @@ fn unchanged_is_not_believed_past_the_expiry_that_was_signed() {
     scene.tool.edit_state(|state| state["expires"] = expires.into());
     let before = scene.tool.snapshot();
     match scene.updater().update(false) {
-        Err(Error::Refused(Refusal::Expired { document: DocumentKind::Version, expires: found, .. })) => {
+        Err(Error::Refused(Refusal::Expired {
+            document: DocumentKind::Timestamp, expires: found, ..
+        })) => {
             assert_eq!(found, expires);
         }
         other => panic!("{other:?}"),
@@ -171,7 +173,7 @@ fn unchanged_is_not_asked_under_another_root() {
     scene.tool.edit_state(|state| state["root_walked"] = 1.into());
     let answer = scene.updater().update(false);
     assert!(
-        matches!(answer, Err(Error::Refused(Refusal::Threshold { document: DocumentKind::Version, .. }))),
+        matches!(answer, Err(Error::Refused(Refusal::Threshold { document: DocumentKind::Timestamp, .. }))),
         "{answer:?}"
     );
     assert!(!scene.named_a_tag());

@@ -16,8 +16,8 @@ use proptest::sample::{Index, subsequence};
 use proptest::test_runner::RngSeed;
 use relatch::Refusal;
 use relatch::trust::{
-    Artifact, Digest, Document, Fetched, Floors, Identity, Manifest, Name, Notes, PublicKey, Role, RoleKeys,
-    Roles, Root, SignatureText, Stored, Times, Verified, Version, VersionFile,
+    Artifact, Digest, Document, Fetched, Identity, Manifest, Name, Notes, PublicKey, Role, RoleKeys, Roles,
+    RollbackGuard, Root, SignatureText, Stored, Times, Timestamp, Verified, Version,
 };
 use support::minisign::{Key, sign_all};
 
@@ -143,10 +143,10 @@ fn manifest() -> impl Strategy<Value = Manifest> {
     )
 }
 
-fn version_file() -> impl Strategy<Value = VersionFile> {
+fn version_file() -> impl Strategy<Value = Timestamp> {
     let numbers = (integer(), integer(), 0..=100u8, times());
     (name(), name(), numbers, versions(1), digest()).prop_map(
-        |(product, channel, (epoch, seq, rollout, (issued, expires)), version, manifest)| VersionFile {
+        |(product, channel, (epoch, seq, rollout, (issued, expires)), version, manifest)| Timestamp {
             product,
             channel,
             epoch: epoch.try_into().unwrap(),
@@ -262,7 +262,7 @@ proptest! {
         let signed = version.to_signed();
         let first_line = version.version.to_string();
         prop_assert_eq!(signed.split(|byte| *byte == b'\n').next(), Some(first_line.as_bytes()));
-        prop_assert_eq!(VersionFile::split(&signed).unwrap(), (&signed[..], &b""[..]));
+        prop_assert_eq!(Timestamp::split(&signed).unwrap(), (&signed[..], &b""[..]));
     }
 
     #[test]
@@ -414,7 +414,7 @@ proptest! {
         let first = 1u64.try_into().unwrap();
         let root = Root { product: identity.product.clone(), version: 1, issued: 1, expires: 9, epoch: first, keys, roles };
         let root = Verified::<Root>::anchor(&root.to_canonical()).unwrap();
-        let version = VersionFile {
+        let version = Timestamp {
             product: identity.product.clone(),
             channel: identity.channel.clone(),
             epoch: first,
@@ -429,7 +429,7 @@ proptest! {
         let signatures = sign_all(&signers.iter().map(|seed| Key::new(*seed)).collect::<Vec<_>>(), &lines);
         let object = Fetched::new([&lines[..], signatures.as_bytes()].concat());
         let times = Times { system: 5, now: 5 };
-        let verdict = Verified::<VersionFile>::check(&object, &root, &identity, &Floors::default(), &times);
+        let verdict = Verified::<Timestamp>::check(&object, &root, &identity, &RollbackGuard::default(), &times);
 
         let distinct: BTreeSet<u8> = signers.into_iter().filter(|signer| held.contains(signer)).collect();
         let valid = u32::try_from(distinct.len()).unwrap();

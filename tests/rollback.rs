@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use relatch::install::Site;
-use relatch::{Error, Machine, Refusal, Updater};
+use relatch::install::Installation;
+use relatch::{Error, Local, Refusal, Updater};
 use serde_json::json;
 use support::damage::{fifo, symlink};
 use support::tool::{run, stderr, stdout};
@@ -29,8 +29,8 @@ fn updated() -> (Repository, Tool) {
     (repository, tool)
 }
 
-fn site(tool: &Tool) -> Site {
-    Site::at(&tool.path).unwrap()
+fn site(tool: &Tool) -> Installation {
+    Installation::at(&tool.path).unwrap()
 }
 
 fn roll_back(tool: &Tool) -> Output {
@@ -149,7 +149,7 @@ fn an_altered_previous_executable_does_not_come_back() {
 fn nothing_to_go_back_to_is_said() {
     let (_repository, tool) = updated();
     std::fs::remove_file(tool.previous()).unwrap();
-    assert_refused(&tool, 5, |error| matches!(error, Error::Machine(Machine::NothingToRollBack { .. })));
+    assert_refused(&tool, 5, |error| matches!(error, Error::Local(Local::NothingToRollBack { .. })));
 
     // Checked, but never updated.
     let mut repository = Repository::new();
@@ -157,7 +157,7 @@ fn nothing_to_go_back_to_is_said() {
     repository.release("1.0.0", &bytes);
     let tool = Tool::copied(&bytes);
     assert_eq!(stdout(&tool.run(&["x"])), "widget 1.0.0 x\n");
-    assert_refused(&tool, 5, |error| matches!(error, Error::Machine(Machine::NothingToRollBack { .. })));
+    assert_refused(&tool, 5, |error| matches!(error, Error::Local(Local::NothingToRollBack { .. })));
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn something_else_under_the_name_of_the_previous_executable_is_none() {
         let output = output_in_time(tool.command().arg("--rollback"));
         assert_eq!(output.status.code(), Some(5), "{name}: {}", stderr(&output));
         let error = Updater::rollback(&site(&tool), None).unwrap_err();
-        assert!(matches!(error, Error::Machine(Machine::NothingToRollBack { .. })), "{name}: {error:?}");
+        assert!(matches!(error, Error::Local(Local::NothingToRollBack { .. })), "{name}: {error:?}");
         assert_eq!((tool.digest(), std::fs::read(&state).unwrap()), before, "{name}");
         assert_eq!(std::fs::symlink_metadata(&previous).unwrap().file_type(), is, "{name}");
     }

@@ -66,7 +66,7 @@ fn it_stands_in_no_error_no_output_and_no_file() {
         format!("https://?{SECRET}"),
     ] {
         let error = Https::new(&bad).err().unwrap();
-        assert!(matches!(error, Error::Caller { .. }) && !error.to_string().contains("s3cr3t"), "{error}");
+        assert!(matches!(error, Error::Usage { .. }) && !error.to_string().contains("s3cr3t"), "{error}");
     }
 }
 
@@ -89,7 +89,7 @@ fn relatch_installs_from_no_such_address() {
         force: false,
     };
     let error = install.run(relatch::Quiet).unwrap_err();
-    assert!(matches!(error, Error::Caller { .. }) && !error.to_string().contains("s3cr3t"), "{error}");
+    assert!(matches!(error, Error::Usage { .. }) && !error.to_string().contains("s3cr3t"), "{error}");
     assert!(!dir.path().join("widget").exists() && !dir.path().join(".widget.relatch").exists());
 }
 

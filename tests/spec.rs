@@ -6,7 +6,7 @@ use std::process::Command;
 
 use relatch::install::State;
 use relatch::trust::{
-    Document as _, Fetched, Floors, Identity, Manifest, Role, Root, Times, Verified, VersionFile,
+    Document as _, Fetched, Identity, Manifest, Role, RollbackGuard, Root, Times, Timestamp, Verified,
 };
 
 /// The fenced block that begins with this.
@@ -21,13 +21,13 @@ fn document(start: &str) -> Fetched {
     Fetched::new(example(start).trim_end_matches('\n').as_bytes().to_vec())
 }
 
-fn examples() -> (Verified<Root>, Verified<VersionFile>, Verified<Manifest>) {
+fn examples() -> (Verified<Root>, Verified<Timestamp>, Verified<Manifest>) {
     let root = Verified::<Root>::anchor(document(r#"{"type":"relatch-root/1""#).bytes()).unwrap();
     let identity = Identity { product: root.product.clone(), channel: "stable".parse().unwrap() };
     let times = Times { system: 1_800_000_000, now: 1_800_000_000 };
     let object = Fetched::new(example("1.4.0\n").into_bytes());
     let version =
-        Verified::<VersionFile>::check(&object, &root, &identity, &Floors::default(), &times).unwrap();
+        Verified::<Timestamp>::check(&object, &root, &identity, &RollbackGuard::default(), &times).unwrap();
     let manifest = document(r#"{"type":"relatch-manifest/1""#);
     let signatures = Fetched::new(example("untrusted comment: signature from a test key\n").into_bytes());
     let manifest =

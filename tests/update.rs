@@ -5,7 +5,7 @@ mod support;
 use std::io::Read;
 
 use relatch::source::{Etag, Object, Opened, Source};
-use relatch::{Error, Machine, Outcome, Updater};
+use relatch::{Error, Local, Outcome, Updater};
 use support::tool::{stderr, stdout};
 use support::{Repository, Tool, executable};
 
@@ -61,8 +61,8 @@ fn nothing_to_go_back_to_is_said_and_leaves_nothing() {
     let output = tool.run(&["--rollback"]);
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
     assert_eq!(tool.snapshot(), before);
-    let site = relatch::install::Site::at(&tool.path).unwrap();
-    assert!(matches!(Updater::rollback(&site, None), Err(Error::Machine(Machine::NothingToRollBack { .. }))));
+    let site = relatch::install::Installation::at(&tool.path).unwrap();
+    assert!(matches!(Updater::rollback(&site, None), Err(Error::Local(Local::NothingToRollBack { .. }))));
 }
 
 /// A source during whose download something happens.
@@ -95,7 +95,7 @@ fn a_rollback_does_not_wait_for_a_download_and_the_download_respects_it() {
     let happens = move || drop(Updater::rollback(&site, None).unwrap());
     let source = Meanwhile { source: relatch::source::Dir::new(repository.dir.path()), happens };
     let outcome = tool.updater().source(source).update(false);
-    assert!(matches!(outcome, Err(Error::Machine(Machine::ChangedMeanwhile { .. }))), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::Local(Local::ChangedMeanwhile { .. }))), "{outcome:?}");
     assert_eq!(tool.version(), "1.0.0");
     assert!(tool.strays().is_empty(), "{:?}", tool.strays());
     tool.updater().update(false).unwrap();
@@ -179,7 +179,7 @@ fn an_executable_that_somebody_replaced_is_not_taken_for_the_installed_one() {
     repository.release("1.1.0", &executable(&repository, "1.1.0"));
     let before = tool.snapshot();
     let outcome = tool.updater().update(false);
-    assert!(matches!(outcome, Err(Error::Machine(Machine::NotInstalled { .. }))), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::Local(Local::NotInstalled { .. }))), "{outcome:?}");
     assert_eq!(tool.snapshot(), before);
 }
 

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use relatch::trust::{
-    Digest, Document as _, Fetched, Floors, Manifest, PublicKey, Root, SignatureText, Verified, VersionFile,
+    Digest, Document as _, Fetched, Manifest, PublicKey, RollbackGuard, Root, SignatureText, Timestamp,
+    Verified,
 };
 use relatch_fuzz::*;
 
@@ -100,11 +101,11 @@ fn main() {
     ] {
         let bytes = text.as_bytes();
         let lines = version_lines(&Digest::of(bytes));
-        let version = Verified::<VersionFile>::check(
+        let version = Verified::<Timestamp>::check(
             &signed(TIMESTAMP, lines.as_bytes()),
             anchor(),
             &identity(),
-            &Floors::default(),
+            &RollbackGuard::default(),
             &times(),
         )
         .unwrap();

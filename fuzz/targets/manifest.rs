@@ -2,14 +2,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use relatch::trust::{Digest, Document as _, Fetched, Floors, Manifest, Verified, VersionFile};
+use relatch::trust::{Digest, Document as _, Fetched, Manifest, RollbackGuard, Timestamp, Verified};
 use relatch_fuzz as common;
 
 fuzz_target!(|data: &[u8]| {
     let (root, identity, times) = (common::anchor(), common::identity(), common::times());
     let object = common::signed(common::TIMESTAMP, common::version_lines(&Digest::of(data)).as_bytes());
     let version =
-        Verified::<VersionFile>::check(&object, root, &identity, &Floors::default(), &times).unwrap();
+        Verified::<Timestamp>::check(&object, root, &identity, &RollbackGuard::default(), &times).unwrap();
     let (document, signatures) = (Fetched::new(data.to_vec()), common::signature(common::RELEASE, data));
     if let Ok(manifest) =
         Verified::<Manifest>::check(&document, &signatures, &version, root, &identity, &times)

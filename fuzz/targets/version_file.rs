@@ -2,12 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use relatch::trust::{Fetched, Floors, Verified, VersionFile};
+use relatch::trust::{Fetched, RollbackGuard, Timestamp, Verified};
 use relatch_fuzz as common;
 
 fn check(object: &Fetched) -> Option<Vec<u8>> {
-    let (identity, floors, times) = (common::identity(), Floors::default(), common::times());
-    Verified::<VersionFile>::check(object, common::anchor(), &identity, &floors, &times)
+    let (identity, floors, times) = (common::identity(), RollbackGuard::default(), common::times());
+    Verified::<Timestamp>::check(object, common::anchor(), &identity, &floors, &times)
         .ok()
         .map(|version| version.to_signed())
 }
@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     if let Some(signed) = check(&Fetched::new(data.to_vec())) {
         assert!(data.starts_with(&signed));
     }
-    let Ok((lines, _)) = VersionFile::split(data) else { return };
+    let Ok((lines, _)) = Timestamp::split(data) else { return };
     if let Some(signed) = check(&common::signed(common::TIMESTAMP, lines)) {
         assert_eq!(signed, lines);
     }

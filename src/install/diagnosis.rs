@@ -1,11 +1,10 @@
 //! Why a probed executable did not run, where that can be told from how it failed (SPEC step 11).
 
+use crate::escape::Words;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
-
-use crate::error::printable;
 
 /// What a signal that ended it means on a system ([`std::env::consts::OS`]) beyond its name.
 pub(super) fn of_signal(system: &str, signal: Option<i32>) -> Option<&'static str> {
@@ -49,8 +48,8 @@ pub(super) fn of_loader(stderr: &str) -> Option<String> {
     let (library, version) = others?;
     Some(format!(
         "it requires {} of {}, and this system has an older one; the publisher can build it on an older system, or link it statically",
-        printable(version),
-        printable(library)
+        Words(version),
+        Words(library)
     ))
 }
 
@@ -77,7 +76,7 @@ pub(super) fn of_start(error: &io::Error, executable: &Path) -> Option<String> {
 
 fn without_interpreter(interpreter: &Interpreter) -> String {
     let path = &interpreter.path;
-    let shown = printable(path);
+    let shown = Words(path).to_string();
     if interpreter.script {
         return format!("it is a script for {shown}, which this system does not have");
     }

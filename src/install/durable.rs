@@ -8,9 +8,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Refusal, Result, Shown, io};
+use crate::error::{Result, io};
+use crate::escape::Printable;
 use crate::limits::ByteLimit;
 use crate::regular;
+use crate::trust::Refusal;
 
 /// A file that did not exist before, readable and writable by its owner alone.
 pub(super) fn create_private(path: &Path) -> std::io::Result<File> {
@@ -101,14 +103,15 @@ pub(super) fn sync_dir(dir: &Path) -> Result<()> {
 pub(super) fn read(path: &Path, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
     match regular::open(path).and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
-        Ok(_) if content.len() as u64 > limit.0 => {
-            Err(Refusal::StateDamaged { why: format!("{} has more than {} bytes", Shown(path), limit.0) }
-                .into())
+        Ok(_) if content.len() as u64 > limit.0 => Err(Refusal::StateDamaged {
+            why: format!("{} has more than {} bytes", Printable(path.display()), limit.0),
         }
+        .into()),
         Ok(_) => Ok(Some(content)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) if regular::is_refusal(&error) && !path.is_dir() => {
-            Err(Refusal::StateDamaged { why: format!("{} is no regular file", Shown(path)) }.into())
+            Err(Refusal::StateDamaged { why: format!("{} is no regular file", Printable(path.display())) }
+                .into())
         }
         Err(error) => Err(io("read", path)(error)),
     }

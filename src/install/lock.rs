@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use fs4::{FileExt, TryLockError};
 
-use super::Site;
-use crate::error::{Machine, Result, io};
+use super::Installation;
+use crate::error::{Local, Result, io};
 use crate::regular;
 
 /// Held while it lives; the system releases it if the process dies.
@@ -35,20 +35,20 @@ impl Lock {
     /// Takes the lock, waiting for at most `wait`.
     ///
     /// # Errors
-    /// [`Machine::Busy`] when another process keeps it longer.
-    pub(crate) fn take(site: &Site, wait: Duration) -> Result<Lock> {
+    /// [`Local::Busy`] when another process keeps it longer.
+    pub(crate) fn take(site: &Installation, wait: Duration) -> Result<Lock> {
         Lock::named(site, "lock", wait)
     }
 
     /// Takes the lock of those who download, likewise.
     ///
     /// # Errors
-    /// [`Machine::Busy`] when another process downloads for longer.
-    pub(crate) fn staging(site: &Site, wait: Duration) -> Result<Lock> {
+    /// [`Local::Busy`] when another process downloads for longer.
+    pub(crate) fn staging(site: &Installation, wait: Duration) -> Result<Lock> {
         Lock::named(site, "staging", wait)
     }
 
-    fn named(site: &Site, name: &str, wait: Duration) -> Result<Lock> {
+    fn named(site: &Installation, name: &str, wait: Duration) -> Result<Lock> {
         let path = site.dir().join(name);
         let until = Instant::now() + wait;
         loop {
@@ -67,7 +67,7 @@ impl Lock {
         }
     }
 
-    fn wait_for(site: &Site, path: &Path, until: Instant, wait: Duration) -> Result<File> {
+    fn wait_for(site: &Installation, path: &Path, until: Instant, wait: Duration) -> Result<File> {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
         #[cfg(unix)]
@@ -78,7 +78,7 @@ impl Lock {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL.min(wait)),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Machine::Busy { path: site.executable().into(), waited: wait }.into());
+                    return Err(Local::Busy { path: site.executable().into(), waited: wait }.into());
                 }
                 Err(TryLockError::Error(error)) => return Err(io("lock", path)(error)),
             }
@@ -95,7 +95,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tool");
         std::fs::write(&path, "x").unwrap();
-        let site = Site::at(&path).unwrap();
+        let site = Installation::at(&path).unwrap();
         let lock = Lock::take(&site, Duration::ZERO).unwrap();
         let _copy = lock.file.try_clone().unwrap();
         assert!(Lock::take(&site, Duration::ZERO).is_err());

@@ -24,9 +24,9 @@ mod verdict;
 
 pub(crate) use lock::Lock;
 pub use probe::Probe;
-pub(crate) use probe::{answer_probe, answers_probe};
+pub(crate) use probe::{answer_probe, probe_nonce};
 pub(crate) use rollback::rollback;
-pub use site::Site;
+pub use site::Installation;
 pub use stage::check_stored;
 pub(crate) use stage::is_swappable;
 pub(crate) use stage::{Download, Staged, clean_up, first_install};

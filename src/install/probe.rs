@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Staged, diagnosis, random, verdict};
 use crate::child;
-use crate::error::{Machine, Result, io, printable};
+use crate::error::{Local, Result, io};
+use crate::escape::Words;
 use crate::limits;
 use crate::trust::{Name, Version};
 
@@ -46,7 +47,7 @@ pub(crate) enum Failed {
     /// Nobody knows: it was too slow, or this machine could not start anything just now.
     NotTried(String),
     /// Something else went wrong on this machine.
-    Machine(crate::Error),
+    Local(crate::Error),
 }
 
 impl Failed {
@@ -59,9 +60,9 @@ impl Failed {
     pub(crate) fn told(self, version: &Version) -> crate::Error {
         match self {
             Failed::WrongAnswer(why) | Failed::CannotRun(why) | Failed::NotTried(why) => {
-                Machine::CannotRun { version: version.clone(), why }.into()
+                Local::CannotRun { version: version.clone(), why }.into()
             }
-            Failed::Machine(error) => error,
+            Failed::Local(error) => error,
         }
     }
 }
@@ -69,8 +70,8 @@ impl Failed {
 impl Probe {
     /// Runs the probe; see the module.
     pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<(), Failed> {
-        super::swap::make_executable(staged).map_err(Failed::Machine)?;
-        let nonce = base16ct::lower::encode_string(&random::<16>().map_err(Failed::Machine)?);
+        super::swap::make_executable(staged).map_err(Failed::Local)?;
+        let nonce = base16ct::lower::encode_string(&random::<16>().map_err(Failed::Local)?);
         let mut command = Command::new(crate::platform::program(staged.path()));
         match self {
             Probe::None => return Ok(()),
@@ -91,7 +92,7 @@ impl Probe {
             if of_the_moment { Failed::NotTried(why) } else { Failed::CannotRun(why) }
         })?;
         let ended = child::wait(child, limits::PROBE, OUTPUT)
-            .map_err(|error| Failed::Machine(io("wait for", staged.path())(error)))?;
+            .map_err(|error| Failed::Local(io("wait for", staged.path())(error)))?;
         let Some((status, stdout, stderr)) = ended else {
             return Err(Failed::NotTried(format!("it did not answer within {} s", limits::PROBE.as_secs())));
         };
@@ -101,7 +102,7 @@ impl Probe {
                 return Err(Failed::CannotRun(why));
             }
             let said = stderr.lines().find(|line| !line.trim().is_empty());
-            let said = said.map_or_else(String::new, |line| format!(", saying: {}", printable(line)));
+            let said = said.map_or_else(String::new, |line| format!(", saying: {}", Words(line)));
             let crash = verdict::crash(status.code(), verdict::HERE);
             let meaning = diagnosis::of_signal(std::env::consts::OS, signal_of(status)).or(crash);
             let meaning = meaning.filter(|meaning| !meaning.is_empty());
@@ -121,7 +122,7 @@ impl Probe {
             let said = said.strip_prefix(&format!("relatch-probe/1 {nonce} ")).unwrap_or(said);
             return Err(Failed::WrongAnswer(format!(
                 "asked who it is it said `{}`, expected was `{product} {}`",
-                printable(said),
+                Words(said),
                 staged.version()
             )));
         }
@@ -143,7 +144,7 @@ fn answer(nonce: &str, product: &Name, version: &Version) -> String {
 }
 
 /// Whether this process was started to be probed.
-pub(crate) fn answers_probe() -> Option<String> {
+pub(crate) fn probe_nonce() -> Option<String> {
     let nonce = std::env::var(VARIABLE).ok()?;
     (nonce.len() == 32 && nonce.bytes().all(|b| b.is_ascii_hexdigit())).then_some(nonce)
 }

@@ -5,8 +5,9 @@ use std::fs::File;
 use super::stage::digest_of;
 use super::state::PendingSwap;
 use super::swap;
-use super::{Copy, Lock, Site, State};
-use crate::error::{Machine, Refusal, Result, io};
+use super::{Copy, Installation, Lock, State};
+use crate::error::{Local, Result, io};
+use crate::trust::Refusal;
 use crate::trust::{Epoch, Version};
 
 /// Brings the recorded previous executable back and holds the version that is left. A second rollback goes forward again.
@@ -14,14 +15,14 @@ use crate::trust::{Epoch, Version};
 /// `running` is the version at the path, for an executable that no swap has recorded yet.
 ///
 /// # Errors
-/// [`Machine::NothingToRollBack`]; [`Refusal::PreviousAltered`], [`Refusal::BelowFloor`], [`Refusal::PreviousEpoch`]. Nothing is changed.
+/// [`Local::NothingToRollBack`]; [`Refusal::PreviousAltered`], [`Refusal::BelowFloor`], [`Refusal::PreviousEpoch`]. Nothing is changed.
 pub(crate) fn rollback(
-    site: &Site,
+    site: &Installation,
     state: &mut State,
     running: Option<&Version>,
     lock: &Lock,
 ) -> Result<(Version, Version)> {
-    let nothing = || Machine::NothingToRollBack { path: site.executable().into() };
+    let nothing = || Local::NothingToRollBack { path: site.executable().into() };
     let to = state.previous.clone().ok_or_else(nothing)?;
     let path = site.previous();
     // Before it is opened: a FIFO would be waited for, and a link would go to the path as a link.

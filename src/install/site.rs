@@ -3,46 +3,47 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Machine, Result, Shown, io};
+use crate::error::{Error, Local, Result, io};
+use crate::escape::Printable;
 use crate::platform;
 
 /// An executable's path and the directory `.<exe>.relatch/` beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Site {
+pub struct Installation {
     executable: PathBuf,
     dir: PathBuf,
     displaced: bool,
 }
 
-impl Site {
+impl Installation {
     /// The site of the running process.
     ///
     /// A process may find itself inside `.<exe>.relatch/`: started there by a person in need, or swapped out by another process after
-    /// it started. Either way its site is the one of `<exe>`, and it is [`Site::is_displaced`].
+    /// it started. Either way its site is the one of `<exe>`, and it is [`Installation::was_replaced`].
     ///
     /// # Errors
-    /// [`Machine::Io`] where the system does not say which file runs, as after it was deleted.
+    /// [`Local::Io`] where the system does not say which file runs, as after it was deleted.
     pub fn of_running() -> Result<Self> {
         let path = std::env::current_exe()
             .map_err(io("find the running executable", Path::new("/proc/self/exe")))?;
         let path = resolved(path, platform::canonicalize);
         if let Some(executable) = executable_of(&path) {
-            return Ok(Site { displaced: true, ..Site::beside(executable) });
+            return Ok(Installation { displaced: true, ..Installation::beside(executable) });
         }
-        Site::at(&path)
+        Installation::at(&path)
     }
 
     /// The site of an executable at `path`; symbolic links are resolved once, and stay.
     ///
     /// # Errors
-    /// [`Machine::Io`] where there is no such file.
+    /// [`Local::Io`] where there is no such file.
     pub fn at(path: &Path) -> Result<Self> {
         let executable = match platform::canonicalize(path) {
             // A crash between the two renames of a swap may have left nothing at the path; what is beside it knows.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let site = Site::for_new(path).map_err(|_| io("find", path)(error))?;
+                let site = Installation::for_new(path).map_err(|_| io("find", path)(error))?;
                 // It may have been put there since, by a swap that was under way.
-                return if site.has_gap() || site.executable.exists() {
+                return if site.is_missing_executable() || site.executable.exists() {
                     Ok(site)
                 } else {
                     Err(io("find", path)(std::io::ErrorKind::NotFound.into()))
@@ -50,21 +51,23 @@ impl Site {
             }
             found => found.map_err(io("find", path))?,
         };
-        Ok(Site::beside(executable_of(&executable).unwrap_or(executable)))
+        Ok(Installation::beside(executable_of(&executable).unwrap_or(executable)))
     }
 
     /// The site of an executable that does not exist yet, in a directory that does.
     ///
     /// # Errors
-    /// [`Error::Caller`] for a path that ends in no file name; [`Machine::Io`] where there is no such directory.
+    /// [`Error::Usage`] for a path that ends in no file name; [`Local::Io`] where there is no such directory.
     pub fn for_new(path: &Path) -> Result<Self> {
         if path.exists() {
-            return Site::at(path);
+            return Installation::at(path);
         }
-        let name = path.file_name().ok_or_else(|| Error::caller(format!("{} names no file", Shown(path))))?;
+        let name = path
+            .file_name()
+            .ok_or_else(|| Error::usage(format!("{} names no file", Printable(path.display()))))?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let parent = platform::canonicalize(parent).map_err(io("find the directory", parent))?;
-        Ok(Site::beside(parent.join(name)))
+        Ok(Installation::beside(parent.join(name)))
     }
 
     fn beside(executable: PathBuf) -> Self {
@@ -72,26 +75,26 @@ impl Site {
         name.push(executable.file_name().unwrap_or_default());
         name.push(".relatch");
         let dir = executable.with_file_name(name);
-        Site { executable, dir, displaced: false }
+        Installation { executable, dir, displaced: false }
     }
 
     /// Whether there is a state and no executable.
-    pub(crate) fn has_gap(&self) -> bool {
+    pub(crate) fn is_missing_executable(&self) -> bool {
         !self.executable.exists() && self.dir.join("state").exists()
     }
 
     /// The error where there is a state and no executable. A swap that is under way is waited for: on Windows it has a moment without one.
-    pub(crate) fn refuse_gap(&self) -> Result<()> {
+    pub(crate) fn ensure_executable(&self) -> Result<()> {
         const MOMENTS: u32 = 100;
         for moment in 0..=MOMENTS {
-            if !self.has_gap() {
+            if !self.is_missing_executable() {
                 return Ok(());
             }
             let recorded = super::State::load(self, None);
             let interrupted =
                 matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
             if !interrupted || moment == MOMENTS {
-                return Err(Machine::NoExecutable { path: self.executable.clone(), interrupted }.into());
+                return Err(Local::NoExecutable { path: self.executable.clone(), interrupted }.into());
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
@@ -124,15 +127,15 @@ impl Site {
         self.dir.join(super::swap::PREVIOUS_FILE)
     }
 
-    /// Whether the running process is not the one at [`Site::executable`].
-    pub fn is_displaced(&self) -> bool {
+    /// Whether the running process is not the one at [`Installation::executable`].
+    pub fn was_replaced(&self) -> bool {
         self.displaced
     }
 
     /// SPEC step 1.
     ///
     /// # Errors
-    /// [`Machine::UnsafeSite`], with the reason.
+    /// [`Local::UnsafeSite`], with the reason.
     pub fn check_safe(&self) -> Result<()> {
         refuse_raised_privileges(&self.executable)?;
         let meta = fs::symlink_metadata(&self.executable).map_err(io("look at", &self.executable))?;
@@ -190,7 +193,7 @@ fn executable_of(path: &Path) -> Option<PathBuf> {
 }
 
 fn unsafe_site(path: &Path, why: impl Into<String>) -> Error {
-    Machine::UnsafeSite { path: path.into(), why: why.into() }.into()
+    Local::UnsafeSite { path: path.into(), why: why.into() }.into()
 }
 
 /// A set-user-id program would let its caller choose environment, working directory and descriptors of an update done as somebody else.

@@ -8,10 +8,12 @@ use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Copy, Lock, Site, State, durable};
-use crate::error::{Error, Machine, Refusal, Result, io, printable};
+use super::{Copy, Installation, Lock, State, durable};
+use crate::error::{Error, Local, Result, io};
+use crate::escape::Words;
 use crate::limits;
-use crate::source::{Bounded, Object};
+use crate::source::{Fetcher, Object};
+use crate::trust::Refusal;
 use crate::trust::{Artifact, Digest, Encoding, Epoch, Stored, Version};
 
 const PREFIX: &str = "new";
@@ -19,20 +21,20 @@ const PREFIX: &str = "new";
 /// A file in the site's private directory. It is removed when this is dropped.
 #[must_use]
 #[derive(Debug)]
-struct Scratch {
+struct TempFile {
     file: File,
     path: PathBuf,
     keep: bool,
 }
 
-impl Scratch {
+impl TempFile {
     fn create(dir: &Path) -> Result<Self> {
         let (file, path) = durable::create_new(dir, PREFIX)?;
-        Ok(Scratch { file, path, keep: false })
+        Ok(TempFile { file, path, keep: false })
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempFile {
     fn drop(&mut self) {
         if !self.keep {
             durable::remove(&self.path);
@@ -46,14 +48,14 @@ impl Drop for Scratch {
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Staged {
-    scratch: Scratch,
+    scratch: TempFile,
     version: Version,
     blake3: Digest,
 }
 
 /// Where a download comes from, when it is given up, and who is told how far it is: bytes so far, bytes in all.
 pub(crate) struct Download<'a> {
-    pub(crate) source: &'a Bounded,
+    pub(crate) source: &'a Fetcher,
     pub(crate) deadline: Option<Instant>,
     pub(crate) progress: &'a mut dyn FnMut(u64, u64),
 }
@@ -62,9 +64,9 @@ impl Staged {
     /// Downloads the cheapest stored form that can be used, and verifies what comes out of it.
     ///
     /// # Errors
-    /// [`Refusal`] where anything differs from what is signed; [`Error::Unavailable`]; [`Machine::Io`]. Nothing is left behind.
+    /// [`Refusal`] where anything differs from what is signed; [`Error::Unavailable`]; [`Local::Io`]. Nothing is left behind.
     pub(crate) fn download(
-        site: &Site,
+        site: &Installation,
         artifact: &Artifact,
         version: &Version,
         from: &mut Download<'_>,
@@ -94,12 +96,17 @@ impl Staged {
 
     /// SPEC step 10: fsync, then the hash over the descriptor of the file that will be installed. The descriptor with which it was
     /// written is closed before, because no system runs a file that somebody may still write to.
-    fn verify(mut scratch: Scratch, artifact: &Artifact, stored: &Stored, version: &Version) -> Result<Self> {
+    fn verify(
+        mut scratch: TempFile,
+        artifact: &Artifact,
+        stored: &Stored,
+        version: &Version,
+    ) -> Result<Self> {
         let path = scratch.path.clone();
         durable::sync(&scratch.file).map_err(io("synchronise", &path))?;
         let reopened = File::open(&path).map_err(io("open", &path))?;
         if !is_same_file(&scratch.file, &reopened).map_err(io("look at", &path))? {
-            return Err(Machine::ChangedMeanwhile { path }.into());
+            return Err(Local::ChangedMeanwhile { path }.into());
         }
         scratch.file = reopened;
         let object = Object::Blob(stored.blake3);
@@ -151,7 +158,7 @@ pub fn check_stored(
     artifact: &Artifact,
     stored: &Stored,
     prefix: &[u8],
-    source: &Bounded,
+    source: &Fetcher,
 ) -> Result<()> {
     let from = &mut Download { source, deadline: None, progress: &mut |_, _| {} };
     let Some(encoding) = stored.known_encoding() else {
@@ -181,7 +188,7 @@ fn usable_forms(artifact: &Artifact, current: Option<Digest>) -> Vec<(&Stored, E
 
 /// The installed executable with its hash, if there is a patch and both sides are small enough to hold in memory. Not being able to read
 /// it only costs a larger download.
-fn read_current(site: &Site, artifact: &Artifact) -> Option<(Digest, Vec<u8>)> {
+fn read_current(site: &Installation, artifact: &Artifact) -> Option<(Digest, Vec<u8>)> {
     let patched = artifact.stored.iter().any(|stored| stored.known_encoding() == Some(Encoding::ZstdPatch));
     if !patched || artifact.size > limits::PATCH_SIZE {
         return None;
@@ -203,7 +210,7 @@ fn decode(
     encoding: Encoding,
     prefix: &[u8],
     from: &mut Download<'_>,
-) -> Result<Scratch> {
+) -> Result<TempFile> {
     let mut blob = download(dir, stored, from)?;
     if encoding == Encoding::Identity {
         return Ok(blob);
@@ -211,14 +218,14 @@ fn decode(
     let object = Object::Blob(stored.blake3);
     let undecodable = |error: std::io::Error| Refusal::Undecodable {
         object: object.clone(),
-        why: printable(&error.to_string()),
+        why: Words(error.to_string()).to_string(),
     };
     blob.file.rewind().map_err(io("read", &blob.path))?;
     let reader = BufReader::new(&blob.file);
     let mut decoder =
         zstd::stream::read::Decoder::with_ref_prefix(reader, prefix).map_err(undecodable)?.single_frame();
     decoder.window_log_max(limits::ZSTD_WINDOW_LOG).map_err(undecodable)?;
-    let output = Scratch::create(dir)?;
+    let output = TempFile::create(dir)?;
     let mut buffer = vec![0; 64 * 1024];
     let mut written: u64 = 0;
     loop {
@@ -253,9 +260,9 @@ impl<R: std::io::BufRead> FillToEnd for R {
 }
 
 /// A blob of exactly the signed size and hash, under a private name.
-fn download(dir: &Path, stored: &Stored, from: &mut Download<'_>) -> Result<Scratch> {
+fn download(dir: &Path, stored: &Stored, from: &mut Download<'_>) -> Result<TempFile> {
     let object = Object::Blob(stored.blake3);
-    let blob = Scratch::create(dir)?;
+    let blob = TempFile::create(dir)?;
     let mut stream = from.source.stream(&object, from.deadline)?;
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -336,7 +343,7 @@ pub(crate) fn is_swappable(name: &str) -> bool {
 ///
 /// Nothing is removed where there is no executable: one of these files may be the only copy of it (Windows, a forced install that was
 /// interrupted between its two renames).
-pub(crate) fn clean_up(site: &Site) {
+pub(crate) fn clean_up(site: &Installation) {
     if !site.executable().exists() {
         return;
     }
@@ -353,7 +360,7 @@ pub(crate) fn clean_up(site: &Site) {
 
 /// Gives a verified executable its first name and records it. `replace` says whether something of unknown origin is there to be replaced.
 pub(crate) fn first_install(
-    site: &Site,
+    site: &Installation,
     state: &mut State,
     staged: Staged,
     epoch: Epoch,
@@ -381,7 +388,7 @@ pub(crate) fn first_install(
     match named {
         Ok(()) => durable::sync_dir(site.executable().parent().unwrap_or(Path::new("/"))),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(Machine::Exists { path: site.executable().into() }.into())
+            Err(Local::Exists { path: site.executable().into() }.into())
         }
         Err(error) => Err(io("create", site.executable())(error)),
     }

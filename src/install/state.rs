@@ -5,13 +5,16 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Site, durable};
-use crate::error::{Error, Machine, Refusal, Result, Shown, printable};
+use super::{Installation, durable};
+use crate::error::{Error, Local, Result};
+use crate::escape::Printable;
+use crate::escape::Words;
 use crate::limits;
 use crate::source::Etag;
+use crate::trust::Refusal;
 use crate::trust::{
-    Digest, Document as _, Epoch, Fetched, Floors, Identity, Manifest, Name, Root, Verified, Version,
-    VersionFile, integer, is_object,
+    Digest, Document as _, Epoch, Fetched, Identity, Manifest, Name, RollbackGuard, Root, Timestamp,
+    Verified, Version, integer, is_object,
 };
 
 /// One executable that was here: its version, its bytes, and the epoch under which it came.
@@ -124,7 +127,7 @@ pub struct State {
     #[serde(deserialize_with = "integer")]
     pub(crate) root_epoch: u64,
     /// The highest `VERSION` seen.
-    pub(crate) floors: Floors,
+    pub(crate) floors: RollbackGuard,
     /// When that `VERSION` expires, in Unix seconds; 0 for none.
     #[serde(deserialize_with = "integer")]
     pub(crate) expires: u64,
@@ -173,7 +176,7 @@ impl State {
             channel: identity.channel.clone(),
             root_version: 0,
             root_epoch: 0,
-            floors: Floors::default(),
+            floors: RollbackGuard::default(),
             expires: 0,
             seen: None,
             critical: false,
@@ -194,7 +197,7 @@ impl State {
     }
 
     /// Reads the state beside an executable. What another product left there is refused, not overwritten.
-    pub(crate) fn load(site: &Site, identity: Option<&Identity>) -> Result<Loaded> {
+    pub(crate) fn load(site: &Installation, identity: Option<&Identity>) -> Result<Loaded> {
         let content = match durable::read(&site.dir().join("state"), limits::STATE) {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(Loaded::Absent),
@@ -235,7 +238,7 @@ impl State {
     fn switched_to(self, channel: &Name) -> Self {
         State {
             channel: channel.clone(),
-            floors: Floors::default(),
+            floors: RollbackGuard::default(),
             expires: 0,
             seen: None,
             critical: false,
@@ -256,20 +259,20 @@ impl State {
     }
 
     /// Writes the state durably.
-    pub(crate) fn save(&self, site: &Site) -> Result<()> {
+    pub(crate) fn save(&self, site: &Installation) -> Result<()> {
         durable::replace(site.dir(), "state", &write_checked(self))
     }
 
     /// SPEC step 7. Takes verified documents only: a floor cannot be moved by anything else.
     ///
     /// ```compile_fail,E0308
-    /// fn forge(state: &mut relatch::install::State, version: &relatch::trust::VersionFile, manifest: &relatch::trust::Manifest) {
+    /// fn forge(state: &mut relatch::install::State, version: &relatch::trust::Timestamp, manifest: &relatch::trust::Manifest) {
     ///     state.advance(version, manifest);
     /// }
     /// ```
-    pub fn advance(&mut self, version: &Verified<VersionFile>, manifest: &Verified<Manifest>) {
+    pub fn advance(&mut self, version: &Verified<Timestamp>, manifest: &Verified<Manifest>) {
         let new_epoch = self.floors.epoch != version.epoch.get();
-        self.floors = Floors {
+        self.floors = RollbackGuard {
             epoch: version.epoch.get(),
             seq: version.seq.get(),
             issued: version.issued,
@@ -297,13 +300,13 @@ impl State {
     }
 
     /// A refreshed `VERSION` of a manifest that was verified before.
-    pub(crate) fn refresh(&mut self, version: &Verified<VersionFile>) {
+    pub(crate) fn refresh(&mut self, version: &Verified<Timestamp>) {
         self.floors.issued = version.issued;
         self.expires = version.expires;
     }
 
     /// Whether a decision that was made from `other` would be made from this too: nothing was swapped, held or newly seen since.
-    pub(crate) fn is_same_ground(&self, other: &State) -> bool {
+    pub(crate) fn same_basis(&self, other: &State) -> bool {
         let ground = |state: &State| {
             let swaps =
                 (state.installed.clone(), state.previous.clone(), state.held.clone(), state.pending.clone());
@@ -356,23 +359,23 @@ impl Settings {
         read_checked::<Settings>(content, "relatch-settings/1").ok().map(|settings| write_checked(&settings))
     }
 
-    pub(crate) fn load(site: &Site) -> Result<Settings> {
+    pub(crate) fn load(site: &Installation) -> Result<Settings> {
         let content = durable::read(&site.dir().join(Settings::FILE), limits::ByteLimit(2 * limits::ROOT.0))?;
         let Some(content) = content else {
-            let why = format!("there are no settings in {}", Shown(site.dir()));
-            return Err(Machine::NotInstalled { path: site.executable().into(), why }.into());
+            let why = format!("there are no settings in {}", Printable(site.dir().display()));
+            return Err(Local::NotInstalled { path: site.executable().into(), why }.into());
         };
         Ok(read_checked(&content, "relatch-settings/1")?)
     }
 
-    pub(crate) fn save(&self, site: &Site) -> Result<()> {
+    pub(crate) fn save(&self, site: &Installation) -> Result<()> {
         site.make_dir()?;
         durable::replace(site.dir(), Settings::FILE, &write_checked(self))
     }
 }
 
 /// The newest root that was verified and persisted after `anchor`; `anchor` where there is none.
-pub(crate) fn load_root(site: &Site, anchor: Verified<Root>) -> Result<Verified<Root>> {
+pub(crate) fn load_root(site: &Installation, anchor: Verified<Root>) -> Result<Verified<Root>> {
     let limit = limits::ByteLimit(limits::ROOT.0 + 1 + limits::SIGNATURES.0); // a newline between them
     let Some(content) = durable::read(&site.dir().join("root"), limit)? else { return Ok(anchor) };
     let end = content.iter().position(|b| *b == b'\n').unwrap_or(content.len());
@@ -384,7 +387,7 @@ pub(crate) fn load_root(site: &Site, anchor: Verified<Root>) -> Result<Verified<
 }
 
 /// Persists a root as soon as it is verified, so that the next walk begins there.
-pub(crate) fn save_root(site: &Site, root: &Verified<Root>, signatures: &Fetched) -> Result<()> {
+pub(crate) fn save_root(site: &Installation, root: &Verified<Root>, signatures: &Fetched) -> Result<()> {
     let mut content = root.to_canonical();
     content.push(b'\n');
     content.extend_from_slice(signatures.bytes());
@@ -413,9 +416,10 @@ fn read_checked<T: DeserializeOwned + Serialize>(content: &[u8], kind: &str) -> 
     let typed = Some(json).filter(|json| is_object(json)).and_then(|json| serde_json::from_slice(json).ok());
     let typed: Typed = typed.ok_or_else(|| damaged("its first line is not a JSON object with a type"))?;
     if typed.r#type != kind {
-        return Err(Refusal::StateTooNew { found: printable(&typed.r#type) });
+        return Err(Refusal::StateTooNew { found: Words(typed.r#type).to_string() });
     }
-    let value: T = serde_json::from_slice(json).map_err(|error| damaged(&printable(&error.to_string())))?;
+    let value: T =
+        serde_json::from_slice(json).map_err(|error| damaged(&Words(error.to_string()).to_string()))?;
     if write_checked(&value) != content {
         return Err(damaged("its bytes differ from its canonical form"));
     }
@@ -425,10 +429,10 @@ fn read_checked<T: DeserializeOwned + Serialize>(content: &[u8], kind: &str) -> 
 /// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Machine::Io {
+    getrandom::fill(&mut bytes).map_err(|error| Local::Io {
         action: "get random bytes from",
         path: "the system".into(),
-        source: std::io::Error::other(error.to_string()),
+        error: std::io::Error::other(error.to_string()),
     })?;
     Ok(bytes)
 }

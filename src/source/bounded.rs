@@ -11,14 +11,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Unavailable;
 use super::{Cancellation, Etag, Object, Opened, Source, unreachable};
-use crate::error::{Error, Machine, Refusal, Result, Unavailable};
+use crate::error::{Error, Local, Result};
 use crate::limits::{self, ByteLimit};
 use crate::trust::Fetched;
+use crate::trust::Refusal;
 
 /// A source behind limits.
 #[derive(Clone)]
-pub struct Bounded {
+pub struct Fetcher {
     source: Arc<dyn Source>,
 }
 
@@ -29,10 +31,10 @@ const CHUNKS: usize = 4;
 /// Waits before the second and third try; each is also cut by the deadline.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
-impl Bounded {
+impl Fetcher {
     /// Puts limits before a source.
     pub fn new(source: impl Source) -> Self {
-        Bounded { source: Arc::new(source) }
+        Fetcher { source: Arc::new(source) }
     }
 
     /// The address of the source.
@@ -45,14 +47,14 @@ impl Bounded {
     /// # Errors
     /// [`Refusal::Oversized`] past `limit`; [`Unavailable`] otherwise, after retries where these may help.
     pub fn fetch(&self, object: &Object, limit: ByteLimit, deadline: Instant) -> Result<Fetched> {
-        Ok(self.fetch_tagged(object, limit, deadline)?.0)
+        Ok(self.fetch_with_etag(object, limit, deadline)?.0)
     }
 
     /// The same, with the entity tag where the source has one.
     ///
     /// # Errors
-    /// As [`Bounded::fetch`].
-    pub fn fetch_tagged(
+    /// As [`Fetcher::fetch`].
+    pub fn fetch_with_etag(
         &self,
         object: &Object,
         limit: ByteLimit,
@@ -71,8 +73,8 @@ impl Bounded {
     /// The same, unless the object is still the one with the entity tag `known`: then `None`.
     ///
     /// # Errors
-    /// As [`Bounded::fetch`].
-    pub fn fetch_unless(
+    /// As [`Fetcher::fetch`].
+    pub fn fetch_if_none_match(
         &self,
         object: &Object,
         known: &Etag,
@@ -164,7 +166,7 @@ impl Bounded {
                 Ok(Opened::Object { reader, .. }) => {
                     pump(reader, &sender, |error| unreachable(source, object, &error))
                 }
-                Ok(Opened::Unchanged) => Some(Ok(Vec::new())), // nobody asked that: as an empty object
+                Ok(Opened::NotModified) => Some(Ok(Vec::new())), // nobody asked that: as an empty object
                 Err(why) => Some(Err(why)),
             };
             drop(cancellation); // before the end is told, as above
@@ -204,8 +206,8 @@ impl Bounded {
         let builder = thread::Builder::new().name("relatch-source".into());
         match builder.spawn(move || work(&*source, &object, cancellation)) {
             Ok(_) => Ok(()),
-            Err(source) => {
-                Err(Machine::Io { action: "start a thread to read", path: self.location().into(), source }
+            Err(error) => {
+                Err(Local::Io { action: "start a thread to read", path: self.location().into(), error }
                     .into())
             }
         }
@@ -367,7 +369,7 @@ mod tests {
     #[test]
     fn nothing_is_asked_for_when_there_is_no_time_left() {
         let (sender, asked) = sync_channel(2);
-        let source = Bounded::new(Asked(sender));
+        let source = Fetcher::new(Asked(sender));
         let (object, now) = (Object::Blob(Digest::of(b"x")), Instant::now());
         let fetched = source.fetch(&object, limits::MANIFEST, now).map(|_| ());
         for given_up in [fetched, source.stream(&object, Some(now)).map(|_| ())] {
@@ -400,7 +402,7 @@ mod tests {
     #[test]
     fn a_source_that_panics_is_not_the_end_of_an_object() {
         let object = Object::Blob(Digest::of(b"half"));
-        let mut stream = Bounded::new(Faulty).stream(&object, None).unwrap();
+        let mut stream = Fetcher::new(Faulty).stream(&object, None).unwrap();
         assert!(stream.read_to_end(&mut Vec::new()).is_err());
         let failure = stream.into_failure();
         assert!(matches!(&failure, Some(Unavailable::Unreachable { retryable: false, .. })), "{failure:?}");
@@ -413,7 +415,7 @@ mod tests {
             let object = Object::Blob(Digest::of(b"x"));
             let started = Instant::now();
             let deadline = started + Duration::from_millis(300);
-            let mut stream = Bounded::new(Tap(interval)).stream(&object, Some(deadline)).unwrap();
+            let mut stream = Fetcher::new(Tap(interval)).stream(&object, Some(deadline)).unwrap();
             let read = stream.read_to_end(&mut Vec::new());
             let took = started.elapsed();
             assert!(read.is_err(), "{interval:?}: {read:?}");

@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use super::Unavailable;
 use super::{Etag, Object, Opened, Source, unreachable};
-use crate::error::{Result, Unavailable};
+use crate::error::Result;
 use crate::regular;
 
 /// Reads objects as files under a directory.

@@ -12,8 +12,11 @@ use ureq::http::{Request, Response, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{AsSendBody, Body, BodyReader};
 
+use super::Unavailable;
 use super::{Cancellation, Etag, Object, Opened};
-use crate::error::{Error, Result, Shown, Unavailable, printable};
+use crate::error::{Error, Result};
+use crate::escape::Printable;
+use crate::escape::Words;
 use crate::limits;
 use crate::regular;
 
@@ -65,8 +68,11 @@ impl Client {
         let read = regular::open(ca_file).and_then(|file| file.take(most + 1).read_to_end(&mut pem));
         read.map_err(crate::error::io("read the certificates", ca_file))?;
         if pem.len() as u64 > most {
-            let what = format!("{} has more than {most} bytes and is no file of authorities", Shown(ca_file));
-            return Err(Error::caller(what));
+            let what = format!(
+                "{} has more than {most} bytes and is no file of authorities",
+                Printable(ca_file.display())
+            );
+            return Err(Error::usage(what));
         }
         let extra: Vec<_> = parse_pem(&pem)
             .filter_map(|item| match item {
@@ -75,7 +81,7 @@ impl Client {
             })
             .collect();
         if extra.is_empty() {
-            return Err(Error::caller(format!("{} holds no PEM certificate", Shown(ca_file))));
+            return Err(Error::usage(format!("{} holds no PEM certificate", Printable(ca_file.display()))));
         }
         Ok(Client(Arc::new(Shared { extra, ..Shared::default() })))
     }
@@ -248,7 +254,7 @@ pub(super) fn headers_for<'a>(
     known: Option<&'a Etag>,
 ) -> impl Iterator<Item = (header::HeaderName, &'a str)> {
     // Caches may keep what is immutable; whether there is news must come from the repository.
-    let is_news = matches!(object, Object::VersionFile(_) | Object::Root(_));
+    let is_news = matches!(object, Object::Version(_) | Object::Root(_));
     let fresh = is_news.then_some((header::CACHE_CONTROL, "no-cache"));
     let unless = known.map(|etag| (header::IF_NONE_MATCH, etag.as_str()));
     [(header::ACCEPT_ENCODING, "identity")].into_iter().chain(fresh).chain(unless)
@@ -269,14 +275,14 @@ pub(super) fn opened(
                 |name| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
             if let Some(coding) = text(header::CONTENT_ENCODING).filter(|coding| coding != "identity") {
                 let why = format!("it answered with the content encoding {coding}, which nobody asked for");
-                let why = printable(&why);
+                let why = Words(why).to_string();
                 return Err(Unavailable::Unreachable { location, object, why, retryable: false });
             }
             let etag = text(header::ETAG).and_then(|text| Etag::new(&text));
             let reader = response.into_body().into_reader();
             Ok(Opened::Object { reader: Box::new(Content { reader, _session: session }), etag })
         }
-        304 if known => Ok(Opened::Unchanged),
+        304 if known => Ok(Opened::NotModified),
         404 | 410 => Err(Unavailable::Absent { location, object }),
         403 => Err(Unavailable::Forbidden { location, object, code: None }),
         status => Err(Unavailable::Status { location, object, status, code: None }),

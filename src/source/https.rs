@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use ureq::http::{Request, Uri, header};
 
+use super::Unavailable;
 use super::http::{Client, headers_for, opened};
 use super::{Cancellation, Etag, Object, Opened, Source, shown};
-use crate::error::{Error, Result, Unavailable, printable};
+use crate::error::{Error, Result};
+use crate::escape::Words;
 
 /// Reads objects with GET below a base URL.
 ///
@@ -44,11 +46,11 @@ impl Https {
     /// error and no log.
     ///
     /// # Errors
-    /// [`Error::Caller`] where the URL is not https, or holds credentials.
+    /// [`Error::Usage`] where the URL is not https, or holds credentials.
     pub fn new(base: &str) -> Result<Self> {
         let uri = checked_url(base)?;
         if uri.scheme_str() != Some("https") {
-            return Err(Error::caller(format!("the repository {} is not https", shown(base))));
+            return Err(Error::usage(format!("the repository {} is not https", shown(base))));
         }
         Ok(Https::below(base, Client::default()))
     }
@@ -65,7 +67,7 @@ impl Https {
     /// Trusts the certificate authorities of a PEM file too: for hosts with an internal CA.
     ///
     /// # Errors
-    /// [`Error::Machine`] where it is no regular file that can be read, [`Error::Caller`] where it holds no certificate or is larger than
+    /// [`Error::Local`] where it is no regular file that can be read, [`Error::Usage`] where it holds no certificate or is larger than
     /// [`limits::CA_FILE`](crate::limits::CA_FILE).
     pub fn ca_file(self, path: &Path) -> Result<Self> {
         Ok(Https { client: Client::with_ca_file(path)?, ..self })
@@ -78,16 +80,16 @@ impl Https {
         url_of: impl Fn(&Object) -> std::result::Result<String, String> + Send + Sync + 'static,
     ) -> Self {
         let address = Address::Each(Arc::new(url_of));
-        Https { location: printable(location), address, client: Client::default() }
+        Https { location: Words(location).to_string(), address, client: Client::default() }
     }
 
     /// Plain `http:` to a loopback *address*, for tests of a tool against a server on the same machine.
     ///
     /// # Errors
-    /// [`Error::Caller`] for every other host, names such as `localhost` included: a name can be made to point anywhere.
+    /// [`Error::Usage`] for every other host, names such as `localhost` included: a name can be made to point anywhere.
     pub fn plain_on_loopback(base: &str) -> Result<Self> {
         if !is_plain_loopback(&checked_url(base)?) {
-            return Err(Error::caller(format!("{} is not an http URL of a loopback address", shown(base))));
+            return Err(Error::usage(format!("{} is not an http URL of a loopback address", shown(base))));
         }
         Ok(Https::below(base, Client::plain()))
     }
@@ -102,15 +104,15 @@ impl Https {
 }
 
 fn checked_url(base: &str) -> Result<Uri> {
-    let refuse = |why: &str| Error::caller(format!("the repository {} {why}", shown(base)));
+    let refuse = |why: &str| Error::usage(format!("the repository {} {why}", shown(base)));
     let uri: Uri = base.parse().map_err(|_| refuse("is not a URL"))?;
     match uri.authority() {
         None => Err(refuse("names no host")),
         Some(authority) if authority.as_str().contains('@') => {
-            Err(Error::caller("the address of the repository holds credentials, which belong in no address"))
+            Err(Error::usage("the address of the repository holds credentials, which belong in no address"))
         }
         Some(authority) if authority.as_str() != authority.host() && authority.port_u16().is_none() => {
-            Err(Error::caller(
+            Err(Error::usage(
                 "the address of the repository has a port that is none; / in a password ends the host",
             ))
         }
@@ -145,7 +147,7 @@ impl Source for Https {
         let unreachable = |why: String, retryable| Unavailable::Unreachable {
             location: self.location(),
             object: object.clone(),
-            why: printable(&why),
+            why: Words(why).to_string(),
             retryable,
         };
         let url = self.url_of(object).map_err(|why| unreachable(why, false))?;

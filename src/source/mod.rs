@@ -1,6 +1,6 @@
-//! Where bytes come from. Bounded, and believed in nothing.
+//! Where bytes come from. Fetcher, and believed in nothing.
 //!
-//! A [`Source`] only knows how to begin reading an object. Limits, deadlines and retries stand in [`Bounded`], once for all sources. A read
+//! A [`Source`] only knows how to begin reading an object. Limits, deadlines and retries stand in [`Fetcher`], once for all sources. A read
 //! that it gives up ends by its [`Cancellation`], with all that it holds, and ends no other one.
 
 mod bounded;
@@ -13,12 +13,12 @@ mod http;
 mod https;
 #[cfg(feature = "s3")]
 mod s3;
+mod unavailable;
 
-use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 
-pub use bounded::Bounded;
+pub use bounded::Fetcher;
 pub use cancellation::Cancellation;
 pub use dir::Dir;
 pub use etag::Etag;
@@ -29,39 +29,11 @@ pub(crate) use s3::fuzzing_credentials;
 #[cfg(feature = "s3")]
 pub use s3::{Credentials, ProvideCredentials, S3, S3Address};
 
-use crate::error::{Error, Result, Unavailable, printable};
-use crate::trust::{Digest, Name};
+use crate::escape::Words;
+pub use unavailable::Unavailable;
 
-/// The name of an object in a repository (SPEC section 2). All but `VersionFile` are immutable.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Object {
-    /// `root/<n>.json`
-    Root(u64),
-    /// `root/<n>.json.minisig`
-    RootSignatures(u64),
-    /// `<channel>/VERSION`
-    VersionFile(Name),
-    /// `manifests/<blake3>.json`
-    Manifest(Digest),
-    /// `manifests/<blake3>.json.minisig`
-    ManifestSignatures(Digest),
-    /// `blobs/<blake3>`
-    Blob(Digest),
-}
-
-impl fmt::Display for Object {
-    /// The path in the repository, with `/` on every system.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Object::Root(n) => write!(f, "root/{n}.json"),
-            Object::RootSignatures(n) => write!(f, "root/{n}.json.minisig"),
-            Object::VersionFile(channel) => write!(f, "{channel}/VERSION"),
-            Object::Manifest(digest) => write!(f, "manifests/{digest}.json"),
-            Object::ManifestSignatures(digest) => write!(f, "manifests/{digest}.json.minisig"),
-            Object::Blob(digest) => write!(f, "blobs/{digest}"),
-        }
-    }
-}
+use crate::error::{Error, Result};
+pub use crate::object::Object;
 
 /// What a source answers.
 pub enum Opened {
@@ -73,7 +45,7 @@ pub enum Opened {
         etag: Option<Etag>,
     },
     /// It is still the one with the entity tag that was named.
-    Unchanged,
+    NotModified,
 }
 
 impl Opened {
@@ -85,7 +57,7 @@ impl Opened {
 
 /// A repository to read from.
 ///
-/// An implementation need not be trusted, bounded or quick: callers go through [`Bounded`].
+/// An implementation need not be trusted, bounded or quick: callers go through [`Fetcher`].
 pub trait Source: Send + Sync + 'static {
     /// Begins to read an object from its first byte. With `known`, the answer may be that it has not changed (`If-None-Match`, RFC 9110
     /// section 13.1.2); a source that cannot tell ignores it.
@@ -97,7 +69,7 @@ pub trait Source: Send + Sync + 'static {
     /// The address as a person would write it, without secrets.
     fn location(&self) -> String;
 
-    /// [`Source::open`] for a read that can be given up; [`Bounded`] asks so. Implement it where reading holds connections: end them with
+    /// [`Source::open`] for a read that can be given up; [`Fetcher`] asks so. Implement it where reading holds connections: end them with
     /// [`Cancellation::on_cancel`], and ask for nothing more once it is cancelled. A source that reads from another one must pass it on:
     /// the default forgets it.
     ///
@@ -136,7 +108,7 @@ impl Source for Box<dyn Source> {
 /// The source that an address names: `https://host/path`, `s3://bucket/prefix`, or a directory.
 ///
 /// # Errors
-/// [`Error::Caller`] for an address of a kind that this build cannot read, such as `http:`, which nobody should use.
+/// [`Error::Usage`] for an address of a kind that this build cannot read, such as `http:`, which nobody should use.
 pub fn from_location(location: &str) -> Result<Box<dyn Source>> {
     let scheme = location.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
@@ -145,7 +117,7 @@ pub fn from_location(location: &str) -> Result<Box<dyn Source>> {
         #[cfg(feature = "s3")]
         Some("s3") => Ok(Box::new(S3::new(location)?)),
         Some(scheme) => Err(unreadable(location, scheme)),
-        None if location.is_empty() => Err(Error::caller("the address of the repository is empty")),
+        None if location.is_empty() => Err(Error::usage("the address of the repository is empty")),
         None => Ok(Box::new(Dir::new(PathBuf::from(location)))),
     }
 }
@@ -153,7 +125,7 @@ pub fn from_location(location: &str) -> Result<Box<dyn Source>> {
 /// The same with further certificate authorities, from a PEM file: for `https:` and `s3:` hosts with an internal CA.
 ///
 /// # Errors
-/// As [`from_location`]; [`Error::Machine`] where it is no regular file that can be read, [`Error::Caller`] where it holds no certificate or
+/// As [`from_location`]; [`Error::Local`] where it is no regular file that can be read, [`Error::Usage`] where it holds no certificate or
 /// is larger than [`limits::CA_FILE`](crate::limits::CA_FILE), or the repository is a directory.
 #[cfg(feature = "https")]
 pub fn from_location_with_ca_file(location: &str, ca_file: &std::path::Path) -> Result<Box<dyn Source>> {
@@ -172,23 +144,23 @@ fn unreadable(location: &str, scheme: &str) -> Error {
         (false, _) => "directories",
     };
     let hint = if scheme == "s3" { " (it was built without relatch's feature `s3`)" } else { "" };
-    Error::caller(format!(
+    Error::usage(format!(
         "the repository {} cannot be read: this program knows {known}, not `{}:`{hint}",
         shown(location),
-        printable(scheme)
+        Words(scheme)
     ))
 }
 
 /// An address for people: without credentials and query, which may be secrets.
 fn shown(location: &str) -> String {
     let path = location.split(['?', '#']).next().unwrap_or_default();
-    let Some((scheme, rest)) = path.split_once("://") else { return printable(path) };
+    let Some((scheme, rest)) = path.split_once("://") else { return Words(path).to_string() };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     match (authority.rsplit_once('@'), path.contains('@')) {
-        (None, false) => printable(&format!("{scheme}://{authority}{path}")),
-        (Some((_, host)), false) => printable(&format!("{scheme}://{host}{path}")),
+        (None, false) => Words(format!("{scheme}://{authority}{path}")).to_string(),
+        (Some((_, host)), false) => Words(format!("{scheme}://{host}{path}")).to_string(),
         // Perhaps a password with a `/` in it.
-        (_, true) => printable(&format!("{scheme}://...")),
+        (_, true) => Words(format!("{scheme}://...")).to_string(),
     }
 }
 
@@ -197,7 +169,7 @@ fn unreachable(source: &dyn Source, object: &Object, error: &std::io::Error) -> 
     Unavailable::Unreachable {
         location: source.location(),
         object: object.clone(),
-        why: printable(&error.to_string()),
+        why: Words(error.to_string()).to_string(),
         retryable: true,
     }
 }

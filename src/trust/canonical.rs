@@ -3,11 +3,11 @@
 //! A document is read, written again, and refused unless the bytes are equal. That single rule ends duplicate keys, unknown fields,
 //! white space, escapes, other spellings of numbers, and arrays in place of objects (SPEC section 3).
 
+use crate::escape::Words;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::DocumentKind;
-use crate::Refusal;
-use crate::error::printable;
+use super::Refusal;
 
 /// A signed document: its wire form is its canonical JSON.
 pub trait Document: Serialize + DeserializeOwned + sealed::Sealed {
@@ -48,7 +48,8 @@ pub(super) mod sealed {
 pub(super) fn parse<T: Document>(document: DocumentKind, bytes: &[u8]) -> Result<T, Refusal> {
     check_type(document, T::TYPE, bytes)?;
     let malformed = |why: String| Refusal::Malformed { document, why };
-    let value: T = serde_json::from_slice(bytes).map_err(|error| malformed(printable(&error.to_string())))?;
+    let value: T =
+        serde_json::from_slice(bytes).map_err(|error| malformed(Words(error.to_string()).to_string()))?;
     if value.to_canonical() != bytes {
         return Err(malformed(
             "its bytes differ from its canonical form (spaces, unknown or repeated fields, escapes, order of fields)".into(),
@@ -69,14 +70,14 @@ fn check_type(document: DocumentKind, expected: &str, bytes: &[u8]) -> Result<()
     }
     let found = match serde_json::from_slice::<Typed>(bytes) {
         Ok(typed) => typed.r#type,
-        Err(error) => return Err(Refusal::Malformed { document, why: printable(&error.to_string()) }),
+        Err(error) => return Err(Refusal::Malformed { document, why: Words(error.to_string()).to_string() }),
     };
     if found == expected {
         return Ok(());
     }
     let found_kind = found.rsplit_once('/').map(|(kind, _)| kind);
     let expected_kind = expected.rsplit_once('/').map(|(kind, _)| kind);
-    let found = printable(&found);
+    let found = Words(&found).to_string();
     if found_kind == expected_kind || !KINDS.iter().any(|kind| found_kind == Some(kind)) {
         Err(Refusal::UnknownType { document, found })
     } else {

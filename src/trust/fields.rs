@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::escape::Words;
+use crate::escape::is_invisible;
 use crate::limits;
 
 /// A product, channel, target or encoding: `[a-z0-9][a-z0-9._-]{0,63}`. Safe as a component of a path.
@@ -30,7 +32,7 @@ impl TryFrom<String> for Name {
         } else {
             Err(format!(
                 "`{}` is not a name: up to 64 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit",
-                crate::error::printable(&text)
+                Words(text)
             ))
         }
     }
@@ -113,7 +115,7 @@ pub(super) fn hex32(text: &str) -> Result<[u8; 32], String> {
     let mut bytes = [0; 32];
     match base16ct::lower::decode(text, &mut bytes) {
         Ok(decoded) if decoded.len() == 32 => Ok(bytes),
-        _ => Err(format!("`{}` is not 64 lower-case hex digits", crate::error::printable(text))),
+        _ => Err(format!("`{}` is not 64 lower-case hex digits", Words(text))),
     }
 }
 
@@ -202,17 +204,4 @@ impl From<Notes> for String {
     fn from(notes: Notes) -> String {
         notes.0
     }
-}
-
-/// Control (Cc), format (Cf), private use (Co), line and paragraph separators (Zl, Zp), noncharacters and the code points reserved
-/// for further format characters. The table is part of the format (SPEC section 3) and does not follow Unicode's versions: else a
-/// letter assigned next year would be signed by a new signer and refused by every older client.
-pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(u32::from(c),
-        0x00..=0x1f | 0x7f..=0x9f
-        | 0xad | 0x600..=0x605 | 0x61c | 0x6dd | 0x70f | 0x890..=0x891 | 0x8e2 | 0x180e
-        | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff | 0xfff0..=0xfffb
-        | 0x110bd | 0x110cd | 0x13430..=0x1343f | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a
-        | 0xe000..=0xf8ff | 0xfdd0..=0xfdef | 0xe0000..=0x10ffff)
-        || u32::from(c) & 0xfffe == 0xfffe
 }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Refusal;
 use super::canonical::{self, Document, integer, is_set, sealed};
 use super::fields::{Digest, Epoch, Name, Notes, Seq};
-use super::{DocumentKind, Fetched, Identity, Root, Times, Verified, Version, VersionFile, verified};
-use crate::Refusal;
+use super::{DocumentKind, Fetched, Identity, Root, Times, Timestamp, Verified, Version, verified};
 
 /// `relatch-manifest/1` (SPEC section 3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,7 +169,7 @@ impl Verified<Manifest> {
     pub fn check(
         document: &Fetched,
         signatures: &Fetched,
-        version: &Verified<VersionFile>,
+        version: &Verified<Timestamp>,
         root: &Verified<Root>,
         identity: &Identity,
         times: &Times,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! root keys (offline)  ──sign──▶ root N+1: which keys hold which role      [`Root`]
-//! timestamp keys (CI)  ──sign──▶ VERSION: which release is current today   [`VersionFile`]
+//! timestamp keys (CI)  ──sign──▶ VERSION: which release is current today   [`Timestamp`]
 //! release keys (m of n)──sign──▶ manifest: hashes of the executables       [`Manifest`]
 //! ```
 //! The tool carries its first root ([`Verified::anchor`]). From there each [`Verified`] document is made from fetched bytes and an
@@ -12,21 +12,24 @@ mod canonical;
 mod fields;
 mod manifest;
 mod minisign;
+mod refusal;
+mod role;
 mod root;
+mod timestamp;
 mod verified;
 mod version;
-mod version_file;
 
 pub use canonical::Document;
 pub(crate) use canonical::{integer, is_object};
-pub(crate) use fields::is_invisible;
 pub use fields::{Digest, Epoch, Name, Notes, Seq};
 pub use manifest::{Artifact, Encoding, Manifest, Stored};
 pub use minisign::{PublicKey, SignatureText};
-pub use root::{ED25519, Key, Role, RoleKeys, Roles, Root};
-pub use verified::{DocumentKind, Fetched, Verified, signing_keys};
-pub use version::{KindChanged, Version};
-pub use version_file::{Floors, VersionFile};
+pub use refusal::Refusal;
+pub use role::{DocumentKind, Role};
+pub use root::{ED25519, Key, RoleKeys, Roles, Root};
+pub use timestamp::{RollbackGuard, Timestamp};
+pub use verified::{Fetched, Verified, signing_keys};
+pub use version::{Version, VersionSchemeChanged};
 
 /// What a client is: it accepts documents of this product and channel only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,17 +51,12 @@ pub struct Times {
 
 impl Times {
     /// SPEC step 5: refuses what has expired, and what is from more than a day in the future.
-    pub(crate) fn check(
-        &self,
-        document: DocumentKind,
-        issued: u64,
-        expires: u64,
-    ) -> Result<(), crate::Refusal> {
+    pub(crate) fn check(&self, document: DocumentKind, issued: u64, expires: u64) -> Result<(), Refusal> {
         if issued > self.system.saturating_add(crate::limits::FUTURE) {
-            return Err(crate::Refusal::FromTheFuture { document, issued, clock: self.system });
+            return Err(Refusal::NotYetValid { document, issued, clock: self.system });
         }
         if self.now >= expires {
-            return Err(crate::Refusal::Expired { document, expires, now: self.now });
+            return Err(Refusal::Expired { document, expires, now: self.now });
         }
         Ok(())
     }

@@ -1,14 +1,13 @@
 //! The root document: which keys hold which role, and how many of them must sign.
 
-use std::fmt;
-
+use crate::escape::Words;
 use serde::{Deserialize, Serialize};
 
+use super::Refusal;
 use super::canonical::{self, Document, integer, is_set, sealed};
 use super::fields::{Epoch, Name};
 use super::minisign::{PublicKey, SignatureText};
-use super::{DocumentKind, Fetched, Times, Verified, verified};
-use crate::Refusal;
+use super::{DocumentKind, Fetched, Role, Times, Verified, verified};
 
 /// `relatch-root/1` (SPEC section 3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,32 +62,6 @@ pub struct RoleKeys {
     pub keys: Vec<String>,
     /// From 1 to the number of keys.
     pub threshold: u32,
-}
-
-/// A role: what its keys are trusted to sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Signs roots.
-    Root,
-    /// Signs manifests.
-    Release,
-    /// Signs `VERSION`.
-    Timestamp,
-}
-
-impl Role {
-    /// All roles, in the order of the document.
-    pub const ALL: [Role; 3] = [Role::Root, Role::Release, Role::Timestamp];
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Role::Root => "root",
-            Role::Release => "release",
-            Role::Timestamp => "timestamp",
-        })
-    }
 }
 
 impl Roles {
@@ -163,10 +136,7 @@ impl Document for Root {
             if let Some(unknown) =
                 held.keys.iter().find(|public| !self.keys.iter().any(|key| key.public == **public))
             {
-                return Err(format!(
-                    "role {role} names the key {}, which is not in `keys`",
-                    crate::error::printable(unknown)
-                ));
+                return Err(format!("role {role} names the key {}, which is not in `keys`", Words(unknown)));
             }
         }
         Ok(())
@@ -237,7 +207,7 @@ fn own_threshold(
     signatures: &SignatureText,
 ) -> Result<(), Refusal> {
     verified::threshold(kind, root, document.bytes(), signatures).map_err(|refusal| match refusal {
-        Refusal::Threshold { document, needed, valid } => Refusal::OwnThreshold { document, needed, valid },
+        Refusal::Threshold { document, needed, valid } => Refusal::SelfThreshold { document, needed, valid },
         other => other,
     })
 }
@@ -245,11 +215,8 @@ fn own_threshold(
 /// SPEC section 7: weak keys are refused where keys are loaded.
 fn refuse_weak_keys(root: &Root) -> Result<(), Refusal> {
     for key in root.keys.iter().filter(|key| key.alg.as_str() == ED25519) {
-        let refuse = |why| Refusal::WeakKey {
-            document: root.kind(),
-            public: crate::error::printable(&key.public),
-            why,
-        };
+        let refuse =
+            |why| Refusal::WeakKey { document: root.kind(), public: Words(&key.public).to_string(), why };
         let bytes = super::fields::hex32(&key.public).map_err(|_| refuse("not 64 hex digits long"))?;
         PublicKey::from_bytes(bytes).map_err(refuse)?;
     }

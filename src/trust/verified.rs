@@ -1,11 +1,10 @@
 //! The proof that a document was signed: a value that only verification makes.
 
-use std::fmt;
 use std::ops::Deref;
 
+use super::Refusal;
 use super::minisign::{PublicKey, SignatureText};
-use super::{Document, Role, Root};
-use crate::Refusal;
+use super::{Document, DocumentKind, Role, Root};
 
 /// Bytes from a source: bounded, and believed in nothing.
 ///
@@ -54,39 +53,6 @@ impl<T> Deref for Verified<T> {
 
     fn deref(&self) -> &T {
         &self.0
-    }
-}
-
-/// Which document an error is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DocumentKind {
-    /// A root with its number; 0 where the number is not known yet.
-    Root(u64),
-    /// The mutable object.
-    Version,
-    /// A release.
-    Manifest,
-}
-
-impl DocumentKind {
-    /// The role whose keys sign it.
-    pub fn role(&self) -> Role {
-        match self {
-            DocumentKind::Root(_) => Role::Root,
-            DocumentKind::Version => Role::Timestamp,
-            DocumentKind::Manifest => Role::Release,
-        }
-    }
-}
-
-impl fmt::Display for DocumentKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DocumentKind::Root(0) => f.write_str("the root"),
-            DocumentKind::Root(version) => write!(f, "root {version}"),
-            DocumentKind::Version => f.write_str("VERSION"),
-            DocumentKind::Manifest => f.write_str("the manifest"),
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::escape::Words;
 use crate::limits;
 
 /// SemVer 2.0.0 without build metadata, or a build number as CI counts them.
@@ -22,15 +23,15 @@ pub enum Version {
 
 /// Two versions of different kinds were compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KindChanged;
+pub struct VersionSchemeChanged;
 
 impl Version {
     /// The order of two versions of one kind.
-    pub fn compare(&self, other: &Version) -> Result<Ordering, KindChanged> {
+    pub fn compare(&self, other: &Version) -> Result<Ordering, VersionSchemeChanged> {
         match (self, other) {
             (Version::Build(a), Version::Build(b)) => Ok(a.cmp(b)),
             (Version::SemVer(a), Version::SemVer(b)) => Ok(a.cmp_precedence(b)),
-            _ => Err(KindChanged),
+            _ => Err(VersionSchemeChanged),
         }
     }
 
@@ -44,7 +45,7 @@ impl FromStr for Version {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = |why: &str| Err(format!("`{}` is not a version: {why}", crate::error::printable(text)));
+        let refuse = |why: &str| Err(format!("`{}` is not a version: {why}", Words(text)));
         if text.len() > limits::VERSION_BYTES {
             return refuse("longer than 128 bytes");
         }
@@ -131,6 +132,6 @@ mod tests {
         assert_eq!(version("9").compare(&version("10")), Ok(Ordering::Less));
         assert_eq!(version("1.10.0").compare(&version("1.9.9")), Ok(Ordering::Greater));
         assert_eq!(version("1.0.0-rc.1").compare(&version("1.0.0")), Ok(Ordering::Less));
-        assert_eq!(version("1.0.0").compare(&version("1")), Err(KindChanged));
+        assert_eq!(version("1.0.0").compare(&version("1")), Err(VersionSchemeChanged));
     }
 }

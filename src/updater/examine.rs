@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use super::Updater;
 use super::session::Session;
-use crate::error::{Error, Machine, Refusal, Result, Unavailable};
+use crate::error::{Error, Local, Result};
 use crate::install::{self, Seen, Standing, State};
 use crate::limits;
 use crate::policy::{self, Decision, Installed, Reason};
+use crate::source::Unavailable;
 use crate::source::{Etag, Object};
+use crate::trust::Refusal;
 use crate::trust::{
-    Digest, Document as _, DocumentKind, Fetched, Manifest, Notes, Root, Verified, Version, VersionFile,
+    Digest, Document as _, DocumentKind, Fetched, Manifest, Notes, Root, Timestamp, Verified, Version,
 };
 
 /// Steps 3 to 8.
@@ -24,7 +26,7 @@ pub(super) struct Examined {
 
 /// What the repository offers, verified. Without a manifest where it is the one that is installed.
 pub(super) struct Release {
-    pub(super) version: Verified<VersionFile>,
+    pub(super) version: Verified<Timestamp>,
     pub(super) manifest: Option<Verified<Manifest>>,
     etag: Option<Etag>,
 }
@@ -170,16 +172,16 @@ impl Updater {
             (None, Some(recorded)) if self.site.holds(recorded)? => Ok(recorded.version.clone()),
             (None, Some(recorded)) => {
                 let why = format!("the file there is not the {} that was installed", recorded.version);
-                Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
+                Err(Local::NotInstalled { path: self.site.executable().into(), why }.into())
             }
             (None, None) => {
                 let why = "there is no readable record of its version".into();
-                Err(Machine::NotInstalled { path: self.site.executable().into(), why }.into())
+                Err(Local::NotInstalled { path: self.site.executable().into(), why }.into())
             }
             (Some(running), Some(recorded)) if *running != recorded.version => {
                 if self.site.holds(recorded)? {
                     // The path was swapped after this process started: it is not the one to judge what is there.
-                    return Err(Machine::ChangedMeanwhile { path: self.site.executable().into() }.into());
+                    return Err(Local::ChangedMeanwhile { path: self.site.executable().into() }.into());
                 }
                 session.state.installed = None; // somebody installed another version by hand
                 Ok(running.clone())
@@ -267,12 +269,12 @@ impl Updater {
         };
         root.check_unexpired(&times)?; // 3
         let object = self.version_object();
-        match self.source.fetch_unless(&object, &seen.etag, limits::VERSION_FILE, deadline)? {
+        match self.source.fetch_if_none_match(&object, &seen.etag, limits::VERSION_FILE, deadline)? {
             Some(tagged) => {
                 Ok(News::Release(Box::new(self.read(session, root, Some(installed), deadline, tagged)?)))
             }
             None => {
-                times.check(DocumentKind::Version, state.floors.issued, state.expires)?; // 5
+                times.check(DocumentKind::Timestamp, state.floors.issued, state.expires)?; // 5
                 Ok(News::None(reason))
             }
         }
@@ -283,7 +285,7 @@ impl Updater {
     }
 
     fn version_object(&self) -> Object {
-        Object::VersionFile(self.identity.channel.clone())
+        Object::Version(self.identity.channel.clone())
     }
 
     /// Steps 3 (expiry) to 6.
@@ -295,7 +297,7 @@ impl Updater {
         deadline: Instant,
     ) -> Result<Release> {
         root.check_unexpired(&self.times(&session.state, root))?; // 3
-        let tagged = self.source.fetch_tagged(&self.version_object(), limits::VERSION_FILE, deadline)?;
+        let tagged = self.source.fetch_with_etag(&self.version_object(), limits::VERSION_FILE, deadline)?;
         self.read(session, root, installed, deadline, tagged)
     }
 
@@ -310,10 +312,10 @@ impl Updater {
     ) -> Result<Release> {
         let times = self.times(&session.state, root);
         let version =
-            Verified::<VersionFile>::check(&fetched, root, &self.identity, &session.state.floors, &times)?; // 4, 5
+            Verified::<Timestamp>::check(&fetched, root, &self.identity, &session.state.floors, &times)?; // 4, 5
         if let Some(installed) = installed.filter(|installed| !version.version.same_kind(installed)) {
             let (known, found) = (installed.clone(), version.version.clone());
-            return Err(Refusal::KindChanged { known, found }.into());
+            return Err(Refusal::VersionSchemeChanged { known, found }.into());
         }
         // The same manifest was verified before, everything that it says was taken, and it left nothing to do: it is not fetched again to
         // learn nothing. Whether a `VERSION` says the same of it in other words shows only there (6g, 6h, 6i).

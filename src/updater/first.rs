@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use super::Updater;
 use super::session::Session;
-use crate::error::{Error, Machine, Result, Shown, io};
-use crate::install::{self, Probe, Settings, Site, Standing};
+use crate::error::{Error, Local, Result, io};
+use crate::escape::Printable;
+use crate::install::{self, Installation, Probe, Settings, Standing};
 use crate::limits::{self, ByteLimit};
 use crate::policy::{self, Decision};
 use crate::report::Reporter;
-use crate::source::{Bounded, from_location};
+use crate::source::{Fetcher, from_location};
 use crate::trust::{Epoch, Identity, Name, Version};
 
 /// A first install: what to install, from where, and whom to trust.
@@ -37,13 +38,13 @@ pub struct Install {
 }
 
 impl Settings {
-    pub(super) fn source(&self) -> Result<Bounded> {
+    pub(super) fn source(&self) -> Result<Fetcher> {
         #[cfg(feature = "https")]
         if let Some(ca_file) = &self.ca_file {
             let source = crate::source::from_location_with_ca_file(&self.from, Path::new(ca_file))?;
-            return Ok(Bounded::new(source));
+            return Ok(Fetcher::new(source));
         }
-        Ok(Bounded::new(from_location(&self.from)?))
+        Ok(Fetcher::new(from_location(&self.from)?))
     }
 }
 
@@ -51,7 +52,7 @@ impl Settings {
 fn absolute(location: &str) -> Result<String> {
     if let Some((scheme, rest)) = location.split_once("://") {
         if scheme.eq_ignore_ascii_case("https") && rest.contains('?') {
-            return Err(Error::caller(
+            return Err(Error::usage(
                 "the address of the repository has a query; such a URL is a secret, and would be kept where everybody can read it",
             ));
         }
@@ -60,7 +61,9 @@ fn absolute(location: &str) -> Result<String> {
     let path = crate::platform::canonicalize(Path::new(location)).map_err(io("find", Path::new(location)))?;
     match path.into_os_string().into_string() {
         Ok(path) => Ok(path),
-        Err(path) => Err(Error::caller(format!("the path {} is not UTF-8", Shown(Path::new(&path))))),
+        Err(path) => {
+            Err(Error::usage(format!("the path {} is not UTF-8", Printable(Path::new(&path).display()))))
+        }
     }
 }
 
@@ -68,12 +71,12 @@ impl Install {
     /// Installs the current release and remembers how to update it. Returns its version and the path, links resolved.
     ///
     /// # Errors
-    /// [`Machine::Exists`] without `force`; otherwise as for an update. Nothing is left behind.
+    /// [`Local::Exists`] without `force`; otherwise as for an update. Nothing is left behind.
     pub fn run(self, reporter: impl Reporter + 'static) -> Result<(Version, PathBuf)> {
-        let site = Site::for_new(&self.path)?;
+        let site = Installation::for_new(&self.path)?;
         let exists = site.executable().exists();
         if exists && !self.force {
-            return Err(Machine::Exists { path: site.executable().into() }.into());
+            return Err(Local::Exists { path: site.executable().into() }.into());
         }
         if exists {
             site.check_safe()?
@@ -106,9 +109,9 @@ impl Updater {
         let site = self.site.clone();
         let had_dir = site.dir().exists();
         let session = Session::open(&site, Some(&self.identity), limits::LOCK_WAIT, &mut *self.reporter)?;
-        let Some(mut session) = session else { return Err(Error::caller("nothing to install")) };
+        let Some(mut session) = session else { return Err(Error::usage("nothing to install")) };
         if site.executable().exists() != exists {
-            return Err(Machine::ChangedMeanwhile { path: site.executable().into() }.into()); // another installer was quicker
+            return Err(Local::ChangedMeanwhile { path: site.executable().into() }.into()); // another installer was quicker
         }
         let installed = self.first_install_locked(&mut session, settings, probe, exists);
         if installed.is_err() && !had_dir && !exists && !site.executable().exists() {
@@ -132,7 +135,7 @@ impl Updater {
         let root = self.load_root()?;
         let root = self.walk(session, root, deadline)?;
         let release = self.release(session, &root, None, deadline)?;
-        let Some(manifest) = &release.manifest else { return Err(Error::caller("nothing to install")) };
+        let Some(manifest) = &release.manifest else { return Err(Error::usage("nothing to install")) };
         session.state.advance(&release.version, manifest);
         session.state.trust(&root);
         session.state.seen = release.seen(self.location_digest());
@@ -140,7 +143,7 @@ impl Updater {
         let selected = match policy::first(&self.target, &session.state, manifest)? {
             Decision::Update(selected) => selected,
             Decision::Nothing(reason) => {
-                return Err(Error::caller(format!("nothing was installed: {reason}")));
+                return Err(Error::usage(format!("nothing was installed: {reason}")));
             }
         };
         let staged = self.stage(&selected, None)?;
@@ -185,9 +188,9 @@ fn read_text(path: &Path, limit: ByteLimit) -> Result<String> {
     let file = std::fs::File::open(path).map_err(io("open", path))?;
     file.take(limit.0 + 1).read_to_string(&mut text).map_err(io("read", path))?;
     if text.len() as u64 > limit.0 {
-        return Err(Error::caller(format!(
+        return Err(Error::usage(format!(
             "{} has more than {} bytes and is no root document",
-            Shown(path),
+            Printable(path.display()),
             limit.0
         )));
     }

@@ -2,28 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Refusal, Result};
-use crate::install::{self, Loaded, Lock, Site, State};
+use crate::error::Result;
+use crate::install::{self, Installation, Loaded, Lock, State};
 use crate::limits;
 use crate::report::Reporter;
 use crate::trust::Identity;
+use crate::trust::Refusal;
 
 /// How long an update may take, and how much it tries.
-pub(crate) struct Pace {
+pub(crate) struct Budget {
     pub(crate) lock_wait: Duration,
     /// For everything before a download.
     pub(crate) deadline: Instant,
     /// For a download.
     pub(crate) download: Option<Duration>,
     /// Whether a release that did not run here is tried again.
-    pub(crate) tries_again: bool,
+    pub(crate) retry_failed: bool,
 }
 
-impl Pace {
+impl Budget {
     /// A person asked for it and waits.
     pub(super) fn explicit() -> Self {
         let deadline = Instant::now() + limits::CHECK;
-        Pace { lock_wait: limits::LOCK_WAIT, deadline, download: None, tries_again: true }
+        Budget { lock_wait: limits::LOCK_WAIT, deadline, download: None, retry_failed: true }
     }
 }
 
@@ -38,23 +39,23 @@ pub(super) struct Session {
 impl Session {
     /// Steps 1 and 2 for an executable that is there.
     pub(super) fn begin(
-        site: &Site,
+        site: &Installation,
         identity: Option<&Identity>,
         wait: Duration,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
-        if site.has_gap() {
+        if site.is_missing_executable() {
             // Only where names cannot be exchanged: a crash left nothing at the path, and recovery puts it there.
             site.check_safe_for_new()?;
             drop(Session::open(site, identity, wait, reporter)?);
-            site.refuse_gap()?;
+            site.ensure_executable()?;
         }
         site.check_safe()?; // 1
         Session::open(site, identity, wait, reporter) // 2
     }
 
     pub(super) fn open(
-        site: &Site,
+        site: &Installation,
         identity: Option<&Identity>,
         wait: Duration,
         reporter: &mut dyn Reporter,
@@ -79,7 +80,7 @@ impl Session {
         Ok(Some(Session { lock, state, damaged }))
     }
 
-    pub(super) fn save(&self, site: &Site) -> Result<()> {
+    pub(super) fn save(&self, site: &Installation) -> Result<()> {
         if self.damaged.is_none() { self.state.save(site) } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::error::Utc;
+use crate::clock::Utc;
 use crate::install::Standing;
 use crate::policy::Reason;
 use crate::trust::{Name, Notes, Version};

@@ -106,7 +106,7 @@ pub fn is_of(step: &str, error: &Error) -> bool {
 
 /// The steps that refuse in this way.
 fn steps(error: &Error) -> &'static [&'static str] {
-    use DocumentKind::{Manifest, Root, Version};
+    use DocumentKind::{Manifest, Root, Timestamp};
     let refusal = match error {
         Error::Refused(refusal) => refusal,
         Error::Unavailable(why) => return fetching(why),
@@ -114,33 +114,33 @@ fn steps(error: &Error) -> &'static [&'static str] {
     };
     match refusal {
         Refusal::SignatureForm { document: Root(_), .. } => &["3a"],
-        Refusal::SignatureForm { document: Version, .. } => &["4b"],
+        Refusal::SignatureForm { document: Timestamp, .. } => &["4b"],
         Refusal::SignatureForm { document: Manifest, .. } => &["6b"],
         Refusal::Threshold { document: Root(_), .. } => &["3b"],
-        Refusal::OwnThreshold { .. } => &["3e"],
-        Refusal::Threshold { document: Version, .. } => &["4c"],
+        Refusal::SelfThreshold { .. } => &["3e"],
+        Refusal::Threshold { document: Timestamp, .. } => &["4c"],
         Refusal::Threshold { document: Manifest, .. } => &["6c"],
         Refusal::Malformed { document, .. }
         | Refusal::UnknownType { document, .. }
         | Refusal::OtherDocument { document, .. } => match document {
             Root(_) => &["3c"],
-            Version => &["4a", "4d"],
+            Timestamp => &["4a", "4d"],
             Manifest => &["6d"],
         },
-        Refusal::TwoVersions { .. } => &["4d"],
+        Refusal::VersionLineMismatch { .. } => &["4d"],
         Refusal::WeakKey { .. } => &["3d"],
         Refusal::RootNumber { .. } => &["3f"],
         Refusal::WrongProduct { document: Root(_), .. } => &["3g"],
         Refusal::EpochLowered { .. } => &["3h"],
-        Refusal::FromTheFuture { document: Root(_), .. } => &["3i"],
-        Refusal::WrongProduct { document: Version, .. } => &["4e"],
-        Refusal::WrongChannel { document: Version, .. } => &["4f"],
-        Refusal::WrongEpoch { document: Version, .. } => &["4g"],
+        Refusal::NotYetValid { document: Root(_), .. } => &["3i"],
+        Refusal::WrongProduct { document: Timestamp, .. } => &["4e"],
+        Refusal::WrongChannel { document: Timestamp, .. } => &["4f"],
+        Refusal::WrongEpoch { document: Timestamp, .. } => &["4g"],
         Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => &["4h"],
-        Refusal::TwoManifests { .. } => &["4i"],
-        Refusal::Expired { document: Root(_) | Version, .. }
-        | Refusal::FromTheFuture { document: Version, .. } => &["5"],
-        Refusal::KindChanged { .. } => &["5-6"],
+        Refusal::Equivocation { .. } => &["4i"],
+        Refusal::Expired { document: Root(_) | Timestamp, .. }
+        | Refusal::NotYetValid { document: Timestamp, .. } => &["5"],
+        Refusal::VersionSchemeChanged { .. } => &["5-6"],
         Refusal::WrongDigest { .. } => &["6a"],
         Refusal::WrongProduct { document: Manifest, .. } => &["6e"],
         Refusal::WrongChannel { document: Manifest, .. } => &["6f"],
@@ -148,7 +148,7 @@ fn steps(error: &Error) -> &'static [&'static str] {
         Refusal::WrongSeq { .. } => &["6h"],
         Refusal::WrongVersion { .. } => &["6i"],
         Refusal::RootAhead { .. } => &["6j"],
-        Refusal::Expired { document: Manifest, .. } | Refusal::FromTheFuture { document: Manifest, .. } => {
+        Refusal::Expired { document: Manifest, .. } | Refusal::NotYetValid { document: Manifest, .. } => {
             &["6k"]
         }
         Refusal::BelowFloor { .. } => &["8d"],
@@ -160,7 +160,7 @@ fn steps(error: &Error) -> &'static [&'static str] {
         Refusal::TooManyRoots { .. } => &["3"],
         Refusal::Oversized { object, .. } => match object {
             Object::Root(_) | Object::RootSignatures(_) => &["3"],
-            Object::VersionFile(_) => &["4a"],
+            Object::Version(_) => &["4a"],
             _ => &["6"],
         },
         _ => &[],
@@ -171,7 +171,7 @@ fn steps(error: &Error) -> &'static [&'static str] {
 fn fetching(why: &Unavailable) -> &'static [&'static str] {
     match object_of(why) {
         Some(Object::Root(_) | Object::RootSignatures(_)) => &["3"],
-        Some(Object::VersionFile(_)) => &["4", "10.1"],
+        Some(Object::Version(_)) => &["4", "10.1"],
         Some(Object::Manifest(_) | Object::ManifestSignatures(_)) => &["6"],
         Some(Object::Blob(_)) => &["9"],
         None => &[],

@@ -60,7 +60,7 @@ fn keys_that_were_taken_away() {
         ),
         (
             "4c",
-            refused!(Threshold { document: DocumentKind::Version, needed: 1, valid: 0 }),
+            refused!(Threshold { document: DocumentKind::Timestamp, needed: 1, valid: 0 }),
             |stage| stage.repository.rotate(|repository| repository.timestamp_keys = keys(&[7])),
             release,
         ),
@@ -156,7 +156,7 @@ fn a_stolen_key_that_signed_the_largest_number_is_ended_by_a_higher_epoch() {
                 ..burnt.clone()
             });
         },
-        refused!(WrongEpoch { document: DocumentKind::Version, expected, found } if (expected.get(), found.get()) == (3, 2)),
+        refused!(WrongEpoch { document: DocumentKind::Timestamp, expected, found } if (expected.get(), found.get()) == (3, 2)),
     ));
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::attack::{Attack, malformed};
 use crate::support::Draft;
-use DocumentKind::{Manifest, Version};
+use DocumentKind::{Manifest, Timestamp};
 
 pub fn row(
     name: impl std::fmt::Display,
@@ -16,7 +16,7 @@ pub fn row(
     change: impl Fn(&mut Draft) + 'static,
     because: &str,
 ) -> Attack {
-    let step = if document == Version { "4d" } else { "6d" };
+    let step = if document == Timestamp { "4d" } else { "6d" };
     let outcome = malformed(document, because);
     let act = move |stage: &mut crate::stage::Stage| stage.publish(|draft, _| change(draft));
     Attack::new(step, format!("{document}: {name}"), act, outcome)
@@ -38,24 +38,24 @@ fn second_artifact(draft: &mut Draft, target: &str) {
 
 pub fn values() -> Vec<Attack> {
     vec![
-        row("rollout 101", Version, |draft| draft.version["rollout"] = 101.into(), "rollout"),
-        row("rollout 256", Version, |draft| draft.version["rollout"] = 256.into(), "256"),
-        row("expires at issue", Version, |d| d.version["expires"] = d.version["issued"].clone(), "expires"),
+        row("rollout 101", Timestamp, |draft| draft.version["rollout"] = 101.into(), "rollout"),
+        row("rollout 256", Timestamp, |draft| draft.version["rollout"] = 256.into(), "256"),
+        row("expires at issue", Timestamp, |d| d.version["expires"] = d.version["issued"].clone(), "expires"),
         row(
             "expires at issue",
             Manifest,
             |d| d.manifest["expires"] = d.manifest["issued"].clone(),
             "expires",
         ),
-        row("seq 0", Version, |draft| draft.version["seq"] = 0.into(), "at least 1"),
+        row("seq 0", Timestamp, |draft| draft.version["seq"] = 0.into(), "at least 1"),
         row("seq 0", Manifest, |draft| draft.manifest["seq"] = 0.into(), "at least 1"),
-        row("epoch 0", Version, |draft| draft.version["epoch"] = 0.into(), "at least 1"),
+        row("epoch 0", Timestamp, |draft| draft.version["epoch"] = 0.into(), "at least 1"),
         row("epoch 0", Manifest, |draft| draft.manifest["epoch"] = 0.into(), "at least 1"),
         row("root_version 0", Manifest, |draft| draft.manifest["root_version"] = 0.into(), "root_version"),
-        row("upper-case product", Version, |draft| draft.version["product"] = "Widget".into(), "name"),
+        row("upper-case product", Timestamp, |draft| draft.version["product"] = "Widget".into(), "name"),
         row(
             "upper-case hash",
-            Version,
+            Timestamp,
             |draft| {
                 draft.version["manifest"] = Digest::of(b"x").to_string().to_uppercase().into();
                 draft.link = false;
@@ -64,7 +64,7 @@ pub fn values() -> Vec<Attack> {
         ),
         row(
             "short hash",
-            Version,
+            Timestamp,
             |draft| {
                 draft.version["manifest"] = Digest::of(b"x").to_string()[..63].into();
                 draft.link = false;
@@ -73,7 +73,7 @@ pub fn values() -> Vec<Attack> {
         ),
         row(
             "long hash",
-            Version,
+            Timestamp,
             |draft| {
                 draft.version["manifest"] = format!("{}0", Digest::of(b"x")).into();
                 draft.link = false;

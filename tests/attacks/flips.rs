@@ -53,8 +53,8 @@ fn every_bit_of_version() {
     let signatures = sign_all(&draft.timestamp_keys, &lines);
     // Where a newline is turned over, a line of the signature is taken for one of the document.
     let answer = refusal!(
-        Threshold { document: DocumentKind::Version, needed: 1, valid: 0 }
-            | Refusal::SignatureForm { document: DocumentKind::Version, line: 1, .. }
+        Threshold { document: DocumentKind::Timestamp, needed: 1, valid: 0 }
+            | Refusal::SignatureForm { document: DocumentKind::Timestamp, line: 1, .. }
     );
     play(stage, &answer, flips(&lines), |stage, lines| {
         std::fs::write(stage.repository.version_path(), [lines, signatures.as_bytes()].concat()).unwrap();
@@ -124,7 +124,7 @@ fn every_bit_of_a_signature(carrier: Carrier, answer: &Answer) {
 
 #[test]
 fn every_bit_of_the_signatures_of_version() {
-    let answer = refusal!(Threshold { document: DocumentKind::Version, needed: 1, valid: 0 });
+    let answer = refusal!(Threshold { document: DocumentKind::Timestamp, needed: 1, valid: 0 });
     every_bit_of_a_signature(Carrier::Version, &answer);
 }
 

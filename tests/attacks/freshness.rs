@@ -8,7 +8,7 @@ use crate::attack::Attack;
 use crate::stage::Stage;
 use crate::support::minisign::sign_all;
 use crate::support::{Draft, Repository, now};
-use DocumentKind::{Manifest, Version};
+use DocumentKind::{Manifest, Timestamp};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -35,25 +35,25 @@ fn number(value: &Value) -> u64 {
 pub fn for_others() -> Vec<Attack> {
     vec![
         row!("4e", "VERSION of another product", |draft, _| draft.version["product"] = "gadget".into(),
-            refused!(WrongProduct { document: Version, expected, found } if expected.as_str() == "widget" && found.as_str() == "gadget")),
+            refused!(WrongProduct { document: Timestamp, expected, found } if expected.as_str() == "widget" && found.as_str() == "gadget")),
         row!("4e", "VERSION of a product that is the beginning of this one", |draft, _| draft.version["product"] = "widge".into(),
-            refused!(WrongProduct { document: Version, .. })),
+            refused!(WrongProduct { document: Timestamp, .. })),
         row!("4f", "VERSION of another channel", |draft, _| draft.version["channel"] = "beta".into(),
-            refused!(WrongChannel { document: Version, expected, found } if expected.as_str() == "stable" && found.as_str() == "beta")),
+            refused!(WrongChannel { document: Timestamp, expected, found } if expected.as_str() == "stable" && found.as_str() == "beta")),
         row!("4g", "VERSION of a lower epoch", |draft, _| draft.version["epoch"] = 1.into(),
-            refused!(WrongEpoch { document: Version, expected, found } if (expected.get(), found.get()) == (2, 1))),
+            refused!(WrongEpoch { document: Timestamp, expected, found } if (expected.get(), found.get()) == (2, 1))),
         row!("4g", "VERSION of a higher epoch", |draft, _| draft.version["epoch"] = 3.into(),
-            refused!(WrongEpoch { document: Version, expected, found } if (expected.get(), found.get()) == (2, 3))),
+            refused!(WrongEpoch { document: Timestamp, expected, found } if (expected.get(), found.get()) == (2, 3))),
         row!("5-6", "VERSION of another kind of version", |draft, _| both(draft, "version", "41"),
-            refused!(KindChanged { known, found } if known.to_string().contains('.') && found.to_string() == "41")),
+            refused!(VersionSchemeChanged { known, found } if known.to_string().contains('.') && found.to_string() == "41")),
         row!("4d", "a manifest as VERSION", |draft, _| draft.version = draft.manifest.clone(),
-            refused!(OtherDocument { document: Version, found } if found == "relatch-manifest/1")),
+            refused!(OtherDocument { document: Timestamp, found } if found == "relatch-manifest/1")),
         row!("4d", "a root as VERSION", |draft, stage| draft.version = stage.repository.root(),
-            refused!(OtherDocument { document: Version, found } if found == "relatch-root/1")),
+            refused!(OtherDocument { document: Timestamp, found } if found == "relatch-root/1")),
         row!("4c", "VERSION by the release key", |draft, _| draft.timestamp_keys = draft.release_keys.clone(),
-            refused!(Threshold { document: Version, needed: 1, valid: 0 })),
+            refused!(Threshold { document: Timestamp, needed: 1, valid: 0 })),
         row!("4c", "VERSION by the root key", |draft, stage| draft.timestamp_keys = stage.repository.root_keys.clone(),
-            refused!(Threshold { document: Version, needed: 1, valid: 0 })),
+            refused!(Threshold { document: Timestamp, needed: 1, valid: 0 })),
         row!("6d", "VERSION as a manifest", |draft, _| draft.manifest = draft.version.clone(),
             refused!(OtherDocument { document: Manifest, found } if found == "relatch-version/1")),
         row!("6d", "a root as a manifest", |draft, stage| draft.manifest = stage.repository.root(),
@@ -95,7 +95,7 @@ pub fn downgrades() -> Vec<Attack> {
             refused!(Downgrade { epoch, seq, found_epoch, found_seq } if epoch == found_epoch && found_seq.get() + 1 == seq.get())),
         row!("4h", "the lowest number", |draft, _| both(draft, "seq", 1), refused!(Downgrade { found_seq, .. } if found_seq.get() == 1)),
         row!("4i", "the same number with another manifest", |draft, stage| both(draft, "seq", number(&stage.current.version["seq"])),
-            refused!(TwoManifests { seen, found, .. } if seen != found)),
+            refused!(Equivocation { seen, found, .. } if seen != found)),
         row!("4h", "the installed release, issued a second before", |draft, stage| {
                 *draft = stage.current.clone();
                 draft.version["issued"] = (number(&draft.version["issued"]) - 1).into();
@@ -138,7 +138,7 @@ pub fn ages() -> Vec<Attack> {
     for (name, at) in [("a second ago", 1), ("a year ago", 365 * DAY)] {
         rows.push(Attack::new("5", format!("VERSION that expired {name}"), move |stage| {
             stage.publish(|draft, _| lives(&mut draft.version, now() - 366 * DAY, now() - at));
-        }, refused!(Expired { document: Version, expires, now } if expires < now)));
+        }, refused!(Expired { document: Timestamp, expires, now } if expires < now)));
         rows.push(Attack::new("6k", format!("a manifest that expired {name}"), move |stage| {
             stage.publish(|draft, _| lives(&mut draft.manifest, now() - 366 * DAY, now() - at));
         }, refused!(Expired { document: Manifest, expires, now } if expires < now)));
@@ -146,15 +146,15 @@ pub fn ages() -> Vec<Attack> {
     rows.extend([
         Attack::new("5", "VERSION issued more than a day ahead", |stage| {
             stage.publish(|draft, _| draft.version["issued"] = (now() + DAY + 3600).into());
-        }, refused!(FromTheFuture { document: Version, issued, clock } if *issued > *clock + DAY)),
+        }, refused!(NotYetValid { document: Timestamp, issued, clock } if *issued > *clock + DAY)),
         Attack::new("6k", "a manifest issued more than a day ahead", |stage| {
             stage.publish(|draft, _| draft.manifest["issued"] = (now() + DAY + 3600).into());
-        }, refused!(FromTheFuture { document: Manifest, issued, clock } if *issued > *clock + DAY)),
+        }, refused!(NotYetValid { document: Manifest, issued, clock } if *issued > *clock + DAY)),
         // What was valid at the time that the clock tells: signed times that were seen count for more.
         Attack::new("5", "a clock set back a year, with a VERSION that had not expired then", |stage| {
             stage.publish(|draft, _| lives(&mut draft.version, now() - 366 * DAY, now() - 364 * DAY));
             stage.clock = Some(now() - 365 * DAY);
-        }, refused!(Expired { document: Version, expires, now } if *now > *expires + 363 * DAY)),
+        }, refused!(Expired { document: Timestamp, expires, now } if *now > *expires + 363 * DAY)),
         Attack::new("6k", "a clock set back a year, with a manifest that had not expired then", |stage| {
             stage.publish(|draft, _| {
                 lives(&mut draft.version, now() - 366 * DAY, now() + DAY);
@@ -165,7 +165,7 @@ pub fn ages() -> Vec<Attack> {
         Attack::new("5", "a clock set back a year, with what is current", |stage| {
             stage.publish(|_, _| {});
             stage.clock = Some(now() - 365 * DAY);
-        }, refused!(FromTheFuture { document: Version, issued, clock } if issued > clock)),
+        }, refused!(NotYetValid { document: Timestamp, issued, clock } if issued > clock)),
         // No time of the system's is kept: the good release afterwards installs by the true one.
         Attack::new("5", "a clock ten years ahead, and then right again: a root of a year", |stage| {
             stage.publish(|_, _| {});
@@ -255,7 +255,7 @@ pub fn mixes() -> Vec<Attack> {
                 let signatures = sign_all(&a.timestamp_keys, &of_a);
                 std::fs::write(stage.repository.version_path(), [of_b, signatures.into()].concat()).unwrap();
             },
-            refused!(Threshold { document: Version, needed: 1, valid: 0 }),
+            refused!(Threshold { document: Timestamp, needed: 1, valid: 0 }),
         ),
         Attack::new(
             "6c",
@@ -281,7 +281,7 @@ fn one_key_for_all_roles_does_not_mix_the_roles() {
         "4d",
         "a manifest as VERSION, by the one key",
         |draft, _| draft.version = draft.manifest.clone(),
-        refused!(OtherDocument { document: Version, .. })
+        refused!(OtherDocument { document: Timestamp, .. })
     ));
     stage.suffers(&row!(
         "6d",
@@ -316,7 +316,7 @@ fn one_key_for_all_roles_does_not_mix_the_roles() {
         "4d",
         "a root as VERSION, by the one key",
         |draft, stage| draft.version = stage.repository.root(),
-        refused!(OtherDocument { document: Version, .. })
+        refused!(OtherDocument { document: Timestamp, .. })
     ));
 }
 
@@ -328,8 +328,8 @@ pub fn withheld() -> Vec<Attack> {
     }
     vec![
         Attack::new("4", "VERSION is withheld", |stage| {
-            remove(stage, |stage| Object::VersionFile(stage.repository.channel.parse().unwrap()));
-        }, unavailable!(Absent { object: Object::VersionFile(_), .. })),
+            remove(stage, |stage| Object::Version(stage.repository.channel.parse().unwrap()));
+        }, unavailable!(Absent { object: Object::Version(_), .. })),
         Attack::new("6", "a manifest is withheld", |stage| {
             remove(stage, |stage| Object::Manifest(stage.repository.current_manifest()));
         }, unavailable!(Absent { object: Object::Manifest(_), .. })),
@@ -389,7 +389,7 @@ fn a_clock_that_was_ten_years_ahead() {
             stage.publish(|draft, _| draft.manifest["expires"] = (now() + 2 * YEARS).into());
             stage.clock = Some(now() + YEARS);
         },
-        refused!(Expired { document: Version, expires, now } if now > expires),
+        refused!(Expired { document: Timestamp, expires, now } if now > expires),
     ));
     stage.suffers(&Attack::new(
         "6k",

@@ -64,7 +64,7 @@ fn what_is_signed_is_run() {
     stage.repository.release(&version, &executable);
     let before = without_state(stage.tool.snapshot());
     let answer = stage.updater(stage::From::Tls).update(false);
-    assert!(matches!(answer, Err(relatch::Error::Machine(relatch::Machine::CannotRun { .. }))), "{answer:?}");
+    assert!(matches!(answer, Err(relatch::Error::Local(relatch::Local::CannotRun { .. }))), "{answer:?}");
     assert!(stage.mark().exists());
     assert_eq!(without_state(stage.tool.snapshot()), before, "what answers no probe is not installed");
 }

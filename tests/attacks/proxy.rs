@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use relatch::limits;
-use relatch::source::{Bounded, Https, Object};
+use relatch::source::{Fetcher, Https, Object};
 
 use crate::stage::Stage;
 use crate::support::printed::drives;
@@ -249,8 +249,8 @@ fn a_read_through_a_proxy_that_is_given_up_ends() {
         let _ = &held;
         Ok(format!("{url}/{object}"))
     };
-    let source = Bounded::new(Https::presigned("here", url_of).ca_file(ca_file.as_ref()).unwrap());
-    let news = Object::VersionFile("stable".parse().unwrap());
+    let source = Fetcher::new(Https::presigned("here", url_of).ca_file(ca_file.as_ref()).unwrap());
+    let news = Object::Version("stable".parse().unwrap());
     let error = source.fetch(&news, limits::VERSION_FILE, Instant::now() + SECOND * 3).err().unwrap();
     println!("{error}");
     drop(source);

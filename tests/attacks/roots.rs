@@ -89,7 +89,7 @@ fn too_few(step: &str, needed: u32, valid: u32) -> Outcome {
     let document = DocumentKind::Root(2);
     let expected = match step {
         "3b" => Refusal::Threshold { document, needed, valid },
-        _ => Refusal::OwnThreshold { document, needed, valid },
+        _ => Refusal::SelfThreshold { document, needed, valid },
     };
     Outcome::Refused(crate::attack::Answer {
         pattern: format!("{expected:?}"),
@@ -163,7 +163,7 @@ pub fn wrong_roots() -> Vec<Attack> {
         row!("3g", "of another product", |root| root["product"] = "gadget".into(),
             WrongProduct { document: ROOT_2, expected, found } if expected.as_str() == "widget" && found.as_str() == "gadget"),
         row!("3i", "issued more than a day ahead", |root| root["issued"] = (now() + DAY + 3600).into(),
-            FromTheFuture { document: ROOT_2, issued, clock } if *issued > *clock + DAY),
+            NotYetValid { document: ROOT_2, issued, clock } if *issued > *clock + DAY),
         row!("3c", "expires when issued", |root| root["expires"] = root["issued"].clone(),
             Malformed { document: ROOT_2, why } if why.contains("expires")),
         row!("3c", "type of the future", |root| root["type"] = "relatch-root/2".into(),
@@ -325,7 +325,7 @@ fn a_key_of_an_unknown_algorithm_never_counts() {
     for (role, step, outcome) in [
         ("root", "3b", refused!(Threshold { document: DocumentKind::Root(3), needed: 1, valid: 0 })),
         ("release", "6c", refused!(Threshold { document: DocumentKind::Manifest, needed: 1, valid: 0 })),
-        ("timestamp", "4c", refused!(Threshold { document: DocumentKind::Version, needed: 1, valid: 0 })),
+        ("timestamp", "4c", refused!(Threshold { document: DocumentKind::Timestamp, needed: 1, valid: 0 })),
     ] {
         let mut stage = Stage::new();
         stage.repository.root_version = 2;
@@ -369,7 +369,7 @@ fn thresholds() {
         ("all", &[13, 12, 11], Some(3)),
         ("two among strangers", &[98, 13, 99, 11], Some(2)),
     ];
-    for document in [DocumentKind::Manifest, DocumentKind::Version] {
+    for document in [DocumentKind::Manifest, DocumentKind::Timestamp] {
         let is_manifest = document == DocumentKind::Manifest;
         let mut stage = Stage::of(match is_manifest {
             true => Repository::with_keys(&[1], &[11, 12, 13], &[3], [1, 2, 1]),
@@ -381,13 +381,13 @@ fn thresholds() {
                     ("6b", refused!(SignatureForm { document: DocumentKind::Manifest, line: 1, .. }))
                 }
                 (None, false) => {
-                    ("4b", refused!(SignatureForm { document: DocumentKind::Version, line: 1, .. }))
+                    ("4b", refused!(SignatureForm { document: DocumentKind::Timestamp, line: 1, .. }))
                 }
                 (Some(1), true) => {
                     ("6c", refused!(Threshold { document: DocumentKind::Manifest, needed: 2, valid: 1 }))
                 }
                 (Some(1), false) => {
-                    ("4c", refused!(Threshold { document: DocumentKind::Version, needed: 2, valid: 1 }))
+                    ("4c", refused!(Threshold { document: DocumentKind::Timestamp, needed: 2, valid: 1 }))
                 }
                 (Some(_), true) => ("6c", Outcome::Harmless),
                 (Some(_), false) => ("4c", Outcome::Harmless),

@@ -67,7 +67,7 @@ const ONE_ROLE: &[(&str, Holders, Holders, Signers, Signed, Verdict)] = &[
     ("the threshold is lowered, by a stranger", (&[20, 21], 2), (&[20, 21], 1), &[99], UnderRoot2, Err((1, 0))),
 ];
 
-const VERSION: DocumentKind = DocumentKind::Version;
+const VERSION: DocumentKind = DocumentKind::Timestamp;
 const MANIFEST: DocumentKind = DocumentKind::Manifest;
 
 /// Of release and timestamp role: before, after, and who signed manifest and `VERSION`.

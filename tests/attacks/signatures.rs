@@ -65,7 +65,7 @@ impl Carrier {
     pub fn unsigned(self) -> Outcome {
         match self {
             Carrier::Version => {
-                refused!(Threshold { document: DocumentKind::Version, needed: 1, valid: 0 })
+                refused!(Threshold { document: DocumentKind::Timestamp, needed: 1, valid: 0 })
             }
             Carrier::Manifest => {
                 refused!(Threshold { document: DocumentKind::Manifest, needed: 1, valid: 0 })

@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use relatch::source::{Bounded, Https, Object};
+use relatch::source::{Fetcher, Https, Object};
 use relatch::{Error, Unavailable, limits};
 
 use crate::attack::{Answer as Told, Attack, Outcome, is_unavailable};
@@ -169,7 +169,7 @@ fn at_whichever_moment_a_read_is_given_up_nothing_of_it_goes_on() {
     stage.server.answer("stable/VERSION", Answer::act(endless_trailers));
     let files = tempfile::tempdir().unwrap();
     let authority = stage.authority.write(files.path());
-    let news = Object::VersionFile("stable".parse().unwrap());
+    let news = Object::Version("stable".parse().unwrap());
     stage.server.forget();
     let reads: Vec<_> = (0..=LAST)
         .map(|step| {
@@ -180,7 +180,7 @@ fn at_whichever_moment_a_read_is_given_up_nothing_of_it_goes_on() {
                 let _ = &held;
                 Ok(format!("{url}/{object}"))
             };
-            let source = Bounded::new(Https::presigned("here", url_of).ca_file(&authority).unwrap());
+            let source = Fetcher::new(Https::presigned("here", url_of).ca_file(&authority).unwrap());
             let deadline =
                 Instant::now() + if step == LAST { SECOND * 10 } else { Duration::from_millis(5) * step };
             let error = source.fetch(&news, limits::VERSION_FILE, deadline).err();

@@ -225,7 +225,7 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 pub fn versions() -> Vec<Attack> {
     let attack = |(name, because, spell): &(&str, &str, Spelling)| {
         let spell = *spell;
-        let outcome = malformed(DocumentKind::Version, *because);
+        let outcome = malformed(DocumentKind::Timestamp, *because);
         Attack::new(
             "4d",
             format!("VERSION: {name}"),
@@ -242,7 +242,7 @@ pub fn versions() -> Vec<Attack> {
     };
     let mut rows: Vec<Attack> = OF_BOTH.iter().map(attack).collect();
     for text in ["", "1.1.0", "1.1.0\n", "1.1.0\n{}"] {
-        let outcome = malformed(DocumentKind::Version, "fewer than two lines");
+        let outcome = malformed(DocumentKind::Timestamp, "fewer than two lines");
         rows.push(Attack::new(
             "4a",
             format!("VERSION: only {text:?}"),
@@ -277,7 +277,7 @@ pub fn first_lines() -> Vec<Attack> {
                 let next = stage.next();
                 stage.publish(|draft, _| draft.first_line = Some(line.replace('N', &next)));
             },
-            refused!(TwoVersions { .. }),
+            refused!(VersionLineMismatch { .. }),
         ));
     }
     rows

@@ -7,7 +7,7 @@ use crate::attack::{Attack, Outcome, malformed};
 use crate::documents::{row, stored};
 use crate::stage::Stage;
 use crate::support::Draft;
-use DocumentKind::{Manifest, Version};
+use DocumentKind::{Manifest, Timestamp};
 
 /// A string of a document: what holds it, and the words of its refusal.
 struct Field {
@@ -45,14 +45,14 @@ fn strings() -> Vec<Field> {
         };
     }
     fields![
-        "product", Version, Name, |draft, value| draft.version["product"] = value;
-        "channel", Version, Name, |draft, value| draft.version["channel"] = value;
-        "version", Version, Version, |draft, value| {
+        "product", Timestamp, Name, |draft, value| draft.version["product"] = value;
+        "channel", Timestamp, Name, |draft, value| draft.version["channel"] = value;
+        "version", Timestamp, Version, |draft, value| {
             // Where it has a line end, another line would be the second.
             draft.first_line = value.as_str().is_some_and(|text| text.contains('\n')).then(|| "1.1.0".into());
             draft.version["version"] = value;
         };
-        "manifest", Version, Hash, |draft, value| (draft.version["manifest"], draft.link) = (value, false);
+        "manifest", Timestamp, Hash, |draft, value| (draft.version["manifest"], draft.link) = (value, false);
         "product", Manifest, Name, |draft, value| draft.manifest["product"] = value;
         "channel", Manifest, Name, |draft, value| draft.manifest["channel"] = value;
         "version", Manifest, Version, |draft, value| draft.manifest["version"] = value;
@@ -164,16 +164,16 @@ pub fn types() -> Vec<Attack> {
     let mut rows = Vec::new();
     for (found, is_known) in TYPES {
         for (document, own, step) in
-            [(Version, "relatch-version", "4d"), (Manifest, "relatch-manifest", "6d")]
+            [(Timestamp, "relatch-version", "4d"), (Manifest, "relatch-manifest", "6d")]
         {
             let is_own = found.starts_with(own);
             if found == format!("{own}/1") {
                 continue;
             }
             let outcome = match (is_known && !is_own, document) {
-                (true, Version) => refused!(OtherDocument { document: Version, .. }),
+                (true, Timestamp) => refused!(OtherDocument { document: Timestamp, .. }),
                 (true, _) => refused!(OtherDocument { document: Manifest, .. }),
-                (false, Version) => refused!(UnknownType { document: Version, .. }),
+                (false, Timestamp) => refused!(UnknownType { document: Timestamp, .. }),
                 (false, _) => refused!(UnknownType { document: Manifest, .. }),
             };
             // A type of the other document with another number is one that is known, by its kind.
@@ -181,12 +181,12 @@ pub fn types() -> Vec<Attack> {
                 ("relatch-version/2" | "relatch-version/01", Manifest) => {
                     refused!(OtherDocument { document: Manifest, .. })
                 }
-                ("relatch-manifest/2", Version) => refused!(OtherDocument { document: Version, .. }),
+                ("relatch-manifest/2", Timestamp) => refused!(OtherDocument { document: Timestamp, .. }),
                 _ => outcome,
             };
             let act = move |stage: &mut Stage| {
                 stage.publish(|draft, _| match document {
-                    Version => draft.version["type"] = found.into(),
+                    Timestamp => draft.version["type"] = found.into(),
                     _ => draft.manifest["type"] = found.into(),
                 });
             };

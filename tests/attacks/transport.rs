@@ -82,7 +82,7 @@ impl Part {
         let object = match self {
             Part::Root => Object::Root(repository.root_version),
             Part::RootSignatures => Object::RootSignatures(repository.root_version),
-            Part::Version => Object::VersionFile(repository.channel.parse().unwrap()),
+            Part::Version => Object::Version(repository.channel.parse().unwrap()),
             Part::Manifest => Object::Manifest(repository.current_manifest()),
             Part::ManifestSignatures => Object::ManifestSignatures(repository.current_manifest()),
             Part::Blob => Object::Blob(Digest::of(&draft.blobs[0])),
@@ -136,7 +136,7 @@ impl Part {
 
     /// What lies there is not what was signed.
     fn wrong(self, how: Wrong) -> Outcome {
-        use DocumentKind::{Manifest, Root, Version};
+        use DocumentKind::{Manifest, Root, Timestamp};
         match (self, how) {
             (Part::Root, _) => self.refused("Threshold { document: Root(_), needed: 1, valid: 0 }", |refusal| {
                 matches!(refusal, Refusal::Threshold { document: Root(_), needed: 1, valid: 0 })
@@ -144,19 +144,19 @@ impl Part {
             (Part::RootSignatures, _) => self.refused("SignatureForm { document: Root(_), .. }", |refusal| {
                 matches!(refusal, Refusal::SignatureForm { document: Root(_), .. })
             }),
-            (Part::Version, Wrong::Empty) => self.refused("Malformed { document: Version, .. }", |refusal| {
-                matches!(refusal, Refusal::Malformed { document: Version, why } if why.contains("two lines"))
+            (Part::Version, Wrong::Empty) => self.refused("Malformed { document: Timestamp, .. }", |refusal| {
+                matches!(refusal, Refusal::Malformed { document: Timestamp, why } if why.contains("two lines"))
             }),
             // How many line ends it has is luck.
             (Part::Version, Wrong::Compressed) => {
-                self.refused("Malformed or SignatureForm { document: Version, .. }", |refusal| match refusal {
-                    Refusal::Malformed { document: Version, why } => why.contains("two lines"),
-                    Refusal::SignatureForm { document, .. } => *document == Version,
+                self.refused("Malformed or SignatureForm { document: Timestamp, .. }", |refusal| match refusal {
+                    Refusal::Malformed { document: Timestamp, why } => why.contains("two lines"),
+                    Refusal::SignatureForm { document, .. } => *document == Timestamp,
                     _ => false,
                 })
             }
-            (Part::Version, _) => self.refused("SignatureForm { document: Version, .. }", |refusal| {
-                matches!(refusal, Refusal::SignatureForm { document: Version, .. })
+            (Part::Version, _) => self.refused("SignatureForm { document: Timestamp, .. }", |refusal| {
+                matches!(refusal, Refusal::SignatureForm { document: Timestamp, .. })
             }),
             (Part::Manifest, _) => self.refused("WrongDigest { document: Manifest, .. }", |refusal| {
                 matches!(refusal, Refusal::WrongDigest { document: Manifest, .. })

@@ -150,7 +150,7 @@ enum Place {
 
 /// `VERSION` with a change to one of the two signatures that this key makes; the other is right for it. Refused so.
 fn refuses(stage: &mut Stage, name: &str, key: &Key, change: &Change) {
-    let answer = refusal!(Threshold { document: DocumentKind::Version, needed: 1, valid: 0 });
+    let answer = refusal!(Threshold { document: DocumentKind::Timestamp, needed: 1, valid: 0 });
     for place in [Place::First, Place::Global] {
         let before = stage.tool.glance();
         Carrier::Version.signed(stage, |_, message| {
@@ -233,8 +233,8 @@ fn vectors_of_other_lengths() {
         let vector = &test.sig[..];
         for place in [Place::First, Place::Global] {
             let answer = match place {
-                Place::First => refusal!(SignatureForm { document: DocumentKind::Version, line: 2, .. }),
-                Place::Global => refusal!(SignatureForm { document: DocumentKind::Version, line: 4, .. }),
+                Place::First => refusal!(SignatureForm { document: DocumentKind::Timestamp, line: 2, .. }),
+                Place::Global => refusal!(SignatureForm { document: DocumentKind::Timestamp, line: 4, .. }),
             };
             Carrier::Version.signed(&mut stage, |key, message| {
                 let Block { signature, trusted, id, .. } = key.block(message);

@@ -98,7 +98,7 @@ impl Repository {
     }
 
     pub fn version_path(&self) -> PathBuf {
-        self.path(&Object::VersionFile(self.channel.parse().unwrap()))
+        self.path(&Object::Version(self.channel.parse().unwrap()))
     }
 
     pub fn write(&self, object: &Object, content: impl AsRef<[u8]>) {
@@ -237,7 +237,7 @@ impl Repository {
 
     /// Signs and writes the two lines of `VERSION`, whatever they are.
     pub fn publish_version(&self, signed: &str, keys: &[Key]) {
-        let object = Object::VersionFile(self.channel.parse().unwrap());
+        let object = Object::Version(self.channel.parse().unwrap());
         self.write(&object, format!("{signed}{}", sign_all(keys, signed.as_bytes())));
     }
 

@@ -133,7 +133,7 @@ impl Tool {
 
     /// What is recorded beside the executable.
     pub fn status(&self) -> Status {
-        Updater::status(&relatch::install::Site::at(&self.path).unwrap(), None).unwrap()
+        Updater::status(&relatch::install::Installation::at(&self.path).unwrap(), None).unwrap()
     }
 
     /// The number of the root beside the executable; 1 is the one that was given.

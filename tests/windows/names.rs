@@ -31,7 +31,8 @@ fn story(place: &Place) {
     assert!(matches!(place.update(), Ok(Outcome::Updated { .. })));
     assert!(matches!(place.update(), Ok(Outcome::Nothing(_))));
     assert_eq!(place.strays(), [""; 0]);
-    let unsafe_or_missing = relatch::install::Site::at(&place.path.with_file_name("absent.exe")).unwrap_err();
+    let unsafe_or_missing =
+        relatch::install::Installation::at(&place.path.with_file_name("absent.exe")).unwrap_err();
     assert!(!unsafe_or_missing.to_string().contains(VERBATIM), "{unsafe_or_missing}");
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use relatch::install::{Probe, Site};
+use relatch::install::{Installation, Probe};
 use relatch::trust::{Digest, Version};
 use relatch::{Install, Quiet, Status, Updater};
 use serde_json::{Value, json};
@@ -103,8 +103,8 @@ impl Place {
         place
     }
 
-    pub fn site(&self) -> Site {
-        Site::at(&self.path).unwrap()
+    pub fn site(&self) -> Installation {
+        Installation::at(&self.path).unwrap()
     }
 
     /// A file in `.<exe>.relatch`.

@@ -1,6 +1,6 @@
 //! A release that cannot run here is not installed, and its error says what is wrong with it.
 
-use relatch::{Error, Machine};
+use relatch::{Error, Local};
 use serde_json::json;
 
 use crate::place::{Place, executable, executable_such};
@@ -15,7 +15,7 @@ fn without_a_dll(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// For another processor: the field `Machine` of the header, at the offset that stands at 0x3c.
+/// For another processor: the field `Local` of the header, at the offset that stands at 0x3c.
 fn for_another_machine(mut bytes: Vec<u8>) -> Vec<u8> {
     let header = u32::from_le_bytes(*bytes[0x3c..].first_chunk().unwrap()) as usize;
     assert_eq!(&bytes[header..header + 4], b"PE\0\0");
@@ -43,7 +43,7 @@ fn what_cannot_run_here_is_refused_by_install_and_by_update() {
         let error = place.install(&repository, None, false).unwrap_err();
         let told = error.to_string();
         assert!(
-            matches!(error, Error::Machine(Machine::CannotRun { .. })) && told.contains(why),
+            matches!(error, Error::Local(Local::CannotRun { .. })) && told.contains(why),
             "{name}: {told}"
         );
         assert!(!place.path.exists() && error.exit_code() == 5, "{name}");

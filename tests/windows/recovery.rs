@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use relatch::{Checked, Error, Machine, Updater};
+use relatch::{Checked, Error, Local, Updater};
 use serde_json::{Value, json};
 
 use crate::place::{Place, copy, fake};
@@ -176,7 +176,7 @@ fn a_rollback_is_finished_or_undone_wherever_it_was_cut() {
 }
 
 fn is_missing(error: &Error, cut: bool) -> bool {
-    matches!(error, Error::Machine(Machine::NoExecutable { interrupted, .. }) if *interrupted == cut)
+    matches!(error, Error::Local(Local::NoExecutable { interrupted, .. }) if *interrupted == cut)
         && error.exit_code() == 5
 }
 

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use relatch::install::Site;
-use relatch::{Error, Machine};
+use relatch::install::Installation;
+use relatch::{Error, Local};
 
 use crate::place::{Place, fake, is_wine};
 use crate::repository::Repository;
@@ -29,15 +29,12 @@ fn a_directory_that_everybody_may_write_to_is_refused() {
     let place = Place::installed_plain(&repository);
     assert!(place.site().check_safe().is_ok());
     let (dir, path) = in_an_open_directory();
-    let error = Site::at(&path).unwrap().check_safe().unwrap_err();
+    let error = Installation::at(&path).unwrap().check_safe().unwrap_err();
     std::fs::remove_file(&path).unwrap();
     let told = error.to_string();
-    assert!(matches!(error, Error::Machine(Machine::UnsafeSite { .. })), "{told}");
+    assert!(matches!(error, Error::Local(Local::UnsafeSite { .. })), "{told}");
     assert!(told.contains("Everyone (S-1-1-0) may write there; `icacls"), "{told}");
     assert!(told.contains("/remove:g *S-1-1-0") && !told.contains("mode"), "{told}");
     let place = Place { dir, path };
-    assert!(matches!(
-        place.install(&repository, None, false),
-        Err(Error::Machine(Machine::UnsafeSite { .. }))
-    ));
+    assert!(matches!(place.install(&repository, None, false), Err(Error::Local(Local::UnsafeSite { .. }))));
 }

@@ -3,7 +3,7 @@
 //! Signers are a set of [`STOLEN`] keys, one bit each. Every tweak is one bit, and takes its value from the script when it is set.
 
 use relatch::source::Object;
-use relatch::trust::{Digest, VersionFile};
+use relatch::trust::{Digest, Timestamp};
 use serde_json::Value;
 
 use super::installation::with_hash;
@@ -51,7 +51,7 @@ fn signers(mask: u8) -> Vec<u8> {
 }
 
 fn version_name() -> Object {
-    Object::VersionFile(CHANNEL.parse().expect("a name"))
+    Object::Version(CHANNEL.parse().expect("a name"))
 }
 
 /// Serves a `VERSION` and remembers who signed it.
@@ -76,8 +76,8 @@ pub(super) fn sign(run: &mut Run<'_>, object: &Object, bytes: &[u8], mask: u8) {
         found.map(|(_, bytes)| bytes.clone()).filter(|_| mask & 0x80 != 0).unwrap_or_default()
     };
     match object {
-        Object::VersionFile(_) => {
-            let Ok((lines, kept)) = VersionFile::split(bytes) else { return };
+        Object::Version(_) => {
+            let Ok((lines, kept)) = Timestamp::split(bytes) else { return };
             let lines = String::from_utf8_lossy(lines).into_owned();
             name(run, &lines, mask, if mask & 0x80 != 0 { kept } else { &[] });
         }
@@ -106,14 +106,14 @@ pub(super) fn sign(run: &mut Run<'_>, object: &Object, bytes: &[u8], mask: u8) {
 
 /// Gives a field of a served document another value and signs it.
 pub(super) fn edit(run: &mut Run<'_>, object: &Object, bytes: &[u8], field: u8, value: u8, mask: u8) {
-    let (lines, rest) = VersionFile::split(bytes).unwrap_or((bytes, &[]));
+    let (lines, rest) = Timestamp::split(bytes).unwrap_or((bytes, &[]));
     let json = match object {
-        Object::VersionFile(_) => lines.split(|byte| *byte == b'\n').nth(1).unwrap_or_default(),
+        Object::Version(_) => lines.split(|byte| *byte == b'\n').nth(1).unwrap_or_default(),
         _ => bytes,
     };
     let Some(document) = edited(json, field, value) else { return };
     let edited = match object {
-        Object::VersionFile(_) => [world::version_lines(&document).as_bytes(), rest].concat(),
+        Object::Version(_) => [world::version_lines(&document).as_bytes(), rest].concat(),
         _ => document.to_string().into_bytes(),
     };
     run.repository.put(object, &edited);

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use relatch::install::Site;
+use relatch::install::Installation;
 use relatch::source::{Etag, Object, Opened, Source};
 use relatch::trust::{Digest, Identity, Name, Version};
 use relatch::{Clock, Install, Outcome, Reporter, Unavailable, Updater};
@@ -113,7 +113,7 @@ impl Source for Repository {
                 let honest = Etag::new(&format!("\"{}\"", Digest::of(bytes)));
                 let etag = self.etag.clone().or(honest);
                 if known.is_some() && known == etag.as_ref() {
-                    return Ok(Opened::Unchanged);
+                    return Ok(Opened::NotModified);
                 }
                 return Ok(Opened::Object { reader: Box::new(Cursor::new(bytes.clone())), etag });
             }
@@ -123,7 +123,7 @@ impl Source for Repository {
             }
             Some(Answer::Broken(bytes)) => Box::new(Cursor::new(bytes.clone())),
             Some(Answer::Forbidden) => return Err(Unavailable::Forbidden { location, object, code: None }),
-            Some(Answer::Unchanged) => return Ok(Opened::Unchanged),
+            Some(Answer::Unchanged) => return Ok(Opened::NotModified),
             Some(Answer::Failed) => {
                 let why = "no route".into();
                 return Err(Unavailable::Unreachable { location, object, why, retryable: false });
@@ -249,8 +249,8 @@ impl Place {
         install.run(Told).map(|(version, _)| version)
     }
 
-    pub fn site(&self) -> relatch::Result<Site> {
-        Site::at(&self.executable())
+    pub fn site(&self) -> relatch::Result<Installation> {
+        Installation::at(&self.executable())
     }
 }
 

@@ -8,7 +8,7 @@
 use std::ops::RangeInclusive;
 
 use relatch::trust::{Digest, Version};
-use relatch::{Error, Machine};
+use relatch::{Error, Local};
 use serde_json::Value;
 
 use super::installation::{Repository, Snapshot, with_hash};
@@ -185,7 +185,7 @@ impl Scene<'_> {
     fn refused(&self, error: &Error) {
         let both = |of: &Snapshot| (of.executable().cloned(), of.file("previous").cloned());
         assert!(both(self.before) == both(self.after), "it failed and changed something: {error}");
-        if let Error::Machine(Machine::CannotRun { version, .. }) = error {
+        if let Error::Local(Local::CannotRun { version, .. }) = error {
             assert_eq!(version.to_string(), BROKEN, "{error}");
         }
         assert_eq!(unprintable(error.advice()), None, "{:?}", error.advice());

@@ -32,7 +32,7 @@ impl Scene<'_> {
         }
     }
 
-    /// Floors move only to what a timestamp key signed about a manifest that a threshold of release keys signed.
+    /// RollbackGuard move only to what a timestamp key signed about a manifest that a threshold of release keys signed.
     fn is_signed(&self, old: Option<&Value>, now: &Value) {
         let as_it_was = |field: &str| old.is_some_and(|old| old[field] == now[field]);
         if !(as_it_was("floors") && as_it_was("expires")) && now["floors"]["epoch"] != 0 {

@@ -28,7 +28,7 @@ fn script(start: u8, steps: &[(Step, &[u8])]) -> Vec<u8> {
 pub fn all() -> Vec<Seed> {
     let release = number_of_release;
     let object = |object: Object| number_of(|other, _| *other == object);
-    let version = object(Object::VersionFile(world::CHANNEL.parse().expect("a name")));
+    let version = object(Object::Version(world::CHANNEL.parse().expect("a name")));
     let manifest = |version: &str| {
         let index = usize::from(release(version));
         object(Object::Manifest(World::get().releases[index].manifest))

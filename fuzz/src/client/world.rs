@@ -229,7 +229,7 @@ pub fn signed_by(seeds: &[u8], text: &str) -> Vec<u8> {
 pub fn version_object(pointer: &Value, signers: &[u8]) -> (Object, Vec<u8>) {
     let lines = version_lines(pointer);
     let signatures = signed_by(signers, &lines);
-    (Object::VersionFile(CHANNEL.parse().expect("a name")), [lines.into_bytes(), signatures].concat())
+    (Object::Version(CHANNEL.parse().expect("a name")), [lines.into_bytes(), signatures].concat())
 }
 
 /// Root 1, which the tool carries.

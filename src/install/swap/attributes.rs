@@ -5,6 +5,7 @@
 //!
 //! The rules are apart from the calls ([`Files`]), so that the answers of a system that the tests do not run on can be given to them.
 
+use crate::escape::Words;
 use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
@@ -113,7 +114,7 @@ pub(super) trait Files {
 pub(super) type Lost = (String, io::Error);
 
 /// Gives the new file what of the old one is on the list, or says which protective attribute it would lose.
-pub(super) fn carry_over(system: System, files: &impl Files) -> Result<(), Lost> {
+pub(super) fn copy_metadata(system: System, files: &impl Files) -> Result<(), Lost> {
     if system == System::Apple {
         keep_flags(files)?;
     }
@@ -163,7 +164,7 @@ fn carry_extended(system: System, files: &impl Files) -> Result<(), Lost> {
         });
         match carried {
             Err(error) if weight == Weight::Protective => {
-                let name = crate::error::printable(&String::from_utf8_lossy(name));
+                let name = Words(String::from_utf8_lossy(name)).to_string();
                 return Err((format!("attribute {name}"), error.into()));
             }
             _ => {}
@@ -296,7 +297,7 @@ mod tests {
         // macOS answers EPERM to every process that would set this one.
         let refused = OF_APPLE.map(|name| (name, Errno::PERM)).into();
         let files = Fake { refused, ..Fake::of(&names) };
-        carry_over(System::Apple, &files).unwrap();
+        copy_metadata(System::Apple, &files).unwrap();
         assert_eq!(files.carried(), ["com.apple.metadata:_kMDItemUserTags", "org.example.note"]);
         assert!(!files.asked.borrow().iter().any(|name| OF_APPLE.contains(&name.as_str())));
 
@@ -310,7 +311,7 @@ mod tests {
         let mut names: Vec<_> = bound.map(|name| (name, "x")).into();
         names.extend([("btrfs.compression", "zstd"), ("user.note", "x"), ("trusted.note", "x")]);
         let files = Fake { refused: bound.map(|name| (name, Errno::PERM)).into(), ..Fake::of(&names) };
-        carry_over(System::Linux, &files).unwrap();
+        copy_metadata(System::Linux, &files).unwrap();
         assert_eq!(files.carried(), ["trusted.note", "user.note"]);
         assert!(!files.asked.borrow().iter().any(|name| bound.contains(&name.as_str())));
     }
@@ -328,14 +329,14 @@ mod tests {
         ] {
             for error in [Errno::PERM, Errno::NOTSUP, Errno::NOSPC] {
                 let files = Fake { refused: [(name, error)].into(), ..Fake::of(&[(name, "x")]) };
-                let (what, why) = carry_over(System::Linux, &files).unwrap_err();
+                let (what, why) = copy_metadata(System::Linux, &files).unwrap_err();
                 assert_eq!(
                     (what, why.raw_os_error()),
                     (format!("attribute {name}"), Some(error.raw_os_error()))
                 );
                 // Is there already, and may not be set: as labels are.
                 files.new.borrow_mut().insert(name.into(), b"x".into());
-                carry_over(System::Linux, &files).unwrap();
+                copy_metadata(System::Linux, &files).unwrap();
             }
         }
         for (system, name) in
@@ -344,7 +345,7 @@ mod tests {
             for error in [Errno::PERM, Errno::NOTSUP, Errno::NOSPC] {
                 let files =
                     Fake { refused: [(name, error)].into(), ..Fake::of(&[(name, "x"), ("user.z", "x")]) };
-                carry_over(system, &files).unwrap();
+                copy_metadata(system, &files).unwrap();
                 assert_eq!(files.carried(), ["user.z"], "{name}");
             }
         }
@@ -360,7 +361,7 @@ mod tests {
             (System::Apple, Errno::PERM, false),
         ] {
             let files = Fake { names: Some(error), ..Fake::of(&[]) };
-            assert_eq!(carry_over(system, &files).is_err(), refused, "{system:?} {error:?}");
+            assert_eq!(copy_metadata(system, &files).is_err(), refused, "{system:?} {error:?}");
         }
     }
 
@@ -369,14 +370,14 @@ mod tests {
         let with =
             |old, refused| Fake { acls: (old, RefCell::default()), acl_refused: refused, ..Fake::of(&[]) };
         let files = with(Some("deny all"), None);
-        carry_over(System::Apple, &files).unwrap();
+        copy_metadata(System::Apple, &files).unwrap();
         assert_eq!(*files.acls.1.borrow(), "deny all");
         for files in [with(Some("deny all"), Some(ErrorKind::PermissionDenied)), with(Some("cut"), None)] {
-            assert_eq!(carry_over(System::Apple, &files).unwrap_err().0, "ACL");
+            assert_eq!(copy_metadata(System::Apple, &files).unwrap_err().0, "ACL");
         }
         // There is nothing to copy.
         for old in [None, Some("")] {
-            carry_over(System::Apple, &with(old, Some(ErrorKind::PermissionDenied))).unwrap();
+            copy_metadata(System::Apple, &with(old, Some(ErrorKind::PermissionDenied))).unwrap();
         }
     }
 
@@ -384,12 +385,12 @@ mod tests {
     fn a_flag_that_protects_is_not_lost() {
         for (bit, name) in PROTECTIVE_FLAGS {
             let (what, why) =
-                carry_over(System::Apple, &Fake { flags: (bit, 0), ..Fake::of(&[]) }).unwrap_err();
+                copy_metadata(System::Apple, &Fake { flags: (bit, 0), ..Fake::of(&[]) }).unwrap_err();
             assert_eq!(what, format!("flag {name}"));
             assert!(why.to_string().contains("chflags"), "{why}");
-            carry_over(System::Apple, &Fake { flags: (bit, bit), ..Fake::of(&[]) }).unwrap();
+            copy_metadata(System::Apple, &Fake { flags: (bit, bit), ..Fake::of(&[]) }).unwrap();
         }
         // UF_NODUMP, UF_OPAQUE, UF_COMPRESSED, UF_TRACKED, UF_HIDDEN, SF_ARCHIVED.
-        carry_over(System::Apple, &Fake { flags: (0x0001_8069, 0), ..Fake::of(&[]) }).unwrap();
+        copy_metadata(System::Apple, &Fake { flags: (0x0001_8069, 0), ..Fake::of(&[]) }).unwrap();
     }
 }

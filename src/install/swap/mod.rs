@@ -27,13 +27,13 @@ use std::path::{Path, PathBuf};
 
 use super::stage::digest_of;
 use super::state::PendingSwap;
-use super::{Copy, Lock, Site, Staged, Standing, State, durable};
+use super::{Copy, Installation, Lock, Staged, Standing, State, durable};
 use crate::error::{Result, io};
 use crate::regular;
 use crate::trust::{Digest, Epoch, Version};
 
 /// Where the old executable lies while names cannot be exchanged.
-const LEAVING: &str = if cfg!(windows) { "leaving.exe" } else { "leaving" };
+const BACKUP: &str = if cfg!(windows) { "leaving.exe" } else { "leaving" };
 /// What a record calls the file that a rollback exchanges, on every system.
 pub(super) const PREVIOUS: &str = "previous";
 /// The name of that file. A person in need runs it by hand, and Windows runs by name only what ends so.
@@ -47,7 +47,7 @@ pub(super) fn make_executable(staged: &Staged) -> Result<()> {
 /// Swaps a staged executable in; the old one becomes `previous`. `unrecorded` is what the bytes at the path are where the state does not
 /// know them: what the running program says of itself.
 pub(crate) fn swap_in(
-    site: &Site,
+    site: &Installation,
     state: &mut State,
     staged: Staged,
     unrecorded: (&Version, Epoch),
@@ -55,7 +55,7 @@ pub(crate) fn swap_in(
     lock: &Lock,
 ) -> Result<()> {
     let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
-    system::carry_over(&current, staged.file(), site.executable())?;
+    system::copy_metadata(&current, staged.file(), site.executable())?;
     system::sync_staged(staged.file()).map_err(io("synchronise", staged.path()))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
     // Not today's epoch: that may be the one that was raised because the keys were stolen that released what is at the path.
@@ -67,7 +67,7 @@ pub(crate) fn swap_in(
 }
 
 /// Does what the module says, from the pending record to the commit.
-pub(super) fn exchange(site: &Site, state: &mut State, pending: PendingSwap, _: &Lock) -> Result<()> {
+pub(super) fn exchange(site: &Installation, state: &mut State, pending: PendingSwap, _: &Lock) -> Result<()> {
     let file = path_of(site, &pending.file);
     let to = pending.to.clone();
     state.pending = Some(pending);
@@ -80,11 +80,11 @@ pub(super) fn exchange(site: &Site, state: &mut State, pending: PendingSwap, _: 
     commit(site, state)
 }
 
-fn put_at_path(site: &Site, file: &Path) -> Result<()> {
+fn put_at_path(site: &Installation, file: &Path) -> Result<()> {
     if !system::exchange(file, site.executable())
         .map_err(io("exchange with the new version", site.executable()))?
     {
-        let leaving = site.dir().join(LEAVING);
+        let leaving = site.dir().join(BACKUP);
         durable::remove(&leaving);
         system::keep_copy(site, site.executable(), &leaving)?;
         durable::sync_dir(site.dir())?;
@@ -95,24 +95,24 @@ fn put_at_path(site: &Site, file: &Path) -> Result<()> {
 }
 
 /// Renames over a file that may be a running executable.
-pub(super) fn put(site: &Site, from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn put(site: &Installation, from: &Path, to: &Path) -> std::io::Result<()> {
     system::replace(site, from, to)
 }
 
 /// A file by the name that it has in a record.
-fn path_of(site: &Site, recorded: &str) -> PathBuf {
+fn path_of(site: &Installation, recorded: &str) -> PathBuf {
     if recorded == PREVIOUS { site.previous() } else { site.dir().join(recorded) }
 }
 
-fn sync_both(site: &Site) -> Result<()> {
+fn sync_both(site: &Installation) -> Result<()> {
     durable::sync_dir(site.executable().parent().unwrap_or(Path::new("/")))?;
     durable::sync_dir(site.dir())
 }
 
 /// The new executable is at its path: keep the old one as `previous`, and remember both.
-fn commit(site: &Site, state: &mut State) -> Result<()> {
+fn commit(site: &Installation, state: &mut State) -> Result<()> {
     let Some(pending) = state.pending.take() else { return Ok(()) };
-    for name in [LEAVING, &pending.file] {
+    for name in [BACKUP, &pending.file] {
         let path = path_of(site, name);
         if name != PREVIOUS && path.exists() && is_copy(&path, &pending.from.blake3)? {
             put(site, &path, &site.previous())
@@ -144,7 +144,7 @@ fn commit(site: &Site, state: &mut State) -> Result<()> {
 }
 
 /// Finishes or undoes a swap that a crash interrupted (SPEC step 2): what lies at the path says which. Called under the lock.
-pub(crate) fn recover(site: &Site, state: &mut State) -> Result<()> {
+pub(crate) fn recover(site: &Installation, state: &mut State) -> Result<()> {
     let Some(pending) = &state.pending else { return Ok(()) };
     let exists = site.executable().try_exists().map_err(io("look at", site.executable()))?;
     if !exists && !close_gap(site, pending)? {
@@ -161,7 +161,7 @@ pub(crate) fn recover(site: &Site, state: &mut State) -> Result<()> {
     if found == pending.from.blake3 {
         state.installed = Some(pending.from.clone());
     }
-    durable::remove(&site.dir().join(LEAVING));
+    durable::remove(&site.dir().join(BACKUP));
     if pending.file != PREVIOUS {
         durable::remove(&site.dir().join(&pending.file));
     }
@@ -170,9 +170,9 @@ pub(crate) fn recover(site: &Site, state: &mut State) -> Result<()> {
 }
 
 /// Puts the new executable at a path where a crash left none, or else the old one; says whether one of them is still there.
-fn close_gap(site: &Site, pending: &PendingSwap) -> Result<bool> {
+fn close_gap(site: &Installation, pending: &PendingSwap) -> Result<bool> {
     let mut failed = None;
-    for (name, copy) in [(pending.file.as_str(), &pending.to), (LEAVING, &pending.from)] {
+    for (name, copy) in [(pending.file.as_str(), &pending.to), (BACKUP, &pending.from)] {
         let path = path_of(site, name);
         if !path.exists() {
             continue;
@@ -202,7 +202,7 @@ fn is_copy(path: &Path, expected: &Digest) -> Result<bool> {
 /// Something that must stay with an executable cannot be given to its successor.
 #[cfg(unix)]
 fn cannot_carry(path: &Path, what: &str, error: std::io::Error) -> crate::Error {
-    crate::Machine::UnsafeSite {
+    crate::Local::UnsafeSite {
         path: path.into(),
         why: format!("its {what} cannot be carried over to the new version: {error}"),
     }

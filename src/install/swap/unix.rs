@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Gid, RenameFlags, Uid};
 use rustix::io::Errno;
 
-use super::super::{Site, durable};
+use super::super::{Installation, durable};
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 use super::attributes::{self, Files, System, Which};
 use crate::error::{Result, io as io_error};
@@ -40,22 +40,22 @@ fn cannot_exchange(errno: Errno) -> bool {
 }
 
 /// Renames over a name; there is no moment without the name.
-pub(super) fn replace(_: &Site, from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn replace(_: &Installation, from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
 /// A second file with the same content and attributes. A hard link would not do: a later rename between two links of one inode succeeds
 /// and does nothing.
-pub(super) fn keep_copy(_: &Site, from: &Path, to: &Path) -> Result<()> {
+pub(super) fn keep_copy(_: &Installation, from: &Path, to: &Path) -> Result<()> {
     let mut source = File::open(from).map_err(io_error("open", from))?;
     let mut copy = durable::create_private(to).map_err(io_error("create", to))?;
     io::copy(&mut source, &mut copy).map_err(io_error("copy the executable to", to))?;
-    carry_over(&source, &copy, from)?;
+    copy_metadata(&source, &copy, from)?;
     durable::sync(&copy).map_err(io_error("synchronise", to))
 }
 
 /// Gives the new file the owner, the mode and those attributes of the old one that are on the list of [`attributes`], or refuses.
-pub(super) fn carry_over(old: &File, new: &File, path: &Path) -> Result<()> {
+pub(super) fn copy_metadata(old: &File, new: &File, path: &Path) -> Result<()> {
     let (meta, fresh) = (
         old.metadata().map_err(io_error("look at", path))?,
         new.metadata().map_err(io_error("look at", path))?,
@@ -70,7 +70,7 @@ pub(super) fn carry_over(old: &File, new: &File, path: &Path) -> Result<()> {
     new.set_permissions(fs::Permissions::from_mode(meta.mode() & 0o7777))
         .map_err(|error| super::cannot_carry(path, "mode", error))?;
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
-    attributes::carry_over(Pair::SYSTEM, &Pair { old, new })
+    attributes::copy_metadata(Pair::SYSTEM, &Pair { old, new })
         .map_err(|(what, error)| super::cannot_carry(path, &what, error))?;
     Ok(())
 }

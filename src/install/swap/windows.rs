@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::super::{Site, durable, random};
+use super::super::{Installation, durable, random};
 use crate::error::{Result, io as io_error};
 
 pub(super) fn make_executable(_: &File) -> io::Result<()> {
@@ -25,13 +25,13 @@ pub(super) fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
 }
 
 /// The executable itself is renamed away: that is the copy.
-pub(super) fn keep_copy(site: &Site, from: &Path, to: &Path) -> Result<()> {
+pub(super) fn keep_copy(site: &Installation, from: &Path, to: &Path) -> Result<()> {
     replace(site, from, to).map_err(io_error("rename away", from))
 }
 
 /// Renames over a name. Where a process still runs what is there, that file is renamed to `old-<16 hex>` first, and removed when its last
 /// process has ended: by the clean-up under some later lock. So there is one of these for each old version that still runs, and no more.
-pub(super) fn replace(site: &Site, from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn replace(site: &Installation, from: &Path, to: &Path) -> io::Result<()> {
     let Err(error) = fs::rename(from, to) else { return Ok(()) };
     if !to.exists() {
         return durable::rename(from, to);
@@ -50,6 +50,6 @@ pub(super) fn replace(site: &Site, from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// A file made in a directory inherits that directory's ACL, as the old executable did.
-pub(super) fn carry_over(_: &File, _: &File, _: &Path) -> Result<()> {
+pub(super) fn copy_metadata(_: &File, _: &File, _: &Path) -> Result<()> {
     Ok(())
 }

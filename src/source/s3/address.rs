@@ -7,7 +7,8 @@ use std::str::FromStr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use ureq::http::Uri;
 
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, Result};
+use crate::escape::Words;
 use crate::source::https::{is_plain_loopback, names_host};
 
 /// The address of a repository in a bucket.
@@ -71,10 +72,10 @@ impl S3Address {
     /// The same in another region.
     ///
     /// # Errors
-    /// [`Error::Caller`] where it is none: `[a-z0-9-]`, at most 32.
+    /// [`Error::Usage`] where it is none: `[a-z0-9-]`, at most 32.
     pub fn with_region(self, region: &str) -> Result<Self> {
         if !is_region(region) {
-            let why = format!("the region `{}`, which must be of a-z, 0-9 and -", printable(region));
+            let why = format!("the region `{}`, which must be of a-z, 0-9 and -", Words(region));
             return Err(self.refuse(&why));
         }
         Ok(S3Address { region: Some(region.into()), ..self })
@@ -83,13 +84,13 @@ impl S3Address {
     /// The same at another endpoint: `https://host[:port]`, or `http:` with an address of this machine itself.
     ///
     /// # Errors
-    /// [`Error::Caller`] where it is another kind of URL, or virtual-host style is asked for and a host cannot be made of both.
+    /// [`Error::Usage`] where it is another kind of URL, or virtual-host style is asked for and a host cannot be made of both.
     pub fn with_endpoint(self, endpoint: &str) -> Result<Self> {
         if endpoint.contains('@') {
             return Err(self.refuse("an endpoint with credentials, which belong in no address"));
         }
         let refuse = |why: &str| {
-            let shown = printable(endpoint.split(['?', '#']).next().unwrap_or_default());
+            let shown = Words(endpoint.split(['?', '#']).next().unwrap_or_default()).to_string();
             self.refuse(&format!("the endpoint `{shown}`, which {why}"))
         };
         let uri: Uri = endpoint.parse().map_err(|_| refuse("is no URL"))?;
@@ -117,7 +118,7 @@ impl S3Address {
     /// The same with the bucket in the path (`true`) or in the name of the host (`false`), and no longer as [`Self::is_path_style`] says.
     ///
     /// # Errors
-    /// [`Error::Caller`] for `false` where the bucket's name and the endpoint make no host.
+    /// [`Error::Usage`] for `false` where the bucket's name and the endpoint make no host.
     pub fn with_path_style(self, path_style: bool) -> Result<Self> {
         S3Address { path_style: Some(path_style), ..self }.checked()
     }
@@ -175,7 +176,7 @@ impl S3Address {
         if !self.prefix.is_empty() {
             shown = format!("{shown}/{}", self.prefix);
         }
-        Error::caller(format!("the repository {shown} has {what}"))
+        Error::usage(format!("the repository {shown} has {what}"))
     }
 }
 
@@ -185,7 +186,7 @@ impl FromStr for S3Address {
     /// Strict, and silent about what an error need not tell: somebody may have put credentials there.
     fn from_str(text: &str) -> Result<Self> {
         let refuse = |why: &str| {
-            Error::caller(format!(
+            Error::usage(format!(
                 "the address of the repository {why}; it must be like s3://bucket/prefix?region=eu-central-1"
             ))
         };
@@ -239,7 +240,7 @@ impl S3Address {
             name => {
                 let why = format!(
                     "the option `{}`; there are region, endpoint, path-style and profile",
-                    printable(name)
+                    Words(name)
                 );
                 return Err(self.refuse(&why));
             }
@@ -436,7 +437,7 @@ mod tests {
         ] {
             let error = text.parse::<S3Address>().unwrap_err();
             let told = error.to_string();
-            assert!(matches!(error, Error::Caller { .. }) && told.contains(why), "{text}: {told}");
+            assert!(matches!(error, Error::Usage { .. }) && told.contains(why), "{text}: {told}");
             assert!(!told.contains("SECRET"), "{text}: {told}");
         }
     }

@@ -10,8 +10,8 @@ use roxmltree::{Document, Node};
 use ureq::Body;
 use ureq::http::{Response, header};
 
+use super::Unavailable;
 use super::address::is_region;
-use crate::error::Unavailable;
 use crate::limits;
 use crate::source::Object;
 

@@ -20,9 +20,11 @@ use self::address::DEFAULT_REGION;
 use self::answer::Answer;
 use self::place::{Configured, Place};
 use self::sign::{Scope, can_be_signed, sign};
+use super::Unavailable;
 use super::http::{Client, Session, headers_for, opened};
 use super::{Cancellation, Etag, Object, Opened, Source};
-use crate::error::{Result, Unavailable, printable};
+use crate::error::Result;
+use crate::escape::Words;
 use crate::limits;
 
 pub use self::address::S3Address;
@@ -102,7 +104,7 @@ impl S3 {
     /// twice. Nothing is read before an object is asked for.
     ///
     /// # Errors
-    /// [`crate::Error::Caller`] where the address is not of the form of SPEC section 10.1.
+    /// [`crate::Error::Usage`] where the address is not of the form of SPEC section 10.1.
     pub fn new(address: &str) -> Result<Self> {
         Ok(S3::at(address.parse()?))
     }
@@ -136,7 +138,7 @@ impl S3 {
     /// service and an `https:` address of a container, too, but not for what AWS's SDK asks itself (feature `s3-sdk`).
     ///
     /// # Errors
-    /// [`crate::Error::Machine`] where it is no regular file that can be read, [`crate::Error::Caller`] where it holds no certificate or is
+    /// [`crate::Error::Local`] where it is no regular file that can be read, [`crate::Error::Usage`] where it holds no certificate or is
     /// larger than [`limits::CA_FILE`](crate::limits::CA_FILE).
     pub fn ca_file(self, path: &Path) -> Result<Self> {
         Ok(S3 { tls: Client::with_ca_file(path)?, place: Arc::default(), ..self })
@@ -168,7 +170,7 @@ impl S3 {
         let fetched = match &self.access {
             _ if cancellation.is_cancelled() => Err("nobody waits for them any more".into()),
             Access::Lean => place.chain(cancellation).credentials(),
-            Access::Own(own) => own.credentials().map_err(|why| printable(&why)),
+            Access::Own(own) => own.credentials().map_err(|why| Words(why).to_string()),
             #[cfg(feature = "s3-sdk")]
             Access::Sdk(sdk) => sdk.credentials(),
         };
@@ -190,7 +192,7 @@ impl S3 {
         let failed = |why: String, retryable| Unavailable::Unreachable {
             location: self.location(),
             object: object.clone(),
-            why: printable(&why),
+            why: Words(why).to_string(),
             retryable,
         };
         let address = place.address.clone().with_region(&asked.region);

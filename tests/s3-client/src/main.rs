@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use relatch::Error;
 use relatch::limits::ByteLimit;
-use relatch::source::{Bounded, Object, S3, S3Address};
+use relatch::source::{Fetcher, Object, S3, S3Address};
 use relatch::trust::Digest;
 
 /// Reads objects of a bucket.
@@ -48,7 +48,7 @@ fn read(arguments: Arguments) -> Result<(), Error> {
         None => source,
     };
     eprintln!("{source:?}");
-    let source = Bounded::new(source);
+    let source = Fetcher::new(source);
     let deadline = Instant::now() + Duration::from_millis(arguments.within_ms);
     for name in &arguments.objects {
         let content = source.fetch(&object(name)?, ByteLimit(1024 * 1024), deadline)?;
@@ -58,9 +58,9 @@ fn read(arguments: Arguments) -> Result<(), Error> {
 }
 
 fn object(name: &str) -> Result<Object, Error> {
-    let unknown = || Error::Caller { what: format!("{name} is no object") };
+    let unknown = || Error::Usage { what: format!("{name} is no object") };
     match name.split_once('/') {
-        Some((channel, "VERSION")) => Ok(Object::VersionFile(channel.parse().map_err(|_| unknown())?)),
+        Some((channel, "VERSION")) => Ok(Object::Version(channel.parse().map_err(|_| unknown())?)),
         Some(("blobs", hash)) => Ok(Object::Blob(hash.parse::<Digest>().map_err(|_| unknown())?)),
         Some(("root", number)) => {
             let number = number.strip_suffix(".json").and_then(|number| number.parse().ok());

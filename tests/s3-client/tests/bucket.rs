@@ -44,7 +44,7 @@ fn source(server: &Server) -> S3 {
 }
 
 fn news() -> Object {
-    Object::VersionFile("stable".parse().unwrap())
+    Object::Version("stable".parse().unwrap())
 }
 
 const KEY: &str = "demo/stable/VERSION";
@@ -56,7 +56,7 @@ fn read(source: &S3, object: &Object) -> Result<(String, Option<Etag>), Unavaila
             reader.read_to_string(&mut text).unwrap();
             Ok((text, etag))
         }
-        Opened::Unchanged => panic!("nobody asked that"),
+        Opened::NotModified => panic!("nobody asked that"),
     }
 }
 
@@ -80,7 +80,7 @@ fn an_object_is_one_signed_get_and_one_that_did_not_change_is_not_sent() {
     let (text, etag) = read(&source, &news()).unwrap();
     assert_eq!(text, "1.0.0");
     let unchanged = source.open(&news(), etag.as_ref()).unwrap();
-    assert!(matches!(unchanged, Opened::Unchanged));
+    assert!(matches!(unchanged, Opened::NotModified));
     let requests = server.requests();
     let seen: Vec<_> = requests.iter().map(|r| (r.method.as_str(), r.key.as_str(), r.status)).collect();
     assert_eq!(seen, [("GET", KEY, Some(200)), ("GET", KEY, Some(304))]);

@@ -10,7 +10,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use relatch::source::{Bounded, Credentials, Object, ProvideCredentials, S3};
+use relatch::source::{Credentials, Fetcher, Object, ProvideCredentials, S3};
 use relatch::{Error, Unavailable, limits};
 use repository_support::Repository;
 use repository_support::server::{Answer, Server, Wire};
@@ -53,8 +53,8 @@ fn what_was_learned_too_late_is_no_reason_to_ask_again() {
         let endpoint = server.url.trim_end_matches("/base");
         let (held, is_gone) = channel();
         let source = S3::new(&format!("s3://releases?region=eu-west-1&endpoint={endpoint}")).unwrap();
-        let source = Bounded::new(source.credentials(Keys { _held: held }));
-        let news = Object::VersionFile("stable".parse().unwrap());
+        let source = Fetcher::new(source.credentials(Keys { _held: held }));
+        let news = Object::Version("stable".parse().unwrap());
 
         let deadline = Instant::now() + Duration::from_secs(10); // each answer would go on for 50
         let error = source.fetch(&news, limits::VERSION_FILE, deadline).err();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use relatch::policy::Reason;
 use relatch::source::Object;
 use relatch::trust::{DocumentKind, Version};
-use relatch::{Clock, Error, Machine, Outcome, Refusal, Unavailable, Updater};
+use relatch::{Clock, Error, Local, Outcome, Refusal, Unavailable, Updater};
 use serde_json::{Map, Value, json};
 
 use crate::file::bytes;
@@ -185,9 +185,7 @@ fn tell(place: &Place, client: &Map<String, Value>) -> Value {
         Err(Error::Unavailable(Unavailable::Absent { object, .. })) => {
             json!({"result": "unavailable", "object": object.to_string()})
         }
-        Err(Error::Machine(Machine::NothingToRollBack { .. })) => {
-            refused("6.1", json!({"reason": "nothing"}))
-        }
+        Err(Error::Local(Local::NothingToRollBack { .. })) => refused("6.1", json!({"reason": "nothing"})),
         Err(Error::Refused(refusal)) => {
             let (step, more) = step(&refusal, client["command"] == "rollback", &running);
             refused(step, more)
@@ -202,31 +200,31 @@ fn refused(step: &str, more: Value) -> Value {
     told
 }
 
-fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static str, Value) {
-    use DocumentKind::{Manifest, Root, Version};
+fn step(refusal: &Refusal, rollback: bool, running: &Timestamp) -> (&'static str, Value) {
+    use DocumentKind::{Manifest, Root, Timestamp};
     let reason = |reason: &str| json!({"reason": reason});
     let plain = |step| (step, json!({}));
     let by = |document: &DocumentKind, steps: [&'static str; 3]| match document {
         Root(_) => steps[0],
-        Version => steps[1],
+        Timestamp => steps[1],
         Manifest => steps[2],
     };
     match refusal {
         Refusal::Oversized { object, .. } => match object {
             Object::Root(_) | Object::RootSignatures(_) => ("3", reason("limit")),
-            Object::VersionFile(_) => plain("4a"),
+            Object::Timestamp(_) => plain("4a"),
             _ => ("6", reason("limit")),
         },
         Refusal::SignatureForm { document, .. } => plain(by(document, ["3a", "4b", "6b"])),
         Refusal::Threshold { document, needed, valid } => {
             (by(document, ["3b", "4c", "6c"]), json!({"needed": needed, "valid": valid}))
         }
-        Refusal::OwnThreshold { needed, valid, .. } => ("3e", json!({"needed": needed, "valid": valid})),
+        Refusal::SelfThreshold { needed, valid, .. } => ("3e", json!({"needed": needed, "valid": valid})),
         Refusal::Malformed { document: Version, why } if why.contains("fewer than two lines") => plain("4a"),
         Refusal::Malformed { document, .. }
         | Refusal::UnknownType { document, .. }
         | Refusal::OtherDocument { document, .. } => plain(by(document, ["3c", "4d", "6d"])),
-        Refusal::TwoVersions { .. } => plain("4d"),
+        Refusal::VersionLineMismatch { .. } => plain("4d"),
         Refusal::WeakKey { .. } => plain("3d"),
         Refusal::RootNumber { .. } => plain("3f"),
         Refusal::WrongProduct { document, .. } => plain(by(document, ["3g", "4e", "6e"])),
@@ -240,14 +238,14 @@ fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static str, 
         Refusal::WrongVersion { .. } => plain("6i"),
         Refusal::WrongDigest { .. } => plain("6a"),
         Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => plain("4h"),
-        Refusal::TwoManifests { .. } => plain("4i"),
+        Refusal::Equivocation { .. } => plain("4i"),
         Refusal::Expired { document: Manifest, .. } => ("6k", reason("expired")),
-        Refusal::FromTheFuture { document: Manifest, .. } => ("6k", reason("future")),
-        Refusal::FromTheFuture { document: Root(_), .. } => plain("3i"),
+        Refusal::NotYetValid { document: Manifest, .. } => ("6k", reason("future")),
+        Refusal::NotYetValid { document: Root(_), .. } => plain("3i"),
         Refusal::Expired { document: Root(_), .. } => ("5", json!({"document": "root", "reason": "expired"})),
         Refusal::Expired { .. } => ("5", json!({"document": "version", "reason": "expired"})),
-        Refusal::FromTheFuture { .. } => ("5", json!({"document": "version", "reason": "future"})),
-        Refusal::KindChanged { known, .. } => plain(if known == running { "kind" } else { "8d" }),
+        Refusal::NotYetValid { .. } => ("5", json!({"document": "version", "reason": "future"})),
+        Refusal::VersionSchemeChanged { known, .. } => plain(if known == running { "kind" } else { "8d" }),
         Refusal::BelowFloor { .. } => plain(if rollback { "6.2" } else { "8d" }),
         Refusal::Short { .. } => ("9", reason("short")),
         Refusal::Long { .. } => ("9", reason("long")),

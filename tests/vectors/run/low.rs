@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
-use relatch::install::Site;
+use relatch::install::Installation;
 use relatch::trust::{
-    Digest, Document as _, Manifest, Name, Notes, PublicKey, Root, SignatureText, Verified, Version,
-    VersionFile,
+    Digest, Document as _, Manifest, Name, Notes, PublicKey, Root, SignatureText, Timestamp, Verified,
+    Version,
 };
 use relatch::{Refusal, Updater};
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ pub fn document(vector: &Value, file: &Value) -> Told {
     let read = match vector["type"].as_str().unwrap() {
         "root" => Verified::<Root>::anchor(&bytes).map(|root| root.to_canonical()),
         "manifest" => Manifest::from_canonical(&bytes).map(|manifest| manifest.to_canonical()),
-        _ => VersionFile::from_canonical(&bytes).map(|version| version.to_canonical()),
+        _ => Timestamp::from_canonical(&bytes).map(|version| version.to_canonical()),
     };
     let reason = match read {
         Ok(written) => {
@@ -102,7 +102,7 @@ pub fn state(vector: &Value, _: &Value) -> Told {
     place.write_settings(&tables::release::root(1).to_string(), dir.path());
     std::fs::write(place.site.join("state"), bytes(&vector["file"])).unwrap();
     let before = std::fs::read(place.site.join("state")).unwrap();
-    let result = match Updater::status(&Site::at(&place.executable).unwrap(), None) {
+    let result = match Updater::status(&Installation::at(&place.executable).unwrap(), None) {
         Ok(status) if status.damaged.is_some() => "damaged",
         Ok(_) if is_refused(&place.executable) => "refuse",
         Ok(_) => "accept",

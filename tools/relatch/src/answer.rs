@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use relatch::install::Site;
+use relatch::install::Installation;
 use relatch::policy::Reason;
 use relatch::trust::{Notes, Version};
 use relatch::{Cause, Error, Printable, Result, RolledBack, Status};
@@ -68,7 +68,7 @@ impl Answer {
         Answer::done(done.to_string(), json!({"result": "rolled-back", "from": done.from, "to": done.to}))
     }
 
-    pub fn status(site: &Site, status: Status) -> Self {
+    pub fn status(site: &Installation, status: Status) -> Self {
         let text = format!("{}\n{status}", Printable(site.executable().display()));
         let json =
             json!({"result": "status", "path": site.executable().display().to_string(), "status": status});
@@ -98,8 +98,8 @@ fn failure(error: &Error) -> Value {
     let cause = match error.cause() {
         Cause::Refused => "refused",
         Cause::Unavailable => "unavailable",
-        Cause::Machine => "machine",
-        Cause::Caller => "usage",
+        Cause::Local => "machine",
+        Cause::Usage => "usage",
     };
     json!({"result": "error", "cause": cause, "error": error.to_string(), "advice": error.advice(), "exit_code": error.exit_code()})
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use relatch::install::{Probe, Site};
+use relatch::install::{Installation, Probe};
 use relatch::trust::Name;
 use relatch::{Checked, Error, Install, Outcome, Printable, Result, Terminal, Updater};
 
@@ -54,7 +54,7 @@ fn run(command: Command) -> Result<Answer> {
         Command::Install(arguments) => {
             let target = match arguments.target {
                 Some(target) => target,
-                None => relatch::TARGET.parse::<Name>().map_err(|what| Error::Caller { what })?,
+                None => relatch::TARGET.parse::<Name>().map_err(|what| Error::Usage { what })?,
             };
             let probe = match (&arguments.probe, arguments.no_probe) {
                 (Some(words), _) => {
@@ -87,9 +87,11 @@ fn run(command: Command) -> Result<Answer> {
             Outcome::Updated { from, to } => Ok(Answer::updated(&from, &to)),
             Outcome::Nothing(reason) => Ok(Answer::nothing(&reason)),
         },
-        Command::Rollback { path } => Ok(Answer::rolled_back(&Updater::rollback(&Site::at(&path)?, None)?)),
+        Command::Rollback { path } => {
+            Ok(Answer::rolled_back(&Updater::rollback(&Installation::at(&path)?, None)?))
+        }
         Command::Status { path } => {
-            let site = Site::at(&path)?;
+            let site = Installation::at(&path)?;
             Ok(Answer::status(&site, Updater::status(&site, None)?))
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use relatch::source::Object;
-use relatch::{Error, Machine, Printable, Refusal, Unavailable};
+use relatch::{Error, Local, Printable, Refusal, Unavailable};
 
 use crate::custody::SECRET_BEGINS;
 
@@ -95,13 +95,13 @@ impl Failure {
 
     /// Usage that clap cannot see.
     pub fn usage(what: impl Into<String>) -> Self {
-        Failure::Client(Error::Caller { what: what.into() })
+        Failure::Client(Error::Usage { what: what.into() })
     }
 
     /// An I/O error; `action` completes "cannot ...".
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
         let path = path.to_path_buf();
-        move |source| Failure::Client(Error::Machine(Machine::Io { action, path, source }))
+        move |error| Failure::Client(Error::Local(Local::Io { action, path, error }))
     }
 
     /// What to do next.
@@ -158,16 +158,16 @@ fn publisher_advice(refusal: &Refusal) -> &'static str {
         Refusal::Threshold { .. } => {
             "Let more key holders sign: `signer sign`, or `signer root sign` for a root. If they have, --root is another repository's root, or somebody changed the repository."
         }
-        Refusal::OwnThreshold { .. } => {
+        Refusal::SelfThreshold { .. } => {
             "The holders of the root keys that the new root names must sign it, too: `signer root sign`."
         }
         Refusal::Expired { .. } => {
             "VERSION is renewed by `signer refresh`, a manifest by publishing a release again, a root by `signer root renew`."
         }
-        Refusal::TwoManifests { .. } | Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
+        Refusal::Equivocation { .. } | Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
             "Somebody published meanwhile, or --seq is too low. Look with `signer show`, then prepare the release again."
         }
-        Refusal::FromTheFuture { .. } => {
+        Refusal::NotYetValid { .. } => {
             "This machine's clock is behind the one that it was made on. Set it and try again."
         }
         Refusal::WrongProduct { .. } | Refusal::WrongChannel { .. } => {

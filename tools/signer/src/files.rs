@@ -11,7 +11,7 @@ use fs4::TryLockError;
 #[cfg(not(windows))]
 use relatch::Error;
 use relatch::limits::ByteLimit;
-use relatch::{Machine, Printable};
+use relatch::{Local, Printable};
 use tempfile::NamedTempFile;
 
 use crate::{Failure, Result};
@@ -118,7 +118,7 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
         match error {
             TryLockError::Error(error) => return Err(Failure::io("lock", path)(error)),
             TryLockError::WouldBlock if Instant::now() >= until => {
-                return Err(Failure::Client(Machine::Busy { path: path.into(), waited: LOCK_WAIT }.into()));
+                return Err(Failure::Client(Local::Busy { path: path.into(), waited: LOCK_WAIT }.into()));
             }
             TryLockError::WouldBlock => std::thread::sleep(Duration::from_millis(20)),
         }
@@ -133,7 +133,7 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
     let Ok(file) = File::open(dir) else { return Ok(None) };
     match lock(&file, dir) {
         Ok(()) => Ok(Some(file)),
-        Err(Failure::Client(Error::Machine(Machine::Io { .. }))) => Ok(None),
+        Err(Failure::Client(Error::Local(Local::Io { .. }))) => Ok(None),
         Err(busy) => Err(busy),
     }
 }
@@ -158,7 +158,7 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
         };
         match error.raw_os_error() {
             Some(ERROR_SHARING_VIOLATION) if began.elapsed() >= LOCK_WAIT => {
-                return Err(Failure::Client(Machine::Busy { path: dir.into(), waited: LOCK_WAIT }.into()));
+                return Err(Failure::Client(Local::Busy { path: dir.into(), waited: LOCK_WAIT }.into()));
             }
             Some(ERROR_SHARING_VIOLATION) => {}
             Some(ERROR_ACCESS_DENIED) if began.elapsed() < REPLACE_WAIT => {}

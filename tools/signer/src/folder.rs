@@ -12,10 +12,10 @@ mod artifact;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use relatch::source::Bounded;
+use relatch::source::Fetcher;
 use relatch::trust::{
-    Digest, Document, Manifest, Name, Notes, PublicKey, Role, Root, Seq, SignatureText, Verified, Version,
-    VersionFile, signing_keys,
+    Digest, Document, Manifest, Name, Notes, PublicKey, Role, Root, Seq, SignatureText, Timestamp, Verified,
+    Version, signing_keys,
 };
 use relatch::{Printable, Utc, limits};
 
@@ -110,7 +110,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Failure::Refused`] for what every client would refuse.
-    pub fn prepare(path: &Path, plan: &Plan, published: &Published, source: &Bounded) -> Result<Self> {
+    pub fn prepare(path: &Path, plan: &Plan, published: &Published, source: &Fetcher) -> Result<Self> {
         let seq = match plan.seq {
             Some(seq) => seq,
             None => published.next_seq()?,
@@ -124,7 +124,7 @@ impl Folder {
         made.map(|()| folder)
     }
 
-    fn fill(&self, plan: &Plan, published: &Published, source: &Bounded, seq: Seq) -> Result<()> {
+    fn fill(&self, plan: &Plan, published: &Published, source: &Fetcher, seq: Seq) -> Result<()> {
         let mut artifacts = Vec::new();
         for (target, executable) in &plan.artifacts {
             artifacts.push(self.add_artifact(target, executable, plan, published, source)?);
@@ -181,9 +181,9 @@ impl Folder {
         Ok(folder)
     }
 
-    fn write_documents(&self, root: &Root, manifest: &[u8], version: &VersionFile) -> Result<()> {
+    fn write_documents(&self, root: &Root, manifest: &[u8], version: &Timestamp) -> Result<()> {
         self.write(MANIFEST, manifest)?;
-        VersionFile::from_canonical(&version.to_canonical())?;
+        Timestamp::from_canonical(&version.to_canonical())?;
         self.write(VERSION, &version.to_signed())?;
         self.write(ROOT, &root.to_canonical())
     }
@@ -278,7 +278,7 @@ impl Folder {
         refuse_mismatch(&root, &manifest, &version)?;
         let advice = "Somebody changed the folder, or it lay too long. Prepare the release again; nothing was signed or published.";
         let mut texts =
-            vec![(VERSION, 2, VersionFile::split(&self.read(VERSION, limits::VERSION_FILE)?)?.1.to_vec())];
+            vec![(VERSION, 2, Timestamp::split(&self.read(VERSION, limits::VERSION_FILE)?)?.1.to_vec())];
         if self.path.join(SIGNATURES).exists() {
             texts.push((SIGNATURES, 0, self.read(SIGNATURES, limits::SIGNATURES)?));
         }
@@ -331,7 +331,7 @@ impl Folder {
         let root = self.root()?;
         let manifest = self.read(MANIFEST, limits::MANIFEST)?;
         let object = self.read(VERSION, limits::VERSION_FILE)?;
-        let (signed, signatures) = VersionFile::split(&object)?;
+        let (signed, signatures) = Timestamp::split(&object)?;
         let by = |role: Role, message: &[u8], text: &[u8]| -> Signed {
             let by = SignatureText::parse(text)
                 .map(|text| signing_keys(&root, role, message, &text))
@@ -347,11 +347,11 @@ impl Folder {
     }
 
     /// `VERSION`, not verified.
-    pub fn version(&self) -> Result<VersionFile> {
+    pub fn version(&self) -> Result<Timestamp> {
         let object = self.read(VERSION, limits::VERSION_FILE)?;
-        let (signed, _) = VersionFile::split(&object)?;
+        let (signed, _) = Timestamp::split(&object)?;
         let line = signed.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
-        let version = VersionFile::from_canonical(line)?;
+        let version = Timestamp::from_canonical(line)?;
         if version.to_signed() != signed {
             return Err(Failure::refused(
                 "the first line of VERSION is not its version",
@@ -401,8 +401,8 @@ impl Folder {
     }
 }
 
-fn pointer(root: &Root, manifest: &Manifest, digest: Digest, rollout: u8, valid: u64) -> VersionFile {
-    VersionFile {
+fn pointer(root: &Root, manifest: &Manifest, digest: Digest, rollout: u8, valid: u64) -> Timestamp {
+    Timestamp {
         product: root.product.clone(),
         channel: manifest.channel.clone(),
         epoch: root.epoch,
@@ -459,7 +459,7 @@ fn refuse_unusable(plan: &Plan, published: &Published) -> Result<()> {
     )
 }
 
-fn refuse_mismatch(root: &Root, manifest: &Manifest, version: &VersionFile) -> Result<()> {
+fn refuse_mismatch(root: &Root, manifest: &Manifest, version: &Timestamp) -> Result<()> {
     let belongs = version.manifest == Digest::of(&manifest.to_canonical())
         && (&version.version, version.seq, version.epoch)
             == (&manifest.version, manifest.seq, manifest.epoch)

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use relatch::source::{Bounded, Dir, Object};
-use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Verified, VersionFile};
+use relatch::source::{Dir, Fetcher, Object};
+use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Timestamp, Verified};
 use relatch::{Refusal, limits};
 
 use crate::files::open_regular;
@@ -71,7 +71,7 @@ pub fn publish_over(
     // All of it, before any of it: nothing is uploaded for a release that would not be whole.
     let mut uploads = Vec::new();
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
-    let (here, there) = (Bounded::new(Dir::new(folder.path())), store.source());
+    let (here, there) = (Fetcher::new(Dir::new(folder.path())), store.source());
     let forms = manifest
         .artifacts
         .iter()
@@ -103,7 +103,7 @@ pub fn publish_over(
     for put in put_manifest(store, published, (&manifest_bytes, &signatures, &object), progress)? {
         count(put);
     }
-    let version_object = Object::VersionFile(channel.clone());
+    let version_object = Object::Version(channel.clone());
     if published.raw.as_deref() == Some(&object) {
         count(Put::Existed); // an earlier try got as far as this
     } else {
@@ -240,7 +240,7 @@ fn check(
     let times = strict_times();
     root.check_unexpired(&times)?;
     let object = Fetched::new(object.to_vec());
-    let version = Verified::<VersionFile>::check(&object, root, &identity, &published.floors, &times)?;
+    let version = Verified::<Timestamp>::check(&object, root, &identity, &published.floors, &times)?;
     let (document, signatures) = (Fetched::new(manifest.to_vec()), Fetched::new(signatures.to_vec()));
     let manifest = Verified::<Manifest>::check(&document, &signatures, &version, root, &identity, &times)?;
     refuse_lower(published, &manifest)?;
@@ -350,7 +350,7 @@ pub fn publish_root(
 /// A release that verified until now would stop to: no client could install or be updated before the next one.
 fn refuse_revocation(store: &dyn Store, newest: &Verified<Root>, next: &Verified<Root>) -> Result<()> {
     for channel in store.channels()? {
-        let Some(raw) = store.read(&Object::VersionFile(channel.clone()))? else { continue };
+        let Some(raw) = store.read(&Object::Version(channel.clone()))? else { continue };
         let verifies =
             |root| crate::repository::read_release(&store.source(), root, &channel, &raw, &strict_times());
         if let (Ok(_), Err(why)) = (verifies(newest), verifies(next)) {

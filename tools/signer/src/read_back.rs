@@ -1,7 +1,7 @@
 //! A release read back from where it was written: as the publisher reads it, and as everybody does.
 
-use relatch::source::{Bounded, Object};
-use relatch::trust::{Name, Root, Verified, VersionFile};
+use relatch::source::{Fetcher, Object};
+use relatch::trust::{Name, Root, Timestamp, Verified};
 use relatch::{Error, Unavailable, limits};
 
 use crate::repository::{fetch, lenient_times, read_version, roots_after};
@@ -35,7 +35,7 @@ pub(crate) fn read_back(
     channel: &Name,
     written: &[u8],
 ) -> Result<(Option<String>, Access)> {
-    let object = Object::VersionFile(channel.clone());
+    let object = Object::Version(channel.clone());
     let raw = fetch(&store.source(), &object, limits::VERSION_FILE)?;
     let newer = match compare(&store.source(), root, channel, written, raw.bytes())? {
         There::Written => None,
@@ -64,7 +64,7 @@ pub(crate) fn read_back(
 }
 
 fn compare(
-    source: &Bounded,
+    source: &Fetcher,
     root: &Verified<Root>,
     channel: &Name,
     written: &[u8],
@@ -79,7 +79,7 @@ fn compare(
             Err(_) if newest.version != root.version => read_version(root, channel, there, &lenient_times())?,
             theirs => theirs?,
         };
-        let order = |version: &VersionFile| (version.epoch, version.seq, version.issued);
+        let order = |version: &Timestamp| (version.epoch, version.seq, version.issued);
         let which =
             format!("{} as release {}, issued {}", theirs.version, theirs.seq, relatch::Utc(theirs.issued));
         if order(&theirs) <= order(&ours) {

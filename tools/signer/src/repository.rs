@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use relatch::source::{Bounded, Object};
+use relatch::source::{Fetcher, Object};
 use relatch::trust::{
-    Document, Epoch, Fetched, Floors, Identity, Manifest, Name, Root, Seq, Times, Verified, Version,
-    VersionFile,
+    Document, Epoch, Fetched, Identity, Manifest, Name, RollbackGuard, Root, Seq, Times, Timestamp, Verified,
+    Version,
 };
 use relatch::{Error, Refusal, Unavailable, limits};
 
@@ -34,7 +34,7 @@ pub(crate) fn lenient_times() -> Times {
 ///
 /// # Errors
 /// As for a client.
-pub fn fetch(source: &Bounded, object: &Object, limit: limits::ByteLimit) -> Result<Fetched> {
+pub fn fetch(source: &Fetcher, object: &Object, limit: limits::ByteLimit) -> Result<Fetched> {
     Ok(source.fetch(object, limit, Instant::now() + PATIENCE)?)
 }
 
@@ -42,7 +42,7 @@ pub fn fetch(source: &Bounded, object: &Object, limit: limits::ByteLimit) -> Res
 ///
 /// # Errors
 /// As for a client that walks the chain.
-pub fn root_chain(source: &Bounded, anchor: &[u8]) -> Result<Vec<Verified<Root>>> {
+pub fn root_chain(source: &Fetcher, anchor: &[u8]) -> Result<Vec<Verified<Root>>> {
     let first = Verified::<Root>::anchor(anchor)?;
     let after = roots_after(source, &first)?;
     Ok(std::iter::once(first).chain(after).collect())
@@ -52,7 +52,7 @@ pub fn root_chain(source: &Bounded, anchor: &[u8]) -> Result<Vec<Verified<Root>>
 ///
 /// # Errors
 /// As for a client that walks the chain.
-pub(crate) fn roots_after(source: &Bounded, root: &Verified<Root>) -> Result<Vec<Verified<Root>>> {
+pub(crate) fn roots_after(source: &Fetcher, root: &Verified<Root>) -> Result<Vec<Verified<Root>>> {
     let mut chain: Vec<Verified<Root>> = Vec::new();
     loop {
         let last = chain.last().unwrap_or(root);
@@ -73,7 +73,7 @@ pub(crate) fn roots_after(source: &Bounded, root: &Verified<Root>) -> Result<Vec
 ///
 /// # Errors
 /// As for a client that walks the chain.
-pub fn newest_root(source: &Bounded, anchor: &[u8]) -> Result<Verified<Root>> {
+pub fn newest_root(source: &Fetcher, anchor: &[u8]) -> Result<Verified<Root>> {
     let newest = root_chain(source, anchor)?.pop();
     newest.ok_or_else(|| Failure::usage("the chain of roots is empty"))
 }
@@ -83,7 +83,7 @@ pub fn newest_root(source: &Bounded, anchor: &[u8]) -> Result<Verified<Root>> {
 ///
 /// # Errors
 /// [`Failure::Refused`] for such a repository; one without this root is none.
-pub(crate) fn refuse_other_anchor(source: &Bounded, anchor: &[u8]) -> Result<()> {
+pub(crate) fn refuse_other_anchor(source: &Fetcher, anchor: &[u8]) -> Result<()> {
     let number = Verified::<Root>::anchor(anchor)?.version;
     match fetch(source, &Object::Root(number), limits::ROOT) {
         Ok(there) if there.bytes() == anchor => Ok(()),
@@ -101,7 +101,7 @@ pub(crate) fn refuse_other_anchor(source: &Bounded, anchor: &[u8]) -> Result<()>
 /// A release that is published.
 pub struct Current {
     /// `VERSION`.
-    pub version: Verified<VersionFile>,
+    pub version: Verified<Timestamp>,
     /// Its manifest.
     pub manifest: Verified<Manifest>,
     /// The signatures of the manifest.
@@ -113,7 +113,7 @@ pub struct Published {
     /// The newest root.
     pub root: Verified<Root>,
     /// What clients have seen, by the `VERSION` of this epoch; all zero where there is none.
-    pub floors: Floors,
+    pub floors: RollbackGuard,
     /// The version that is released.
     pub released: Option<Version>,
     /// The release itself; or why it does not verify under this root, though its `VERSION` does: its keys were taken away.
@@ -132,9 +132,14 @@ impl Published {
         let source = store.source();
         refuse_other_anchor(&source, anchor)?;
         let root = newest_root(&source, anchor)?;
-        let raw = store.read(&Object::VersionFile(channel.clone()))?;
-        let nothing =
-            |root, raw| Published { root, floors: Floors::default(), released: None, current: Ok(None), raw };
+        let raw = store.read(&Object::Version(channel.clone()))?;
+        let nothing = |root, raw| Published {
+            root,
+            floors: RollbackGuard::default(),
+            released: None,
+            current: Ok(None),
+            raw,
+        };
         let Some(object) = &raw else { return Ok(nothing(root, raw)) };
         // A new epoch begins its own count; what the old one signed is not valid under it.
         if peek_epoch(object).is_some_and(|epoch| epoch < root.epoch) {
@@ -145,7 +150,7 @@ impl Published {
             Err(_) if repair => return Ok(nothing(root, raw)),
             Err(failure) => return Err(failure),
         };
-        let floors = Floors {
+        let floors = RollbackGuard {
             epoch: version.epoch.get(),
             seq: version.seq.get(),
             issued: version.issued,
@@ -169,7 +174,7 @@ impl Published {
         if now.raw == self.raw {
             return Ok(now);
         }
-        Err(Failure::LostRace { object: Object::VersionFile(channel.clone()) })
+        Err(Failure::LostRace { object: Object::Version(channel.clone()) })
     }
 
     /// The release that is published and verifies, if there is one.
@@ -211,9 +216,9 @@ impl Published {
 
 /// The epoch that an object claims, unverified: it only decides whether a count begins anew under a root of a higher one.
 fn peek_epoch(object: &[u8]) -> Option<Epoch> {
-    let (signed, _) = VersionFile::split(object).ok()?;
+    let (signed, _) = Timestamp::split(object).ok()?;
     let line = signed.split(|byte| *byte == b'\n').nth(1)?;
-    VersionFile::from_canonical(line).ok().map(|version| version.epoch)
+    Timestamp::from_canonical(line).ok().map(|version| version.epoch)
 }
 
 /// Verifies the release that the bytes of a `VERSION` name, with everything but its blobs.
@@ -221,7 +226,7 @@ fn peek_epoch(object: &[u8]) -> Option<Epoch> {
 /// # Errors
 /// As for a client that has seen nothing yet.
 pub fn read_release(
-    source: &Bounded,
+    source: &Fetcher,
     root: &Verified<Root>,
     channel: &Name,
     raw: &[u8],
@@ -239,19 +244,19 @@ pub(crate) fn read_version(
     channel: &Name,
     raw: &[u8],
     times: &Times,
-) -> Result<Verified<VersionFile>> {
+) -> Result<Verified<Timestamp>> {
     if raw.len() as u64 > limits::VERSION_FILE.0 {
-        let object = Object::VersionFile(channel.clone());
+        let object = Object::Version(channel.clone());
         return Err(Refusal::Oversized { object, limit: limits::VERSION_FILE.0 }.into());
     }
     let (raw, identity) = (Fetched::new(raw.to_vec()), identity(root, channel));
-    Ok(Verified::<VersionFile>::check(&raw, root, &identity, &Floors::default(), times)?)
+    Ok(Verified::<Timestamp>::check(&raw, root, &identity, &RollbackGuard::default(), times)?)
 }
 
 fn read_manifest(
-    source: &Bounded,
+    source: &Fetcher,
     root: &Verified<Root>,
-    version: Verified<VersionFile>,
+    version: Verified<Timestamp>,
     times: &Times,
 ) -> Result<Current> {
     let identity = identity(root, &version.channel);

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use relatch::source::{Bounded, Dir, Object};
+use relatch::source::{Dir, Fetcher, Object};
 use relatch::trust::{
     Artifact, Digest, Document, Encoding, Manifest, Name, Role, Root, SignatureText, Stored, Verified,
     signing_keys,
@@ -33,14 +33,14 @@ pub struct Report {
 ///
 /// # Errors
 /// As for a client.
-pub fn release(source: &Bounded, root: &Verified<Root>, channel: &Name) -> Result<Report> {
-    let raw = fetch(source, &Object::VersionFile(channel.clone()), limits::VERSION_FILE)?;
+pub fn release(source: &Fetcher, root: &Verified<Root>, channel: &Name) -> Result<Report> {
+    let raw = fetch(source, &Object::Version(channel.clone()), limits::VERSION_FILE)?;
     release_of(source, root, channel, raw.bytes())
 }
 
 /// The same of a `VERSION` that was read already.
 pub(crate) fn release_of(
-    source: &Bounded,
+    source: &Fetcher,
     root: &Verified<Root>,
     channel: &Name,
     raw: &[u8],
@@ -66,8 +66,8 @@ pub(crate) fn release_of(
 /// starts from is not in the repository; its bytes are those that are signed.
 pub(crate) fn check_form(
     scratch: &Path,
-    from: &Bounded,
-    repository: &Bounded,
+    from: &Fetcher,
+    repository: &Fetcher,
     artifact: &Artifact,
     stored: &Stored,
 ) -> Result<bool> {
@@ -82,7 +82,7 @@ pub(crate) fn check_form(
 /// looked at where it is published.
 pub(crate) fn check_folder(folder: &Path, manifest: &Manifest) -> Result<()> {
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
-    let source = Bounded::new(Dir::new(folder));
+    let source = Fetcher::new(Dir::new(folder));
     for artifact in &manifest.artifacts {
         refuse_no_usable_form(artifact)?;
         for stored in &artifact.stored {
@@ -144,7 +144,7 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
 }
 
 /// A manifest of some earlier release: signed as some root of the chain wants it.
-fn check_signed_once(source: &Bounded, chain: &[Verified<Root>], digest: Digest) -> Result<()> {
+fn check_signed_once(source: &Fetcher, chain: &[Verified<Root>], digest: Digest) -> Result<()> {
     let manifest = fetch(source, &Object::Manifest(digest), limits::MANIFEST)?;
     let object = Object::ManifestSignatures(digest);
     let text = fetch(source, &object, limits::SIGNATURES)?;
@@ -168,7 +168,7 @@ fn check_signed_once(source: &Bounded, chain: &[Verified<Root>], digest: Digest)
 }
 
 /// The executable that a patch needs, from the repository; empty for what is no patch, `None` where it is not there.
-fn prefix_of(source: &Bounded, stored: &Stored) -> Result<Option<Vec<u8>>> {
+fn prefix_of(source: &Fetcher, stored: &Stored) -> Result<Option<Vec<u8>>> {
     let Some(from) = stored.from.filter(|_| stored.known_encoding() == Some(Encoding::ZstdPatch)) else {
         return Ok(Some(Vec::new()));
     };
@@ -186,7 +186,7 @@ fn prefix_of(source: &Bounded, stored: &Stored) -> Result<Option<Vec<u8>>> {
 }
 
 /// Whether an object is there, with the hash that its name is.
-pub(crate) fn check_name(source: &Bounded, object: &Object, size: u64) -> Result<()> {
+pub(crate) fn check_name(source: &Fetcher, object: &Object, size: u64) -> Result<()> {
     let expected = match object {
         Object::Blob(digest) | Object::Manifest(digest) => *digest,
         _ => return Ok(()),

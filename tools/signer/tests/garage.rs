@@ -137,7 +137,7 @@ impl Scene {
             reader.read_to_string(&mut text).unwrap();
             text
         };
-        let version = Object::VersionFile("stable".parse().unwrap());
+        let version = Object::Version("stable".parse().unwrap());
         let text = read(&version);
         let pointer: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
         let digest = pointer["manifest"].as_str().unwrap().parse().unwrap();
@@ -284,8 +284,8 @@ fn a_thousand_clients_check_and_update_during_a_publish() {
                     let problem = match client.update() {
                         Ok(Outcome::Updated { .. } | Outcome::Nothing(_)) => None,
                         // The same client by another worker, which has come around already.
-                        Err(Error::Machine(
-                            relatch::Machine::Busy { .. } | relatch::Machine::ChangedMeanwhile { .. },
+                        Err(Error::Local(
+                            relatch::Local::Busy { .. } | relatch::Local::ChangedMeanwhile { .. },
                         )) => None,
                         Err(error) => Some(format!("client {number}: {error}")),
                     };

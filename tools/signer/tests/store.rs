@@ -14,7 +14,7 @@ mod support;
 use std::sync::Barrier;
 use std::thread;
 
-use relatch::source::{Bounded, Object};
+use relatch::source::{Fetcher, Object};
 use relatch::trust::{Digest, Name};
 use signer::folder::Folder;
 use signer::progress::{Progress, Silent};
@@ -25,7 +25,7 @@ use support::Desk;
 use tempfile::TempDir;
 
 fn version() -> Object {
-    Object::VersionFile("stable".parse().unwrap())
+    Object::Version("stable".parse().unwrap())
 }
 
 /// An empty repository in a directory.
@@ -143,7 +143,7 @@ struct Faulty {
 }
 
 impl Store for Faulty {
-    fn source(&self) -> Bounded {
+    fn source(&self) -> Fetcher {
         self.inner.source()
     }
 
@@ -242,7 +242,7 @@ fn why_unfinished<T: std::fmt::Debug>(outcome: &Result<T>) -> &Failure {
 fn a_version_that_was_not_written_is_noticed() {
     let desk = Desk::new();
     let root = std::fs::read(desk.path("root.json")).unwrap();
-    let is_hit: fn(&Object) -> bool = |object| matches!(object, Object::VersionFile(_));
+    let is_hit: fn(&Object) -> bool = |object| matches!(object, Object::Version(_));
     let store = Faulty { inner: DirStore::new(desk.path("repo")), is_hit, lost: true };
     let outcome = publish(&signed(&desk, "1.0.0", &[]), &store, &root, false, &Silent);
     assert!(matches!(why_unfinished(&outcome), Failure::Client(_)), "{outcome:?}");

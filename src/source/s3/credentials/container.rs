@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::files::read_text;
 use super::{Missing, Sought, document, var};
-use crate::error::printable;
+use crate::escape::Words;
 use crate::limits;
 use crate::source::http::{Session, shown_origin};
 
@@ -26,7 +26,7 @@ pub(super) fn credentials(plain: &Session, tls: &Session) -> Sought {
     };
     let shown = shown_origin(&url); // in ECS the path is the permission
     let failed =
-        |why: &str| Missing::Failed(format!("the container's credentials at {shown}: {}", printable(why)));
+        |why: &str| Missing::Failed(format!("the container's credentials at {shown}: {}", Words(why)));
     let uri: Uri = url.parse().map_err(|_| failed("it is no URL"))?;
     let (session, connect) = match uri.scheme_str() {
         Some("https") => (tls, limits::METADATA),

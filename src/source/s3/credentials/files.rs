@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::var;
-use crate::error::printable;
+use crate::escape::Words;
 use crate::limits::{self, ByteLimit};
 use crate::regular;
 
@@ -50,7 +50,7 @@ impl SharedFiles {
                 (None, Some(home)) => home.join(".aws").join(usual),
                 (None, None) => continue,
             };
-            let shown = printable(&path.display().to_string());
+            let shown = Words(path.display().to_string()).to_string();
             match read_text(&path, limits::SHARED_FILE) {
                 Ok(text) => {
                     files.looked.push(shown);

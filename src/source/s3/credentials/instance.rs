@@ -8,7 +8,7 @@ use ureq::http::{Request, Uri};
 use zeroize::Zeroizing;
 
 use super::{Missing, Sought, document, var};
-use crate::error::printable;
+use crate::escape::Words;
 use crate::limits;
 use crate::source::http::{Session, shown_origin};
 
@@ -25,7 +25,7 @@ pub(super) fn credentials(session: &Session) -> Sought {
     let usual = if is_set("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv6") { SERVICE_V6 } else { SERVICE };
     let base = var("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| usual.into());
     let missing =
-        |why: &str| Missing::Here(format!("instance metadata: {}: {}", shown_origin(&base), printable(why)));
+        |why: &str| Missing::Here(format!("instance metadata: {}: {}", shown_origin(&base), Words(why)));
     if !is_metadata_address(&base) {
         return Err(missing("it is no http URL of an address of this machine or its link"));
     }

@@ -5,13 +5,13 @@ use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
 
 use super::{Missing, Sought, document};
-use crate::error::printable;
+use crate::escape::Words;
 use crate::{child, limits};
 
 /// Runs it, without a shell. What it prints on stderr is its own business and may hold secrets.
 pub(super) fn credentials(profile: &str, command: &str) -> Sought {
     let failed = |why: String| {
-        Missing::Failed(format!("the credential_process of the profile `{}` {why}", printable(profile)))
+        Missing::Failed(format!("the credential_process of the profile `{}` {why}", Words(profile)))
     };
     let words = words(command, !cfg!(windows));
     let Some((program, arguments)) = words.as_ref().and_then(|words| words.split_first()) else {
@@ -23,7 +23,7 @@ pub(super) fn credentials(profile: &str, command: &str) -> Sought {
     let limit = limits::CREDENTIAL_PROCESS;
     let ended = started
         .and_then(|started| child::wait(started, limit, limits::CREDENTIALS.0))
-        .map_err(|error| failed(format!("cannot be run: {}", printable(&error.to_string()))))?;
+        .map_err(|error| failed(format!("cannot be run: {}", Words(error.to_string()))))?;
     let Some((status, stdout, _)) = ended else {
         return Err(failed(format!("did not end within {} s", limit.as_secs())));
     };

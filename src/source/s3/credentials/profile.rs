@@ -1,12 +1,12 @@
 //! What a profile says of credentials, as AWS's SDKs read it: keys, a program, a web identity, or a role taken on with another's.
 
+use crate::escape::Words;
 use std::collections::BTreeSet;
 
 use super::chain::{Chain, environment};
 use super::files::{Profile, SharedFiles};
 use super::sts::Role;
 use super::{Credentials, Missing, Sought, process, var};
-use crate::error::printable;
 
 /// The profile's name: the address's, or `AWS_PROFILE`, or `default`.
 pub(in crate::source::s3) fn name(named: Option<&str>) -> String {
@@ -24,12 +24,12 @@ pub(super) fn credentials(chain: &Chain, files: &SharedFiles) -> Sought {
     let mut roles = Vec::new();
     let base = loop {
         let Some(profile) = files.profile(name) else {
-            let why = format!("profile `{}`: not in {}", printable(name), files.looked());
+            let why = format!("profile `{}`: not in {}", Words(name), files.looked());
             let is_first = roles.is_empty();
             return Err(if is_first { Missing::Here(why) } else { Missing::Failed(why) });
         };
         if !seen.insert(name) {
-            let why = format!("the profile `{}` is in the end its own source_profile", printable(name));
+            let why = format!("the profile `{}` is in the end its own source_profile", Words(name));
             return Err(Missing::Failed(why));
         }
         if let (false, Ok(keys)) = (roles.is_empty(), keys(name, profile)) {
@@ -46,7 +46,7 @@ pub(super) fn credentials(chain: &Chain, files: &SharedFiles) -> Sought {
             _ => {
                 let why = format!(
                     "the profile `{}` has a role_arn, and not one of source_profile and credential_source",
-                    printable(name)
+                    Words(name)
                 );
                 return Err(Missing::Failed(why));
             }
@@ -64,7 +64,7 @@ fn role<'a>(name: &str, profile: &'a Profile) -> Result<Option<Role<'a>>, Missin
     if property(profile, "mfa_serial").is_some() {
         let why = format!(
             "the profile `{}` wants a code of its mfa_serial, which nobody is asked for here",
-            printable(name)
+            Words(name)
         );
         return Err(Missing::Failed(why));
     }
@@ -81,11 +81,11 @@ fn named_source(chain: &Chain, name: &str, source: &str) -> Sought {
         "Environment" => environment(),
         "Ec2InstanceMetadata" => chain.instance(),
         "EcsContainer" => chain.container(),
-        _ => Err(Missing::Failed(format!("there is no credential_source `{}`", printable(source)))),
+        _ => Err(Missing::Failed(format!("there is no credential_source `{}`", Words(source)))),
     };
     sought.map_err(|missing| {
         let (Missing::Here(why) | Missing::Failed(why)) = missing;
-        Missing::Failed(format!("the credential_source of the profile `{}`: {why}", printable(name)))
+        Missing::Failed(format!("the credential_source of the profile `{}`: {why}", Words(name)))
     })
 }
 
@@ -101,8 +101,8 @@ fn base(chain: &Chain, name: &str, profile: &Profile, files: &SharedFiles) -> So
         let why = format!(
             "the profile `{}` has `{}`, which only builds with relatch's feature `s3-sdk` read (or let credential_process run \
              `aws configure export-credentials`)",
-            printable(name),
-            printable(other)
+            Words(name),
+            Words(other)
         );
         return Err(Missing::Failed(why));
     }
@@ -118,7 +118,7 @@ fn base(chain: &Chain, name: &str, profile: &Profile, files: &SharedFiles) -> So
 fn keys(name: &str, profile: &Profile) -> Sought {
     let (id, secret) = (property(profile, "aws_access_key_id"), property(profile, "aws_secret_access_key"));
     let (Some(id), Some(secret)) = (id, secret) else {
-        return Err(Missing::Here(format!("profile `{}`: no keys", printable(name))));
+        return Err(Missing::Here(format!("profile `{}`: no keys", Words(name))));
     };
     let token = property(profile, "aws_session_token");
     Ok(Credentials::of(id, secret, token, None, "a profile"))

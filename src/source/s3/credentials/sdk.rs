@@ -11,7 +11,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::runtime::{Builder, Runtime};
 
 use super::Credentials;
-use crate::error::printable;
+use crate::escape::Words;
 use crate::source::s3::address::S3Address;
 use crate::source::s3::place::Configured;
 
@@ -46,7 +46,7 @@ impl Sdk {
             let provider = config.credentials_provider().ok_or("AWS's chain of credentials is empty")?;
             let key = provider.provide_credentials().await.map_err(|error| {
                 // What lies under it may quote a document.
-                let said = printable(&error.to_string());
+                let said = Words(error.to_string()).to_string();
                 format!(
                     "none were found by AWS's own chain (environment, profile with SSO, web identity, container, instance metadata): {said}"
                 )

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::files::read_text;
 use super::{Credentials, Missing, Sought, document};
-use crate::error::printable;
+use crate::escape::Words;
 use crate::limits;
 use crate::source::http::{Session, shown_origin};
 use crate::source::https::is_plain_loopback;
@@ -67,7 +67,7 @@ impl TokenService {
         token_file: &str,
     ) -> Sought {
         let token = read_text(Path::new(token_file), limits::CREDENTIALS).map_err(|why| {
-            Missing::Failed(format!("the web identity's token in {} {why}", printable(token_file)))
+            Missing::Failed(format!("the web identity's token in {} {why}", Words(token_file)))
         })?;
         let mut form = form("AssumeRoleWithWebIdentity", role, &session_name(session));
         add(&mut form, "WebIdentityToken", Some(token.trim()));
@@ -81,8 +81,8 @@ impl TokenService {
             None => format!("https://sts.{region}.{}/", dns_suffix(region)),
         };
         let failed = |why: &str| {
-            let (role, url) = (printable(role), shown_origin(&url));
-            Missing::Failed(format!("the role {role} cannot be taken on: {url}: {}", printable(why)))
+            let (role, url) = (Words(role).to_string(), shown_origin(&url));
+            Missing::Failed(format!("the role {role} cannot be taken on: {url}: {}", Words(why)))
         };
         let uri: Uri = url.parse().map_err(|_| failed("it is no URL"))?;
         let session = match uri.scheme_str() {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use relatch::source::{Bounded, Object};
+use relatch::source::{Fetcher, Object};
 use relatch::trust::{Artifact, Digest, Encoding, Name, Stored};
 use relatch::{Printable, limits};
 
@@ -27,7 +27,7 @@ impl Folder {
         executable: &Path,
         plan: &Plan,
         published: &Published,
-        source: &Bounded,
+        source: &Fetcher,
     ) -> Result<Artifact> {
         let (size, blake3) =
             self.store_blob(open_given(executable).map_err(Failure::io("open", executable))?, executable)?;
@@ -131,7 +131,7 @@ impl Folder {
 }
 
 /// The executable for a target that is published now, for making a patch from it.
-fn previous_executable(target: &Name, published: &Published, source: &Bounded) -> Result<Option<Vec<u8>>> {
+fn previous_executable(target: &Name, published: &Published, source: &Fetcher) -> Result<Option<Vec<u8>>> {
     let Some(current) = published.current() else { return Ok(None) };
     let Some(artifact) = current.manifest.artifacts.iter().find(|artifact| artifact.target == *target) else {
         return Ok(None);

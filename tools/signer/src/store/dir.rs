@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use relatch::source::{Bounded, Dir, Object, Source as _};
+use relatch::source::{Dir, Fetcher, Object, Source as _};
 use relatch::trust::Name;
 
 use super::{Content, Put, Store, digest_of, listed, refuse_other_digest};
@@ -53,8 +53,8 @@ impl DirStore {
 }
 
 impl Store for DirStore {
-    fn source(&self) -> Bounded {
-        Bounded::new(Dir::new(&self.path))
+    fn source(&self) -> Fetcher {
+        Fetcher::new(Dir::new(&self.path))
     }
 
     fn put_new(&self, object: &Object, content: Content<'_>, _: &dyn Progress) -> Result<Put> {

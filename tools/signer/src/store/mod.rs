@@ -12,7 +12,7 @@ mod s3;
 use std::path::Path;
 use std::sync::Arc;
 
-use relatch::source::{Bounded, Object};
+use relatch::source::{Fetcher, Object};
 use relatch::trust::{Digest, Name};
 
 pub use dir::DirStore;
@@ -44,10 +44,10 @@ pub enum Put {
 /// only from what the publisher has seen.
 pub trait Store: Send + Sync {
     /// Where clients of the same machine would read it.
-    fn source(&self) -> Bounded;
+    fn source(&self) -> Fetcher;
 
     /// Where everybody reads it, without credentials; `None` where that is the same or cannot be.
-    fn public_source(&self) -> Option<Bounded> {
+    fn public_source(&self) -> Option<Fetcher> {
         None
     }
 

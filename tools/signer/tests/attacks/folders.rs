@@ -258,13 +258,13 @@ pub fn documents_edited_after_signing() {
         });
         publish(scene)
     };
-    let forged = |change: fn(&mut relatch::trust::Manifest, &mut relatch::trust::VersionFile)| {
+    let forged = |change: fn(&mut relatch::trust::Manifest, &mut relatch::trust::Timestamp)| {
         move |scene: &Scene| {
             scene.forge(change);
             publish(scene)
         }
     };
-    let forged_to_sign = |change: fn(&mut relatch::trust::Manifest, &mut relatch::trust::VersionFile)| {
+    let forged_to_sign = |change: fn(&mut relatch::trust::Manifest, &mut relatch::trust::Timestamp)| {
         move |scene: &Scene| {
             scene.forge(change);
             sign(scene)

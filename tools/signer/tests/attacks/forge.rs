@@ -1,7 +1,7 @@
 //! Documents that `signer` would not make, signed with the desk's keys all the same: what a thief of keys, another publisher's program or
 //! a machine with a wrong clock can bring.
 
-use relatch::trust::{Digest, Document, Manifest, Root, VersionFile};
+use relatch::trust::{Digest, Document, Manifest, Root, Timestamp};
 use signer::repository::now;
 use signer::signing::SigningKey;
 
@@ -11,12 +11,12 @@ pub const DAY: u64 = 24 * 60 * 60;
 
 impl Scene {
     /// The folder `signed` with other documents, which belong together, and are signed by all who must.
-    pub fn forge(&self, change: impl FnOnce(&mut Manifest, &mut VersionFile)) {
+    pub fn forge(&self, change: impl FnOnce(&mut Manifest, &mut Timestamp)) {
         let mut manifest = Manifest::from_canonical(&self.bytes("signed/manifest.json")).unwrap();
         let raw = self.bytes("signed/VERSION");
-        let (signed, _) = VersionFile::split(&raw).unwrap();
+        let (signed, _) = Timestamp::split(&raw).unwrap();
         let line = signed.split(|byte| *byte == b'\n').nth(1).unwrap();
-        let mut version = VersionFile::from_canonical(line).unwrap();
+        let mut version = Timestamp::from_canonical(line).unwrap();
         change(&mut manifest, &mut version);
         version.manifest = Digest::of(&manifest.to_canonical());
         self.forge_texts(&manifest.to_canonical(), &version.to_signed());
@@ -56,7 +56,7 @@ impl Scene {
         }
         self.desk.write(&signatures, text);
         let raw = self.bytes(&object);
-        let (signed, _) = VersionFile::split(&raw).unwrap();
+        let (signed, _) = Timestamp::split(&raw).unwrap();
         let mut text = String::from_utf8(raw.clone()).unwrap();
         for key in version {
             text += &self.key(key).sign(signed, "VERSION", now()).unwrap();

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use relatch::trust::{Digest, Document, Manifest, Version, VersionFile};
+use relatch::trust::{Digest, Document, Manifest, Timestamp, Version};
 use signer::repository::now;
 
 use crate::folders::{replace_text, rewrite};
@@ -11,7 +11,7 @@ use crate::forge::DAY;
 use crate::scene::Scene;
 use crate::table::{Row, harmless, refused, row};
 
-type Change = fn(&mut Manifest, &mut VersionFile);
+type Change = fn(&mut Manifest, &mut Timestamp);
 
 fn release(scene: &Scene) -> Command {
     scene.release("1.3.0", &[])
@@ -164,9 +164,9 @@ pub fn manifest() {
             |s| {
                 let text = [&s.bytes("signed/manifest.json")[..], b" "].concat();
                 let raw = s.bytes("signed/VERSION");
-                let (signed, _) = VersionFile::split(&raw).unwrap();
+                let (signed, _) = Timestamp::split(&raw).unwrap();
                 let mut version =
-                    VersionFile::from_canonical(signed[..].split(|b| *b == b'\n').nth(1).unwrap()).unwrap();
+                    Timestamp::from_canonical(signed[..].split(|b| *b == b'\n').nth(1).unwrap()).unwrap();
                 version.manifest = Digest::of(&text);
                 s.forge_texts(&text, &version.to_signed());
                 s.put_published();

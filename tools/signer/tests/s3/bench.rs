@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use relatch::source::{Bounded, Object};
+use relatch::source::{Fetcher, Object};
 use relatch::trust::Verified;
 use signer::folder::Folder;
 use signer::repository::newest_root;
@@ -168,7 +168,7 @@ impl Bench {
     /// What `VERSION` names verifies by the client's own code, every byte of it.
     #[track_caller]
     pub fn verify_released(&self) {
-        let source: Bounded = self.store().source();
+        let source: Fetcher = self.store().source();
         let root = newest_root(&source, &self.anchor()).unwrap();
         let root: &Verified<_> = &root;
         verify::release(&source, root, &"stable".parse().unwrap()).unwrap();
@@ -187,5 +187,5 @@ pub fn fails(command: &mut Command, code: i32, says: &[&str]) {
 }
 
 pub fn version() -> Object {
-    Object::VersionFile("stable".parse().unwrap())
+    Object::Version("stable".parse().unwrap())
 }

@@ -11,7 +11,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
-use relatch::source::{Bounded, S3, S3Address};
+use relatch::source::{Fetcher, S3, S3Address};
 use tokio::runtime::Handle;
 
 use super::environment::{Shared, configured, load};
@@ -45,7 +45,7 @@ pub(super) struct Bucket {
     /// Whether `AWS_REQUEST_CHECKSUM_CALCULATION` or a profile asks for CRC32.
     pub(super) checksums: bool,
     /// The client's own way to read it.
-    pub(super) source: Bounded,
+    pub(super) source: Fetcher,
     nonce: u64,
     tokens: AtomicU64,
     runtime: Arc<Background>,
@@ -105,7 +105,7 @@ impl Bucket {
             once: Client::from_conf(once.build()),
             checksums,
             address,
-            source: Bounded::new(source),
+            source: Fetcher::new(source),
             nonce: random()?,
             tokens: AtomicU64::new(0),
             runtime,

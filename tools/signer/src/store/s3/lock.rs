@@ -72,7 +72,7 @@ enum Attempt {
 /// Where the lock for an object lies.
 fn key_for(bucket: &Bucket, object: &Object) -> String {
     match object {
-        Object::VersionFile(channel) => bucket.address.key_of(format_args!("{channel}/{LOCK}")),
+        Object::Version(channel) => bucket.address.key_of(format_args!("{channel}/{LOCK}")),
         // One for each: publishers of different releases need not wait for each other here.
         Object::ManifestSignatures(digest) => {
             bucket.address.key_of(format_args!("manifests/{LOCK}-{digest}"))

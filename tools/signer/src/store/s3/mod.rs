@@ -25,7 +25,7 @@ mod upload;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_credential_types::Credentials;
-use relatch::source::{Bounded, Https, Object};
+use relatch::source::{Fetcher, Https, Object};
 use relatch::trust::Name;
 
 pub use lock::LockTimes;
@@ -136,15 +136,15 @@ impl S3Store {
 const VERSION_LIMIT: u64 = relatch::limits::VERSION_FILE.0 + 1;
 
 impl Store for S3Store {
-    fn source(&self) -> Bounded {
+    fn source(&self) -> Fetcher {
         self.bucket.source.clone()
     }
 
-    fn public_source(&self) -> Option<Bounded> {
+    fn public_source(&self) -> Option<Fetcher> {
         let base = self.bucket.address.url_of("");
         let https =
             if base.starts_with("http:") { Https::plain_on_loopback(&base) } else { Https::new(&base) };
-        https.ok().map(Bounded::new)
+        https.ok().map(Fetcher::new)
     }
 
     fn prepare(&self) -> Result<()> {

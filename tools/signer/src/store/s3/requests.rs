@@ -52,11 +52,11 @@ impl Kept {
     pub(super) fn of(object: &Object) -> Self {
         const TEXT: &str = "text/plain; charset=utf-8";
         let cache = match object {
-            Object::VersionFile(_) => "no-cache",
+            Object::Version(_) => "no-cache",
             _ => "public, max-age=31536000, immutable",
         };
         let content = match object {
-            Object::VersionFile(_) | Object::RootSignatures(_) | Object::ManifestSignatures(_) => TEXT,
+            Object::Version(_) | Object::RootSignatures(_) | Object::ManifestSignatures(_) => TEXT,
             Object::Root(_) | Object::Manifest(_) => "application/json",
             Object::Blob(_) => "application/octet-stream",
         };

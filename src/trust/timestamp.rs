@@ -1,19 +1,19 @@
 //! `VERSION`: the one mutable object, which release is current and that this is still true.
 
+use crate::escape::Words;
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use super::Refusal;
 use super::canonical::{self, Document, integer, sealed};
 use super::fields::{Digest, Epoch, Name, Seq};
 use super::{DocumentKind, Fetched, Identity, Root, Times, Verified, Version, verified};
-use crate::Refusal;
-use crate::error::printable;
 
 /// `relatch-version/1` (SPEC section 3), the second line of the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "relatch-version/1")]
-pub struct VersionFile {
+pub struct Timestamp {
     /// The product.
     pub product: Name,
     /// The channel.
@@ -36,14 +36,14 @@ pub struct VersionFile {
     pub expires: u64,
 }
 
-impl sealed::Sealed for VersionFile {}
+impl sealed::Sealed for Timestamp {}
 
-impl Document for VersionFile {
-    const KIND: DocumentKind = DocumentKind::Version;
+impl Document for Timestamp {
+    const KIND: DocumentKind = DocumentKind::Timestamp;
     const TYPE: &'static str = "relatch-version/1";
 
     fn kind(&self) -> DocumentKind {
-        DocumentKind::Version
+        DocumentKind::Timestamp
     }
 
     fn check(&self) -> Result<(), String> {
@@ -57,7 +57,7 @@ impl Document for VersionFile {
     }
 }
 
-impl VersionFile {
+impl Timestamp {
     /// The two lines that are signed, each ended by its newline: what `head -1` shows, and the canonical object.
     pub fn to_signed(&self) -> Vec<u8> {
         let mut text = format!("{}\n", self.version).into_bytes();
@@ -78,7 +78,7 @@ impl VersionFile {
 
 /// What was seen before and is never gone below; all zero for a client that has seen nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Floors {
+pub struct RollbackGuard {
     /// The highest epoch of a `VERSION`; 0 for none.
     #[serde(deserialize_with = "integer")]
     pub epoch: u64,
@@ -92,17 +92,17 @@ pub struct Floors {
     pub manifest: Option<Digest>,
 }
 
-impl Verified<VersionFile> {
+impl Verified<Timestamp> {
     /// SPEC steps 4 and 5.
     pub fn check(
         object: &Fetched,
         root: &Verified<Root>,
         identity: &Identity,
-        floors: &Floors,
+        floors: &RollbackGuard,
         times: &Times,
     ) -> Result<Self, Refusal> {
-        let document = DocumentKind::Version;
-        let (signed, signatures) = VersionFile::split(object.bytes())?; // 4a, bounded by its reader
+        let document = DocumentKind::Timestamp;
+        let (signed, signatures) = Timestamp::split(object.bytes())?; // 4a, bounded by its reader
         let signatures = verified::signatures(document, signatures)?; // 4b
         verified::threshold(document, root, signed, &signatures)?; // 4c
         let version = parse(signed)?; // 4d
@@ -117,32 +117,32 @@ impl Verified<VersionFile> {
         if version.epoch != root.epoch {
             return Err(Refusal::WrongEpoch { document, expected: root.epoch, found: version.epoch }); // 4g
         }
-        not_lower(&version, floors)?; // 4h, 4i
+        check_not_older(&version, floors)?; // 4h, 4i
         times.check(document, version.issued, version.expires)?; // 5
         Ok(Verified::seal(version))
     }
 }
 
 fn malformed(why: impl Into<String>) -> Refusal {
-    Refusal::Malformed { document: DocumentKind::Version, why: why.into() }
+    Refusal::Malformed { document: DocumentKind::Timestamp, why: why.into() }
 }
 
 /// SPEC step 4d, after the threshold is met.
-fn parse(signed: &[u8]) -> Result<VersionFile, Refusal> {
+fn parse(signed: &[u8]) -> Result<Timestamp, Refusal> {
     let text = std::str::from_utf8(signed).map_err(|_| malformed("it is not UTF-8"))?;
     let mut lines = text.split('\n');
     let (Some(line), Some(object)) = (lines.next(), lines.next()) else {
         return Err(malformed("it has fewer than two lines"));
     };
-    let version: VersionFile = canonical::parse(DocumentKind::Version, object.as_bytes())?;
+    let version: Timestamp = canonical::parse(DocumentKind::Timestamp, object.as_bytes())?;
     if line != version.version.to_string() {
-        return Err(Refusal::TwoVersions { line: printable(line), object: version.version });
+        return Err(Refusal::VersionLineMismatch { line: Words(line).to_string(), object: version.version });
     }
     Ok(version)
 }
 
 /// SPEC steps 4h and 4i: (epoch, seq, issued) not lower than seen, and one manifest for one `seq`.
-fn not_lower(version: &VersionFile, floors: &Floors) -> Result<(), Refusal> {
+fn check_not_older(version: &Timestamp, floors: &RollbackGuard) -> Result<(), Refusal> {
     let Ok(epoch) = Epoch::try_from(floors.epoch) else { return Ok(()) };
     let Ok(seq) = Seq::try_from(floors.seq) else { return Ok(()) };
     match (version.epoch, version.seq).cmp(&(epoch, seq)) {
@@ -152,7 +152,7 @@ fn not_lower(version: &VersionFile, floors: &Floors) -> Result<(), Refusal> {
         }
         Ordering::Equal => match floors.manifest {
             Some(seen) if seen != version.manifest => {
-                Err(Refusal::TwoManifests { seq, seen, found: version.manifest })
+                Err(Refusal::Equivocation { seq, seen, found: version.manifest })
             }
             _ if version.issued < floors.issued => {
                 Err(Refusal::OlderIssue { seq, seen: floors.issued, found: version.issued })

@@ -1,0 +1,106 @@
+//! Text from outside, displayed so that it cannot drive a terminal or begin a line of its own.
+//!
+//! The type says how strict: [`Words`] is what servers, documents and programs say, [`Printable`] a name or an address on one line, and
+//! [`PrintableLines`] a whole text. All three go through one escaper.
+
+use std::fmt::{self, Write};
+
+/// On one line: control characters, newline among them, and those of the table of SPEC section 3.4, which notes may not contain either,
+/// are escaped, as in `\u{1b}`.
+#[derive(Debug, Clone, Copy)]
+pub struct Printable<T>(pub T);
+
+/// As [`Printable`], but newlines stay.
+#[derive(Debug, Clone, Copy)]
+pub struct PrintableLines<T>(pub T);
+
+/// The strictest: ASCII and letters that show something, and no more than 200 characters. For what a server, a document or a program says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words<T>(pub(crate) T);
+
+impl<T: fmt::Display> fmt::Display for Printable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaper { to: f, passes: |c| !is_invisible(c), limit: usize::MAX, count: 0 }, "{}", self.0)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for PrintableLines<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            Escaper { to: f, passes: |c| c == '\n' || !is_invisible(c), limit: usize::MAX, count: 0 },
+            "{}",
+            self.0
+        )
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Words<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Letters that show nothing: the fillers of Hangul.
+        let is_blank = |c| matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+        let passes = |c: char| {
+            c == ' ' || c.is_ascii_graphic() || (c.is_alphanumeric() && !is_blank(c) && !is_invisible(c))
+        };
+        write!(Escaper { to: f, passes, limit: 200, count: 0 }, "{}", self.0)
+    }
+}
+
+struct Escaper<'a, 'b, F> {
+    to: &'a mut fmt::Formatter<'b>,
+    passes: F,
+    /// Characters that are displayed; an ellipsis takes the place of the others.
+    limit: usize,
+    count: usize,
+}
+
+impl<F: Fn(char) -> bool> fmt::Write for Escaper<'_, '_, F> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if self.count > self.limit {
+                return Ok(());
+            }
+            self.count = self.count.saturating_add(1);
+            if self.count > self.limit {
+                return self.to.write_char('…');
+            }
+            match (self.passes)(c) {
+                true => self.to.write_char(c)?,
+                false => write!(self.to, "{}", c.escape_default())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Control (Cc), format (Cf), private use (Co), line and paragraph separators (Zl, Zp), noncharacters and the code points reserved
+/// for further format characters. The table is part of the format (SPEC section 3) and does not follow Unicode's versions: else a
+/// letter assigned next year would be signed by a new signer and refused by every older client.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(u32::from(c),
+        0x00..=0x1f | 0x7f..=0x9f
+        | 0xad | 0x600..=0x605 | 0x61c | 0x6dd | 0x70f | 0x890..=0x891 | 0x8e2 | 0x180e
+        | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff | 0xfff0..=0xfffb
+        | 0x110bd | 0x110cd | 0x13430..=0x1343f | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a
+        | 0xe000..=0xf8ff | 0xfdd0..=0xfdef | 0xe0000..=0x10ffff)
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn words(text: &str) -> String {
+        Words(text).to_string()
+    }
+
+    #[test]
+    fn text_from_outside_cannot_drive_a_terminal() {
+        assert_eq!(words("a\x1b[2J\u{202e}é\n"), "a\\u{1b}[2J\\u{202e}é\\n");
+        assert_eq!(Printable(Path::new("/e\u{301}/🎉\u{9b}").display()).to_string(), "/e\u{301}/🎉\\u{9b}");
+        // Words of servers hold nothing that is not seen, and nothing that paints over other lines.
+        assert_eq!(words("a\u{3164}b\u{fe0f}c\u{301}d\u{a0}"), "a\\u{3164}b\\u{fe0f}c\\u{301}d\\u{a0}");
+        assert!(words(&"x".repeat(5000)).chars().count() == 201);
+    }
+}
