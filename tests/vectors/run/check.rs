@@ -200,7 +200,7 @@ fn refused(step: &str, more: Value) -> Value {
     told
 }
 
-fn step(refusal: &Refusal, rollback: bool, running: &Timestamp) -> (&'static str, Value) {
+fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static str, Value) {
     use DocumentKind::{Manifest, Root, Timestamp};
     let reason = |reason: &str| json!({"reason": reason});
     let plain = |step| (step, json!({}));
@@ -212,7 +212,7 @@ fn step(refusal: &Refusal, rollback: bool, running: &Timestamp) -> (&'static str
     match refusal {
         Refusal::Oversized { object, .. } => match object {
             Object::Root(_) | Object::RootSignatures(_) => ("3", reason("limit")),
-            Object::Timestamp(_) => plain("4a"),
+            Object::Version(_) => plain("4a"),
             _ => ("6", reason("limit")),
         },
         Refusal::SignatureForm { document, .. } => plain(by(document, ["3a", "4b", "6b"])),
