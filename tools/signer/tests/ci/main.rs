@@ -10,10 +10,12 @@
     reason = "a test"
 )]
 
+mod artifacts;
 #[cfg(feature = "s3")]
 mod bucket;
 mod check;
 mod files;
+mod jobs;
 mod moving;
 mod pipeline;
 mod policy;
