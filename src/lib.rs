@@ -34,6 +34,7 @@
 //! ```
 //! Read the files in that order. Each arrow consumes its left side, so that no step can be left out.
 
+pub mod check;
 mod child;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -45,7 +46,6 @@ pub mod limits;
 mod object;
 #[doc(hidden)]
 pub mod platform;
-pub mod policy;
 mod regular;
 mod report;
 mod restart;
@@ -54,6 +54,7 @@ mod startup;
 pub mod trust;
 mod updater;
 
+pub use check::Finding;
 pub use clock::{Clock, SystemClock, Utc};
 pub use error::{Cause, Error, Local, Result};
 pub use escape::{Printable, PrintableLines};

@@ -28,6 +28,8 @@ pub const VERSION_BYTES: usize = 128;
 pub const INTEGER: u64 = 1 << 53;
 /// New roots walked in one check; the next check goes on where this one stopped.
 pub const NEW_ROOTS: usize = 32;
+/// The same for a publisher, who reads the whole chain: a root a week for eighty years.
+pub const PUBLISHED_ROOTS: usize = 4096;
 /// The largest window that a zstd frame may ask for, as a power of two: 128 MiB.
 pub const ZSTD_WINDOW_LOG: u32 = 27;
 /// The largest executable for which a patch is used: applying one holds the old executable in memory, and a window as large as the new.

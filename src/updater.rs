@@ -2,33 +2,33 @@
 //!
 //! ```text
 //! session    1 safe place, 2 lock, state, recovery
-//! examine    3 roots, 4 VERSION, 5 time, 6 manifest, 7 floors, 8 decision
-//! here       9 download, 10 hash, 11 probe, 12 swap
-//! first      the same for an executable that is not there yet
-//! told       what is answered
+//! here       3 to 8 by driving a `Check`; 9 download, 10 hash, 11 probe, 12 swap
+//! fetch      from what a check wants to what a source has
+//! first      the same for an executable that does not exist yet
+//! outcome    what is answered
 //! ```
 
-mod examine;
+mod fetch;
 mod first;
+mod outcome;
 mod session;
-mod told;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use first::Install;
+pub use outcome::{Checked, Outcome, RolledBack, Status};
 pub(crate) use session::Budget;
 use session::Session;
-pub use told::{Checked, Outcome, RolledBack, Status};
 
+use crate::check::{Candidate, Check, Decision, Purpose, Selected, Verdict, Want};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Local, Result};
-use crate::install::{self, Installation, Loaded, Lock, Probe, Settings, Staged, Standing, State};
+use crate::install::{self, Installation, Installed, Loaded, Lock, Probe, Settings, Staged, State};
 use crate::limits;
-use crate::policy::{Decision, Selected};
 use crate::report::{Quiet, Reporter};
 use crate::source::{Fetcher, Source};
-use crate::trust::{Epoch, Identity, Name, Root, Times, Verified, Version};
+use crate::trust::{Epoch, Identity, Name, Roots, TrustAnchor, Version};
 
 /// Updates one installed executable.
 ///
@@ -59,7 +59,7 @@ impl Updater {
         probe: Probe,
     ) -> Result<Self> {
         // A program that carries another product's root, or none, is a mistake to be told at once and not at the first release.
-        let root = Verified::<Root>::anchor(anchor)?;
+        let root = TrustAnchor::new(anchor)?;
         if root.product != identity.product {
             return Err(Error::usage(format!(
                 "the root document is for the product {}, but this is {}",
@@ -149,43 +149,48 @@ impl Updater {
         self.update_at(&Budget::explicit(), now, |_, _| {})
     }
 
-    /// [`Updater::check`] at another pace.
-    pub(crate) fn check_at(&mut self, pace: &Budget, now: bool) -> Result<Checked> {
+    /// [`Updater::check`] within another budget.
+    pub(crate) fn check_at(&mut self, budget: &Budget, now: bool) -> Result<Checked> {
         self.site.ensure_executable()?;
-        let mut session = self.begin(pace.lock_wait)?;
-        let examined = self.examine(&mut session, pace.deadline, now)?;
-        Ok(match examined.decision {
-            Decision::Nothing(reason) => Checked::Nothing(reason),
+        let mut session = self.begin(budget.lock_wait)?;
+        self.note_replacement(&mut session)?;
+        let from = self.installed(&session)?;
+        let checked = self.run_check(&mut session, Some(from.clone()), budget.deadline, now)?;
+        Ok(match checked.decision {
+            Decision::Nothing(finding) => Checked::Nothing(finding),
             Decision::Update(selected) => {
-                let (notes, critical) = examined.details.unwrap_or_default();
-                Checked::Update { from: examined.installed, to: selected.version().clone(), notes, critical }
+                let (notes, critical) = checked.details.unwrap_or_default();
+                Checked::Update { from, to: selected.version().clone(), notes, critical }
             }
         })
     }
 
-    /// [`Updater::update`] at another pace; `starting` is told before anything is downloaded.
+    /// [`Updater::update`] within another budget; `starting` is called before anything is downloaded.
     pub(crate) fn update_at(
         &mut self,
-        pace: &Budget,
+        budget: &Budget,
         now: bool,
         starting: impl FnOnce(&Version, &Version),
     ) -> Result<Outcome> {
-        let mut session = self.begin(pace.lock_wait)?;
-        let examined = self.examine(&mut session, pace.deadline, now)?;
-        let selected = match examined.decision {
-            Decision::Nothing(reason) => return Ok(Outcome::Nothing(reason)),
+        let mut session = self.begin(budget.lock_wait)?;
+        self.note_replacement(&mut session)?;
+        let from = self.installed(&session)?;
+        let checked = self.run_check(&mut session, Some(from.clone()), budget.deadline, now)?;
+        let selected = match checked.decision {
+            Decision::Nothing(finding) => return Ok(Outcome::Nothing(finding)),
             Decision::Update(selected) => selected,
         };
-        let (from, to) = (examined.installed, selected.version().clone());
-        if !pace.retry_failed && session.state.unable == session.state.floors.manifest {
+        let to = selected.version().clone();
+        if !budget.retry_failed && session.state.memory.is_failed_probe() {
             let why = "it was tried before; an explicit update tries it again".into();
             return Err(Local::CannotRun { version: to, why }.into());
         }
-        // Whatever stops it from here on, a closed terminal included, the next start does not take for a check that found nothing to do.
-        session.state.failed = self.clock.now();
+        // Whatever ends the update from here on, a closed terminal included, the next start does not
+        // take it for a check that found nothing to do.
+        session.state.memory.check_failed(self.clock.now());
         session.save(&self.site)?;
         starting(&from, &to);
-        self.install(session, pace, &selected, &from, &examined.root)?;
+        self.install(session, budget, &selected, &from, checked.epoch)?;
         Ok(Outcome::Updated { from, to })
     }
 
@@ -217,35 +222,22 @@ impl Updater {
             Loaded::Absent => (None, None),
             Loaded::Damaged(why) => (None, Some(why.to_string())),
         };
-        let installed = state.as_ref().and_then(|state| state.installed.as_ref());
-        let installed = running.cloned().or(installed.map(|copy| copy.version.clone()));
-        Ok(match state {
-            None => Status {
-                product: None,
-                channel: None,
-                installed,
-                previous: None,
-                held: Vec::new(),
-                min_version: None,
-                standing: None,
-                checked: 0,
-                failed: 0,
-                rollout: None,
-                damaged,
-            },
-            Some(state) => Status {
-                product: Some(state.product),
-                channel: Some(state.channel),
-                installed,
-                previous: state.previous.map(|copy| copy.version),
-                held: state.held,
-                min_version: state.min_version,
-                standing: Some(state.standing),
-                checked: state.checked,
-                failed: state.failed,
-                rollout: Some(state.rollout),
-                damaged,
-            },
+        let Some(State { product, channel, memory, record }) = state else {
+            return Ok(Status { installed: running.cloned(), damaged, ..Status::default() });
+        };
+        let recorded = |installed: &Installed| installed.version.clone();
+        Ok(Status {
+            product: Some(product),
+            channel: Some(channel),
+            installed: running.cloned().or(record.installed().map(recorded)),
+            previous: record.previous().map(recorded),
+            held: record.held().to_vec(),
+            min_version: memory.min_version().cloned(),
+            finding: Some(memory.finding().clone()),
+            checked: memory.checked().unwrap_or_default(),
+            failed: memory.failed().unwrap_or_default(),
+            rollout: Some(memory.rollout()),
+            damaged,
         })
     }
 
@@ -254,16 +246,10 @@ impl Updater {
         State::load(&self.site, Some(&self.identity))
     }
 
-    /// The two clocks, given what was seen.
-    pub(crate) fn times(&self, state: &State, root: &Root) -> Times {
-        let system = self.clock.now();
-        Times { system, now: system.max(state.floors.issued).max(root.issued) }
-    }
-
     /// Remembers that a check failed, so that the next starts do not wait for a network that is not there.
     pub(crate) fn record_failure(&mut self) -> Result<()> {
         let mut session = self.begin(Duration::ZERO)?;
-        session.state.failed = self.clock.now();
+        session.state.memory.check_failed(self.clock.now());
         session.save(&self.site)
     }
 
@@ -273,19 +259,110 @@ impl Updater {
         session.ok_or_else(|| Local::NothingToRollBack { path: self.site.executable().into() }.into())
     }
 
-    /// Steps 9 to 12. The lock is not held while downloading: a person who goes back does not wait for that.
+    /// Steps 3 to 8: from the newest root that was trusted to a decision. `installed` is `None` for a
+    /// first install. What the check remembers is saved where something was installed.
+    fn run_check(
+        &mut self,
+        session: &mut Session,
+        installed: Option<Version>,
+        deadline: Instant,
+        now: bool,
+    ) -> Result<CheckResult> {
+        let is_first = installed.is_none();
+        let held = session.state.record.held().to_vec();
+        let candidate = Candidate { target: self.target.clone(), installed, held, now };
+        let start = self.load_roots()?;
+        let mut check = Check::new(
+            &start,
+            self.identity.clone(),
+            &self.source.location(),
+            session.state.memory.clone(),
+            Purpose::Client(candidate),
+            self.clock.now(),
+        );
+        while let Want::Object(wanted) = check.want() {
+            let answer = self.source.answer(&wanted, deadline)?;
+            if let Some(root) = check.supply(answer, self.clock.now()) {
+                install::save_root(&self.site, &root)?;
+                session.state.memory = check.memory().clone();
+                session.save(&self.site)?;
+            }
+        }
+        let epoch = check.roots().epoch;
+        let Verdict { memory, decision, release } = check.into_verdict()?;
+        session.state.memory = memory;
+        let manifest = release.as_ref().and_then(|release| release.manifest.as_ref());
+        let details = manifest.map(|manifest| (manifest.notes.clone(), manifest.critical));
+        if !is_first {
+            if release.is_some() {
+                // What was damaged is replaced by what was just verified.
+                session.damaged = None;
+            }
+            session.save(&self.site)?;
+        }
+        Ok(CheckResult { decision: decision?, epoch, details })
+    }
+
+    /// The newest root that was persisted, or the one that the tool carries.
+    fn load_roots(&mut self) -> Result<Roots> {
+        let anchor = || TrustAnchor::new(&self.anchor);
+        match install::load_root(&self.site, anchor()?) {
+            Ok(roots) => Ok(roots),
+            // The chain is read again from the root that the tool carries, and must reach as far as it
+            // did before.
+            Err(Error::Refused(why)) => {
+                self.reporter.warn(&format!("the recorded root is damaged ({why}); it is fetched again"));
+                Ok(anchor()?.into())
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Records that another version than the recorded one was put at the path by hand.
+    fn note_replacement(&self, session: &mut Session) -> Result<()> {
+        let (Some(running), Some(recorded)) = (&self.running, session.state.record.installed()) else {
+            return Ok(());
+        };
+        if *running == recorded.version {
+            return Ok(());
+        }
+        if self.site.holds(recorded)? {
+            // The path was swapped after this process started: this process is not the one to decide
+            // about the executable that is there.
+            return Err(Local::ChangedMeanwhile { path: self.site.executable().into() }.into());
+        }
+        session.state.record.replaced_by_hand();
+        Ok(())
+    }
+
+    /// Which version is at the path.
+    fn installed(&self, session: &Session) -> Result<Version> {
+        let not_installed =
+            |why: String| Local::NotInstalled { path: self.site.executable().into(), why }.into();
+        match (&self.running, session.state.record.installed()) {
+            (Some(running), _) => Ok(running.clone()),
+            (None, Some(recorded)) if self.site.holds(recorded)? => Ok(recorded.version.clone()),
+            (None, Some(recorded)) => Err(not_installed(format!(
+                "the file there is not the {} that was installed",
+                recorded.version
+            ))),
+            (None, None) => Err(not_installed("there is no readable record of its version".into())),
+        }
+    }
+
+    /// Steps 9 to 12. The lock is not held while downloading: a rollback does not wait for that.
     fn install(
         &mut self,
         session: Session,
-        pace: &Budget,
+        budget: &Budget,
         selected: &Selected,
         from: &Version,
-        root: &Verified<Root>,
+        epoch: Epoch,
     ) -> Result<()> {
         let Session { lock, state: decided_from, .. } = session;
         drop(lock);
-        let _staging = Lock::staging(&self.site, pace.lock_wait)?;
-        let deadline = pace.download.map(|limit| Instant::now() + limit);
+        let _staging = Lock::staging(&self.site, budget.lock_wait)?;
+        let deadline = budget.download.map(|limit| Instant::now() + limit);
         let staged = self.stage(selected, deadline)?; // 9, 10
         let runs = self.probe.run(&staged, &self.identity.product); // 11
         let mut session = self.begin(limits::LOCK_WAIT)?; // 2
@@ -293,21 +370,17 @@ impl Updater {
         if !state.same_basis(&decided_from) {
             return Err(Local::ChangedMeanwhile { path: self.site.executable().into() }.into());
         }
-        match runs {
-            Ok(()) => {}
-            Err(error) => {
-                if error.is_verdict() {
-                    state.unable = state.floors.manifest;
-                }
-                state.failed = 0; // tried again after the interval, not sooner: that costs a download and a probe
-                session.save(&self.site)?;
-                return Err(error.told(staged.version()));
+        if let Err(error) = runs {
+            match error.is_verdict() {
+                true => state.memory.probe_failed(),
+                false => state.memory.probe_inconclusive(),
             }
+            session.save(&self.site)?;
+            return Err(error.told(staged.version()));
         }
-        (state.standing, state.unable, state.failed) = (Standing::Current, None, 0);
-        state.judged = Some(staged.version().clone());
+        state.memory.about_to_install(staged.version());
         let running = (from, self.anchor_epoch);
-        install::swap_in(&self.site, state, staged, running, root.epoch, &session.lock) // 12
+        install::swap_in(&self.site, state, staged, running, epoch, &session.lock) // 12
     }
 
     fn stage(&mut self, selected: &Selected, deadline: Option<Instant>) -> Result<Staged> {
@@ -316,4 +389,13 @@ impl Updater {
         let mut from = install::Download { source: &self.source, deadline, progress: &mut progress };
         Staged::download(&self.site, selected.artifact(), version, &mut from)
     }
+}
+
+/// How steps 3 to 8 ended.
+struct CheckResult {
+    decision: Decision,
+    /// The epoch of the newest root.
+    epoch: Epoch,
+    /// Notes, and whether the release is critical, where a manifest was read.
+    details: Option<(crate::trust::Notes, bool)>,
 }

@@ -7,7 +7,7 @@ mod support;
 
 use std::path::Path;
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::source::Object;
 use relatch::trust::DocumentKind;
 use relatch::{Error, Local, Outcome, Refusal, Updater};
@@ -38,7 +38,7 @@ fn a_damaged_root_is_told_and_fetched_again() {
         damage(&scene.tool.site_dir().join("root"));
         let warnings = Warnings::default();
         let answer = scene.tool.updater().reporter(warnings.clone()).update(false);
-        assert!(matches!(answer, Ok(Outcome::Nothing(Reason::Current))), "{name}: {answer:?}");
+        assert!(matches!(answer, Ok(Outcome::Nothing(Finding::Current))), "{name}: {answer:?}");
         let warned = warnings.take();
         assert!(
             warned.len() == 1 && warned[0].contains("the recorded root is damaged"),
@@ -46,7 +46,7 @@ fn a_damaged_root_is_told_and_fetched_again() {
         );
         assert_eq!(scene.root_on_disk(), 3, "{name}");
         let answer = scene.tool.updater().reporter(warnings.clone()).update(false);
-        assert!(matches!(answer, Ok(Outcome::Nothing(Reason::Current))), "{name}: {answer:?}");
+        assert!(matches!(answer, Ok(Outcome::Nothing(Finding::Current))), "{name}: {answer:?}");
         assert_eq!(warnings.take(), [""; 0], "{name}");
         scene.heals(name);
     }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::source::Object;
 use relatch::trust::Digest;
 use relatch::{Error, Outcome, Refusal};
@@ -118,8 +118,8 @@ fn a_release_without_this_target_is_no_error() {
         let before = without_state(scene.tool.snapshot());
         let answer = scene.tool.updater().update(true);
         assert!(
-            matches!(&answer, Ok(Outcome::Nothing(Reason::NoTarget { version, target }))
-                if version.to_string() == "1.1.0" && target.as_str() == "test"),
+            matches!(&answer, Ok(Outcome::Nothing(Finding::NoTarget { version, target }))
+                if version.to_string() == "1.1.0" && target.as_ref().is_some_and(|target| target.as_str() == "test")),
             "{name}: {answer:?}"
         );
         assert_eq!(without_state(scene.tool.snapshot()), before, "{name}");

@@ -3,7 +3,7 @@
 
 mod support;
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::source::Https;
 use relatch::trust::DocumentKind;
 use relatch::{Checked, Error, Outcome, Refusal, Unavailable, Updater};
@@ -27,8 +27,8 @@ impl Scene {
         let tool = Tool::installed_plain(&repository);
         let server = Server::plain(&repository);
         let scene = Scene { repository, server, tool };
-        scene.finds_nothing(&Reason::Current);
-        scene.finds_nothing(&Reason::Current);
+        scene.finds_nothing(&Finding::Current);
+        scene.finds_nothing(&Finding::Current);
         scene.server.forget();
         scene
     }
@@ -38,7 +38,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn finds_nothing(&self, expected: &Reason) {
+    fn finds_nothing(&self, expected: &Finding) {
         match self.updater().update(false) {
             Ok(Outcome::Nothing(reason)) => assert_eq!(reason, *expected),
             other => panic!("{other:?}"),
@@ -74,7 +74,7 @@ fn a_check_is_one_conditional_request_until_there_is_something_newer() {
         let checked = scene.state()["checked"].clone();
         scene.tool.edit_state(|state| state["checked"] = 1.into());
         let before = scene.state();
-        scene.finds_nothing(&Reason::Current);
+        scene.finds_nothing(&Finding::Current);
         scene.asked_once(true);
         let mut after = scene.state();
         assert!(after["checked"].as_u64() >= checked.as_u64(), "a check that was answered counts");
@@ -90,9 +90,9 @@ fn a_check_is_one_conditional_request_until_there_is_something_newer() {
 
     // The first check of the new version verifies for itself; then it is one conditional request again.
     scene.server.forget();
-    scene.finds_nothing(&Reason::Current);
+    scene.finds_nothing(&Finding::Current);
     scene.asked_once(false);
-    scene.finds_nothing(&Reason::Current);
+    scene.finds_nothing(&Finding::Current);
     scene.asked_once(true);
 }
 
@@ -125,7 +125,7 @@ fn a_start_is_one_conditional_request_and_none_inside_the_interval() {
 fn unchanged_is_not_believed_past_the_expiry_that_was_signed() {
     let mut scene = Scene::new();
     scene.server.answer("stable/VERSION", Answer::Status(304));
-    scene.finds_nothing(&Reason::Current);
+    scene.finds_nothing(&Finding::Current);
     scene.asked_once(true);
     let expires = now() - 1;
     scene.tool.edit_state(|state| state["expires"] = expires.into());
@@ -247,7 +247,7 @@ fn a_release_that_is_not_for_this_installation_yet_costs_one_request_a_check_too
     draft.version["rollout"] = 0.into();
     draft.manifest["expires"] = (now() + 3600).into();
     scene.repository.publish(&draft);
-    let waits = Reason::NotInRollout { version: "1.1.0".parse().unwrap(), rollout: 0 };
+    let waits = Finding::NotInRollout { version: "1.1.0".parse().unwrap(), rollout: 0 };
     scene.finds_nothing(&waits);
     assert_eq!(scene.state()["seen"]["until"], draft.manifest["expires"]);
     scene.server.forget();
@@ -263,17 +263,17 @@ fn a_held_release_costs_one_request_a_check_and_a_rollback_forgets_what_was_unch
     let mut scene = Scene::new();
     scene.repository.release("1.1.0", &fake("1.1.0"));
     assert!(matches!(scene.updater().update(false), Ok(Outcome::Updated { .. })));
-    scene.finds_nothing(&Reason::Current);
+    scene.finds_nothing(&Finding::Current);
     let site = scene.updater().site().clone();
     Updater::rollback(&site, None).unwrap();
     assert_eq!(scene.state()["seen"], Value::Null);
-    let held = Reason::Held { version: "1.1.0".parse().unwrap(), critical: false };
+    let held = Finding::Held { version: "1.1.0".parse().unwrap(), critical: false };
     scene.finds_nothing(&held);
     scene.server.forget();
     scene.finds_nothing(&held);
     scene.asked_once(true);
     Updater::rollback(&site, None).unwrap();
-    scene.finds_nothing(&Reason::Current);
+    scene.finds_nothing(&Finding::Current);
     scene.asked_once(false);
 }
 
@@ -285,7 +285,7 @@ fn what_is_no_entity_tag_is_not_remembered() {
         let scene = Scene::new();
         scene.tool.edit_state(|state| state["seen"] = Value::Null);
         scene.server.answer("stable/VERSION", Answer::Tagged(tag.clone()));
-        scene.finds_nothing(&Reason::Current);
+        scene.finds_nothing(&Finding::Current);
         assert_eq!(scene.state()["seen"], Value::Null, "{tag}");
     }
 }

@@ -17,7 +17,7 @@ use proptest::test_runner::RngSeed;
 use relatch::Refusal;
 use relatch::trust::{
     Artifact, Digest, Document, Fetched, Identity, Manifest, Name, Notes, PublicKey, Role, RoleKeys, Roles,
-    RollbackGuard, Root, SignatureText, Stored, Times, Timestamp, Verified, Version,
+    RollbackGuard, Root, Roots, SignatureText, Stored, Times, Timestamp, TrustAnchor, Verified, Version,
 };
 use support::minisign::{Key, sign_all};
 
@@ -268,7 +268,7 @@ proptest! {
     #[test]
     fn a_root_has_one_text(root in root(), changes in changes()) {
         is_canonical(&root, &changes);
-        let _ = Verified::<Root>::anchor(&root.to_canonical()).unwrap();
+        let _ = TrustAnchor::new(&root.to_canonical()).unwrap();
     }
 
     #[test]
@@ -413,7 +413,7 @@ proptest! {
         let keys = all.into_iter().map(|public| relatch::trust::Key { alg: "ed25519".parse().unwrap(), public }).collect();
         let first = 1u64.try_into().unwrap();
         let root = Root { product: identity.product.clone(), version: 1, issued: 1, expires: 9, epoch: first, keys, roles };
-        let root = Verified::<Root>::anchor(&root.to_canonical()).unwrap();
+        let root = Roots::from(TrustAnchor::new(&root.to_canonical()).unwrap());
         let version = Timestamp {
             product: identity.product.clone(),
             channel: identity.channel.clone(),
@@ -428,8 +428,8 @@ proptest! {
         let lines = version.to_signed();
         let signatures = sign_all(&signers.iter().map(|seed| Key::new(*seed)).collect::<Vec<_>>(), &lines);
         let object = Fetched::new([&lines[..], signatures.as_bytes()].concat());
-        let times = Times { system: 5, now: 5 };
-        let verdict = Verified::<Timestamp>::check(&object, &root, &identity, &RollbackGuard::default(), &times);
+        let times = Times::new(5, &[]);
+        let verdict = Verified::<Timestamp>::verify(&object, &root.last(&times).unwrap(), &identity, &RollbackGuard::default(), &times);
 
         let distinct: BTreeSet<u8> = signers.into_iter().filter(|signer| held.contains(signer)).collect();
         let valid = u32::try_from(distinct.len()).unwrap();

@@ -5,7 +5,7 @@
 
 mod support;
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::trust::DocumentKind;
 use relatch::{Error, Outcome, Refusal};
 use support::scene::{Stopped, keys};
@@ -75,6 +75,6 @@ fn the_chain_is_walked_daily_and_before_anything_is_installed() {
     scene.is_current("nothing to install");
     assert_eq!(scene.root_on_disk(), 1);
     let answer = scene.tool.updater().clock(Stopped(now() + DAY + 60)).update(false);
-    assert!(matches!(answer, Ok(Outcome::Nothing(Reason::Current))), "{answer:?}");
+    assert!(matches!(answer, Ok(Outcome::Nothing(Finding::Current))), "{answer:?}");
     assert_eq!(scene.root_on_disk(), 2);
 }

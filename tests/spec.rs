@@ -6,7 +6,8 @@ use std::process::Command;
 
 use relatch::install::State;
 use relatch::trust::{
-    Document as _, Fetched, Identity, Manifest, Role, RollbackGuard, Root, Times, Timestamp, Verified,
+    Document as _, Fetched, Identity, Manifest, Role, RollbackGuard, Roots, Times, Timestamp, TrustAnchor,
+    Verified,
 };
 
 /// The fenced block that begins with this.
@@ -21,17 +22,18 @@ fn document(start: &str) -> Fetched {
     Fetched::new(example(start).trim_end_matches('\n').as_bytes().to_vec())
 }
 
-fn examples() -> (Verified<Root>, Verified<Timestamp>, Verified<Manifest>) {
-    let root = Verified::<Root>::anchor(document(r#"{"type":"relatch-root/1""#).bytes()).unwrap();
+fn examples() -> (Roots, Verified<Timestamp>, Verified<Manifest>) {
+    let root = Roots::from(TrustAnchor::new(document(r#"{"type":"relatch-root/1""#).bytes()).unwrap());
     let identity = Identity { product: root.product.clone(), channel: "stable".parse().unwrap() };
-    let times = Times { system: 1_800_000_000, now: 1_800_000_000 };
+    let times = Times::new(1_800_000_000, &[]);
+    let last = root.last(&times).unwrap();
     let object = Fetched::new(example("1.4.0\n").into_bytes());
     let version =
-        Verified::<Timestamp>::check(&object, &root, &identity, &RollbackGuard::default(), &times).unwrap();
+        Verified::<Timestamp>::verify(&object, &last, &identity, &RollbackGuard::default(), &times).unwrap();
     let manifest = document(r#"{"type":"relatch-manifest/1""#);
     let signatures = Fetched::new(example("untrusted comment: signature from a test key\n").into_bytes());
     let manifest =
-        Verified::<Manifest>::check(&manifest, &signatures, &version, &root, &identity, &times).unwrap();
+        Verified::<Manifest>::verify(&manifest, &signatures, &version, &last, &identity, &times).unwrap();
     (root, version, manifest)
 }
 
@@ -71,7 +73,6 @@ fn stock_minisign_verifies_them() {
 fn the_state_is_one() {
     let text = example(r#"{"type":"relatch-state/1""#);
     let (json, hash) = text.trim_end().split_once('\n').unwrap();
-    let state: State = serde_json::from_str(json).unwrap();
-    assert_eq!(serde_json::to_string(&state).unwrap(), json);
+    assert_eq!(State::parse(text.as_bytes()).unwrap().to_bytes(), text.as_bytes());
     assert_eq!(relatch::trust::Digest::of(json.as_bytes()).to_string(), hash);
 }

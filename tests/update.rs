@@ -41,7 +41,7 @@ fn an_installed_executable_is_updated_once_and_then_current() {
     let mut repository = repository_with("1.0.0");
     let tool = Tool::installed(&repository);
     let before = tool.snapshot();
-    assert!(matches!(tool.updater().update(false), Ok(Outcome::Nothing(relatch::policy::Reason::Current))));
+    assert!(matches!(tool.updater().update(false), Ok(Outcome::Nothing(relatch::Finding::Current))));
     assert_eq!(tool.snapshot().executable(), before.executable());
     repository.release("1.1.0", &executable(&repository, "1.1.0"));
     assert!(matches!(tool.updater().update(false), Ok(Outcome::Updated { .. })));
@@ -50,7 +50,7 @@ fn an_installed_executable_is_updated_once_and_then_current() {
     Updater::rollback(&site, None).unwrap();
     assert_eq!(tool.version(), "1.0.0");
     let held = tool.updater().update(true);
-    assert!(matches!(held, Ok(Outcome::Nothing(relatch::policy::Reason::Held { .. }))), "{held:?}");
+    assert!(matches!(held, Ok(Outcome::Nothing(relatch::Finding::Held { .. }))), "{held:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use relatch::trust::{
     Digest, Document as _, Fetched, Manifest, PublicKey, RollbackGuard, Root, SignatureText, Timestamp,
-    Verified,
+    TrustAnchor, Verified,
 };
 use relatch_fuzz::*;
 
@@ -50,7 +50,7 @@ fn main() {
     write("public_key", "hex", public(RELEASE));
 
     for version in [1, 2] {
-        let _ = Verified::<Root>::anchor(root_document(version).as_bytes()).unwrap();
+        let _ = TrustAnchor::new(root_document(version).as_bytes()).unwrap();
         write("root", &format!("root-{version}"), root_document(version));
         write("canonical", &format!("root-{version}"), root_document(version));
     }
@@ -61,7 +61,7 @@ fn main() {
     root.roles.release.keys.sort();
     root.roles.release.threshold = 2;
     root.keys.sort_by(|a, b| a.public.cmp(&b.public));
-    let _ = Verified::<Root>::anchor(&root.to_canonical()).unwrap();
+    let _ = TrustAnchor::new(&root.to_canonical()).unwrap();
     write("root", "key-of-the-future", root.to_canonical());
 
     let executable = Digest::of(b"executable");
@@ -101,9 +101,9 @@ fn main() {
     ] {
         let bytes = text.as_bytes();
         let lines = version_lines(&Digest::of(bytes));
-        let version = Verified::<Timestamp>::check(
+        let version = Verified::<Timestamp>::verify(
             &signed(TIMESTAMP, lines.as_bytes()),
-            anchor(),
+            &last(),
             &identity(),
             &RollbackGuard::default(),
             &times(),
@@ -112,7 +112,7 @@ fn main() {
         let signatures = signature(RELEASE, bytes);
         let document = Fetched::new(bytes.to_vec());
         let _ =
-            Verified::<Manifest>::check(&document, &signatures, &version, anchor(), &identity(), &times())
+            Verified::<Manifest>::verify(&document, &signatures, &version, &last(), &identity(), &times())
                 .unwrap();
         write("manifest", name, bytes);
         write("canonical", &format!("manifest-{name}"), bytes);

@@ -9,7 +9,7 @@ use base64ct::{Base64, Encoding as _};
 use blake2::{Blake2b512, Digest as _};
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::{Signer as _, SigningKey};
-use relatch::trust::{Fetched, Identity, Root, Times, Verified};
+use relatch::trust::{Fetched, FinalRoot, Identity, Roots, Times, TrustAnchor};
 use sha2::Sha512;
 
 /// Noon of the fuzzers' day; seeds are issued before it and expire after it.
@@ -121,11 +121,19 @@ pub fn root_document(version: u64) -> String {
 }
 
 /// The trusted root.
-pub fn anchor() -> &'static Verified<Root> {
-    static ANCHOR: OnceLock<Verified<Root>> = OnceLock::new();
-    ANCHOR.get_or_init(|| {
-        Verified::<Root>::anchor(root_document(1).as_bytes()).expect("the root of the fuzzers is a root")
-    })
+pub fn anchor() -> TrustAnchor {
+    TrustAnchor::new(root_document(1).as_bytes()).expect("the root of the fuzzers is a root")
+}
+
+/// The chain that consists of the trusted root.
+pub fn roots() -> &'static Roots {
+    static ROOTS: OnceLock<Roots> = OnceLock::new();
+    ROOTS.get_or_init(|| anchor().into())
+}
+
+/// The trusted root, not expired.
+pub fn last() -> FinalRoot<'static> {
+    roots().last(&times()).expect("the root of the fuzzers has not expired")
 }
 
 /// Product `demo` on channel `stable`.
@@ -135,7 +143,7 @@ pub fn identity() -> Identity {
 
 /// Both clocks at [`NOW`].
 pub fn times() -> Times {
-    Times { system: NOW, now: NOW }
+    Times::new(NOW, &[])
 }
 
 /// The two signed lines of a `VERSION` that names this manifest.

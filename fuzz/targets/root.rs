@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use relatch::trust::{Document as _, Fetched, Role, Root, Verified};
+use relatch::trust::{Document as _, Fetched, Role, TrustAnchor};
 use relatch_fuzz as common;
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(root) = Verified::<Root>::anchor(data) {
+    if let Ok(root) = TrustAnchor::new(data) {
         assert_eq!(root.to_canonical(), data);
         for role in Role::ALL {
             let held = root.roles.get(role);
@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let signatures = common::signature(common::ROOT, data);
-    if let Ok(next) = common::anchor().next(&Fetched::new(data.to_vec()), &signatures) {
+    if let Ok(next) = common::roots().next(&Fetched::new(data.to_vec()), &signatures, &common::times()) {
         assert_eq!(next.to_canonical(), data);
         assert_eq!(next.version, 2);
         assert!(next.epoch.get() >= 1);

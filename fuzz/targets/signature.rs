@@ -32,7 +32,7 @@ fn form(data: &[u8]) {
             _ => assert_eq!(Base64::encode_string(&Base64::decode_vec(line).unwrap()), **line),
         }
     }
-    let keys = relatch_fuzz::anchor().keys_of(Role::Root);
+    let keys = relatch_fuzz::roots().keys_of(Role::Root);
     assert!(signatures.count_valid(&keys, MESSAGE) <= 1);
 }
 

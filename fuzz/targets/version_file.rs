@@ -7,7 +7,7 @@ use relatch_fuzz as common;
 
 fn check(object: &Fetched) -> Option<Vec<u8>> {
     let (identity, floors, times) = (common::identity(), RollbackGuard::default(), common::times());
-    Verified::<Timestamp>::check(object, common::anchor(), &identity, &floors, &times)
+    Verified::<Timestamp>::verify(object, &common::last(), &identity, &floors, &times)
         .ok()
         .map(|version| version.to_signed())
 }

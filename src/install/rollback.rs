@@ -3,9 +3,8 @@
 use std::fs::File;
 
 use super::stage::digest_of;
-use super::state::PendingSwap;
 use super::swap;
-use super::{Copy, Installation, Lock, State};
+use super::{Installation, Installed, Lock, PendingSwap, State};
 use crate::error::{Local, Result, io};
 use crate::trust::Refusal;
 use crate::trust::{Epoch, Version};
@@ -23,7 +22,7 @@ pub(crate) fn rollback(
     lock: &Lock,
 ) -> Result<(Version, Version)> {
     let nothing = || Local::NothingToRollBack { path: site.executable().into() };
-    let to = state.previous.clone().ok_or_else(nothing)?;
+    let to = state.record.previous().cloned().ok_or_else(nothing)?;
     let path = site.previous();
     // Before it is opened: a FIFO would be waited for, and a link would go to the path as a link.
     match std::fs::symlink_metadata(&path) {
@@ -39,23 +38,23 @@ pub(crate) fn rollback(
         return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
     }
     let too_low = |floor: &&Version| !to.version.compare(floor).is_ok_and(|order| order.is_ge());
-    if let Some(floor) = state.min_version.as_ref().filter(too_low) {
+    if let Some(floor) = state.memory.min_version().filter(too_low) {
         return Err(Refusal::BelowFloor { floor: floor.clone(), found: to.version }.into());
     }
-    match Epoch::try_from(state.root_epoch.max(state.floors.epoch)) {
-        Ok(trusted) if to.epoch != trusted => {
+    match state.memory.epoch() {
+        Some(trusted) if to.epoch != trusted => {
             return Err(Refusal::PreviousEpoch { previous: to.epoch, trusted }.into());
         }
         _ => {}
     }
     let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
-    let from = match (&state.installed, running) {
+    let from = match (state.record.installed(), running) {
         (Some(copy), _) if copy.blake3 == blake3 => copy.clone(),
         // Somebody put another executable at the path: only the one that runs can say which version it is, and nobody of which epoch. As
         // one of the first it does not come back where an epoch was ever raised.
-        (_, Some(running)) => Copy { version: running.clone(), blake3, epoch: Epoch::FIRST },
-        (Some(copy), None) => Copy { version: copy.version.clone(), blake3, epoch: Epoch::FIRST },
+        (_, Some(running)) => Installed { version: running.clone(), blake3, epoch: Epoch::FIRST },
+        (Some(copy), None) => Installed { version: copy.version.clone(), blake3, epoch: Epoch::FIRST },
         (None, None) => return Err(nothing().into()),
     };
     let versions = (from.version.clone(), to.version.clone());

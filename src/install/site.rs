@@ -92,7 +92,7 @@ impl Installation {
             }
             let recorded = super::State::load(self, None);
             let interrupted =
-                matches!(recorded, Ok(super::Loaded::Present(state)) if state.pending.is_some());
+                matches!(recorded, Ok(super::Loaded::Present(state)) if state.record.pending().is_some());
             if !interrupted || moment == MOMENTS {
                 return Err(Local::NoExecutable { path: self.executable.clone(), interrupted }.into());
             }
@@ -158,7 +158,7 @@ impl Installation {
     }
 
     /// Whether the file at the path is this recorded copy.
-    pub(crate) fn holds(&self, copy: &super::Copy) -> Result<bool> {
+    pub(crate) fn holds(&self, copy: &super::Installed) -> Result<bool> {
         let mut file = fs::File::open(&self.executable).map_err(io("open", &self.executable))?;
         let (_, found) = super::stage::digest_of(&mut file).map_err(io("read", &self.executable))?;
         Ok(found == copy.blake3)

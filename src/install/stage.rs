@@ -8,7 +8,7 @@ use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Copy, Installation, Lock, State, durable};
+use super::{Installation, Installed, Lock, State, durable};
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Words;
 use crate::limits;
@@ -373,8 +373,8 @@ pub(crate) fn first_install(
         staged.file().set_permissions(mode).map_err(io("make executable", staged.path()))?;
         durable::sync(staged.file()).map_err(io("synchronise", staged.path()))?;
     }
-    state.installed = Some(Copy { version: staged.version().clone(), blake3: staged.blake3(), epoch });
-    state.previous = None;
+    let (version, blake3) = (staged.version().clone(), staged.blake3());
+    state.record.first_install_began(Installed { version, blake3, epoch });
     state.save(site)?;
     let named = if replace {
         super::swap::put(site, staged.path(), site.executable())
@@ -382,7 +382,7 @@ pub(crate) fn first_install(
         claim(staged.path(), site.executable())
     };
     if named.is_err() {
-        state.installed = None;
+        state.record.first_install_failed();
         state.save(site)?;
     }
     match named {

@@ -27,6 +27,12 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
+    /// Whether the object may not exist. S3 answers 403 to a reader without the right to list, for an
+    /// object that does not exist as for one that this reader may not read.
+    pub fn may_be_absent(&self) -> bool {
+        matches!(self, Unavailable::Absent { .. } | Unavailable::Forbidden { .. })
+    }
+
     /// Whether asking again soon may help: lost connections and overloaded servers, not what is absent or forbidden.
     pub fn is_transient(&self) -> bool {
         match self {

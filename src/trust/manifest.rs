@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
-use super::canonical::{self, Document, integer, is_set, sealed};
+use super::canonical::{Document, integer, is_set, sealed};
 use super::fields::{Digest, Epoch, Name, Notes, Seq};
-use super::{DocumentKind, Fetched, Identity, Root, Times, Timestamp, Verified, Version, verified};
+use super::{DocumentKind, Version};
 
 /// `relatch-manifest/1` (SPEC section 3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,51 +160,5 @@ impl Artifact {
             }
         }
         Ok(())
-    }
-}
-
-impl Verified<Manifest> {
-    /// SPEC step 6.
-    pub fn check(
-        document: &Fetched,
-        signatures: &Fetched,
-        version: &Verified<Timestamp>,
-        root: &Verified<Root>,
-        identity: &Identity,
-        times: &Times,
-    ) -> Result<Self, Refusal> {
-        let kind = DocumentKind::Manifest;
-        let found = Digest::of(document.bytes());
-        if found != version.manifest {
-            return Err(Refusal::WrongDigest { document: kind, expected: version.manifest, found }); // 6a
-        }
-        let signatures = verified::signatures(kind, signatures.bytes())?; // 6b
-        verified::threshold(kind, root, document.bytes(), &signatures)?; // 6c
-        let manifest: Manifest = canonical::parse(kind, document.bytes())?; // 6d
-        if manifest.product != identity.product {
-            let expected = identity.product.clone();
-            return Err(Refusal::WrongProduct { document: kind, expected, found: manifest.product }); // 6e
-        }
-        if manifest.channel != identity.channel {
-            let expected = identity.channel.clone();
-            return Err(Refusal::WrongChannel { document: kind, expected, found: manifest.channel }); // 6f
-        }
-        if manifest.epoch != version.epoch {
-            let expected = version.epoch;
-            return Err(Refusal::WrongEpoch { document: kind, expected, found: manifest.epoch }); // 6g
-        }
-        if manifest.seq != version.seq {
-            return Err(Refusal::WrongSeq { document: kind, expected: version.seq, found: manifest.seq }); // 6h
-        }
-        if manifest.version != version.version {
-            let expected = version.version.clone();
-            return Err(Refusal::WrongVersion { document: kind, expected, found: manifest.version }); // 6i
-        }
-        if manifest.root_version > root.version {
-            let needed = manifest.root_version;
-            return Err(Refusal::RootAhead { document: kind, needed, trusted: root.version }); // 6j
-        }
-        times.check(kind, manifest.issued, manifest.expires)?; // 6k
-        Ok(Verified::seal(manifest))
     }
 }

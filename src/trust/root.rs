@@ -1,13 +1,12 @@
 //! The root document: which keys hold which role, and how many of them must sign.
 
-use crate::escape::Words;
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
-use super::canonical::{self, Document, integer, is_set, sealed};
+use super::canonical::{Document, integer, is_set, sealed};
 use super::fields::{Epoch, Name};
-use super::minisign::{PublicKey, SignatureText};
-use super::{DocumentKind, Fetched, Role, Times, Verified, verified};
+use super::minisign::PublicKey;
+use super::{DocumentKind, Refusal, Role};
+use crate::escape::Words;
 
 /// `relatch-root/1` (SPEC section 3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,82 +142,18 @@ impl Document for Root {
     }
 }
 
-impl Verified<Root> {
-    /// The root that the caller vouches for: compiled into the tool, or given at the first install. Everything else follows from it.
-    pub fn anchor(bytes: &[u8]) -> Result<Self, Refusal> {
-        let root = canonical::parse(DocumentKind::Root(0), bytes)?;
-        refuse_weak_keys(&root)?;
-        Ok(Verified::seal(root))
-    }
-
-    /// SPEC step 3: the root after this one, signed by a threshold of this root's keys *and* of its own.
-    pub fn next(&self, document: &Fetched, signatures: &Fetched) -> Result<Self, Refusal> {
-        let version = self.version + 1;
-        let kind = DocumentKind::Root(version);
-        let signatures = verified::signatures(kind, signatures.bytes())?;
-        verified::threshold(kind, self, document.bytes(), &signatures)?;
-        let next: Root = canonical::parse(kind, document.bytes())?;
-        refuse_weak_keys(&next)?;
-        own_threshold(kind, &next, document, &signatures)?;
-        if next.version != version {
-            return Err(Refusal::RootNumber { expected: version, found: next.version });
+impl Root {
+    /// SPEC section 7: weak keys are refused where keys are loaded.
+    ///
+    /// # Errors
+    /// [`Refusal::WeakKey`].
+    pub fn ensure_strong_keys(&self) -> Result<(), Refusal> {
+        for key in self.keys.iter().filter(|key| key.alg.as_str() == ED25519) {
+            let public = || Words(&key.public).to_string();
+            let refuse = |why| Refusal::WeakKey { document: self.kind(), public: public(), why };
+            let bytes = super::fields::hex32(&key.public).map_err(|_| refuse("not 64 hex digits long"))?;
+            PublicKey::from_bytes(bytes).map_err(refuse)?;
         }
-        if next.product != self.product {
-            let expected = self.product.clone();
-            return Err(Refusal::WrongProduct { document: kind, expected, found: next.product });
-        }
-        if next.epoch < self.epoch {
-            return Err(Refusal::EpochLowered { version, trusted: self.epoch, found: next.epoch });
-        }
-        Ok(Verified::seal(next))
+        Ok(())
     }
-
-    /// The newest root that this client persisted, read back. It was verified when it was fetched; that a threshold of its own keys
-    /// signed it shows that the disk gave back what was written, and it never takes the place of a newer or another product's root.
-    pub fn reload(&self, document: &Fetched, signatures: &Fetched) -> Result<Self, Refusal> {
-        let kind = DocumentKind::Root(0);
-        let signatures = verified::signatures(kind, signatures.bytes())?;
-        let root: Root = canonical::parse(kind, document.bytes())?;
-        refuse_weak_keys(&root)?;
-        own_threshold(root.kind(), &root, document, &signatures)?;
-        if root.product != self.product {
-            let expected = self.product.clone();
-            return Err(Refusal::WrongProduct { document: root.kind(), expected, found: root.product });
-        }
-        Ok(Verified::seal(root))
-    }
-
-    /// SPEC step 5 for roots of which only the last must be unexpired.
-    pub fn check_unexpired(&self, times: &Times) -> Result<(), Refusal> {
-        times.check(self.kind(), 0, self.expires)
-    }
-
-    /// SPEC step 5: a root from the future is refused before it is trusted.
-    pub fn check_issued(&self, times: &Times) -> Result<(), Refusal> {
-        times.check(self.kind(), self.issued, u64::MAX)
-    }
-}
-
-/// Tells a threshold of the root's own keys (SPEC step 3e) from one of the root before it (3b).
-fn own_threshold(
-    kind: DocumentKind,
-    root: &Root,
-    document: &Fetched,
-    signatures: &SignatureText,
-) -> Result<(), Refusal> {
-    verified::threshold(kind, root, document.bytes(), signatures).map_err(|refusal| match refusal {
-        Refusal::Threshold { document, needed, valid } => Refusal::SelfThreshold { document, needed, valid },
-        other => other,
-    })
-}
-
-/// SPEC section 7: weak keys are refused where keys are loaded.
-fn refuse_weak_keys(root: &Root) -> Result<(), Refusal> {
-    for key in root.keys.iter().filter(|key| key.alg.as_str() == ED25519) {
-        let refuse =
-            |why| Refusal::WeakKey { document: root.kind(), public: Words(&key.public).to_string(), why };
-        let bytes = super::fields::hex32(&key.public).map_err(|_| refuse("not 64 hex digits long"))?;
-        PublicKey::from_bytes(bytes).map_err(refuse)?;
-    }
-    Ok(())
 }

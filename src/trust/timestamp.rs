@@ -1,14 +1,11 @@
 //! `VERSION`: the one mutable object, which release is current and that this is still true.
 
-use crate::escape::Words;
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
 use super::canonical::{self, Document, integer, sealed};
 use super::fields::{Digest, Epoch, Name, Seq};
-use super::{DocumentKind, Fetched, Identity, Root, Times, Verified, Version, verified};
+use super::{DocumentKind, Refusal, Verified, Version};
+use crate::escape::Words;
 
 /// `relatch-version/1` (SPEC section 3), the second line of the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,90 +71,89 @@ impl Timestamp {
             None => Err(malformed("it has fewer than two lines")),
         }
     }
+
+    /// The document, **without any signature**: it decides nothing that a client does.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] and the like, as for a signed `VERSION` in step 4d.
+    pub fn read_unverified(object: &[u8]) -> Result<Self, Refusal> {
+        Timestamp::parse(Timestamp::split(object)?.0)
+    }
+
+    /// SPEC step 4d, after the threshold is met.
+    pub(super) fn parse(signed: &[u8]) -> Result<Self, Refusal> {
+        let text = std::str::from_utf8(signed).map_err(|_| malformed("it is not UTF-8"))?;
+        let mut lines = text.split('\n');
+        let (Some(line), Some(object)) = (lines.next(), lines.next()) else {
+            return Err(malformed("it has fewer than two lines"));
+        };
+        let version: Timestamp = canonical::parse(DocumentKind::Timestamp, object.as_bytes())?;
+        if line != version.version.to_string() {
+            let line = Words(line).to_string();
+            return Err(Refusal::VersionLineMismatch { line, object: version.version });
+        }
+        Ok(version)
+    }
 }
 
-/// What was seen before and is never gone below; all zero for a client that has seen nothing.
+/// The newest `VERSION` that was accepted: an older one is refused (SPEC steps 4h, 4i).
+///
+/// Its default is that of a client that has accepted none. It moves by an accepted `VERSION` and by
+/// nothing else:
+/// ```compile_fail,E0451
+/// let guard = relatch::trust::RollbackGuard { epoch: 0, seq: 0, issued: 0, manifest: None };
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RollbackGuard {
-    /// The highest epoch of a `VERSION`; 0 for none.
+    /// 0 for none: the form of the state on the disk (SPEC section 4).
     #[serde(deserialize_with = "integer")]
-    pub epoch: u64,
-    /// The highest `seq` within that epoch.
+    epoch: u64,
     #[serde(deserialize_with = "integer")]
-    pub seq: u64,
-    /// The latest `issued` of that release's `VERSION`, in Unix seconds.
+    seq: u64,
     #[serde(deserialize_with = "integer")]
-    pub issued: u64,
-    /// The manifest of that release.
-    pub manifest: Option<Digest>,
+    issued: u64,
+    manifest: Option<Digest>,
 }
 
-impl Verified<Timestamp> {
-    /// SPEC steps 4 and 5.
-    pub fn check(
-        object: &Fetched,
-        root: &Verified<Root>,
-        identity: &Identity,
-        floors: &RollbackGuard,
-        times: &Times,
-    ) -> Result<Self, Refusal> {
-        let document = DocumentKind::Timestamp;
-        let (signed, signatures) = Timestamp::split(object.bytes())?; // 4a, bounded by its reader
-        let signatures = verified::signatures(document, signatures)?; // 4b
-        verified::threshold(document, root, signed, &signatures)?; // 4c
-        let version = parse(signed)?; // 4d
-        if version.product != identity.product {
-            let expected = identity.product.clone();
-            return Err(Refusal::WrongProduct { document, expected, found: version.product }); // 4e
+impl RollbackGuard {
+    /// After a `VERSION` was accepted.
+    pub fn after(version: &Verified<Timestamp>) -> Self {
+        RollbackGuard {
+            epoch: version.epoch.get(),
+            seq: version.seq.get(),
+            issued: version.issued,
+            manifest: Some(version.manifest),
         }
-        if version.channel != identity.channel {
-            let expected = identity.channel.clone();
-            return Err(Refusal::WrongChannel { document, expected, found: version.channel }); // 4f
-        }
-        if version.epoch != root.epoch {
-            return Err(Refusal::WrongEpoch { document, expected: root.epoch, found: version.epoch }); // 4g
-        }
-        check_not_older(&version, floors)?; // 4h, 4i
-        times.check(document, version.issued, version.expires)?; // 5
-        Ok(Verified::seal(version))
+    }
+
+    /// The highest epoch of a `VERSION`.
+    pub fn epoch(&self) -> Option<Epoch> {
+        Epoch::try_from(self.epoch).ok()
+    }
+
+    /// The highest epoch, and the highest `seq` in it.
+    pub fn release(&self) -> Option<(Epoch, Seq)> {
+        Some((self.epoch()?, Seq::try_from(self.seq).ok()?))
+    }
+
+    /// The latest `issued` of that release's `VERSION`, in Unix seconds; 0 for none, which is before
+    /// all of them.
+    pub fn issued(&self) -> u64 {
+        self.issued
+    }
+
+    /// The manifest of that release.
+    pub fn manifest(&self) -> Option<Digest> {
+        self.manifest
+    }
+
+    /// The `seq` of the next release in this epoch; `None` past the largest integer that a document
+    /// may contain.
+    pub fn next_seq(&self) -> Option<Seq> {
+        Seq::try_from(self.seq.saturating_add(1)).ok()
     }
 }
 
 fn malformed(why: impl Into<String>) -> Refusal {
     Refusal::Malformed { document: DocumentKind::Timestamp, why: why.into() }
-}
-
-/// SPEC step 4d, after the threshold is met.
-fn parse(signed: &[u8]) -> Result<Timestamp, Refusal> {
-    let text = std::str::from_utf8(signed).map_err(|_| malformed("it is not UTF-8"))?;
-    let mut lines = text.split('\n');
-    let (Some(line), Some(object)) = (lines.next(), lines.next()) else {
-        return Err(malformed("it has fewer than two lines"));
-    };
-    let version: Timestamp = canonical::parse(DocumentKind::Timestamp, object.as_bytes())?;
-    if line != version.version.to_string() {
-        return Err(Refusal::VersionLineMismatch { line: Words(line).to_string(), object: version.version });
-    }
-    Ok(version)
-}
-
-/// SPEC steps 4h and 4i: (epoch, seq, issued) not lower than seen, and one manifest for one `seq`.
-fn check_not_older(version: &Timestamp, floors: &RollbackGuard) -> Result<(), Refusal> {
-    let Ok(epoch) = Epoch::try_from(floors.epoch) else { return Ok(()) };
-    let Ok(seq) = Seq::try_from(floors.seq) else { return Ok(()) };
-    match (version.epoch, version.seq).cmp(&(epoch, seq)) {
-        Ordering::Greater => Ok(()),
-        Ordering::Less => {
-            Err(Refusal::Downgrade { epoch, seq, found_epoch: version.epoch, found_seq: version.seq })
-        }
-        Ordering::Equal => match floors.manifest {
-            Some(seen) if seen != version.manifest => {
-                Err(Refusal::Equivocation { seq, seen, found: version.manifest })
-            }
-            _ if version.issued < floors.issued => {
-                Err(Refusal::OlderIssue { seq, seen: floors.issued, found: version.issued })
-            }
-            _ => Ok(()),
-        },
-    }
 }

@@ -2,9 +2,8 @@
 
 use std::ops::Deref;
 
-use super::Refusal;
 use super::minisign::{PublicKey, SignatureText};
-use super::{Document, DocumentKind, Role, Root};
+use super::{Document, Role, Root};
 
 /// Bytes from a source: bounded, and believed in nothing.
 ///
@@ -54,25 +53,6 @@ impl<T> Deref for Verified<T> {
     fn deref(&self) -> &T {
         &self.0
     }
-}
-
-/// The strict form of a signature text, or the refusal of the whole document.
-pub(super) fn signatures(document: DocumentKind, text: &[u8]) -> Result<SignatureText, Refusal> {
-    SignatureText::parse(text).map_err(|(line, why)| Refusal::SignatureForm { document, line, why })
-}
-
-/// The one threshold function, for all three roles: enough *distinct* keys of the role that may sign such a document.
-pub(super) fn threshold(
-    document: DocumentKind,
-    root: &Root,
-    message: &[u8],
-    signatures: &SignatureText,
-) -> Result<(), Refusal> {
-    let needed = root.roles.get(document.role()).threshold;
-    let valid = signatures.count_valid(&root.keys_of(document.role()), message);
-    let valid = u32::try_from(valid).unwrap_or(u32::MAX);
-    // A parsed root has no threshold 0; that it could never be met by nobody does not rest on the parser alone.
-    if valid >= needed.max(1) { Ok(()) } else { Err(Refusal::Threshold { document, needed, valid }) }
 }
 
 /// Which keys of the role have signed: what a signer shows to the one who collects signatures. It decides nothing.

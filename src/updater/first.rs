@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use super::Updater;
 use super::session::Session;
+use crate::check::Decision;
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
-use crate::install::{self, Installation, Probe, Settings, Standing};
+use crate::install::{self, Installation, Probe, Settings};
 use crate::limits::{self, ByteLimit};
-use crate::policy::{self, Decision};
 use crate::report::Reporter;
 use crate::source::{Fetcher, from_location};
 use crate::trust::{Epoch, Identity, Name, Version};
@@ -132,18 +132,11 @@ impl Updater {
         exists: bool,
     ) -> Result<Version> {
         let deadline = Instant::now() + limits::CHECK;
-        let root = self.load_root()?;
-        let root = self.walk(session, root, deadline)?;
-        let release = self.release(session, &root, None, deadline)?;
-        let Some(manifest) = &release.manifest else { return Err(Error::usage("nothing to install")) };
-        session.state.advance(&release.version, manifest);
-        session.state.trust(&root);
-        session.state.seen = release.seen(self.location_digest());
-        session.state.checked = self.clock.now();
-        let selected = match policy::first(&self.target, &session.state, manifest)? {
+        let checked = self.run_check(session, None, deadline, false)?;
+        let selected = match checked.decision {
             Decision::Update(selected) => selected,
-            Decision::Nothing(reason) => {
-                return Err(Error::usage(format!("nothing was installed: {reason}")));
+            Decision::Nothing(finding) => {
+                return Err(Error::usage(format!("nothing was installed: {finding}")));
             }
         };
         let staged = self.stage(&selected, None)?;
@@ -152,28 +145,27 @@ impl Updater {
             None => Probe::detect(&staged, &self.identity.product),
         };
         settings.probe = tried.map_err(|failure| failure.told(staged.version()))?;
-        session.state.standing = Standing::Current;
-        session.state.judged = Some(selected.version().clone());
+        session.state.memory.about_to_install_first(selected.version());
         session.damaged = None;
         if !exists {
             settings.save(&self.site)?; // before there is an executable that could not be updated without them
         }
         let version = staged.version().clone();
         let (state, lock) = (&mut session.state, &session.lock);
-        let known = match state.installed.clone() {
-            Some(copy) if exists && self.site.holds(&copy)? => Some(copy),
+        let known = match state.record.installed().cloned() {
+            Some(installed) if exists && self.site.holds(&installed)? => Some(installed),
             _ => None,
         };
         match known {
             // The same bytes are there: nothing is swapped, and what a rollback brings back stays.
-            Some(copy) if copy.blake3 == staged.blake3() => state.save(&self.site)?,
-            Some(copy) => {
+            Some(installed) if installed.blake3 == staged.blake3() => state.save(&self.site)?,
+            Some(installed) => {
                 // Where the bytes are replaced before the swap, nobody knows of which epoch they are.
-                let known = (&copy.version, Epoch::FIRST);
-                install::swap_in(&self.site, state, staged, known, root.epoch, lock)?
+                let known = (&installed.version, Epoch::FIRST);
+                install::swap_in(&self.site, state, staged, known, checked.epoch, lock)?
             }
             // What is replaced has no known version and is nothing to go back to.
-            None => install::first_install(&self.site, state, staged, root.epoch, exists)?,
+            None => install::first_install(&self.site, state, staged, checked.epoch, exists)?,
         }
         if exists {
             settings.save(&self.site)?; // after it, so that the old executable keeps its own where the swap fails

@@ -1,6 +1,6 @@
 //! One row of the table.
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::source::Object;
 use relatch::trust::DocumentKind;
 use relatch::{Error, Refusal, Unavailable};
@@ -37,7 +37,7 @@ pub enum Outcome {
 /// The reason that must be told: its pattern, and whether a reason is of it.
 pub struct Because {
     pub pattern: &'static str,
-    pub is: fn(&Reason) -> bool,
+    pub is: fn(&Finding) -> bool,
 }
 
 /// The error that must come: its pattern, and whether an error is of it.
@@ -76,7 +76,7 @@ impl Attack {
             Outcome::Unavailable(answer) | Outcome::UnavailableLater(answer) => {
                 format!("Unavailable::{}", answer.pattern)
             }
-            Outcome::Nothing(because) => format!("Reason::{}", because.pattern),
+            Outcome::Nothing(because) => format!("Finding::{}", because.pattern),
             Outcome::Harmless => "changes nothing".into(),
         };
         let outcome = outcome.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -248,12 +248,12 @@ macro_rules! absence {
     };
 }
 
-/// `nothing!(Variant { .. } if ..)`: [`Outcome::Nothing`] of this pattern of [`Reason`].
+/// `nothing!(Variant { .. } if ..)`: [`Outcome::Nothing`] of this pattern of [`Finding`].
 macro_rules! nothing {
     ($variant:ident $($pattern:tt)*) => {
         crate::attack::Outcome::Nothing(crate::attack::Because {
             pattern: stringify!($variant $($pattern)*),
-            is: |reason| matches!(reason, relatch::policy::Reason::$variant $($pattern)*),
+            is: |reason| matches!(reason, relatch::Finding::$variant $($pattern)*),
         })
     };
 }

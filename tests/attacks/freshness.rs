@@ -366,7 +366,7 @@ pub fn passed_over() -> Vec<Attack> {
     for target in ["tes", "test2", "test.", "test-musl", "x86_64-unknown-linux-gnu"] {
         rows.push(Attack::new("8a", format!("a release for {target}"), move |stage| {
             stage.publish(|draft, _| draft.manifest["artifacts"][0]["target"] = target.into());
-        }, nothing!(NoTarget { target, .. } if target.as_str() == "test")));
+        }, nothing!(NoTarget { target: Some(target), .. } if target.as_str() == "test")));
     }
     rows
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::trust::Version;
 use relatch::{Clock, Error, Outcome, Refusal, Reporter};
 
@@ -39,7 +39,7 @@ impl Scene {
 
     pub fn is_current(&self, name: &str) {
         let answer = self.tool.updater().update(false);
-        assert!(matches!(answer, Ok(Outcome::Nothing(Reason::Current))), "{name}: {answer:?}");
+        assert!(matches!(answer, Ok(Outcome::Nothing(Finding::Current))), "{name}: {answer:?}");
     }
 
     /// Refused so, and the disk is as it was.

@@ -26,8 +26,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::stage::digest_of;
-use super::state::PendingSwap;
-use super::{Copy, Installation, Lock, Staged, Standing, State, durable};
+use super::{Installation, Installed, Lock, PendingSwap, Staged, State, durable};
 use crate::error::{Result, io};
 use crate::regular;
 use crate::trust::{Digest, Epoch, Version};
@@ -59,10 +58,10 @@ pub(crate) fn swap_in(
     system::sync_staged(staged.file()).map_err(io("synchronise", staged.path()))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
     // Not today's epoch: that may be the one that was raised because the keys were stolen that released what is at the path.
-    let known = state.installed.clone().filter(|copy| copy.blake3 == blake3);
+    let known = state.record.installed().filter(|installed| installed.blake3 == blake3).cloned();
     let (version, carried) = unrecorded;
-    let from = known.unwrap_or_else(|| Copy { version: version.clone(), blake3, epoch: carried });
-    let to = Copy { version: staged.version().clone(), blake3: staged.blake3(), epoch };
+    let from = known.unwrap_or_else(|| Installed { version: version.clone(), blake3, epoch: carried });
+    let to = Installed { version: staged.version().clone(), blake3: staged.blake3(), epoch };
     exchange(site, state, PendingSwap { file: staged.into_name(), from, to, rollback: false }, lock)
 }
 
@@ -70,12 +69,12 @@ pub(crate) fn swap_in(
 pub(super) fn exchange(site: &Installation, state: &mut State, pending: PendingSwap, _: &Lock) -> Result<()> {
     let file = path_of(site, &pending.file);
     let to = pending.to.clone();
-    state.pending = Some(pending);
+    state.record.swap_began(pending);
     let swapped = state.save(site).and_then(|()| put_at_path(site, &file));
     if let Err(error) = swapped {
         // Finished or undone at once where the disk lets us, else by the next start: the record says what was begun.
         recover(site, state)?;
-        return if state.installed.as_ref() == Some(&to) { Ok(()) } else { Err(error) };
+        return if state.record.installed() == Some(&to) { Ok(()) } else { Err(error) };
     }
     commit(site, state)
 }
@@ -111,7 +110,7 @@ fn sync_both(site: &Installation) -> Result<()> {
 
 /// The new executable is at its path: keep the old one as `previous`, and remember both.
 fn commit(site: &Installation, state: &mut State) -> Result<()> {
-    let Some(pending) = state.pending.take() else { return Ok(()) };
+    let Some(pending) = state.record.swap_ended() else { return Ok(()) };
     for name in [BACKUP, &pending.file] {
         let path = path_of(site, name);
         if name != PREVIOUS && path.exists() && is_copy(&path, &pending.from.blake3)? {
@@ -122,33 +121,18 @@ fn commit(site: &Installation, state: &mut State) -> Result<()> {
         }
     }
     if pending.rollback {
-        state.judged = Some(pending.to.version.clone());
-        state.release_hold(&pending.to.version);
-        state.hold(pending.from.version.clone());
-        // What the last check found is about what ran then.
-        match &state.standing {
-            Standing::Current => {
-                let (version, critical) = (pending.from.version.clone(), state.critical);
-                state.standing = Standing::Held { version, critical };
-            }
-            Standing::Held { version, .. } if *version == pending.to.version => {
-                state.standing = Standing::Current;
-            }
-            _ => {}
-        }
+        state.memory.rolled_back(&pending.from.version, &pending.to.version);
     }
-    state.installed = Some(pending.to);
-    state.previous = Some(pending.from);
-    state.seen = None; // what was decided from it was about another version
+    state.memory.swapped();
     state.save(site)
 }
 
 /// Finishes or undoes a swap that a crash interrupted (SPEC step 2): what lies at the path says which. Called under the lock.
 pub(crate) fn recover(site: &Installation, state: &mut State) -> Result<()> {
-    let Some(pending) = &state.pending else { return Ok(()) };
+    let Some(pending) = state.record.pending().cloned() else { return Ok(()) };
     let exists = site.executable().try_exists().map_err(io("look at", site.executable()))?;
-    if !exists && !close_gap(site, pending)? {
-        state.pending = None; // neither is there: nothing is under way, and `Session::begin` says what is missing
+    if !exists && !close_gap(site, &pending)? {
+        state.record.swap_undone(false); // neither is there: nothing is under way, and `Session::begin` says what is missing
         return state.save(site);
     }
     let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
@@ -158,14 +142,11 @@ pub(crate) fn recover(site: &Installation, state: &mut State) -> Result<()> {
         return commit(site, state);
     }
     // Either nothing happened yet, or somebody put a third executable there since. Both mean: no swap is under way.
-    if found == pending.from.blake3 {
-        state.installed = Some(pending.from.clone());
-    }
     durable::remove(&site.dir().join(BACKUP));
     if pending.file != PREVIOUS {
         durable::remove(&site.dir().join(&pending.file));
     }
-    state.pending = None;
+    state.record.swap_undone(found == pending.from.blake3);
     state.save(site)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::source::Object;
 use relatch::trust::{DocumentKind, Version};
 use relatch::{Clock, Error, Local, Outcome, Refusal, Unavailable, Updater};
@@ -170,10 +170,10 @@ fn tell(place: &Place, client: &Map<String, Value>) -> Value {
             Outcome::Updated { to, .. } => json!({"result": "install", "version": to.to_string()}),
             Outcome::Nothing(reason) => {
                 let (step, reason) = match reason {
-                    Reason::Current => ("8b", "current"),
-                    Reason::NoTarget { .. } => ("8a", "target"),
-                    Reason::Held { .. } => ("8c", "held"),
-                    Reason::NotInRollout { .. } => ("8e", "rollout"),
+                    Finding::Current => ("8b", "current"),
+                    Finding::NoTarget { .. } => ("8a", "target"),
+                    Finding::Held { .. } => ("8c", "held"),
+                    Finding::NotInRollout { .. } => ("8e", "rollout"),
                     other => panic!("{other}"),
                 };
                 json!({"result": "nothing", "step": step, "reason": reason})
@@ -220,7 +220,9 @@ fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static str, 
             (by(document, ["3b", "4c", "6c"]), json!({"needed": needed, "valid": valid}))
         }
         Refusal::SelfThreshold { needed, valid, .. } => ("3e", json!({"needed": needed, "valid": valid})),
-        Refusal::Malformed { document: Timestamp, why } if why.contains("fewer than two lines") => plain("4a"),
+        Refusal::Malformed { document: Timestamp, why } if why.contains("fewer than two lines") => {
+            plain("4a")
+        }
         Refusal::Malformed { document, .. }
         | Refusal::UnknownType { document, .. }
         | Refusal::OtherDocument { document, .. } => plain(by(document, ["3c", "4d", "6d"])),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use relatch::Finding;
 use relatch::install::Installation;
-use relatch::policy::Reason;
 use relatch::trust::{Notes, Version};
 use relatch::{Cause, Error, Printable, Result, RolledBack, Status};
 use serde_json::{Value, json};
@@ -52,12 +52,12 @@ impl Answer {
         Answer::done(text, json!({"result": "updated", "from": from, "to": to}))
     }
 
-    pub fn nothing(reason: &Reason) -> Self {
+    pub fn nothing(reason: &Finding) -> Self {
         let word = match reason {
-            Reason::Current => "current",
-            Reason::Held { .. } => "held",
-            Reason::NotInRollout { .. } => "not-in-rollout",
-            Reason::NoTarget { .. } => "no-target",
+            Finding::Current => "current",
+            Finding::Held { .. } => "held",
+            Finding::NotInRollout { .. } => "not-in-rollout",
+            Finding::NoTarget { .. } => "no-target",
             _ => "nothing",
         };
         let text = format!("nothing to do: {reason}");

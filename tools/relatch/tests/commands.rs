@@ -82,11 +82,19 @@ impl World {
             seq: None,
         };
         change(&mut plan);
-        let published = Published::read(&store, &anchor, &plan.channel, false).unwrap();
+        let published =
+            Published::read(&store, &anchor, &plan.channel, signer::repository::Damage::Refused).unwrap();
         let folder = self.path(&format!("folder-{version}"));
         let folder = Folder::prepare(&folder, &plan, &published, &store.source()).unwrap();
         folder.sign(&[&self.key]).unwrap();
-        signer::publish::publish(&folder, &store, &anchor, false, &signer::progress::Silent).unwrap();
+        signer::publish::publish(
+            &folder,
+            &store,
+            &anchor,
+            signer::repository::Damage::Refused,
+            &signer::progress::Silent,
+        )
+        .unwrap();
     }
 
     fn relatch(&self, arguments: &[&str]) -> Output {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use relatch::trust::{Name, Role, Seq, Version};
 use signer::custody::{self, KeyArgument};
+use signer::repository::Damage;
 use signer::root::{Threshold, parse_role};
 use signer::store::Server;
 
@@ -321,9 +322,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether a VERSION that does not verify may be replaced.
-    pub fn repairs(&self) -> bool {
-        self.seq.is_some()
+    /// A VERSION that does not verify may be replaced where the next number is given.
+    pub fn damage(&self) -> Damage {
+        if self.seq.is_some() { Damage::Repaired } else { Damage::Refused }
     }
 
     /// `--seq` as checked.

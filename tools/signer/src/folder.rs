@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use relatch::source::Fetcher;
 use relatch::trust::{
-    Digest, Document, Manifest, Name, Notes, PublicKey, Role, Root, Seq, SignatureText, Timestamp, Verified,
+    Digest, Document, Manifest, Name, Notes, PublicKey, Refusal, Role, Root, Seq, SignatureText, Timestamp,
     Version, signing_keys,
 };
 use relatch::{Printable, Utc, limits};
@@ -220,7 +220,7 @@ impl Folder {
         self.refuse_changed()?;
         let mut staged = Vec::new();
         for ((role, message, signatures), signed) in made.into_iter().zip(self.signed()?) {
-            if self.to_sign(role)?.1 != message || *self.root()? != *root {
+            if self.to_sign(role)?.1 != message || self.root()? != root {
                 return Err(Failure::refused(
                     "the folder became another one while it was signed",
                     "Look at it with `signer show`, and sign again; nothing was signed.",
@@ -349,21 +349,20 @@ impl Folder {
     /// `VERSION`, not verified.
     pub fn version(&self) -> Result<Timestamp> {
         let object = self.read(VERSION, limits::VERSION_FILE)?;
-        let (signed, _) = Timestamp::split(&object)?;
-        let line = signed.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
-        let version = Timestamp::from_canonical(line)?;
-        if version.to_signed() != signed {
-            return Err(Failure::refused(
+        match Timestamp::read_unverified(&object) {
+            Err(Refusal::VersionLineMismatch { .. }) => Err(Failure::refused(
                 "the first line of VERSION is not its version",
                 "Prepare the release again.",
-            ));
+            )),
+            version => Ok(version?),
         }
-        Ok(version)
     }
 
     /// The root that the folder was prepared under, for showing; publishing uses the one that follows from the anchor.
-    pub fn root(&self) -> Result<Verified<Root>> {
-        Ok(Verified::<Root>::anchor(&self.read(ROOT, limits::ROOT)?)?)
+    pub fn root(&self) -> Result<Root> {
+        let root = Root::from_canonical(&self.read(ROOT, limits::ROOT)?)?;
+        root.ensure_strong_keys()?;
+        Ok(root)
     }
 
     /// The manifest's signatures so far; empty for none.

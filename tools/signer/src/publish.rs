@@ -5,15 +5,20 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use relatch::limits;
 use relatch::source::{Dir, Fetcher, Object};
-use relatch::trust::{Digest, Document as _, Fetched, Identity, Manifest, Name, Root, Timestamp, Verified};
-use relatch::{Refusal, limits};
+use relatch::trust::{
+    Digest, Document as _, Fetched, Manifest, Name, Refusal, Root, Roots, TrustAnchor, Verified,
+};
 
 use crate::files::open_regular;
 use crate::folder::Folder;
 use crate::progress::Progress;
 use crate::read_back::read_back;
-use crate::repository::{Current, Published, fetch, newest_root, refuse_other_anchor, strict_times};
+use crate::repository::{
+    Current, Damage, Published, fetch, newest_root, read_documents, read_release_under, refuse_other_anchor,
+    strict_times,
+};
 use crate::store::{Content, Put, Store};
 use crate::{Failure, Result, verify};
 
@@ -43,10 +48,10 @@ pub fn publish(
     folder: &Folder,
     store: &dyn Store,
     anchor: &[u8],
-    repair: bool,
+    damage: Damage,
     progress: &dyn Progress,
 ) -> Result<Done> {
-    let published = Published::read(store, anchor, &folder.manifest()?.channel, repair)?;
+    let published = Published::read(store, anchor, &folder.manifest()?.channel, damage)?;
     publish_over(folder, store, &published, progress)
 }
 
@@ -235,14 +240,9 @@ fn check(
     signatures: &[u8],
     object: &[u8],
 ) -> Result<Verified<Manifest>> {
-    let root = &published.root;
-    let identity = Identity { product: root.product.clone(), channel: channel.clone() };
-    let times = strict_times();
-    root.check_unexpired(&times)?;
-    let object = Fetched::new(object.to_vec());
-    let version = Verified::<Timestamp>::check(&object, root, &identity, &published.floors, &times)?;
-    let (document, signatures) = (Fetched::new(manifest.to_vec()), Fetched::new(signatures.to_vec()));
-    let manifest = Verified::<Manifest>::check(&document, &signatures, &version, root, &identity, &times)?;
+    let memory = published.memory.clone();
+    let release = read_documents(&published.root, channel, memory, (manifest, signatures, object))?;
+    let manifest = release.manifest;
     refuse_lower(published, &manifest)?;
     Ok(manifest)
 }
@@ -252,7 +252,10 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
     published.refuse_below_min(&manifest.version)?;
     let Some(released) = &published.released else { return Ok(()) };
     let higher = manifest.version.compare(released).is_ok_and(std::cmp::Ordering::is_gt);
-    if higher || manifest.retracts.contains(released) || manifest.seq.get() == published.floors.seq {
+    if higher
+        || manifest.retracts.contains(released)
+        || published.memory.guard().release().is_some_and(|(_, seq)| seq == manifest.seq)
+    {
         return Ok(());
     }
     Err(Failure::refused(
@@ -274,8 +277,16 @@ pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
     Err(Refusal::BlobDigest { object: Object::Blob(expected), expected, found }.into())
 }
 
-/// Publishes the next root, only if it follows from what is published. `revokes` allows one under which a published release does not
-/// verify any more.
+/// Whether a root may be published under which a published release does not verify any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// No.
+    Refused,
+    /// Yes, as after a theft of keys.
+    Allowed,
+}
+
+/// Publishes the next root, only if it follows from what is published.
 ///
 /// # Errors
 /// As for a client that walks the chain; [`Failure::Refused`] for a root that revokes.
@@ -284,7 +295,7 @@ pub fn publish_root(
     anchor: &[u8],
     document: &[u8],
     signatures: &[u8],
-    revokes: bool,
+    revocation: Revocation,
     progress: &dyn Progress,
 ) -> Result<u64> {
     let claimed = Root::from_canonical(document)?;
@@ -301,7 +312,7 @@ pub fn publish_root(
         ));
     }
     let (fetched, by) = (Fetched::new(document.to_vec()), Fetched::new(signatures.to_vec()));
-    let first = Verified::<Root>::anchor(anchor)?;
+    let first = TrustAnchor::new(anchor)?;
     if claimed.version == first.version {
         // The anchor itself: its bytes are what tools carry, and it is signed by its own keys.
         if document != anchor {
@@ -312,15 +323,14 @@ pub fn publish_root(
         }
         drop(first.reload(&fetched, &by)?);
         if store.read(&Object::Root(first.version + 1))?.is_none() {
-            first.check_issued(&strict_times())?;
-            first.check_unexpired(&strict_times())?;
+            strict_times().ensure_current(first.kind(), first.issued, first.expires)?;
         }
     } else {
         refuse_other_anchor(&store.source(), anchor)?;
         let newest = newest_root(&store.source(), anchor)?;
         let published = newest.version;
         if claimed.version == published && *newest == claimed {
-            drop(newest.reload(&fetched, &by)?); // a rerun
+            drop(first.reload(&fetched, &by)?); // a rerun
         } else if claimed.version != published + 1 {
             return Err(Failure::refused(
                 format!("this root {} does not follow root {published}, which is published", claimed.version),
@@ -332,10 +342,9 @@ pub fn publish_root(
                 },
             ));
         } else {
-            let next = newest.next(&fetched, &by)?;
-            next.check_issued(&strict_times())?;
-            next.check_unexpired(&strict_times())?;
-            if !revokes {
+            let next = newest.next(&fetched, &by, &strict_times())?;
+            strict_times().ensure_current(next.kind(), next.issued, next.expires)?;
+            if revocation == Revocation::Refused {
                 refuse_revocation(store, &newest, &next)?;
             }
         }
@@ -348,11 +357,10 @@ pub fn publish_root(
 }
 
 /// A release that verified until now would stop to: no client could install or be updated before the next one.
-fn refuse_revocation(store: &dyn Store, newest: &Verified<Root>, next: &Verified<Root>) -> Result<()> {
+fn refuse_revocation(store: &dyn Store, newest: &Roots, next: &Roots) -> Result<()> {
     for channel in store.channels()? {
         let Some(raw) = store.read(&Object::Version(channel.clone()))? else { continue };
-        let verifies =
-            |root| crate::repository::read_release(&store.source(), root, &channel, &raw, &strict_times());
+        let verifies = |root| read_release_under(&store.source(), root, &channel, &raw);
         if let (Ok(_), Err(why)) = (verifies(newest), verifies(next)) {
             return Err(Failure::refused(
                 format!(

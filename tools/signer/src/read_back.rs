@@ -1,10 +1,10 @@
 //! A release read back from where it was written: as the publisher reads it, and as everybody does.
 
 use relatch::source::{Fetcher, Object};
-use relatch::trust::{Name, Root, Timestamp, Verified};
+use relatch::trust::{Name, Roots};
 use relatch::{Error, Unavailable, limits};
 
-use crate::repository::{fetch, lenient_times, read_version, roots_after};
+use crate::repository::{Seen, fetch, read_version, roots_after};
 use crate::store::Store;
 use crate::{Failure, Result, verify};
 
@@ -31,7 +31,7 @@ enum There {
 /// Verifies what is there now. What somebody else published right after, if it is that, and who can read it.
 pub(crate) fn read_back(
     store: &dyn Store,
-    root: &Verified<Root>,
+    root: &Roots,
     channel: &Name,
     written: &[u8],
 ) -> Result<(Option<String>, Access)> {
@@ -63,25 +63,19 @@ pub(crate) fn read_back(
     Ok((newer, access))
 }
 
-fn compare(
-    source: &Fetcher,
-    root: &Verified<Root>,
-    channel: &Name,
-    written: &[u8],
-    there: &[u8],
-) -> Result<There> {
+fn compare(source: &Fetcher, root: &Roots, channel: &Name, written: &[u8], there: &[u8]) -> Result<There> {
     if written != there {
         // With it may have come a newer root.
         let after = roots_after(source, root)?;
         let newest = after.last().unwrap_or(root);
-        let ours = read_version(root, channel, written, &lenient_times())?;
-        let theirs = match read_version(newest, channel, there, &lenient_times()) {
-            Err(_) if newest.version != root.version => read_version(root, channel, there, &lenient_times())?,
+        let ours = read_version(root, channel, written)?;
+        let theirs = match read_version(newest, channel, there) {
+            Err(_) if newest.version != root.version => read_version(root, channel, there)?,
             theirs => theirs?,
         };
-        let order = |version: &Timestamp| (version.epoch, version.seq, version.issued);
-        let which =
-            format!("{} as release {}, issued {}", theirs.version, theirs.seq, relatch::Utc(theirs.issued));
+        let order = |seen: &Seen| (seen.memory.guard().release(), seen.issued);
+        let seq = theirs.memory.guard().release().map_or_else(String::new, |(_, seq)| seq.to_string());
+        let which = format!("{} as release {seq}, issued {}", theirs.version, relatch::Utc(theirs.issued));
         if order(&theirs) <= order(&ours) {
             return Ok(There::Older(which));
         }

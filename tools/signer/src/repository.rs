@@ -1,13 +1,15 @@
-//! What is published now, read by the client's own code.
+//! What is published now, read by the client's own code: every function here drives a
+//! [`Check`](relatch::check::Check).
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use relatch::check::{Answer, Check, Memory, NewRoot, Purpose, Release, Want, Wanted};
 use relatch::source::{Fetcher, Object};
 use relatch::trust::{
-    Document, Epoch, Fetched, Identity, Manifest, Name, RollbackGuard, Root, Seq, Times, Timestamp, Verified,
-    Version,
+    DocumentKind, Fetched, Identity, Leniency, Manifest, Name, Refusal, Roots, Seq, Times, Timestamp,
+    TrustAnchor, Verified, Version,
 };
-use relatch::{Error, Refusal, Unavailable, limits};
+use relatch::{Error, Unavailable, limits};
 
 use crate::store::Store;
 use crate::{Failure, Result};
@@ -20,14 +22,14 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Clocks for what must be valid today.
+/// The clocks for a document that must be valid today.
 pub fn strict_times() -> Times {
-    Times { system: now(), now: now() }
+    Times::new(now(), &[])
 }
 
-/// Clocks for reading what is to be replaced, which may well have expired.
-pub(crate) fn lenient_times() -> Times {
-    Times { system: now(), now: 0 }
+/// For reading what is to be replaced, which may have expired.
+fn leniency() -> Option<Leniency> {
+    Some(Leniency::of_a_publisher())
 }
 
 /// Reads one small object.
@@ -38,12 +40,12 @@ pub fn fetch(source: &Fetcher, object: &Object, limit: limits::ByteLimit) -> Res
     Ok(source.fetch(object, limit, Instant::now() + PATIENCE)?)
 }
 
-/// All roots that follow from `anchor`, the newest last.
+/// All roots that follow from `anchor`, the newest last; the anchor is the first.
 ///
 /// # Errors
-/// As for a client that walks the chain.
-pub fn root_chain(source: &Fetcher, anchor: &[u8]) -> Result<Vec<Verified<Root>>> {
-    let first = Verified::<Root>::anchor(anchor)?;
+/// As for a client that reads the chain.
+pub fn root_chain(source: &Fetcher, anchor: &[u8]) -> Result<Vec<Roots>> {
+    let first = Roots::from(TrustAnchor::new(anchor)?);
     let after = roots_after(source, &first)?;
     Ok(std::iter::once(first).chain(after).collect())
 }
@@ -51,49 +53,51 @@ pub fn root_chain(source: &Fetcher, anchor: &[u8]) -> Result<Vec<Verified<Root>>
 /// All roots that follow from this one, the newest last.
 ///
 /// # Errors
-/// As for a client that walks the chain.
-pub(crate) fn roots_after(source: &Fetcher, root: &Verified<Root>) -> Result<Vec<Verified<Root>>> {
-    let mut chain: Vec<Verified<Root>> = Vec::new();
+/// As for a client that reads the chain.
+pub(crate) fn roots_after(source: &Fetcher, root: &Roots) -> Result<Vec<Roots>> {
+    // The check is left at the end of the chain, before it asks for the channel's `VERSION`.
+    let channel: Name = "stable".parse().map_err(Failure::usage)?;
+    let (mut check, mut documents) = (begin(root, &channel, Memory::new(0), leniency()), Vec::new());
     loop {
-        let last = chain.last().unwrap_or(root);
-        let next = last.version + 1;
-        let document = match fetch(source, &Object::Root(next), limits::ROOT) {
-            Err(Failure::Client(Error::Unavailable(
-                Unavailable::Absent { .. } | Unavailable::Forbidden { .. },
-            ))) => return Ok(chain),
-            document => document?,
-        };
-        let signatures = fetch(source, &Object::RootSignatures(next), limits::SIGNATURES)?;
-        let newer = last.next(&document, &signatures)?;
-        chain.push(newer);
+        match check.want() {
+            Want::Object(Wanted { object: Object::Version(_), .. }) => break,
+            Want::Object(wanted) => documents.extend(check.supply(answer(source, &wanted)?, now())),
+            Want::Done => return Err(failure_of(check)),
+        }
     }
+    let times = strict_times().with_leniency(leniency());
+    let mut chain: Vec<Roots> = Vec::new();
+    for NewRoot { document, signatures } in documents {
+        let last = chain.last().unwrap_or(root);
+        let next = last.next(&Fetched::new(document), &Fetched::new(signatures), &times)?;
+        chain.push(next);
+    }
+    Ok(chain)
 }
 
 /// The newest root that follows from `anchor`.
 ///
 /// # Errors
-/// As for a client that walks the chain.
-pub fn newest_root(source: &Fetcher, anchor: &[u8]) -> Result<Verified<Root>> {
+/// As for a client that reads the chain.
+pub fn newest_root(source: &Fetcher, anchor: &[u8]) -> Result<Roots> {
     let newest = root_chain(source, anchor)?.pop();
     newest.ok_or_else(|| Failure::usage("the chain of roots is empty"))
 }
 
-/// Refuses a repository whose roots begin elsewhere: `root/` belongs to one product (SPEC section 2), and a chain that goes on with
-/// another's would end its updates.
+/// Refuses a repository whose roots begin elsewhere: `root/` belongs to one product (SPEC section 2), and
+/// a chain that goes on with another product's root would end its updates.
 ///
 /// # Errors
-/// [`Failure::Refused`] for such a repository; one without this root is none.
+/// [`Failure::Refused`] for such a repository; a repository without this root is not refused.
 pub(crate) fn refuse_other_anchor(source: &Fetcher, anchor: &[u8]) -> Result<()> {
-    let number = Verified::<Root>::anchor(anchor)?.version;
+    let number = TrustAnchor::new(anchor)?.version;
     match fetch(source, &Object::Root(number), limits::ROOT) {
         Ok(there) if there.bytes() == anchor => Ok(()),
         Ok(_) => Err(Failure::refused(
             format!("root {number} in the repository differs from the one given with --root"),
-            "It is another product's repository, or --root is another one, or somebody changed it. Each product needs a place of its own.",
+            "It is another product's repository, or --root is another root, or an attacker changed it. Each product needs a place of its own.",
         )),
-        Err(Failure::Client(Error::Unavailable(
-            Unavailable::Absent { .. } | Unavailable::Forbidden { .. },
-        ))) => Ok(()),
+        Err(Failure::Client(Error::Unavailable(why))) if why.may_be_absent() => Ok(()),
         Err(failure) => Err(failure),
     }
 }
@@ -108,69 +112,78 @@ pub struct Current {
     pub signatures: Vec<u8>,
 }
 
+impl Current {
+    fn of(Release { timestamp, manifest, signatures, .. }: Release) -> Result<Self> {
+        match manifest {
+            Some(manifest) => Ok(Current { version: timestamp, manifest, signatures }),
+            None => Err(Failure::usage("the manifest of the release was not read")),
+        }
+    }
+}
+
 /// What a publisher has to know before it makes the next release.
 pub struct Published {
     /// The newest root.
-    pub root: Verified<Root>,
-    /// What clients have seen, by the `VERSION` of this epoch; all zero where there is none.
-    pub floors: RollbackGuard,
+    pub root: Roots,
+    /// What clients remember that have read the `VERSION` of this epoch; nothing where there is none.
+    pub memory: Memory,
     /// The version that is released.
     pub released: Option<Version>,
-    /// The release itself; or why it does not verify under this root, though its `VERSION` does: its keys were taken away.
+    /// The release itself; or why it does not verify under this root, though its `VERSION` does: its keys
+    /// were taken away.
     pub current: Result<Option<Current>>,
     /// The bytes of `VERSION` as they were read, for the compare-and-swap.
     pub raw: Option<Vec<u8>>,
 }
 
+/// Whether a publisher goes on where `VERSION` does not verify any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// No.
+    Refused,
+    /// Yes, as after an attacker destroyed it. The caller must then know the next `seq`.
+    Repaired,
+}
+
 impl Published {
-    /// Reads and verifies what is published on a channel. `repair` goes on where `VERSION` does not verify any more, as after somebody
-    /// destroyed it; the caller must then know the next `seq`.
+    /// Reads and verifies what is published on a channel.
     ///
     /// # Errors
     /// As for a client, but for expiry.
-    pub fn read(store: &dyn Store, anchor: &[u8], channel: &Name, repair: bool) -> Result<Self> {
+    pub fn read(store: &dyn Store, anchor: &[u8], channel: &Name, damage: Damage) -> Result<Self> {
         let source = store.source();
         refuse_other_anchor(&source, anchor)?;
         let root = newest_root(&source, anchor)?;
         let raw = store.read(&Object::Version(channel.clone()))?;
-        let nothing = |root, raw| Published {
-            root,
-            floors: RollbackGuard::default(),
-            released: None,
-            current: Ok(None),
-            raw,
-        };
+        let (memory, released) = (Memory::new(0), None);
+        let nothing = |root, raw| Published { root, memory, released, current: Ok(None), raw };
         let Some(object) = &raw else { return Ok(nothing(root, raw)) };
         // A new epoch begins its own count; what the old one signed is not valid under it.
-        if peek_epoch(object).is_some_and(|epoch| epoch < root.epoch) {
+        if Timestamp::read_unverified(object).is_ok_and(|version| version.epoch < root.epoch) {
             return Ok(nothing(root, raw));
         }
-        let version = match read_version(&root, channel, object, &lenient_times()) {
+        let (version, current) = read(&source, &root, channel, object, Memory::new(0), leniency());
+        let version = match version {
             Ok(version) => version,
-            Err(_) if repair => return Ok(nothing(root, raw)),
+            Err(_) if damage == Damage::Repaired => return Ok(nothing(root, raw)),
             Err(failure) => return Err(failure),
         };
-        let floors = RollbackGuard {
-            epoch: version.epoch.get(),
-            seq: version.seq.get(),
-            issued: version.issued,
-            manifest: Some(version.manifest),
-        };
-        let released = Some(version.version.clone());
-        let current = match read_manifest(&source, &root, version, &lenient_times()) {
-            // It was made under a root that is not there any more. Clients that have that one would refuse what the older one allows.
+        let current = match current {
+            // It was made under a root that does not exist any more. Clients that have that root would
+            // refuse what the older one allows.
             Err(ahead @ Failure::Client(Error::Refused(Refusal::RootAhead { .. }))) => return Err(ahead),
             current => current.map(Some),
         };
-        Ok(Published { root, floors, released, current, raw })
+        let (memory, released) = (version.memory, Some(version.version));
+        Ok(Published { root, memory, released, current, raw })
     }
 
-    /// Reads it again, after what took long.
+    /// Reads it again, after a step that takes long.
     ///
     /// # Errors
-    /// [`Failure::LostRace`] where somebody published meanwhile; else as [`Published::read`].
-    pub fn again(&self, store: &dyn Store, anchor: &[u8], channel: &Name, repair: bool) -> Result<Self> {
-        let now = Published::read(store, anchor, channel, repair)?;
+    /// [`Failure::LostRace`] where another publisher published meanwhile; else as [`Published::read`].
+    pub fn again(&self, store: &dyn Store, anchor: &[u8], channel: &Name, damage: Damage) -> Result<Self> {
+        let now = Published::read(store, anchor, channel, damage)?;
         if now.raw == self.raw {
             return Ok(now);
         }
@@ -182,7 +195,8 @@ impl Published {
         self.current.as_ref().ok().and_then(Option::as_ref)
     }
 
-    /// Refuses a version that whoever has seen the published release must not install any more (SPEC step 8d).
+    /// Refuses a version that clients which read the published release must not install any more (SPEC
+    /// step 8d).
     ///
     /// # Errors
     /// [`Failure::Refused`] for such a version.
@@ -205,7 +219,7 @@ impl Published {
     /// # Errors
     /// [`Failure::Refused`] past the largest one.
     pub fn next_seq(&self) -> Result<Seq> {
-        Seq::try_from(self.floors.seq + 1).map_err(|_| {
+        self.memory.guard().next_seq().ok_or_else(|| {
             Failure::refused(
                 "the sequence number cannot grow any more",
                 "Raise the epoch with a new root: `signer root renew --raise-epoch`.",
@@ -214,54 +228,135 @@ impl Published {
     }
 }
 
-/// The epoch that an object claims, unverified: it only decides whether a count begins anew under a root of a higher one.
-fn peek_epoch(object: &[u8]) -> Option<Epoch> {
-    let (signed, _) = Timestamp::split(object).ok()?;
-    let line = signed.split(|byte| *byte == b'\n').nth(1)?;
-    Timestamp::from_canonical(line).ok().map(|version| version.epoch)
+/// A `VERSION` that verified, before its manifest was read.
+pub(crate) struct Seen {
+    /// Its version.
+    pub(crate) version: Version,
+    /// What a client remembers of it.
+    pub(crate) memory: Memory,
+    /// When it was issued, in Unix seconds.
+    pub(crate) issued: u64,
 }
 
-/// Verifies the release that the bytes of a `VERSION` name, with everything but its blobs.
+/// Verifies the bytes of a `VERSION`, and the release that it names but for its blobs, as a client does
+/// that remembers this much. Both must be valid today.
 ///
 /// # Errors
-/// As for a client that has seen nothing yet.
-pub fn read_release(
+/// As for a client.
+pub(crate) fn read_release(
     source: &Fetcher,
-    root: &Verified<Root>,
+    root: &Roots,
     channel: &Name,
     raw: &[u8],
-    times: &Times,
+    memory: Memory,
 ) -> Result<Current> {
-    read_manifest(source, root, read_version(root, channel, raw, times)?, times)
-}
-
-fn identity(root: &Root, channel: &Name) -> Identity {
-    Identity { product: root.product.clone(), channel: channel.clone() }
-}
-
-pub(crate) fn read_version(
-    root: &Verified<Root>,
-    channel: &Name,
-    raw: &[u8],
-    times: &Times,
-) -> Result<Verified<Timestamp>> {
-    if raw.len() as u64 > limits::VERSION_FILE.0 {
-        let object = Object::Version(channel.clone());
-        return Err(Refusal::Oversized { object, limit: limits::VERSION_FILE.0 }.into());
+    match read(source, root, channel, raw, memory, None) {
+        (Ok(_), current) => current,
+        (Err(failure), _) => Err(failure),
     }
-    let (raw, identity) = (Fetched::new(raw.to_vec()), identity(root, channel));
-    Ok(Verified::<Timestamp>::check(&raw, root, &identity, &RollbackGuard::default(), times)?)
 }
 
-fn read_manifest(
-    source: &Fetcher,
-    root: &Verified<Root>,
-    version: Verified<Timestamp>,
-    times: &Times,
+/// The same under a root that may have expired.
+///
+/// # Errors
+/// As for a client.
+pub(crate) fn read_release_under(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<()> {
+    let (version, current) = read(source, root, channel, raw, Memory::new(0), leniency());
+    drop(version?);
+    let Current { version, manifest, .. } = current?;
+    let times = strict_times();
+    times.ensure_current(DocumentKind::Timestamp, version.issued, version.expires)?;
+    Ok(times.ensure_current(DocumentKind::Manifest, manifest.issued, manifest.expires)?)
+}
+
+/// Verifies the bytes of a `VERSION` that may have expired.
+///
+/// # Errors
+/// As for a client.
+pub(crate) fn read_version(root: &Roots, channel: &Name, raw: &[u8]) -> Result<Seen> {
+    let mut check = begin(root, channel, Memory::new(0), leniency());
+    supply_version(&mut check, raw);
+    match check.timestamp() {
+        Some(version) => Ok(Seen::of(version)),
+        None => Err(failure_of(check)),
+    }
+}
+
+/// Verifies documents that lie in memory, as a client does that remembers this much. They must be valid
+/// today.
+///
+/// # Errors
+/// As for a client.
+pub(crate) fn read_documents(
+    root: &Roots,
+    channel: &Name,
+    memory: Memory,
+    (manifest, signatures, version): (&[u8], &[u8], &[u8]),
 ) -> Result<Current> {
-    let identity = identity(root, &version.channel);
-    let document = fetch(source, &Object::Manifest(version.manifest), limits::MANIFEST)?;
-    let signatures = fetch(source, &Object::ManifestSignatures(version.manifest), limits::SIGNATURES)?;
-    let manifest = Verified::<Manifest>::check(&document, &signatures, &version, root, &identity, times)?;
-    Ok(Current { version, manifest, signatures: signatures.bytes().to_vec() })
+    let mut check = begin(root, channel, memory, None);
+    supply_version(&mut check, version);
+    for bytes in [manifest, signatures] {
+        check.supply(found(bytes), now());
+    }
+    Current::of(check.into_published().1?)
+}
+
+fn read(
+    source: &Fetcher,
+    root: &Roots,
+    channel: &Name,
+    raw: &[u8],
+    memory: Memory,
+    leniency: Option<Leniency>,
+) -> (Result<Seen>, Result<Current>) {
+    let mut check = begin(root, channel, memory, leniency);
+    supply_version(&mut check, raw);
+    let Some(seen) = check.timestamp().map(Seen::of) else {
+        return (Err(failure_of(check)), Err(Failure::usage("there is no VERSION")));
+    };
+    while let Want::Object(wanted) = check.want() {
+        match answer(source, &wanted) {
+            Ok(answer) => drop(check.supply(answer, now())),
+            Err(failure) => return (Ok(seen), Err(failure)),
+        }
+    }
+    (Ok(seen), check.into_published().1.map_err(Failure::from).and_then(Current::of))
+}
+
+impl Seen {
+    fn of(version: &Verified<Timestamp>) -> Self {
+        let mut memory = Memory::new(0);
+        memory.refreshed(version);
+        Seen { version: version.version.clone(), memory, issued: version.issued }
+    }
+}
+
+fn begin<'a>(root: &'a Roots, channel: &Name, memory: Memory, leniency: Option<Leniency>) -> Check<'a> {
+    let identity = Identity { product: root.product.clone(), channel: channel.clone() };
+    Check::new(root, identity, "", memory, Purpose::Publisher(leniency), now())
+}
+
+/// The newest root is known, and these are the bytes of `VERSION`.
+fn supply_version(check: &mut Check<'_>, raw: &[u8]) {
+    if let Want::Object(Wanted { object: object @ Object::Root(_), .. }) = check.want() {
+        let location = String::new();
+        check.supply(Answer::Absent(Unavailable::Absent { location, object }), now());
+    }
+    check.supply(found(raw), now());
+}
+
+fn found(bytes: &[u8]) -> Answer {
+    Answer::Found(Fetched::new(bytes.to_vec()), None)
+}
+
+fn answer(source: &Fetcher, wanted: &Wanted) -> Result<Answer> {
+    Ok(source.answer(wanted, Instant::now() + PATIENCE)?)
+}
+
+/// Why a check ended early.
+fn failure_of(check: Check<'_>) -> Failure {
+    match check.into_published().1 {
+        Err(error) => error.into(),
+        Ok(_) => Failure::usage("the check is complete"),
+    }
 }

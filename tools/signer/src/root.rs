@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use relatch::trust::{
-    Document, ED25519, Epoch, Key, Name, PublicKey, Role, RoleKeys, Roles, Root, SignatureText, Verified,
+    Document, ED25519, Epoch, Key, Name, PublicKey, Role, RoleKeys, Roles, Root, SignatureText, TrustAnchor,
     signing_keys,
 };
 use relatch::{Printable, Utc, limits};
@@ -162,7 +162,7 @@ fn checked(mut root: Root) -> Result<Root> {
     keys.extend(named.into_iter().map(|public| Key { alg: alg.clone(), public }));
     keys.sort_by(|a, b| a.public.cmp(&b.public));
     root.keys = keys;
-    drop(Verified::<Root>::anchor(&root.to_canonical())?);
+    drop(TrustAnchor::new(&root.to_canonical())?);
     Ok(root)
 }
 
@@ -229,9 +229,9 @@ impl RootFile {
     /// client would take today, or that became another one meanwhile. What keys fail with. The signatures are as they were.
     pub fn sign(&self, keys: &[&dyn SigningKey], previous: Option<&Root>) -> Result<()> {
         let document = self.document()?;
-        let root = Verified::<Root>::anchor(&document)?;
-        root.check_issued(&strict_times())?;
-        root.check_unexpired(&strict_times())?;
+        let root = Root::from_canonical(&document)?;
+        root.ensure_strong_keys()?;
+        strict_times().ensure_current(root.kind(), root.issued, root.expires)?;
         for key in keys {
             self.refuse_stranger(*key, previous)?;
         }

@@ -3,14 +3,14 @@
 use std::io::Read;
 use std::path::Path;
 
+use relatch::check::Memory;
 use relatch::source::{Dir, Fetcher, Object};
 use relatch::trust::{
-    Artifact, Digest, Document, Encoding, Manifest, Name, Role, Root, SignatureText, Stored, Verified,
-    signing_keys,
+    Artifact, Digest, Document, DocumentKind, Encoding, Manifest, Name, Refusal, Roots, Stored, TrustAnchor,
 };
-use relatch::{Unavailable, install, limits};
+use relatch::{install, limits};
 
-use crate::repository::{fetch, read_release, root_chain, strict_times};
+use crate::repository::{fetch, read_release, root_chain};
 use crate::store::Store;
 use crate::{Failure, Result};
 
@@ -33,21 +33,14 @@ pub struct Report {
 ///
 /// # Errors
 /// As for a client.
-pub fn release(source: &Fetcher, root: &Verified<Root>, channel: &Name) -> Result<Report> {
+pub fn release(source: &Fetcher, root: &Roots, channel: &Name) -> Result<Report> {
     let raw = fetch(source, &Object::Version(channel.clone()), limits::VERSION_FILE)?;
     release_of(source, root, channel, raw.bytes())
 }
 
 /// The same of a `VERSION` that was read already.
-pub(crate) fn release_of(
-    source: &Fetcher,
-    root: &Verified<Root>,
-    channel: &Name,
-    raw: &[u8],
-) -> Result<Report> {
-    let times = strict_times();
-    root.check_unexpired(&times)?;
-    let current = read_release(source, root, channel, raw, &times)?;
+pub(crate) fn release_of(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<Report> {
+    let current = read_release(source, root, channel, raw, Memory::new(0))?;
     let mut report = Report { root: root.version, ..Report::default() };
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     for artifact in &current.manifest.artifacts {
@@ -103,7 +96,7 @@ pub(crate) fn refuse_no_usable_form(artifact: &Artifact) -> Result<()> {
         return Ok(());
     }
     let offered: Vec<_> = artifact.stored.iter().map(|stored| stored.encoding.as_str()).collect();
-    Err(relatch::Refusal::NoUsableForm { offered: offered.join(", ") }.into())
+    Err(Refusal::NoUsableForm { offered: offered.join(", ") }.into())
 }
 
 /// The root that tools carry, the current release of every channel, and that every other object is what its name says; manifests of
@@ -125,7 +118,7 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
         ));
     }
     let signatures = fetch(&source, &Object::RootSignatures(first.version), limits::SIGNATURES)?;
-    drop(first.reload(&document, &signatures)?);
+    drop(TrustAnchor::new(anchor)?.reload(&document, &signatures)?);
     let mut report = Report { root: newest.version, ..Report::default() };
     for channel in store.channels()? {
         let released = release(&source, newest, &channel)?;
@@ -144,22 +137,16 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
 }
 
 /// A manifest of some earlier release: signed as some root of the chain wants it.
-fn check_signed_once(source: &Fetcher, chain: &[Verified<Root>], digest: Digest) -> Result<()> {
+fn check_signed_once(source: &Fetcher, chain: &[Roots], digest: Digest) -> Result<()> {
     let manifest = fetch(source, &Object::Manifest(digest), limits::MANIFEST)?;
     let object = Object::ManifestSignatures(digest);
-    let text = fetch(source, &object, limits::SIGNATURES)?;
-    let document = relatch::trust::DocumentKind::Manifest;
-    let text = SignatureText::parse(text.bytes()).map_err(|(line, why)| relatch::Refusal::SignatureForm {
-        document,
-        line,
-        why,
-    })?;
-    let enough = |root: &Verified<Root>| {
-        let signed = signing_keys(root, Role::Release, manifest.bytes(), &text).len();
-        signed >= root.roles.release.threshold as usize
-    };
-    if chain.iter().any(enough) {
-        return Ok(());
+    let signatures = fetch(source, &object, limits::SIGNATURES)?;
+    for root in chain.iter().rev() {
+        match root.ensure_threshold(DocumentKind::Manifest, &manifest, &signatures) {
+            Ok(()) => return Ok(()),
+            Err(Refusal::Threshold { .. }) => {}
+            Err(other) => return Err(other.into()),
+        }
     }
     Err(Failure::refused(
         format!("{object} is signed by too few release keys of every root"),
@@ -178,8 +165,7 @@ fn prefix_of(source: &Fetcher, stored: &Stored) -> Result<Option<Vec<u8>>> {
     let read = (&mut stream).take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes);
     match (read, stream.into_failure()) {
         (Ok(_), _) => Ok((Digest::of(&bytes) == from).then_some(bytes)),
-        // S3 says the second where there is no right to list.
-        (Err(_), Some(Unavailable::Absent { .. } | Unavailable::Forbidden { .. })) => Ok(None),
+        (Err(_), Some(why)) if why.may_be_absent() => Ok(None),
         (Err(_), Some(why)) => Err(Failure::Client(why.into())),
         (Err(error), None) => Err(Failure::io("read", std::path::Path::new(&object.to_string()))(error)),
     }
@@ -201,7 +187,7 @@ pub(crate) fn check_name(source: &Fetcher, object: &Object, size: u64) -> Result
     }
     let found = Digest::from(hasher.finalize());
     if found != expected {
-        return Err(relatch::Refusal::BlobDigest { object: object.clone(), expected, found }.into());
+        return Err(Refusal::BlobDigest { object: object.clone(), expected, found }.into());
     }
     Ok(())
 }

@@ -10,7 +10,7 @@
 
 mod support;
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::trust::Digest;
 use relatch::{Error, Outcome, Refusal};
 use support::{Desk, stderr};
@@ -192,7 +192,7 @@ fn refresh_renews_and_changes_the_rollout_without_a_release_key() {
     desk.released("1.0.0", &[]);
     desk.released("1.1.0", &["--rollout", "0"]);
     let mut old = desk.client("old").unwrap(); // a first install takes the current release
-    assert!(matches!(old.update(false), Ok(Outcome::Nothing(Reason::Current))));
+    assert!(matches!(old.update(false), Ok(Outcome::Nothing(Finding::Current))));
     let refresh = ["refresh", "--repo", "repo", "--root", "root.json", "--key", "keys/timestamp.key"];
     let before = desk.read("repo/stable/VERSION");
     desk.ok(&refresh);

@@ -10,7 +10,7 @@
 
 mod support;
 
-use relatch::policy::Reason;
+use relatch::Finding;
 use relatch::{Error, Outcome, Refusal};
 use support::{Desk, stderr};
 
@@ -136,7 +136,7 @@ fn a_stolen_key_that_signed_a_huge_number_bricks_nobody() {
     desk.ok(&release);
     let outcome = client.update(false);
     assert!(matches!(outcome, Ok(Outcome::Updated { .. })), "{outcome:?}");
-    assert!(matches!(client.update(false), Ok(Outcome::Nothing(Reason::Current))));
+    assert!(matches!(client.update(false), Ok(Outcome::Nothing(Finding::Current))));
     // What came under the old epoch does not come back.
     let back = relatch::Updater::rollback(client.site(), None);
     assert!(matches!(back, Err(Error::Refused(Refusal::PreviousEpoch { .. }))), "{back:?}");

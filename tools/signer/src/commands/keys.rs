@@ -9,7 +9,7 @@ use signer::custody;
 use signer::files::{Readers, write_new};
 use signer::key::SecretKey;
 use signer::progress::Terminal;
-use signer::publish;
+use signer::publish::{self, Revocation};
 use signer::root::{self, Holders, RootFile};
 use signer::signing::SigningKey;
 use signer::store::from_location;
@@ -62,7 +62,7 @@ pub(super) fn init(arguments: Init) -> Result<String> {
         &document,
         &document,
         &file.signatures()?,
-        false,
+        Revocation::Refused,
         &Terminal::default(),
     );
     with_remarks(&*store, published).map_err(|why| Failure::Unfinished {

@@ -9,7 +9,7 @@ use signer::files::read_limited;
 use signer::folder::{self, Folder};
 use signer::progress::Terminal;
 use signer::publish::{Access, Done, publish_over};
-use signer::repository::Published;
+use signer::repository::{Damage, Published};
 use signer::signing::SigningKey;
 use signer::store::Store;
 use signer::{Failure, Result, verify};
@@ -50,23 +50,23 @@ impl Plan {
 }
 
 fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: Plan) -> Result<(Folder, Published)> {
-    let repairs = plan.repairs();
+    let damage = plan.damage();
     let plan = plan.checked()?;
-    let published = Published::read(store, anchor, &plan.channel, repairs)?;
+    let published = Published::read(store, anchor, &plan.channel, damage)?;
     let folder = Folder::prepare(path, &plan, &published, &store.source())?;
     Ok((folder, published))
 }
 
 pub(super) fn release(arguments: Release) -> Result<String> {
     let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
-    let repairs = arguments.plan.repairs();
+    let damage = arguments.plan.damage();
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     let (store, anchor) = arguments.repo.open()?;
     let channel = arguments.plan.channel.clone();
     let (folder, published) = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
     sign_with(&folder, keys)?;
     refuse_unsigned(&folder)?;
-    let published = published.again(&*store, &anchor, &channel, repairs)?;
+    let published = published.again(&*store, &anchor, &channel, damage)?;
     let done = publish_over(&folder, &*store, &published, &Terminal::default());
     let done = with_remarks(&*store, done)?;
     told_published(&folder, &*store, &done)
@@ -183,7 +183,8 @@ pub(super) fn publish(arguments: Publish) -> Result<String> {
     let folder = Folder::open(&arguments.folder)?;
     folder.refuse_changed()?;
     refuse_unsigned(&folder)?;
-    let done = signer::publish::publish(&folder, &*store, &anchor, arguments.repair, &Terminal::default());
+    let damage = if arguments.repair { Damage::Repaired } else { Damage::Refused };
+    let done = signer::publish::publish(&folder, &*store, &anchor, damage, &Terminal::default());
     let done = with_remarks(&*store, done)?;
     told_published(&folder, &*store, &done)
 }
@@ -191,7 +192,7 @@ pub(super) fn publish(arguments: Publish) -> Result<String> {
 pub(super) fn refresh(arguments: Refresh) -> Result<String> {
     let keys = load(&arguments.keys, &arguments.password)?;
     let (store, anchor) = arguments.repo.open()?;
-    let published = Published::read(&*store, &anchor, &arguments.channel, false)?;
+    let published = Published::read(&*store, &anchor, &arguments.channel, Damage::Refused)?;
     let valid = seconds(arguments.version_expires_in)?;
     if let Some(out) = &arguments.out {
         return told_signed(&Folder::refresh(out, &published, arguments.rollout, valid)?);
@@ -200,7 +201,7 @@ pub(super) fn refresh(arguments: Refresh) -> Result<String> {
     let folder = Folder::refresh(&scratch.path().join("refresh"), &published, arguments.rollout, valid)?;
     sign_with(&folder, keys)?;
     refuse_unsigned(&folder)?;
-    let published = published.again(&*store, &anchor, &arguments.channel, false)?;
+    let published = published.again(&*store, &anchor, &arguments.channel, Damage::Refused)?;
     let done = publish_over(&folder, &*store, &published, &Terminal::default());
     let done = with_remarks(&*store, done)?;
     let version = folder.version()?;

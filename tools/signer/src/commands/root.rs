@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use relatch::Printable;
 use relatch::trust::{PublicKey, Root};
 use signer::progress::Terminal;
-use signer::publish;
+use signer::publish::{self, Revocation};
 use signer::root::{self, Change, Holders, RootFile};
 use signer::{Failure, Result};
 
@@ -99,12 +99,13 @@ pub(super) fn show(arguments: RootShow) -> Result<String> {
 pub(super) fn publish(arguments: RootPublish) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let file = RootFile::new(&arguments.file);
+    let revocation = if arguments.revoke_release { Revocation::Allowed } else { Revocation::Refused };
     let published = publish::publish_root(
         &*store,
         &anchor,
         &file.document()?,
         &file.signatures()?,
-        arguments.revoke_release,
+        revocation,
         &Terminal::default(),
     );
     let version = with_remarks(&*store, published)?;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use relatch::trust::Role;
 use relatch::{Printable, Utc};
 use signer::folder::Folder;
-use signer::repository::{Published, newest_root, now};
+use signer::repository::{Damage, Published, newest_root, now};
 use signer::{Failure, Result};
 
 use super::release::told_signed;
@@ -19,7 +19,7 @@ pub(super) fn show(arguments: Show) -> Result<String> {
         _ => return Err(Failure::usage("name a release folder, or --repo and --root")),
     };
     let (store, anchor) = Repo { repo, root, server: arguments.server }.open()?;
-    let published = Published::read(&*store, &anchor, &arguments.channel, false)?;
+    let published = Published::read(&*store, &anchor, &arguments.channel, Damage::Refused)?;
     let root = &published.root;
     let mut text = format!(
         "{} at {}\n  root     {}, epoch {}, {}",

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use relatch::source::{Fetcher, Object};
-use relatch::trust::Verified;
+
 use signer::folder::Folder;
 use signer::repository::newest_root;
 use signer::store::{LockTimes, S3Store, Server as Flags, Store as _};
@@ -170,8 +170,7 @@ impl Bench {
     pub fn verify_released(&self) {
         let source: Fetcher = self.store().source();
         let root = newest_root(&source, &self.anchor()).unwrap();
-        let root: &Verified<_> = &root;
-        verify::release(&source, root, &"stable".parse().unwrap()).unwrap();
+        verify::release(&source, &root, &"stable".parse().unwrap()).unwrap();
     }
 }
 

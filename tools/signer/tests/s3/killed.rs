@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use signer::folder::Folder;
 use signer::progress::Silent;
 use signer::publish::publish;
+use signer::repository::Damage;
 use signer::store::{LockTimes, Store as _};
 use test_s3::{Conditions, Fault, Options, Request, When};
 
@@ -92,7 +93,7 @@ fn gone_before_any_request_where_a_lock_is_used() {
         let store = bench.store().with_lock_times(times);
         store.prepare().unwrap();
         bench.server.fault(When::any().skip(answered), Fault::Error(403, "AccessDenied"));
-        let done = publish(&folder, &store, &anchor, false, &Silent);
+        let done = publish(&folder, &store, &anchor, Damage::Refused, &Silent);
         bench.server.clear_faults();
         bench.verify_released();
         if done.is_ok() {
@@ -102,7 +103,8 @@ fn gone_before_any_request_where_a_lock_is_used() {
             bench.server.put(&lock, r#"{"holder":"gone","host":"ci","lease":0}"#); // its lease has ended
             left += 1;
         }
-        let rerun = publish(&folder, &bench.store().with_lock_times(times), &anchor, false, &Silent);
+        let rerun =
+            publish(&folder, &bench.store().with_lock_times(times), &anchor, Damage::Refused, &Silent);
         rerun.unwrap_or_else(|failure| panic!("request {answered}: {failure}"));
         assert_eq!(bench.version().as_deref(), Some("1.1.0"), "request {answered}");
         answered += 1;

@@ -4,9 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::check::Finding;
 use crate::clock::Utc;
-use crate::install::Standing;
-use crate::policy::Reason;
 use crate::trust::{Name, Notes, Version};
 
 /// What a check found.
@@ -24,7 +23,7 @@ pub enum Checked {
         critical: bool,
     },
     /// Nothing is to be done, and why.
-    Nothing(Reason),
+    Nothing(Finding),
 }
 
 /// What an update did.
@@ -38,7 +37,7 @@ pub enum Outcome {
         to: Version,
     },
     /// Nothing was to be done, and why.
-    Nothing(Reason),
+    Nothing(Finding),
 }
 
 /// What a rollback did.
@@ -51,7 +50,7 @@ pub struct RolledBack {
 }
 
 /// What is known without a network.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Status {
     /// The product; `None` where nothing was ever recorded.
     pub product: Option<Name>,
@@ -66,7 +65,8 @@ pub struct Status {
     /// The lowest version that may run under `Require`, be installed, or come back.
     pub min_version: Option<Version>,
     /// What the last check found.
-    pub standing: Option<Standing>,
+    #[serde(rename = "standing")]
+    pub finding: Option<Finding>,
     /// When a check last succeeded, in Unix seconds; 0 for never.
     pub checked: u64,
     /// When a check or an update last failed, if it did since, in Unix seconds; 0 for not.
@@ -81,7 +81,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Updated { from, to } => write!(f, "updated {from} to {to}; --rollback goes back"),
-            Outcome::Nothing(reason) => write!(f, "nothing to do: {reason}"),
+            Outcome::Nothing(finding) => write!(f, "nothing to do: {finding}"),
         }
     }
 }
@@ -92,7 +92,7 @@ impl fmt::Display for RolledBack {
         let way = if to.compare(from).is_ok_and(std::cmp::Ordering::is_gt) { "forward" } else { "back" };
         write!(
             f,
-            "{way} to {to}; {from} is held and is not installed again (--rollback once more returns to it)"
+            "{way} to {to}; {from} is on hold and is not installed again (--rollback once more returns to it)"
         )
     }
 }
@@ -109,7 +109,7 @@ impl fmt::Display for Status {
         if self.failed != 0 {
             writeln!(f, "  failed     {}, since then", Utc(self.failed))?;
         }
-        writeln!(f, "  found      {}", self.standing.as_ref().unwrap_or(&Standing::Unknown))?;
+        writeln!(f, "  found      {}", self.finding.as_ref().unwrap_or(&Finding::Unknown))?;
         writeln!(f, "  previous   {}", or(&self.previous, "(none; nothing to roll back to)"))?;
         let held: Vec<_> = self.held.iter().map(Version::to_string).collect();
         write!(f, "  held       {}", if held.is_empty() { "(none)".into() } else { held.join(", ") })?;

@@ -1,36 +1,26 @@
 //! The start-up check of a tool: policy, deadline, interval, notice, and the restart into the new version.
 
+mod flags;
+mod policy;
+mod require;
+
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::clock::Utc;
+use flags::Flag;
+pub use policy::Policy;
+use policy::{is_due, is_skipped};
+use require::{may_run, outdated};
+
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Cause, Error, Local, Result};
-use crate::escape::Printable;
-use crate::install::{self, Installation, Loaded, Probe, Standing, State};
+use crate::install::{self, Installation, Loaded, Probe, State};
 use crate::limits;
 use crate::report::{Terminal, tell};
 use crate::restart::{restart, was_restarted};
 use crate::source::{Fetcher, Source, from_location};
-use crate::trust::Refusal;
-use crate::trust::{Identity, Name, Version};
+use crate::trust::{Identity, Name, Refusal, Version};
 use crate::updater::{Budget, Checked, Outcome, Updater};
-
-/// What a start does about a newer release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Policy {
-    /// Installs it and runs it, with the same arguments and environment. Where it cannot, the installed version runs.
-    #[default]
-    Auto,
-    /// Says so in one line on stderr.
-    Notify,
-    /// As `Auto`, but an outdated or unverifiable version does not run: for tools that deploy. Neither `--no-update`, nor the
-    /// environment, nor CI skips it.
-    Require,
-    /// Checks nothing. The flags work all the same.
-    Off,
-}
 
 /// The start-up check. [`Startup::run`] belongs first in `main`, before arguments are parsed and threads are started.
 ///
@@ -52,8 +42,6 @@ pub struct Startup {
     deadline: Duration,
     flags: bool,
 }
-
-const NO_UPDATE: &str = "RELATCH_NO_UPDATE";
 
 /// What the caller of the process goes on with.
 enum Next {
@@ -227,56 +215,12 @@ impl Startup {
         }
     }
 
-    fn answer_flag(self, flag: Flag) -> Next {
-        let product = self.product.clone();
-        let answer = match flag {
-            Flag::Rollback => self.roll_back(),
-            Flag::Status => self.status(),
-            Flag::Update { now } => self.update(now),
-        };
-        match answer {
-            Ok(text) => {
-                use std::io::Write as _;
-                drop(writeln!(std::io::stdout(), "{product}: {text}")); // a closed pipe is the reader's business
-                Next::Exit(0)
-            }
-            Err(error) => {
-                tell(format_args!("{product}: {error}\n  {}", error.advice()));
-                Next::Exit(error.exit_code())
-            }
-        }
-    }
-
-    fn roll_back(&self) -> Result<String> {
-        let site = Installation::of_running()?;
-        let running = self.running()?;
-        // What runs from `.<exe>.relatch/` is not what is at the path.
-        let done = Updater::rollback(&site, Some(&running).filter(|_| !site.was_replaced()))?;
-        Ok(done.to_string())
-    }
-
-    fn update(self, now: bool) -> Result<String> {
-        let reporter = Terminal::new(&self.product);
-        let mut updater = self.updater()?.reporter(reporter);
-        Ok(updater.update(now)?.to_string())
-    }
-
-    fn status(&self) -> Result<String> {
-        let site = Installation::of_running()?;
-        let running = self.running()?;
-        let status = Updater::status(&site, Some(&running).filter(|_| !site.was_replaced()))?;
-        let location = self.source.as_ref().map_or_else(ToString::to_string, |source| source.location());
-        let mut text = status.to_string();
-        let _ = write!(text, "\n  from       {}", Printable(location));
-        Ok(text)
-    }
-
     /// The check itself. An error is told by the caller, as the policy says.
     fn check(self, arguments: &[OsString]) -> Result<Next> {
         let (policy, interval, deadline) = (self.policy, self.interval, self.deadline);
         let require = policy == Policy::Require;
         let restarted = was_restarted();
-        if policy == Policy::Off || (!require && (restarted || self.is_skipped(arguments))) {
+        if policy == Policy::Off || (!require && (restarted || is_skipped(self.flags, arguments))) {
             return Ok(Next::GoOn);
         }
         let (product, running, site) = (self.product.clone(), self.running()?, Installation::of_running()?);
@@ -293,7 +237,8 @@ impl Startup {
         let time = SystemClock.now();
         let recorded = State::load(&site, Some(&self.identity()?))?;
         let settled = |state: &State| {
-            !is_due(state, time, interval, require) && (!require || may_run(state, &running, time).is_ok())
+            !is_due(&state.memory, time, interval, policy)
+                && (!require || may_run(&state.memory, &running, time).is_ok())
         };
         if matches!(&recorded, Loaded::Present(state) if settled(state)) {
             return Ok(Next::GoOn);
@@ -302,7 +247,7 @@ impl Startup {
         if restarted {
             return match recorded {
                 Loaded::Present(state) => {
-                    may_run(&state, &running, time).map(|()| Next::GoOn).map_err(Error::from)
+                    may_run(&state.memory, &running, time).map(|()| Next::GoOn).map_err(Error::from)
                 }
                 _ => Err(outdated(&running, "no check is recorded").into()),
             };
@@ -339,7 +284,7 @@ impl Startup {
             }
             Ok(_) if require => match updater.recorded()? {
                 Loaded::Present(state) => {
-                    may_run(&state, &running, SystemClock.now())?;
+                    may_run(&state.memory, &running, SystemClock.now())?;
                     Ok(Next::GoOn)
                 }
                 _ => Err(outdated(&running, "no check is recorded").into()),
@@ -358,84 +303,8 @@ impl Startup {
             }
         }
     }
-
-    /// A wish of the one who starts it, or a CI in which nothing should change under a job.
-    fn is_skipped(&self, arguments: &[OsString]) -> bool {
-        let flag = self.flags
-            && arguments
-                .iter()
-                .take_while(|argument| *argument != "--")
-                .any(|argument| argument == "--no-update");
-        let ci =
-            std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0");
-        flag || ci || std::env::var_os(NO_UPDATE).is_some()
-    }
-}
-
-/// The arguments that are answered where they stand alone.
-enum Flag {
-    Rollback,
-    Status,
-    Update { now: bool },
-}
-
-impl Flag {
-    fn of(argument: &OsString) -> Option<Flag> {
-        match argument.to_str()? {
-            "--rollback" => Some(Flag::Rollback),
-            "--update-status" => Some(Flag::Status),
-            "--update" => Some(Flag::Update { now: false }),
-            "--update=now" => Some(Flag::Update { now: true }),
-            _ => None,
-        }
-    }
 }
 
 fn name(what: &str, text: &str) -> Result<Name> {
     text.parse().map_err(|why| Error::usage(format!("the {what}: {why}")))
-}
-
-fn outdated(running: &Version, why: &str) -> Refusal {
-    Refusal::Outdated { running: running.clone(), why: why.into() }
-}
-
-/// Whether a start goes to the network. A clock that was set back makes a check due, never later.
-fn is_due(state: &State, now: u64, interval: Duration, require: bool) -> bool {
-    let within = |since: u64, span: Duration| since != 0 && since <= now && now - since < span.as_secs();
-    if state.failed != 0 && !require {
-        return !within(state.failed, limits::STARTUP_RETRY.min(interval));
-    }
-    !within(state.checked, interval)
-}
-
-/// Whether `Require` lets this version run, by what the last check recorded.
-fn may_run(state: &State, running: &Version, now: u64) -> Result<(), Refusal> {
-    if state.judged.as_ref() != Some(running) {
-        return Err(outdated(running, "the last check was about another version"));
-    }
-    let now = now.max(state.floors.issued);
-    if state.expires <= now {
-        return Err(outdated(
-            running,
-            &format!("what is known of releases expired at {}", Utc(state.expires)),
-        ));
-    }
-    let too_low = |floor: &&Version| !running.compare(floor).is_ok_and(std::cmp::Ordering::is_ge);
-    if let Some(floor) = state.min_version.as_ref().filter(too_low) {
-        return Err(outdated(running, &format!("it is below {floor}, the lowest that may run")));
-    }
-    match &state.standing {
-        Standing::Current | Standing::NotInRollout { .. } | Standing::Held { critical: false, .. } => Ok(()),
-        Standing::Held { version, critical: true } => {
-            Err(outdated(running, &format!("{version} was left by a rollback, but is critical")))
-        }
-        Standing::Outdated { version } => {
-            Err(outdated(running, &format!("{version} is the current release")))
-        }
-        Standing::NoTarget { version } => Err(outdated(
-            running,
-            &format!("{version} is the current release and has no executable for this target"),
-        )),
-        Standing::Unknown => Err(outdated(running, "no check has succeeded yet")),
-    }
 }

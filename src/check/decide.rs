@@ -1,0 +1,297 @@
+//! SPEC step 8: what to do about a verified release. Pure: the answer is a value that says why.
+
+use std::cmp::Ordering;
+
+use super::{Finding, Memory};
+use crate::trust::{Artifact, Manifest, Name, Refusal, Timestamp, Verified, Version};
+
+/// What a release is checked for.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The target of the executable: a release is installed for this one.
+    pub target: Name,
+    /// The version at the path; `None` for a first install.
+    pub installed: Option<Version>,
+    /// Versions that the user rolled back from.
+    pub held: Vec<Version>,
+    /// Whether a person asked to pass the staged rollout. Nothing else is passed by asking.
+    pub now: bool,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+#[must_use]
+pub enum Decision {
+    /// This artifact is to be installed.
+    Update(Selected),
+    /// Nothing, and why.
+    Nothing(Finding),
+}
+
+/// An artifact that was chosen from a verified manifest.
+///
+/// It comes from [`decide`] alone:
+/// ```compile_fail,E0451
+/// let selected = relatch::check::Selected { artifact: todo!(), version: todo!() };
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Selected {
+    artifact: Artifact,
+    version: Version,
+}
+
+impl Selected {
+    /// The executable to install.
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+}
+
+/// SPEC step 8, after step 7: `memory` has accepted this release.
+///
+/// # Errors
+/// [`Refusal::VersionSchemeChanged`] and [`Refusal::BelowFloor`].
+pub(super) fn decide(
+    candidate: &Candidate,
+    memory: &Memory,
+    release: &Verified<Timestamp>,
+    manifest: &Verified<Manifest>,
+) -> Result<Decision, Refusal> {
+    judge(candidate, memory, release.rollout, manifest)
+}
+
+fn judge(
+    candidate: &Candidate,
+    memory: &Memory,
+    rollout: u8,
+    manifest: &Manifest,
+) -> Result<Decision, Refusal> {
+    let version = manifest.version.clone();
+    let order = |known: &Version| {
+        let changed = |_| Refusal::VersionSchemeChanged { known: known.clone(), found: version.clone() };
+        version.compare(known).map_err(changed)
+    };
+    // 8b before 8a: a tool that is current is current, whatever the release lacks for its target.
+    if let Some(installed) = &candidate.installed {
+        if order(installed)? != Ordering::Greater && !manifest.retracts.contains(installed) {
+            return Ok(Decision::Nothing(Finding::Current)); // 8b
+        }
+    }
+    let below_floor = || match memory.min_version() {
+        Some(floor) if order(floor)? == Ordering::Less => {
+            Err(Refusal::BelowFloor { floor: floor.clone(), found: version.clone() })
+        }
+        _ => Ok(()),
+    };
+    if candidate.installed.is_none() {
+        below_floor()?; // 8d before 8a: a first install reports an attack rather than a gap
+    }
+    let for_target = |artifact: &&Artifact| artifact.target == candidate.target;
+    let Some(artifact) = manifest.artifacts.iter().find(for_target) else {
+        let target = Some(candidate.target.clone());
+        return Ok(Decision::Nothing(Finding::NoTarget { version, target })); // 8a
+    };
+    if candidate.installed.is_some() {
+        if candidate.held.contains(&version) {
+            let critical = manifest.critical;
+            return Ok(Decision::Nothing(Finding::Held { version, critical })); // 8c
+        }
+        below_floor()?; // 8d
+        if !candidate.now && !manifest.critical && memory.rollout() >= rollout {
+            return Ok(Decision::Nothing(Finding::NotInRollout { version, rollout })); // 8e
+        }
+    }
+    Ok(Decision::Update(Selected { artifact: artifact.clone(), version }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trust::{Digest, Epoch, Notes, Seq, Stored};
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn version(text: &str) -> Version {
+        text.parse().unwrap()
+    }
+
+    fn manifest(text: &str) -> Manifest {
+        let blake3 = Digest::of(b"x");
+        let stored = Stored { encoding: name("identity"), from: None, size: 1, blake3 };
+        Manifest {
+            product: name("p"),
+            channel: name("stable"),
+            epoch: Epoch::FIRST,
+            root_version: 1,
+            seq: Seq::FIRST,
+            version: version(text),
+            min_version: None,
+            critical: false,
+            retracts: Vec::new(),
+            issued: 1,
+            expires: 2,
+            notes: Notes::default(),
+            artifacts: vec![Artifact { target: name("t"), size: 1, blake3, stored: vec![stored] }],
+        }
+    }
+
+    fn memory() -> Memory {
+        Memory::new(50)
+    }
+
+    fn candidate(installed: Version, held: &[&str], now: bool) -> Candidate {
+        let held = held.iter().map(|held| version(held)).collect();
+        Candidate { target: name("t"), installed: Some(installed), held, now }
+    }
+
+    /// What comes out, in a word.
+    fn outcome(candidate: &Candidate, memory: &Memory, rollout: u8, manifest: &Manifest) -> String {
+        match judge(candidate, memory, rollout, manifest) {
+            Ok(Decision::Update(selected)) => format!("update {}", selected.version()),
+            Ok(Decision::Nothing(Finding::Current)) => "current".into(),
+            Ok(Decision::Nothing(Finding::Held { .. })) => "held".into(),
+            Ok(Decision::Nothing(Finding::NotInRollout { .. })) => "rollout".into(),
+            Ok(Decision::Nothing(Finding::NoTarget { .. })) => "target".into(),
+            Err(Refusal::VersionSchemeChanged { .. }) => "kind".into(),
+            Err(Refusal::BelowFloor { .. }) => "floor".into(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn above_the_installed_version_only() {
+        for (installed, expected) in
+            [("1.0.0", "update 1.1.0"), ("1.1.0", "current"), ("1.2.0", "current"), ("7", "kind")]
+        {
+            assert_eq!(
+                outcome(&candidate(version(installed), &[], false), &memory(), 100, &manifest("1.1.0")),
+                expected,
+                "{installed}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_retracted_version_is_left_for_a_lower_one() {
+        let manifest = Manifest { retracts: vec![version("1.2.0")], ..manifest("1.1.0") };
+        assert_eq!(
+            outcome(&candidate(version("1.2.0"), &[], false), &memory(), 100, &manifest),
+            "update 1.1.0"
+        );
+        assert_eq!(outcome(&candidate(version("1.3.0"), &[], false), &memory(), 100, &manifest), "current");
+    }
+
+    #[test]
+    fn a_missing_target_is_no_error() {
+        let manifest = Manifest { artifacts: Vec::new(), ..manifest("1.1.0") };
+        assert_eq!(outcome(&candidate(version("1.0.0"), &[], true), &memory(), 100, &manifest), "target");
+        assert_eq!(outcome(&candidate(version("1.1.0"), &[], true), &memory(), 100, &manifest), "current");
+    }
+
+    #[test]
+    fn a_hold_outlives_critical_and_now_but_not_a_higher_version() {
+        let critical = Manifest { critical: true, ..manifest("1.1.0") };
+        assert_eq!(
+            outcome(&candidate(version("1.0.0"), &["1.1.0"], true), &memory(), 100, &critical),
+            "held"
+        );
+        assert_eq!(
+            outcome(&candidate(version("1.0.0"), &["1.1.0"], false), &memory(), 100, &manifest("1.1.1")),
+            "update 1.1.1"
+        );
+    }
+
+    #[test]
+    fn below_the_floor_is_refused() {
+        let memory = memory().with_min_version(Some(version("1.2.0")));
+        assert_eq!(
+            outcome(&candidate(version("1.0.0"), &[], true), &memory, 100, &manifest("1.1.0")),
+            "floor"
+        );
+        assert_eq!(
+            outcome(&candidate(version("1.0.0"), &[], false), &memory, 100, &manifest("1.2.0")),
+            "update 1.2.0"
+        );
+    }
+
+    #[test]
+    fn the_rollout_is_passed_by_number_critical_or_wish() {
+        let critical = Manifest { critical: true, ..manifest("1.1.0") };
+        for (rollout, manifest, now, expected) in [
+            (0, &manifest("1.1.0"), false, "rollout"),
+            (50, &manifest("1.1.0"), false, "rollout"),
+            (51, &manifest("1.1.0"), false, "update 1.1.0"),
+            (0, &manifest("1.1.0"), true, "update 1.1.0"),
+            (0, &critical, false, "update 1.1.0"),
+        ] {
+            assert_eq!(
+                outcome(&candidate(version("1.0.0"), &[], now), &memory(), rollout, manifest),
+                expected,
+                "{rollout}"
+            );
+        }
+    }
+
+    /// Every combination of few versions of both kinds: what is chosen is what SPEC step 8 says, read as a set of conditions.
+    #[test]
+    fn an_update_is_wanted_by_all_or_by_nobody() {
+        use proptest::prelude::*;
+        use proptest::sample::select;
+        use proptest::test_runner::{RngSeed, TestRunner};
+
+        let any_version = || select(vec!["1.0.0-rc.1", "1.0.0", "1.1.0", "1.2.0", "2.0.0", "7", "8"]);
+        let some = || proptest::collection::vec(any_version(), 0..4);
+        let inputs = (
+            (any_version(), any_version(), proptest::option::of(any_version()), some(), some()),
+            (0..100u8, 0..=100u8, any::<bool>(), any::<bool>(), any::<bool>()),
+        );
+        let config = ProptestConfig {
+            cases: 4096,
+            failure_persistence: None,
+            rng_seed: RngSeed::Fixed(1),
+            ..ProptestConfig::default()
+        };
+        let judged = TestRunner::new(config).run(
+            &inputs,
+            |((from, to, floor, held, retracts), (place, rollout, critical, now, for_this_target))| {
+                let (from, to) = (version(from), version(to));
+                let memory = Memory::new(place).with_min_version(floor.map(version));
+                let retracts: Vec<_> = retracts.into_iter().map(version).collect();
+                let mut manifest = Manifest { critical, retracts, ..manifest(&to.to_string()) };
+                if !for_this_target {
+                    manifest.artifacts.clear();
+                }
+                let candidate = candidate(from.clone(), &held, now);
+                let decision = judge(&candidate, &memory, rollout, &manifest);
+
+                let above = |a: &Version, b: &Version| a.compare(b).is_ok_and(Ordering::is_gt);
+                let comparable =
+                    from.same_kind(&to) && memory.min_version().iter().all(|min| min.same_kind(&to));
+                let wanted = comparable
+                    && (above(&to, &from) || manifest.retracts.contains(&from))
+                    && for_this_target
+                    && !candidate.held.contains(&to)
+                    && !memory.min_version().iter().any(|floor| above(floor, &to))
+                    && (now || critical || place < rollout);
+                match decision {
+                    Ok(Decision::Update(selected)) => {
+                        prop_assert!(wanted);
+                        prop_assert_eq!(selected.version(), &to);
+                        prop_assert_eq!(selected.artifact(), &manifest.artifacts[0]);
+                    }
+                    _ => prop_assert!(!wanted, "{:?}", decision),
+                }
+                Ok(())
+            },
+        );
+        judged.unwrap();
+    }
+}

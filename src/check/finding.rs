@@ -1,0 +1,79 @@
+//! What a check found.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::trust::{Name, Version};
+
+/// What a check found about the installed version. No finding is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Finding {
+    /// No check has succeeded yet.
+    Unknown,
+    /// The newest release is installed, or it is older than what is installed.
+    Current,
+    /// A newer release is offered and not installed.
+    Outdated {
+        /// The version that is offered.
+        version: Version,
+    },
+    /// The user rolled back from the newest release.
+    Held {
+        /// The version that is on hold.
+        version: Version,
+        /// Whether the publisher marked it critical.
+        critical: bool,
+    },
+    /// The newest release is offered to a part of all installations, and this is not one of them yet.
+    NotInRollout {
+        /// The version that is offered to others.
+        version: Version,
+        /// How many of 100 installations have it.
+        rollout: u8,
+    },
+    /// The newest release has no executable for this target.
+    NoTarget {
+        /// The version of that release.
+        version: Version,
+        /// The target; the state on the disk does not repeat it.
+        #[serde(skip)]
+        target: Option<Name>,
+    },
+}
+
+impl Finding {
+    /// Whether a rollout is from 0 to 100: the state on the disk is input.
+    pub(crate) fn is_in_range(&self) -> bool {
+        !matches!(self, Finding::NotInRollout { rollout: 101.., .. })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Finding::Unknown => f.write_str("no check has succeeded yet"),
+            Finding::Current => f.write_str("this is the newest release"),
+            Finding::Outdated { version } => write!(f, "{version} is offered and not installed yet"),
+            Finding::Held { version, critical } => {
+                let critical = if *critical { ", although the publisher marked it critical" } else { "" };
+                write!(
+                    f,
+                    "{version} is on hold because you rolled back from it{critical}. Run --rollback to return to it; the hold ends with the next higher release."
+                )
+            }
+            Finding::NotInRollout { version, rollout } => write!(
+                f,
+                "{version} is rolled out to {rollout} of 100 installations, and this is not one of them yet"
+            ),
+            Finding::NoTarget { version, target: Some(target) } => {
+                write!(f, "{version} has no executable for {target}")
+            }
+            Finding::NoTarget { version, target: None } => {
+                write!(f, "{version} has no executable for this target")
+            }
+        }
+    }
+}

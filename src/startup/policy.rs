@@ -1,0 +1,46 @@
+//! What a start does about a newer release, and whether it checks at all.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use crate::check::Memory;
+use crate::limits;
+
+/// What a start does about a newer release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// Installs the newer release and runs it, with the same arguments and environment. Where that
+    /// fails, the installed version runs.
+    #[default]
+    Auto,
+    /// Reports the newer release in one line on stderr.
+    Notify,
+    /// As `Auto`, but an outdated version, or one that cannot be verified, does not run: for tools that
+    /// deploy. Neither `--no-update`, nor the environment, nor CI skips the check.
+    Require,
+    /// Does not check. The flags work all the same.
+    Off,
+}
+
+/// Skips the check, whatever its value.
+const NO_UPDATE: &str = "RELATCH_NO_UPDATE";
+
+/// Whether the user asked for no check, or a CI system runs the tool: nothing should change under a
+/// job. `flags` says whether the library reads the tool's arguments.
+pub(super) fn is_skipped(flags: bool, arguments: &[OsString]) -> bool {
+    let mut options = arguments.iter().take_while(|argument| *argument != "--");
+    let flag = flags && options.any(|argument| argument == "--no-update");
+    let is_set = |value: OsString| !value.is_empty() && value != "false" && value != "0";
+    flag || std::env::var_os("CI").is_some_and(is_set) || std::env::var_os(NO_UPDATE).is_some()
+}
+
+/// Whether a start goes to the network. A clock that was set back makes a check due, never later.
+pub(super) fn is_due(memory: &Memory, now: u64, interval: Duration, policy: Policy) -> bool {
+    let within = |since: Option<u64>, span: Duration| {
+        since.is_some_and(|since| since <= now && now - since < span.as_secs())
+    };
+    if memory.failed().is_some() && policy != Policy::Require {
+        return !within(memory.failed(), limits::STARTUP_RETRY.min(interval));
+    }
+    !within(memory.checked(), interval)
+}

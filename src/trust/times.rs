@@ -1,0 +1,73 @@
+//! The clocks against which signed times are compared (SPEC step 5).
+
+use super::{DocumentKind, Refusal};
+use crate::limits;
+
+/// The two clocks of SPEC step 5.
+///
+/// Expiry cannot be turned off by a number: only [`Leniency`] does it, and a client has no way to
+/// make one.
+/// ```compile_fail,E0451
+/// let no_expiry = relatch::trust::Times { system: 0, now: 0, leniency: None };
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    system: u64,
+    now: u64,
+    leniency: Option<Leniency>,
+}
+
+/// What a publisher may read and a client may not: an expired document that is about to be replaced,
+/// and a root that was issued in the future.
+///
+/// Only the feature `publisher` has a function that makes one, and nothing that decides what a
+/// client installs takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leniency(());
+
+impl Leniency {
+    /// For a publisher that reads what it replaces.
+    #[cfg(feature = "publisher")]
+    pub fn of_a_publisher() -> Self {
+        Leniency(())
+    }
+}
+
+impl Times {
+    /// `system` is the system clock, in Unix seconds, which `issued` is compared with and which is
+    /// never persisted. `seen` are signed times that were seen before: what is compared with
+    /// `expires` is the greatest of all, so that a clock that was set back does not make an expired
+    /// document valid again.
+    pub fn new(system: u64, seen: &[u64]) -> Self {
+        let now = seen.iter().copied().fold(system, u64::max);
+        Times { system, now, leniency: None }
+    }
+
+    /// The same clocks, for a publisher.
+    #[must_use]
+    pub fn with_leniency(self, leniency: Option<Leniency>) -> Self {
+        Times { leniency, ..self }
+    }
+
+    /// The time that `expires` is compared with, in Unix seconds.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// SPEC step 5: refuses a document that has expired, or that was issued more than a day in the
+    /// future.
+    ///
+    /// # Errors
+    /// [`Refusal::NotYetValid`] and [`Refusal::Expired`].
+    pub fn ensure_current(&self, document: DocumentKind, issued: u64, expires: u64) -> Result<(), Refusal> {
+        let is_root = matches!(document, DocumentKind::Root(_));
+        let is_future = issued > self.system.saturating_add(limits::FUTURE);
+        if is_future && !(is_root && self.leniency.is_some()) {
+            return Err(Refusal::NotYetValid { document, issued, clock: self.system });
+        }
+        if self.now >= expires && self.leniency.is_none() {
+            return Err(Refusal::Expired { document, expires, now: self.now });
+        }
+        Ok(())
+    }
+}

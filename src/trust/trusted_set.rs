@@ -1,0 +1,336 @@
+//! Which document may be believed, and after which other one. Pure: no clock, no disk, no network.
+//!
+//! ```text
+//! TrustAnchor ──▶ Roots ──▶ FinalRoot ──▶ Verified<Timestamp> ──▶ Verified<Manifest>
+//! ```
+//! - A [`TrustAnchor`] is loadable only from bytes for which the caller vouches.
+//! - The next root is loadable only if a threshold of the keys of the root before it *and* of its
+//!   own signed it (SPEC step 3).
+//! - `VERSION` is loadable only under a [`FinalRoot`], which has not expired; a root that another
+//!   one follows may have (step 4).
+//! - A manifest is loadable only under the `VERSION` that names its hash (step 6).
+//! - Expiry is checked in the step that requires it (step 5): roots when they become final, the
+//!   others when they are loaded.
+//!
+//! A document is parsed only after its threshold is met.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Deref;
+
+use super::minisign::SignatureText;
+use super::timestamp::RollbackGuard;
+use super::verified::{Fetched, Verified};
+use super::{Digest, Document, DocumentKind, Identity, Manifest, Refusal, Root, Times, Timestamp, canonical};
+
+/// The first root: compiled into the tool, or given by the person who installs it. Everything else
+/// follows from it.
+///
+/// It is not a root that was verified, and cannot stand for one:
+/// ```compile_fail,E0308
+/// fn load(_: &relatch::trust::FinalRoot<'_>) {}
+/// load(&relatch::trust::TrustAnchor::new(b"{}").unwrap());
+/// ```
+#[must_use]
+pub struct TrustAnchor(Root);
+
+impl TrustAnchor {
+    /// Parses the bytes for which the caller vouches. No signature is verified.
+    ///
+    /// # Errors
+    /// [`Refusal`] for bytes that are not a canonical root document, or that contain a weak key.
+    pub fn new(bytes: &[u8]) -> Result<Self, Refusal> {
+        let root: Root = canonical::parse(DocumentKind::Root(0), bytes)?;
+        root.ensure_strong_keys()?;
+        Ok(TrustAnchor(root))
+    }
+
+    /// The root that a client persisted earlier, read back from its disk; the anchor itself where
+    /// that is newer.
+    ///
+    /// The persisted root was verified when it was fetched. That a threshold of its own keys signed
+    /// it shows that the disk returned what was written. A root of another product never takes the
+    /// anchor's place.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the persisted bytes are not such a root.
+    pub fn or_recorded(self, document: &Fetched, signatures: &Fetched) -> Result<Roots, Refusal> {
+        let recorded = self.reload(document, signatures)?;
+        Ok(if recorded.version > self.version { recorded } else { self.into() })
+    }
+
+    /// The checks of [`TrustAnchor::or_recorded`], for a root of any number.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reload(&self, document: &Fetched, signatures: &Fetched) -> Result<Roots, Refusal> {
+        let root = signed_by_itself(document, signatures)?;
+        if root.product != self.product {
+            let expected = self.product.clone();
+            return Err(Refusal::WrongProduct { document: root.kind(), expected, found: root.product });
+        }
+        Ok(Roots(root))
+    }
+}
+
+impl Deref for TrustAnchor {
+    type Target = Root;
+
+    fn deref(&self) -> &Root {
+        &self.0
+    }
+}
+
+impl From<TrustAnchor> for Roots {
+    fn from(anchor: TrustAnchor) -> Self {
+        Roots(anchor.0)
+    }
+}
+
+/// The chain of roots so far, by its newest one. Another one may follow.
+#[must_use]
+pub struct Roots(Root);
+
+impl Roots {
+    /// SPEC step 3: the root after this one, signed by a threshold of this root's keys *and* of its
+    /// own.
+    ///
+    /// # Errors
+    /// [`Refusal`] by the letters of step 3.
+    pub fn next(&self, document: &Fetched, signatures: &Fetched, times: &Times) -> Result<Self, Refusal> {
+        let version = self.version + 1;
+        let kind = DocumentKind::Root(version);
+        let signatures = signature_text(kind, signatures.bytes())?; // 3a
+        threshold(kind, self, document.bytes(), &signatures)?; // 3b
+        let next: Root = canonical::parse(kind, document.bytes())?; // 3c
+        next.ensure_strong_keys()?; // 3d
+        own_threshold(kind, &next, document, &signatures)?; // 3e
+        if next.version != version {
+            return Err(Refusal::RootNumber { expected: version, found: next.version }); // 3f
+        }
+        if next.product != self.product {
+            let expected = self.product.clone();
+            return Err(Refusal::WrongProduct { document: kind, expected, found: next.product }); // 3g
+        }
+        if next.epoch < self.epoch {
+            let (trusted, found) = (self.epoch, next.epoch);
+            return Err(Refusal::EpochLowered { version, trusted, found }); // 3h
+        }
+        times.ensure_current(kind, next.issued, u64::MAX)?; // 3i
+        Ok(Roots(next))
+    }
+
+    /// The newest root, which must not have expired: everything below it is loaded under this one.
+    ///
+    /// # Errors
+    /// [`Refusal::Expired`].
+    pub fn last(&self, times: &Times) -> Result<FinalRoot<'_>, Refusal> {
+        times.ensure_current(self.kind(), 0, self.expires)?; // 5
+        Ok(FinalRoot(self))
+    }
+
+    /// Whether a threshold of this root's keys signed such a document. It verifies nothing else of
+    /// the document: a publisher looks at manifests of earlier releases with it.
+    ///
+    /// # Errors
+    /// [`Refusal::SignatureForm`] and [`Refusal::Threshold`].
+    pub fn ensure_threshold(
+        &self,
+        kind: DocumentKind,
+        document: &Fetched,
+        signatures: &Fetched,
+    ) -> Result<(), Refusal> {
+        threshold(kind, self, document.bytes(), &signature_text(kind, signatures.bytes())?)
+    }
+}
+
+impl Deref for Roots {
+    type Target = Root;
+
+    fn deref(&self) -> &Root {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Roots({})", self.version)
+    }
+}
+
+/// A root that has not expired and that no newer one follows, as far as this check looked.
+///
+/// Only [`Roots::last`] makes one:
+/// ```compile_fail,E0423
+/// fn load(roots: &relatch::trust::Roots) -> relatch::trust::FinalRoot<'_> {
+///     relatch::trust::FinalRoot(roots)
+/// }
+/// ```
+/// A root of which nobody checked the expiry cannot verify `VERSION`:
+/// ```compile_fail,E0308
+/// use relatch::trust::{Fetched, Identity, RollbackGuard, Roots, Times, Timestamp, Verified};
+/// fn load(object: &Fetched, roots: &Roots, identity: &Identity, times: &Times) {
+///     let _ = Verified::<Timestamp>::verify(object, roots, identity, &RollbackGuard::default(), times);
+/// }
+/// ```
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct FinalRoot<'a>(&'a Roots);
+
+impl Deref for FinalRoot<'_> {
+    type Target = Root;
+
+    fn deref(&self) -> &Root {
+        self.0
+    }
+}
+
+impl Verified<Timestamp> {
+    /// SPEC steps 4 and 5.
+    ///
+    /// # Errors
+    /// [`Refusal`] by the letters of step 4, and of step 5.
+    pub fn verify(
+        object: &Fetched,
+        root: &FinalRoot<'_>,
+        identity: &Identity,
+        guard: &RollbackGuard,
+        times: &Times,
+    ) -> Result<Self, Refusal> {
+        let document = DocumentKind::Timestamp;
+        let (signed, signatures) = Timestamp::split(object.bytes())?; // 4a, bounded by its reader
+        let signatures = signature_text(document, signatures)?; // 4b
+        threshold(document, root, signed, &signatures)?; // 4c
+        let version = Timestamp::parse(signed)?; // 4d
+        if version.product != identity.product {
+            let expected = identity.product.clone();
+            return Err(Refusal::WrongProduct { document, expected, found: version.product }); // 4e
+        }
+        if version.channel != identity.channel {
+            let expected = identity.channel.clone();
+            return Err(Refusal::WrongChannel { document, expected, found: version.channel }); // 4f
+        }
+        if version.epoch != root.epoch {
+            let (expected, found) = (root.epoch, version.epoch);
+            return Err(Refusal::WrongEpoch { document, expected, found }); // 4g
+        }
+        check_not_older(&version, guard)?; // 4h, 4i
+        times.ensure_current(document, version.issued, version.expires)?; // 5
+        Ok(Verified::seal(version))
+    }
+}
+
+/// SPEC steps 4h and 4i: (epoch, seq, issued) not lower than seen, and one manifest for one `seq`.
+fn check_not_older(version: &Timestamp, guard: &RollbackGuard) -> Result<(), Refusal> {
+    let Some((epoch, seq)) = guard.release() else { return Ok(()) };
+    match (version.epoch, version.seq).cmp(&(epoch, seq)) {
+        Ordering::Greater => Ok(()),
+        Ordering::Less => {
+            let (found_epoch, found_seq) = (version.epoch, version.seq);
+            Err(Refusal::Downgrade { epoch, seq, found_epoch, found_seq })
+        }
+        Ordering::Equal => match guard.manifest() {
+            Some(seen) if seen != version.manifest => {
+                Err(Refusal::Equivocation { seq, seen, found: version.manifest })
+            }
+            _ if version.issued < guard.issued() => {
+                Err(Refusal::OlderIssue { seq, seen: guard.issued(), found: version.issued })
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+impl Verified<Manifest> {
+    /// SPEC step 6.
+    ///
+    /// # Errors
+    /// [`Refusal`] by the letters of step 6.
+    pub fn verify(
+        document: &Fetched,
+        signatures: &Fetched,
+        version: &Verified<Timestamp>,
+        root: &FinalRoot<'_>,
+        identity: &Identity,
+        times: &Times,
+    ) -> Result<Self, Refusal> {
+        let kind = DocumentKind::Manifest;
+        let found = Digest::of(document.bytes());
+        if found != version.manifest {
+            let expected = version.manifest;
+            return Err(Refusal::WrongDigest { document: kind, expected, found }); // 6a
+        }
+        let signatures = signature_text(kind, signatures.bytes())?; // 6b
+        threshold(kind, root, document.bytes(), &signatures)?; // 6c
+        let manifest: Manifest = canonical::parse(kind, document.bytes())?; // 6d
+        if manifest.product != identity.product {
+            let expected = identity.product.clone();
+            return Err(Refusal::WrongProduct { document: kind, expected, found: manifest.product }); // 6e
+        }
+        if manifest.channel != identity.channel {
+            let expected = identity.channel.clone();
+            return Err(Refusal::WrongChannel { document: kind, expected, found: manifest.channel }); // 6f
+        }
+        if manifest.epoch != version.epoch {
+            let expected = version.epoch;
+            return Err(Refusal::WrongEpoch { document: kind, expected, found: manifest.epoch }); // 6g
+        }
+        if manifest.seq != version.seq {
+            let expected = version.seq;
+            return Err(Refusal::WrongSeq { document: kind, expected, found: manifest.seq }); // 6h
+        }
+        if manifest.version != version.version {
+            let expected = version.version.clone();
+            return Err(Refusal::WrongVersion { document: kind, expected, found: manifest.version }); // 6i
+        }
+        if manifest.root_version > root.version {
+            let needed = manifest.root_version;
+            return Err(Refusal::RootAhead { document: kind, needed, trusted: root.version }); // 6j
+        }
+        times.ensure_current(kind, manifest.issued, manifest.expires)?; // 6k
+        Ok(Verified::seal(manifest))
+    }
+}
+
+/// A root that a threshold of its own keys signed.
+fn signed_by_itself(document: &Fetched, signatures: &Fetched) -> Result<Root, Refusal> {
+    let kind = DocumentKind::Root(0);
+    let signatures = signature_text(kind, signatures.bytes())?;
+    let root: Root = canonical::parse(kind, document.bytes())?;
+    root.ensure_strong_keys()?;
+    own_threshold(root.kind(), &root, document, &signatures)?;
+    Ok(root)
+}
+
+/// The strict form of a signature text, or the refusal of the whole document.
+fn signature_text(document: DocumentKind, text: &[u8]) -> Result<SignatureText, Refusal> {
+    SignatureText::parse(text).map_err(|(line, why)| Refusal::SignatureForm { document, line, why })
+}
+
+/// The one threshold function, for all three roles: enough *distinct* keys of the role that signs
+/// such a document.
+fn threshold(
+    document: DocumentKind,
+    root: &Root,
+    message: &[u8],
+    signatures: &SignatureText,
+) -> Result<(), Refusal> {
+    let needed = root.roles.get(document.role()).threshold;
+    let valid = signatures.count_valid(&root.keys_of(document.role()), message);
+    let valid = u32::try_from(valid).unwrap_or(u32::MAX);
+    // A parsed root has no threshold of 0. This does not rest on the parser alone.
+    if valid >= needed.max(1) { Ok(()) } else { Err(Refusal::Threshold { document, needed, valid }) }
+}
+
+/// Distinguishes a threshold of the root's own keys (SPEC step 3e) from one of the root before (3b).
+fn own_threshold(
+    kind: DocumentKind,
+    root: &Root,
+    document: &Fetched,
+    signatures: &SignatureText,
+) -> Result<(), Refusal> {
+    threshold(kind, root, document.bytes(), signatures).map_err(|refusal| match refusal {
+        Refusal::Threshold { document, needed, valid } => Refusal::SelfThreshold { document, needed, valid },
+        other => other,
+    })
+}

@@ -1,0 +1,28 @@
+//! From what a check wants to what a source has.
+
+use std::time::Instant;
+
+use crate::check::{Answer, Wanted};
+use crate::error::{Error, Result};
+use crate::source::Fetcher;
+
+impl Fetcher {
+    /// Reads what a check wants, or learns why it cannot be read.
+    ///
+    /// # Errors
+    /// [`Error::Local`] where this machine cannot even ask.
+    pub fn answer(&self, wanted: &Wanted, deadline: Instant) -> Result<Answer> {
+        let Wanted { object, limit, if_none_match } = wanted;
+        let found = match if_none_match {
+            Some(etag) => self.fetch_if_none_match(object, etag, *limit, deadline),
+            None => self.fetch_with_etag(object, *limit, deadline).map(Some),
+        };
+        match found {
+            Ok(Some((bytes, etag))) => Ok(Answer::Found(bytes, etag)),
+            Ok(None) => Ok(Answer::NotModified),
+            Err(Error::Unavailable(why)) => Ok(why.into()),
+            Err(Error::Refused(oversized)) => Ok(Answer::Oversized(oversized)),
+            Err(error) => Err(error),
+        }
+    }
+}
