@@ -83,17 +83,34 @@ impl State {
             Err(why @ Refusal::StateTooNew { .. }) => return Err(why.into()),
             Err(why) => return Ok(Loaded::Damaged(why)),
         };
-        match identity {
-            Some(identity) if state.product != identity.product => {
-                let (expected, found) = (identity.product.to_string(), state.product.to_string());
-                Err(Refusal::StateOfOther { expected, found }.into())
-            }
-            Some(identity) if state.channel != identity.channel => {
-                let (channel, memory) = (identity.channel.clone(), state.memory.on_another_channel());
-                Ok(Loaded::Present(Box::new(State { channel, memory, ..state })))
-            }
-            _ => Ok(Loaded::Present(Box::new(state))),
+        let state = match identity {
+            Some(identity) => state.follow(identity)?,
+            None => state,
+        };
+        Ok(Loaded::Present(Box::new(state)))
+    }
+
+    /// The state of a tool of this identity: what is remembered starts anew on another channel, and what
+    /// is installed stays.
+    ///
+    /// # Errors
+    /// [`Refusal::StateOfOther`] for the state of another product.
+    pub fn follow(self, identity: &Identity) -> Result<Self, Refusal> {
+        if self.product != identity.product {
+            let (expected, found) = (identity.product.to_string(), self.product.to_string());
+            return Err(Refusal::StateOfOther { expected, found });
         }
+        if self.channel == identity.channel {
+            return Ok(self);
+        }
+        let (channel, memory) = (identity.channel.clone(), self.memory.on_another_channel());
+        Ok(State { channel, memory, ..self })
+    }
+
+    /// The same state after a check.
+    #[must_use]
+    pub fn with_memory(self, memory: Memory) -> Self {
+        State { memory, ..self }
     }
 
     /// For `fuzz/`.

@@ -13,7 +13,7 @@ use crate::tables::checks::{COMPARED, objects, whole};
 use crate::tables::release::{PRODUCT, TARGET, blake3};
 
 /// What stands on line 2 of a damaged state.
-const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+pub const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// An executable and the directory beside it.
 pub struct Place {
@@ -194,13 +194,13 @@ fn tell(place: &Place, client: &Map<String, Value>) -> Value {
     }
 }
 
-fn refused(step: &str, more: Value) -> Value {
+pub fn refused(step: &str, more: Value) -> Value {
     let mut told = json!({"result": "refuse", "step": step});
     told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     told
 }
 
-fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static str, Value) {
+pub fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static str, Value) {
     use DocumentKind::{Manifest, Root, Timestamp};
     let reason = |reason: &str| json!({"reason": reason});
     let plain = |step| (step, json!({}));
