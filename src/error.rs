@@ -1,7 +1,8 @@
 //! One error, grouped by cause: attack, publisher, environment, this machine, caller.
 //!
-//! Every error says what happened with both values; [`Error::advice`] says the likely causes and what to do next. No error can drive a
-//! terminal: what others say is escaped where it enters an error, names of files and addresses where it is shown.
+//! Every error reports what happened, with both values; [`Error::advice`] gives the likely causes and
+//! the next step. No error can drive a terminal: text from outside is escaped where it enters an error,
+//! names of files and addresses where they are displayed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,22 +17,25 @@ use crate::trust::{Refusal, Version};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why something was not done. The disk is as it was before.
+///
+/// No variant prints another error and returns it from `source()` as well: what caused it is part of
+/// the message.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Something was there and is not to be trusted: an attack, or a mistake of the publisher.
+    /// An object or a file is not trusted: an attack, or a mistake of the publisher.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The repository cannot be reached, or does not have what was asked for.
+    /// The repository cannot be reached, or does not have the object.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
     /// This machine cannot do it: permissions, disk, another process, an executable that does not run here.
     #[error(transparent)]
     Local(#[from] Local),
-    /// The caller asked for something that makes no sense.
+    /// The call is invalid.
     #[error("{}", Printable(what))]
     Usage {
-        /// What was asked and what would be right.
+        /// What is invalid, and what would be valid.
         what: String,
     },
 }
@@ -49,7 +53,7 @@ pub enum Local {
     Busy { path: PathBuf, waited: Duration },
     #[error("there is no executable at {}{}", Printable(path.display()), if *interrupted { ": an update or a rollback was interrupted" } else { "" })]
     NoExecutable { path: PathBuf, interrupted: bool },
-    #[error("{} was changed by somebody else meanwhile", Printable(path.display()))]
+    #[error("{} was changed by another process meanwhile", Printable(path.display()))]
     ChangedMeanwhile { path: PathBuf },
     #[error("version {version} does not run on this machine: {why}")]
     CannotRun { version: Version, why: String },
@@ -61,7 +65,7 @@ pub enum Local {
     NotInstalled { path: PathBuf, why: String },
 }
 
-/// What a cause means to the one who reads the error.
+/// What an error means to its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// Not trustworthy: an attack, or a publisher's mistake. Exit code 3.
@@ -89,7 +93,8 @@ impl Error {
         }
     }
 
-    /// Whether the repository could not be asked for news; as opposed to news that could not be fetched.
+    /// Whether the repository could not be asked for news, as opposed to a release that could not be
+    /// fetched.
     pub(crate) fn is_offline(&self) -> bool {
         let Error::Unavailable(why) = self else { return false };
         !matches!(
@@ -117,24 +122,24 @@ impl Error {
         match self {
             Error::Refused(refusal) => refusal.advice(),
             Error::Unavailable(Unavailable::Absent { object: Object::Version(_), .. }) => {
-                "Nothing was ever published on this channel, or the repository's address is wrong: compare it with the publisher's."
+                "Nothing was published on this channel, or the address of the repository is wrong. Compare it with the publisher's."
             }
             Error::Unavailable(Unavailable::Absent { .. }) => {
-                "The repository is incomplete: an upload was cut short, or objects were deleted. The publisher can run `signer verify` and publish again."
+                "The repository is incomplete: an upload was interrupted, or objects were deleted. The publisher can run `signer verify` and publish again."
             }
             Error::Unavailable(Unavailable::Forbidden { .. }) => {
-                "The server wants credentials, or the object does not exist (S3 says 403 for both). Check the address and who may read it."
+                "The server requires credentials, or the object does not exist (S3 answers 403 to both). Check the address, and who may read it."
             }
             Error::Unavailable(Unavailable::Credentials { .. }) => {
-                "Give credentials that may read the bucket in one of the places named, or name a profile in the address (?profile=NAME). A public bucket is read by its https URL and needs none."
+                "Provide credentials that may read the bucket in one of these places, or name a profile in the address (?profile=NAME). A public bucket is read by its https URL and requires no credentials."
             }
             Error::Unavailable(Unavailable::Status { code: Some(_), .. }) => {
                 "The bucket, region or endpoint of the address is wrong, or the service has a fault. Compare the address with the publisher's; try again later."
             }
             Error::Unavailable(_) => {
-                "The network is down, a proxy is in the way, the server is, or a directory is missing or not mounted. Try again later."
+                "The network or the server is down, a proxy blocks the connection, or a directory is missing or not mounted. Try again later."
             }
-            Error::Local(machine) => machine.advice(),
+            Error::Local(local) => local.advice(),
             Error::Usage { .. } => "Correct the call and try again; nothing was changed.",
         }
     }
@@ -145,28 +150,28 @@ impl Local {
         match self {
             Local::Io { error, .. } => match error.kind() {
                 std::io::ErrorKind::PermissionDenied => {
-                    "The one who runs this may not write there. Run it as the owner, or install the tool in a directory of your own."
+                    "You do not have permission to write there. Run the command as the owner, or install the tool in a directory of your own."
                 }
                 std::io::ErrorKind::StorageFull => {
-                    "The disk is full. Make room and try again; what is installed goes on working."
+                    "The disk is full. Free some space and try again; the installed version still works."
                 }
                 std::io::ErrorKind::NotFound => "There is no such file or directory. Check the path.",
                 _ => "Nothing was changed. Check the disk and the directory's permissions, then try again.",
             },
             Local::UnsafeSite { .. } if cfg!(windows) => {
-                "Others could put their own program there. Change that, or install the tool in a directory of your own, such as one in %LOCALAPPDATA%\\Programs."
+                "Other users could put their own program there. Change that, or install the tool in a directory of your own, such as one in %LOCALAPPDATA%\\Programs."
             }
             Local::UnsafeSite { .. } => {
-                "Others could put their own program there. Install the tool in a directory that only its owner can write to."
+                "Other users could put their own program there. Install the tool in a directory that only its owner can write to."
             }
             Local::Busy { .. } => "Wait for it to finish, then try again.",
             Local::NoExecutable { interrupted: true, .. } => {
-                "Run `relatch update` with this path, which first puts the executable back. For a tool that updates itself run `relatch rollback` instead, or the previous executable in the directory beside it with --rollback: they do so too, and then go back a version."
+                "Run `relatch update` with this path, which first puts the executable back. For a tool that updates itself run `relatch rollback` instead, or the previous executable in the directory beside it with --rollback: both put it back, and then go back a version."
             }
             Local::NoExecutable { .. } => "It was removed. Install it again with `relatch install`.",
             Local::ChangedMeanwhile { .. } => "Start the tool again.",
             Local::CannotRun { .. } => {
-                "The release was built for another system, lacks something that is not installed here, is another build than its number says, or does not call relatch first thing in main. What is installed stays; tell the publisher."
+                "The release was built for another system, requires something that is not installed here, is another build than its version says, or does not call relatch first in main. The installed version stays. Report it to the publisher."
             }
             Local::Exists { .. } => "Choose another path, or replace it with --force.",
             Local::NothingToRollBack { .. } => {

@@ -10,6 +10,7 @@
 
 mod canonical;
 mod fields;
+mod identity;
 mod manifest;
 mod minisign;
 mod refusal;
@@ -24,6 +25,7 @@ mod version;
 pub use canonical::Document;
 pub(crate) use canonical::{integer, is_object};
 pub use fields::{Digest, Epoch, Name, Notes, Seq};
+pub use identity::Identity;
 pub use manifest::{Artifact, Encoding, Manifest, Stored};
 pub use minisign::{PublicKey, SignatureText};
 pub use refusal::Refusal;
@@ -34,12 +36,3 @@ pub use timestamp::{RollbackGuard, Timestamp};
 pub use trusted_set::{FinalRoot, Roots, TrustAnchor};
 pub use verified::{Fetched, Verified, signing_keys};
 pub use version::{Version, VersionSchemeChanged};
-
-/// What a client is: it accepts documents of this product and channel only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The product, as in all signed documents.
-    pub product: Name,
-    /// The channel; one of the repository's directories.
-    pub channel: Name,
-}

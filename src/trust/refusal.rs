@@ -1,21 +1,21 @@
-//! What is refused as not trustworthy, by which check, and what the reader of the error can do.
+//! Why something is not trusted, and what the reader of the error can do about it.
 
 use super::{Digest, DocumentKind, Epoch, Name, Seq, Version};
 use crate::clock::Utc;
 use crate::object::Object;
 
-/// What was refused as not trustworthy, and by which step of SPEC section 5.
+/// Why something is not trusted: an attack, or a mistake of the publisher (SPEC section 5).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message of each variant names its fields")]
 pub enum Refusal {
-    #[error("{object} is larger than {limit} bytes, the most such an object may have")]
+    #[error("{object} is larger than {limit} bytes, the limit for such an object")]
     Oversized { object: Object, limit: u64 },
-    #[error("the signatures of {document} are not of the strict minisign form: line {line}: {why}")]
+    #[error("the signatures of {document} are not in the strict minisign form: line {line}: {why}")]
     SignatureForm { document: DocumentKind, line: usize, why: &'static str },
-    #[error("{document} is signed by {valid} of the {needed} {document_role} keys that it needs", document_role = document.role())]
+    #[error("{document} is signed by {valid} of the {needed} {document_role} keys that it requires", document_role = document.role())]
     Threshold { document: DocumentKind, needed: u32, valid: u32 },
-    #[error("{document} is signed by {valid} of the {needed} root keys of its own list that it needs")]
+    #[error("{document} is signed by {valid} of the {needed} root keys of its own list that it requires")]
     SelfThreshold { document: DocumentKind, needed: u32, valid: u32 },
     #[error("{document} is not a canonical document: {why}")]
     Malformed { document: DocumentKind, why: String },
@@ -23,7 +23,7 @@ pub enum Refusal {
     UnknownType { document: DocumentKind, found: String },
     #[error("{document} is a document of another kind, {found}")]
     OtherDocument { document: DocumentKind, found: String },
-    #[error("{document} holds the key {public}, which is {why}")]
+    #[error("{document} contains the key {public}, which is {why}")]
     WeakKey { document: DocumentKind, public: String, why: &'static str },
     #[error("{document} is for the product {found}, not for {expected}")]
     WrongProduct { document: DocumentKind, expected: Name, found: Name },
@@ -37,11 +37,11 @@ pub enum Refusal {
     WrongVersion { document: DocumentKind, expected: Version, found: Version },
     #[error("{document} has the blake3 hash {found}, but VERSION names {expected}")]
     WrongDigest { document: DocumentKind, expected: Digest, found: Digest },
-    #[error("VERSION says {line} in its first line and {object} in its signed object")]
+    #[error("VERSION has {line} in its first line and {object} in its signed object")]
     VersionLineMismatch { line: String, object: Version },
-    #[error("{document} needs root {needed}, but the newest root that can be trusted is {trusted}")]
+    #[error("{document} requires root {needed}, but the newest trusted root is {trusted}")]
     RootAhead { document: DocumentKind, needed: u64, trusted: u64 },
-    #[error("root {expected} was asked for and the document says it is root {found}")]
+    #[error("root {expected} was requested, but the document is root {found}")]
     RootNumber { expected: u64, found: u64 },
     #[error("root {version} lowers the epoch from {trusted} to {found}")]
     EpochLowered { version: u64, trusted: Epoch, found: Epoch },
@@ -63,11 +63,11 @@ pub enum Refusal {
         "the offered version {found} and {known} do not compare: one is a build number, the other is SemVer"
     )]
     VersionSchemeChanged { known: Version, found: Version },
-    #[error("version {found} is below {floor}, the lowest that the publisher lets run")]
+    #[error("version {found} is below {floor}, the lowest that the publisher allows")]
     BelowFloor { floor: Version, found: Version },
-    #[error("{object} has {found} bytes or fewer, but {expected} are signed")]
+    #[error("{object} ended after {found} bytes, but {expected} are signed")]
     Short { object: Object, expected: u64, found: u64 },
-    #[error("{object} goes on after the {expected} bytes that are signed")]
+    #[error("{object} continues after the {expected} signed bytes")]
     Long { object: Object, expected: u64 },
     #[error("{object} has the blake3 hash {found}, but {expected} is signed")]
     BlobDigest { object: Object, expected: Digest, found: Digest },
@@ -90,62 +90,63 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The likely causes, and what to do next.
     pub(crate) fn advice(&self) -> &'static str {
         match self {
             Refusal::Threshold { .. } => {
-                "Either somebody changed the repository, or this installation is so old that the keys were changed since by more steps than it can follow. \
-                 Ask the publisher; if the keys are the right ones, install again."
+                "Either an attacker changed the repository, or this installation is so old that it cannot follow the changes of keys since. \
+                 Ask the publisher; if the keys are right, install again."
             }
             Refusal::SelfThreshold { .. } => {
-                "The root keys that were trusted before have signed it, and too few of those that it names itself: most likely the publisher's mistake. Tell the publisher."
+                "The root keys that were trusted before signed it, but too few of the root keys that it lists: most likely a mistake of the publisher. Report it to the publisher."
             }
             Refusal::UnknownType { .. } | Refusal::StateTooNew { .. } => {
-                "A newer relatch wrote it. Install a newer version of this tool by hand."
+                "A newer version of relatch wrote it. Install a newer version of this tool by hand."
             }
             Refusal::OtherDocument { .. }
             | Refusal::WrongProduct { .. }
             | Refusal::WrongChannel { .. }
             | Refusal::StateOfOther { .. } => {
-                "The address points to another product's or channel's repository, or somebody put signed documents where they do not belong."
+                "Either the address is that of another product or channel, or an attacker moved signed documents. Compare the address with the publisher's."
             }
             Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
-                "A stale cache between here and the repository answers with an old object, or somebody replays one. It passes by itself when the cache expires; if it stays, tell the publisher."
+                "A stale cache between this machine and the repository returned an old object, or an attacker replays one. A cache corrects itself when it expires; if the error stays, report it to the publisher."
             }
             Refusal::Equivocation { .. } => {
-                "This must never happen: a timestamp key signed two different releases under one number. Tell the publisher at once; the key may be stolen."
+                "A timestamp key signed two different releases under one number, which no publisher does: the key may be stolen. Report it to the publisher at once."
             }
             Refusal::Expired { .. } => {
-                "Nobody renewed it: the publisher has neither refreshed nor released in time, somebody withholds news, or this machine's clock is ahead."
+                "The publisher did not renew it in time, an attacker withholds newer documents, or this machine's clock is ahead. Check the clock; if it is right, report it to the publisher."
             }
             Refusal::NotYetValid { .. } => {
                 "This machine's clock is behind, or the publisher's was ahead. Set the clock and try again."
             }
             Refusal::VersionSchemeChanged { .. } => {
-                "The publisher changed from build numbers to SemVer or back; such a change needs a new product or channel. Ask the publisher."
+                "The publisher changed from build numbers to SemVer or back, which requires a new product or channel. Ask the publisher."
             }
             Refusal::RootAhead { .. } | Refusal::TooManyRoots { .. } => {
-                "The repository has newer roots than this check could reach. Try again; if it stays, the publisher must publish the missing root documents."
+                "The repository has newer roots than this check could reach. Try again; if the error stays, the publisher must publish the missing root documents."
             }
             Refusal::PreviousAltered { .. } => {
-                "The previous executable was changed after it was set aside: by a disk fault or by somebody with access to this directory. Install again instead."
+                "The previous executable changed after it was set aside: a disk fault, or a person with access to this directory. Install again instead."
             }
             Refusal::BelowFloor { .. } => {
-                "The publisher has signed that versions this old must not run any more. Update instead, or install again."
+                "The publisher signed that versions this old must not run any more. Update instead, or install again."
             }
             Refusal::PreviousEpoch { .. } => {
-                "The publisher's keys were changed after a theft, and nobody knows whether this executable is from before it. Update instead; or if it is the version that you left by a rollback, install it again by hand."
+                "The publisher replaced stolen keys, and this executable may be from the time before that. Update instead; or if it is the version that you rolled back from, install it again by hand."
             }
             Refusal::Outdated { .. } => {
-                "This tool runs in its current version only. Bring the machine online and run it with --update to see what is in the way; a target or version that is missing is for the publisher to release."
+                "This tool runs in its current version only. Connect the machine to the network and run the tool with --update to see what fails; a missing version or target is for the publisher to release."
             }
             Refusal::StateDamaged { .. } => {
-                "A disk fault, or somebody wrote to the file. A successful check writes it anew; --rollback needs it and is not possible until the next update."
+                "A disk fault, or another program wrote to the file. The next successful check replaces it; --rollback requires it and is not possible until the next update."
             }
             Refusal::NoUsableForm { .. } => {
                 "This tool is too old for that release. Install a newer version by hand."
             }
             _ => {
-                "Somebody changed the object on its way, or the publisher made a mistake. Nothing of it was used; tell the publisher, who can run `signer verify`."
+                "An attacker changed the object on its way, or the publisher made a mistake. Nothing of it was used. Report it to the publisher, who can run `signer verify`."
             }
         }
     }
