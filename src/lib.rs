@@ -46,7 +46,7 @@ mod object;
 #[doc(hidden)]
 pub mod platform;
 pub mod policy;
-mod regular;
+mod regular_file;
 mod report;
 mod restart;
 pub mod source;

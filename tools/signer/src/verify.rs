@@ -1,6 +1,6 @@
 //! A whole repository, by the client's own code.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use relatch::source::{Dir, Fetcher, Object};
@@ -175,13 +175,12 @@ fn prefix_of(source: &Fetcher, stored: &Stored) -> Result<Option<Vec<u8>>> {
     let object = Object::Blob(from);
     let mut stream = source.stream(&object, None)?;
     let mut bytes = Vec::new();
-    let read = (&mut stream).take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes);
-    match (read, stream.into_failure()) {
-        (Ok(_), _) => Ok((Digest::of(&bytes) == from).then_some(bytes)),
+    match stream.by_ref().take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes).map_err(io::Error::downcast) {
+        Ok(_) => Ok((Digest::of(&bytes) == from).then_some(bytes)),
         // S3 says the second where there is no right to list.
-        (Err(_), Some(Unavailable::Absent { .. } | Unavailable::Forbidden { .. })) => Ok(None),
-        (Err(_), Some(why)) => Err(Failure::Client(why.into())),
-        (Err(error), None) => Err(Failure::io("read", std::path::Path::new(&object.to_string()))(error)),
+        Err(Ok(Unavailable::Absent { .. } | Unavailable::Forbidden { .. })) => Ok(None),
+        Err(Ok(why)) => Err(Failure::Client(why.into())),
+        Err(Err(error)) => Err(Failure::io("read", std::path::Path::new(&object.to_string()))(error)),
     }
 }
 
@@ -194,9 +193,9 @@ pub(crate) fn check_name(source: &Fetcher, object: &Object, size: u64) -> Result
     let mut hasher = blake3::Hasher::new();
     let mut stream = source.stream(object, None)?;
     if let Err(error) = hasher.update_reader((&mut stream).take(size.saturating_add(1))) {
-        return Err(match stream.into_failure() {
-            Some(why) => Failure::Client(why.into()),
-            None => Failure::io("read", std::path::Path::new(&object.to_string()))(error),
+        return Err(match error.downcast::<Unavailable>() {
+            Ok(why) => Failure::Client(why.into()),
+            Err(error) => Failure::io("read", std::path::Path::new(&object.to_string()))(error),
         });
     }
     let found = Digest::from(hasher.finalize());
