@@ -157,10 +157,12 @@ impl Source for Https {
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return opened(response, client, self.location(), object, known);
             }
-            let target = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            let Some(target) = target else {
-                return Err(permanent("the server sent a redirect without a valid Location".into()));
+            let Some(target) = response.headers().get(header::LOCATION) else {
+                return Err(permanent("the server sent a redirect without a Location".into()));
             };
+            let target = target
+                .to_str()
+                .map_err(|_| permanent("the server redirects to an address that is not ASCII".into()))?;
             uri = same_origin(&uri, target).ok_or_else(|| {
                 let target = shown(target);
                 permanent(format!("the server redirects to {target}, which is not the same https origin"))

@@ -30,7 +30,9 @@ fn the_environment() {
     }
     let scene = Scene::with(temporary());
     let without_token = &environment(&scene)[..2];
-    scene.read(without_token).assert_no_credentials(&["403 InvalidAccessKeyId to the credentials from the environment"]);
+    scene
+        .read(without_token)
+        .assert_no_credentials(&["403 InvalidAccessKeyId to the credentials from the environment"]);
     let scene = Scene::new();
     scene
         .read(&[("AWS_ACCESS_KEY_ID", &*scene.keys().access_key), ("AWS_SECRET_ACCESS_KEY", "WRONG")])
@@ -180,10 +182,7 @@ fn a_role_with_the_keys_of_another_profile() {
         ("mfa", "requires an MFA code (mfa_serial)"),
         ("round", "the source_profile of profile `round` leads back to that profile"),
         ("lost", "profile `nobody`: not found in"),
-        (
-            "sso",
-            "profile `sso` has `sso_account_id`, which requires relatch's feature `s3-sdk`",
-        ),
+        ("sso", "profile `sso` has `sso_account_id`, which requires relatch's feature `s3-sdk`"),
     ] {
         read(profile).assert_no_credentials(&[why]);
     }
