@@ -172,7 +172,7 @@ impl S3Address {
         if !self.prefix.is_empty() {
             shown = format!("{shown}/{}", self.prefix);
         }
-        Error::usage(format!("invalid repository address {shown}: {why}"))
+        Error::usage(format!("repository {shown}: {why}"))
     }
 }
 
