@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(2);
-/// The wait for remaining output after the child has exited: on a busy machine the threads that read
-/// the pipes may not have run yet.
+/// The wait for remaining output after the child has exited: on a busy machine the threads that
+/// read the pipes may not have run yet.
 const DRAIN: Duration = Duration::from_secs(5);
 /// The wait for more output once some has arrived. A pipe that a grandchild holds open never ends.
 const MORE: Duration = Duration::from_millis(500);
@@ -16,13 +16,14 @@ const MORE: Duration = Duration::from_millis(500);
 /// The exit status, and the output on stdout and on stderr.
 pub(crate) type Ended = (ExitStatus, Vec<u8>, Vec<u8>);
 
-/// Waits for the child to exit. Returns `None` if it has not exited within `limit`; it is then killed,
-/// as it is if waiting fails.
+/// Waits for the child to exit. Returns `None` if it has not exited within `limit`; it is then
+/// killed, as it is if waiting fails.
 ///
-/// Keeps the first `most` bytes of each pipe. After the exit it waits at most [`DRAIN`] for output from
-/// pipes that a grandchild holds open, and not at all for stderr if the child succeeded.
+/// Keeps the first `most` bytes of each pipe. After the exit it waits at most [`DRAIN`] for output
+/// from pipes that a grandchild holds open, and not at all for stderr if the child succeeded.
 ///
-/// The child stays in this process's process group, so that an interrupt from the terminal ends both.
+/// The child stays in this process's process group, so that an interrupt from the terminal ends
+/// both.
 pub(crate) fn wait(mut child: Child, limit: Duration, most: u64) -> io::Result<Option<Ended>> {
     let ended = wait_until(&mut child, Instant::now() + limit, most);
     if !matches!(ended, Ok(Some(_))) {
@@ -63,8 +64,8 @@ fn rest_of(pipe: &Receiver<Vec<u8>>, until: Instant) -> Vec<u8> {
     bytes
 }
 
-/// Reads a pipe to its end on a thread of its own, so that the child never blocks on it. The channel
-/// receives the first `most` bytes.
+/// Reads a pipe to its end on a thread of its own, so that the child never blocks on it. The
+/// channel receives the first `most` bytes.
 fn collect(pipe: Option<impl Read + Send + 'static>, most: u64) -> io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = channel();
     let Some(mut pipe) = pipe else { return Ok(receiver) };

@@ -1,5 +1,5 @@
-//! The arguments of [`crate::Startup`], to flatten into a tool's clap command, so that `--help` lists
-//! them and clap accepts them.
+//! The arguments of [`crate::Startup`], to flatten into a tool's clap command, so that `--help`
+//! lists them and clap accepts them.
 //!
 //! ```
 //! #[derive(clap::Parser)]
@@ -39,8 +39,8 @@ pub struct UpdateArgs {
 /// Escapes the arguments that an error of clap quotes, as [`Printable`] does.
 ///
 /// clap quotes arguments unchanged, in messages and tips. They could control a terminal, or begin a
-/// line of their own that a CI runner takes for a command. Use this in a tool whose arguments come from
-/// others, for example in a pipeline:
+/// line of their own that a CI runner takes for a command. Use this in a tool whose arguments come
+/// from others, for example in a pipeline:
 ///
 /// ```no_run
 /// # #[derive(clap::Parser)]

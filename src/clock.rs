@@ -24,8 +24,8 @@ pub struct Utc(pub u64);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // From days to a date: `civil_from_days` of Howard Hinnant, "chrono-Compatible Low-Level Date
-        // Algorithms".
+        // From days to a date: `civil_from_days` of Howard Hinnant, "chrono-Compatible Low-Level
+        // Date Algorithms".
         let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
         let z = days + 719_468;
         let era = z / 146_097;

@@ -6,8 +6,9 @@
 
 use std::fmt::{self, Write};
 
-/// Displays text on one line. Escapes, as in `\u{1b}`, control characters (including newlines) and all
-/// others in the table of SPEC section 3.4, which lists the characters that notes must not contain.
+/// Displays text on one line. Escapes, as in `\u{1b}`, control characters (including newlines) and
+/// all others in the table of SPEC section 3.4, which lists the characters that notes must not
+/// contain.
 #[derive(Debug, Clone, Copy)]
 pub struct Printable<T>(pub T);
 
@@ -15,8 +16,8 @@ pub struct Printable<T>(pub T);
 #[derive(Debug, Clone, Copy)]
 pub struct PrintableLines<T>(pub T);
 
-/// The strictest: displays only visible ASCII, spaces, and visible letters and digits, and at most 200
-/// characters. For messages from servers, documents and programs.
+/// The strictest: displays only visible ASCII, spaces, and visible letters and digits, and at most
+/// 200 characters. For messages from servers, documents and programs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Words<T>(pub(crate) T);
 
@@ -74,11 +75,12 @@ impl<F: Fn(char) -> bool> fmt::Write for Escaper<'_, '_, F> {
     }
 }
 
-/// Control (Cc), format (Cf), private use (Co), line and paragraph separators (Zl, Zp), noncharacters,
-/// and the code points reserved for further format characters.
+/// Control (Cc), format (Cf), private use (Co), line and paragraph separators (Zl, Zp),
+/// noncharacters, and the code points reserved for further format characters.
 ///
-/// The table is part of the format (SPEC section 3.4) and does not follow later versions of Unicode.
-/// Otherwise a new signer could sign a newly assigned letter that every older client refuses.
+/// The table is part of the format (SPEC section 3.4) and does not follow later versions of
+/// Unicode. Otherwise a new signer could sign a newly assigned letter that every older client
+/// refuses.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(u32::from(c),
         0x00..=0x1f | 0x7f..=0x9f

@@ -31,14 +31,14 @@ pub const INTEGER: u64 = 1 << 53;
 pub const NEW_ROOTS: usize = 32;
 /// The largest window of a zstd frame, as a power of two: 128 MiB.
 pub const ZSTD_WINDOW_LOG: u32 = 27;
-/// The largest executable to which a patch is applied, in bytes. Applying one needs memory for the old
-/// executable and for a window as large as the new one.
+/// The largest executable to which a patch is applied, in bytes. Applying one needs memory for the
+/// old executable and for a window as large as the new one.
 pub const PATCH_SIZE: u64 = 64 * 1024 * 1024;
 /// Versions on hold. Each rollback by a user adds one.
 pub const HOLDS: usize = 16;
 
-/// How far a signed `issued` may be ahead of the system clock, in seconds: a day, for wrong clocks and
-/// time zones.
+/// How far a signed `issued` may be ahead of the system clock, in seconds: a day, for wrong clocks
+/// and time zones.
 pub const FUTURE: u64 = 24 * 60 * 60;
 /// The time between two requests for a new root, in seconds. A check also requests one before it
 /// installs a release, and after a document that does not verify.
@@ -53,7 +53,8 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 pub const FIRST_BYTE: Duration = Duration::from_secs(5);
 /// The window over which a download must keep [`MINIMUM_RATE`].
 pub const RATE_WINDOW: Duration = Duration::from_secs(10);
-/// The minimum rate of a download, in bytes per second: slower than any modem, faster than a tarpit.
+/// The minimum rate of a download, in bytes per second: slower than any modem, faster than a
+/// tarpit.
 pub const MINIMUM_RATE: u64 = 1024;
 /// An explicit check as a whole, without downloads.
 pub const CHECK: Duration = Duration::from_secs(20);
@@ -61,8 +62,8 @@ pub const CHECK: Duration = Duration::from_secs(20);
 pub const STARTUP_CHECK: Duration = Duration::from_millis(1500);
 /// How long a start-up check is valid. Starts within this time use no network.
 pub const STARTUP_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// The time from a failed start-up check to the next one, so that an offline machine does not wait for
-/// the deadline at each start.
+/// The time from a failed start-up check to the next one, so that an offline machine does not wait
+/// for the deadline at each start.
 pub const STARTUP_RETRY: Duration = Duration::from_secs(5 * 60);
 /// A download during a start as a whole. A user at a prompt would not wait for longer. An explicit
 /// update has no such limit.
@@ -84,11 +85,11 @@ pub const CREDENTIAL_PROCESS: Duration = Duration::from_secs(10);
 pub const CREDENTIALS: ByteLimit = ByteLimit(64 * 1024);
 /// Each of AWS's shared files. Large companies generate them with thousands of profiles.
 pub const SHARED_FILE: ByteLimit = ByteLimit(4 * 1024 * 1024);
-/// An error response of S3. For an invalid signature it contains the signed text, also as hexadecimal
-/// digits.
+/// An error response of S3. For an invalid signature it contains the signed text, also as
+/// hexadecimal digits.
 pub const S3_ERROR: ByteLimit = ByteLimit(16 * 1024);
 /// Credentials that expire within this time are requested again.
 pub const CREDENTIALS_EXPIRE: Duration = Duration::from_secs(60);
-/// The largest difference between this machine's clock and S3's before requests are signed with S3's
-/// time. S3 refuses signatures that are 15 minutes old.
+/// The largest difference between this machine's clock and S3's before requests are signed with
+/// S3's time. S3 refuses signatures that are 15 minutes old.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);

@@ -1,8 +1,9 @@
 //! Opening a file that must be a regular file.
 //!
-//! Opening a FIFO blocks until its other end is opened, and reading a device may never end. The type
-//! is checked before opening, because opening some devices has side effects (a watchdog, a tape), and
-//! again after, because anyone who can write to the directory can replace the file in between.
+//! Opening a FIFO blocks until its other end is opened, and reading a device may never end. The
+//! type is checked before opening, because opening some devices has side effects (a watchdog, a
+//! tape), and again after, because anyone who can write to the directory can replace the file in
+//! between.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Result};
@@ -21,8 +22,8 @@ pub(crate) fn open_regular_file_with(options: &mut OpenOptions, path: &Path) -> 
     open_nonblocking(options, path)
 }
 
-/// Opens without blocking, and checks the type of the open file. `O_NONBLOCK` has no effect on regular
-/// files.
+/// Opens without blocking, and checks the type of the open file. `O_NONBLOCK` has no effect on
+/// regular files.
 fn open_nonblocking(options: &mut OpenOptions, path: &Path) -> Result<File> {
     #[cfg(unix)]
     {

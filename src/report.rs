@@ -5,7 +5,8 @@ use std::io::Write as _;
 
 use crate::trust::Version;
 
-/// Prints a line on stderr. Unlike `eprintln!`, it does not panic if stderr is closed or its disk full.
+/// Prints a line on stderr. Unlike `eprintln!`, it does not panic if stderr is closed or its disk
+/// full.
 pub(crate) fn print_line(line: fmt::Arguments<'_>) {
     drop(std::io::stderr().write_all(format!("{line}\n").as_bytes()));
 }

@@ -1,7 +1,7 @@
 //! Restarting into the version that is now installed, and marking the restarted process.
 //!
-//! On Unix, `exec` replaces the program of this process. Windows has no such call: the new version runs
-//! as a child, and this process waits for it and exits with its exit code.
+//! On Unix, `exec` replaces the program of this process. Windows has no such call: the new version
+//! runs as a child, and this process waits for it and exits with its exit code.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -18,8 +18,9 @@ const VARIABLE: &str = "RELATCH_RESTARTED";
 /// restarts cannot loop.
 pub(crate) fn was_restarted() -> bool {
     let Some(found) = std::env::var_os(VARIABLE) else { return false };
-    // On Unix the mark is the process ID, which stays the same across exec and differs in children. On
-    // Windows it is the path, which a child would take for its own mark, so the variable is removed.
+    // On Unix the mark is the process ID, which stays the same across exec and differs in children.
+    // On Windows it is the path, which a child would take for its own mark, so the variable is
+    // removed.
     #[cfg(windows)]
     platform::windows::forget_variable(VARIABLE);
     mark(None).is_some_and(|mark| mark == found)

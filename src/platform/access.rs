@@ -1,9 +1,9 @@
 //! Which users may change or read a file on Windows, by its owner and its DACL.
 //!
-//! The input is a self-relative security descriptor (MS-DTYP 2.4.6), which is parsed here without system
-//! calls, so the tests of this decision run on every system. The current user, the administrators, the
-//! system and the installer of Windows (TrustedInstaller) are trusted: each of them can replace a
-//! program anyway.
+//! The input is a self-relative security descriptor (MS-DTYP 2.4.6), which is parsed here without
+//! system calls, so the tests of this decision run on every system. The current user, the
+//! administrators, the system and the installer of Windows (TrustedInstaller) are trusted: each of
+//! them can replace a program anyway.
 
 use std::fmt;
 
@@ -49,8 +49,8 @@ pub enum Stranger {
 const SYSTEM: &str = "S-1-5-18";
 const ADMINISTRATORS: &str = "S-1-5-32-544";
 const TRUSTED_INSTALLER: &str = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
-/// CREATOR OWNER and CREATOR GROUP are placeholders, which no process has. OWNER RIGHTS applies to the
-/// owner, which is checked separately.
+/// CREATOR OWNER and CREATOR GROUP are placeholders, which no process has. OWNER RIGHTS applies to
+/// the owner, which is checked separately.
 const PLACEHOLDERS: [&str; 3] = ["S-1-3-0", "S-1-3-1", "S-1-3-4"];
 
 /// INHERIT_ONLY_ACE: the entry applies to objects created in the directory, not to the directory.
@@ -60,14 +60,14 @@ const DENIES: [u8; 4] = [1, 6, 10, 12];
 /// ACCESS_ALLOWED_ACE_TYPE, and its callback variant, whose condition counts as met.
 const ALLOWS: [u8; 2] = [0, 9];
 
-/// DELETE, WRITE_DAC, WRITE_OWNER, GENERIC_ALL, GENERIC_WRITE: each allows to take over or replace the
-/// object.
+/// DELETE, WRITE_DAC, WRITE_OWNER, GENERIC_ALL, GENERIC_WRITE: each allows to take over or replace
+/// the object.
 const TAKE_OVER: u32 = 0x0001_0000 | 0x0004_0000 | 0x0008_0000 | 0x1000_0000 | 0x4000_0000;
 /// FILE_ADD_FILE, FILE_ADD_SUBDIRECTORY, FILE_DELETE_CHILD: each allows to replace a program in the
 /// directory, or to plant a file beside it.
 const CHANGE_DIRECTORY: u32 = 0x0002 | 0x0004 | 0x0040 | TAKE_OVER;
-/// FILE_READ_DATA, GENERIC_READ, FILE_WRITE_DATA, FILE_APPEND_DATA: each allows to read a secret or to
-/// replace it.
+/// FILE_READ_DATA, GENERIC_READ, FILE_WRITE_DATA, FILE_APPEND_DATA: each allows to read a secret or
+/// to replace it.
 const READ_OR_CHANGE_FILE: u32 = 0x0001 | 0x8000_0000 | 0x0002 | 0x0004 | TAKE_OVER;
 
 impl Security {
@@ -81,13 +81,13 @@ impl Security {
         self.stranger(user, READ_OR_CHANGE_FILE)
     }
 
-    /// Ignores entries that deny access: a user denied by one entry may be in a group that another entry
-    /// allows.
+    /// Ignores entries that deny access: a user denied by one entry may be in a group that another
+    /// entry allows.
     fn stranger(&self, user: &Sid, rights: u32) -> Option<Stranger> {
         let is_trusted =
             |sid: &Sid| sid == user || [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER].contains(&sid.0.as_str());
-        // Before the owner: on a file system without access control lists (FAT), the owner is Everyone,
-        // which cannot be changed.
+        // Before the owner: on a file system without access control lists (FAT), the owner is
+        // Everyone, which cannot be changed.
         let Some(entries) = &self.dacl else { return Some(Stranger::NoDacl) };
         if !is_trusted(&self.owner) {
             return Some(Stranger::Owner(self.owner.clone()));
@@ -168,9 +168,9 @@ impl Sid {
     }
 }
 
-/// A self-relative security descriptor that allows this user everything and other users nothing. Objects
-/// created below inherit it; it inherits nothing itself. Returned as `u32`, because the system requires
-/// it to be aligned.
+/// A self-relative security descriptor that allows this user everything and other users nothing.
+/// Objects created below inherit it; it inherits nothing itself. Returned as `u32`, because the
+/// system requires it to be aligned.
 pub fn private_descriptor(user: &Sid) -> Option<Vec<u32>> {
     const SELF_RELATIVE_PROTECTED_DACL_PRESENT: u16 = 0x8000 | 0x1000 | 0x0004;
     const HEADER: u32 = 20;

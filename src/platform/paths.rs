@@ -1,14 +1,14 @@
 //! Paths without the verbatim prefix of Windows.
 //!
-//! On Windows, `fs::canonicalize` returns a verbatim path (`\\?\C:\tools`). Many programs do not accept
-//! one as an argument or working directory, and users do not type them. std itself makes long paths
-//! verbatim to open, rename or remove a file.
+//! On Windows, `fs::canonicalize` returns a verbatim path (`\\?\C:\tools`). Many programs do not
+//! accept one as an argument or working directory, and users do not type them. std itself makes
+//! long paths verbatim to open, rename or remove a file.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The longest path of an executable that is passed to `CreateProcessW` without the prefix. `MAX_PATH`
-/// is 260; std also changes to verbatim paths a little below that.
+/// The longest path of an executable that is passed to `CreateProcessW` without the prefix.
+/// `MAX_PATH` is 260; std also changes to verbatim paths a little below that.
 const LONG: usize = 240;
 
 /// [`std::fs::canonicalize`] without the verbatim prefix.
@@ -27,8 +27,8 @@ pub fn plain(path: PathBuf) -> PathBuf {
     }
 }
 
-/// The path to start an executable with, for a path from [`canonicalize`]: with the verbatim prefix on
-/// Windows if it is too long without.
+/// The path to start an executable with, for a path from [`canonicalize`]: with the verbatim prefix
+/// on Windows if it is too long without.
 pub fn program(path: &Path) -> PathBuf {
     let verbatim = path.to_str().filter(|text| cfg!(windows) && text.len() > LONG).and_then(with_prefix);
     verbatim.map_or_else(|| path.to_path_buf(), PathBuf::from)
@@ -50,8 +50,8 @@ fn with_prefix(path: &str) -> Option<String> {
     (without_prefix(&verbatim).as_deref() == Some(path)).then_some(verbatim)
 }
 
-/// `C:\...` for `\\?\C:\...`, and `\\server\share\...` for `\\?\UNC\server\share\...`; `None` if a name in
-/// the path would have another meaning without the prefix.
+/// `C:\...` for `\\?\C:\...`, and `\\server\share\...` for `\\?\UNC\server\share\...`; `None` if a
+/// name in the path would have another meaning without the prefix.
 fn without_prefix(path: &str) -> Option<String> {
     let rest = path.strip_prefix(r"\\?\")?;
     if let Some(share) = rest.strip_prefix(r"UNC\") {
@@ -64,8 +64,8 @@ fn without_prefix(path: &str) -> Option<String> {
     (is_drive && means_the_same).then(|| rest.to_owned())
 }
 
-/// Whether a name has the same meaning in a path without the prefix. There, Windows removes trailing
-/// dots and spaces, and treats some names as devices.
+/// Whether a name has the same meaning in a path without the prefix. There, Windows removes
+/// trailing dots and spaces, and treats some names as devices.
 fn is_ordinary(name: &str) -> bool {
     const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
     let stem = name.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_uppercase();

@@ -1,8 +1,8 @@
 //! System calls that std lacks: a file's owner and DACL, its identity, and a process's reaction to
 //! interrupts and crashes.
 //!
-//! This is the only unsafe code of this project. It passes bytes to and from the system; `access.rs`
-//! decides what they mean.
+//! This is the only unsafe code of this project. It passes bytes to and from the system;
+//! `access.rs` decides what they mean.
 #![allow(unsafe_code, reason = "a comment at each call says why it is sound")]
 
 use std::fs::{File, OpenOptions};
@@ -31,8 +31,8 @@ use windows_sys::core::BOOL;
 
 use super::access::{Security, Sid, private_descriptor};
 
-/// The maximum size of a security descriptor in bytes: at most 64 KiB for each of its two ACLs, and two
-/// SIDs.
+/// The maximum size of a security descriptor in bytes: at most 64 KiB for each of its two ACLs, and
+/// two SIDs.
 const MOST: usize = 160 * 1024;
 
 fn malformed() -> Error {
@@ -57,8 +57,8 @@ pub fn security_of(file: &File) -> Result<Security> {
     let mut words = vec![0_u32; 256]; // of u32: the system may refuse an unaligned buffer
     loop {
         let (size, mut needed) = (4 * words.len() as u32, 0);
-        // SAFETY: the handle stays open while `file` is borrowed. The buffer has `size` bytes, and the
-        // system writes no more than that.
+        // SAFETY: the handle stays open while `file` is borrowed. The buffer has `size` bytes, and
+        // the system writes no more than that.
         let done = unsafe {
             GetKernelObjectSecurity(
                 file.as_raw_handle() as HANDLE,
@@ -92,7 +92,8 @@ pub fn current_user() -> Result<Sid> {
     }
     // SAFETY: the call above opened this handle, and nothing else closes it.
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
-    // A TOKEN_USER (a pointer and a number), followed by the SID of at most 68 bytes that it points to.
+    // A TOKEN_USER (a pointer and a number), followed by the SID of at most 68 bytes that it points
+    // to.
     let mut buffer = [0_u64; 32];
     let (size, mut written) = (size_of_val(&buffer) as u32, 0);
     // SAFETY: the handle is open. The buffer is aligned for a pointer and has `size` bytes, and the
@@ -136,8 +137,8 @@ pub fn create_private(path: &Path) -> Result<File> {
     Ok(File::from(unsafe { OwnedHandle::from_raw_handle(handle) }))
 }
 
-/// Creates a new directory, to which only the current user has access. Objects created in it inherit
-/// that.
+/// Creates a new directory, to which only the current user has access. Objects created in it
+/// inherit that.
 ///
 /// # Errors
 /// If the directory exists or cannot be created.
@@ -198,8 +199,8 @@ pub struct Uninterrupted(());
 impl Uninterrupted {
     /// Ignores interrupts from now on. Closing the console still ends the process.
     pub fn new() -> Self {
-        // SAFETY: the handler exists as long as the program, and any thread may call it at any time. The
-        // call fails only without a console; then there are no interrupts.
+        // SAFETY: the handler exists as long as the program, and any thread may call it at any
+        // time. The call fails only without a console; then there are no interrupts.
         unsafe { SetConsoleCtrlHandler(Some(ignore_interrupt), 1) };
         Uninterrupted(())
     }
@@ -223,11 +224,11 @@ unsafe extern "system" fn ignore_interrupt(event: u32) -> BOOL {
     BOOL::from(event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT)
 }
 
-/// Calls `start`, which starts a process that may crash or lack a DLL, so that no dialog appears and
-/// blocks it. The new process inherits this process's error mode.
+/// Calls `start`, which starts a process that may crash or lack a DLL, so that no dialog appears
+/// and blocks it. The new process inherits this process's error mode.
 pub fn without_dialogs<T>(start: impl FnOnce() -> T) -> T {
-    // SAFETY: GetErrorMode and SetErrorMode only read and set a number of this process. A process that
-    // another thread starts meanwhile inherits this mode as well.
+    // SAFETY: GetErrorMode and SetErrorMode only read and set a number of this process. A process
+    // that another thread starts meanwhile inherits this mode as well.
     let before = unsafe { GetErrorMode() };
     // SAFETY: as above.
     unsafe { SetErrorMode(before | SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX) };

@@ -50,10 +50,10 @@ pub(super) fn from_ca_file(path: &Path) -> Result<Vec<Certificate<'static>>> {
 
 /// Whether the system verifies certificates itself.
 ///
-/// Windows and macOS know more than a list of authorities: which ones are distrusted for what, which
-/// ones an administrator allows and, on Windows, those that the system downloads on first use. ureq
-/// cannot add authorities to the system's verification. So if any are configured, relatch reads the
-/// system's list and adds them, as on other systems.
+/// Windows and macOS know more than a list of authorities: which ones are distrusted for what,
+/// which ones an administrator allows and, on Windows, those that the system downloads on first
+/// use. ureq cannot add authorities to the system's verification. So if any are configured, relatch
+/// reads the system's list and adds them, as on other systems.
 fn verifies_by_platform(system: &str, extra: usize, is_list_configured: bool) -> bool {
     matches!(system, "windows" | "macos") && extra == 0 && !is_list_configured
 }
@@ -66,8 +66,8 @@ fn is_list_configured() -> bool {
 fn platform_certificates() -> Vec<CertificateDer<'static>> {
     // Linux distributions have one file with all trusted authorities, and a directory that contains
     // the same certificates in hundreds of files. Reading both would take half of the CPU time of a
-    // check. An authority that is only in the directory needs SSL_CERT_DIR. On other systems the file
-    // and the directory can have different contents, so both are read.
+    // check. An authority that is only in the directory needs SSL_CERT_DIR. On other systems the
+    // file and the directory can have different contents, so both are read.
     #[cfg(target_os = "linux")]
     if !is_list_configured() {
         let bundle = openssl_probe::probe().cert_file;

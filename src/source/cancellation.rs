@@ -18,7 +18,8 @@ struct Callbacks {
 }
 
 impl Cancellation {
-    /// Cancels the read: calls all registered callbacks now, and later ones when they are registered.
+    /// Cancels the read: calls all registered callbacks now, and later ones when they are
+    /// registered.
     pub fn cancel(&self) {
         let callbacks = {
             let mut state = self.lock();
@@ -36,8 +37,8 @@ impl Cancellation {
     /// Registers a callback that closes what the read holds.
     ///
     /// It runs on the thread that cancels the read, or on this thread if the read is already
-    /// cancelled. It must not block or panic. If the read is never cancelled, the callback is dropped
-    /// with the last clone of this value, without being called.
+    /// cancelled. It must not block or panic. If the read is never cancelled, the callback is
+    /// dropped with the last clone of this value, without being called.
     pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) {
         let mut state = self.lock();
         if !state.is_cancelled {

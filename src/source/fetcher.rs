@@ -1,11 +1,11 @@
 //! Limits, deadlines and retries for all sources.
 //!
 //! Each read runs on its own thread, which the caller waits for but never joins. So the caller has
-//! its result by the deadline, even while DNS, a proxy, a hung network share or a server blocks that
-//! thread. The read's [`Cancellation`], created before its thread, closes its connections: at once, or
-//! as soon as they are opened. A thread can outlive its deadline only while it is blocked in something
-//! that cannot be cancelled: a hung share, a tool's own [`Source`], AWS's SDK, or a lock that another
-//! read holds there.
+//! its result by the deadline, even while DNS, a proxy, a hung network share or a server blocks
+//! that thread. The read's [`Cancellation`], created before its thread, closes its connections: at
+//! once, or as soon as they are opened. A thread can outlive its deadline only while it is blocked
+//! in something that cannot be cancelled: a hung share, a tool's own [`Source`], AWS's SDK, or a
+//! lock that another read holds there.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -158,8 +158,8 @@ impl Fetcher {
     /// deadline if there is one. The caller bounds its length.
     ///
     /// # Errors
-    /// [`Unavailable::TooSlow`] if the deadline has passed already; [`Local::Io`] if no thread can be
-    /// started. All other failures are errors of [`Stream::read`](Stream#impl-Read-for-Stream).
+    /// [`Unavailable::TooSlow`] if the deadline has passed already; [`Local::Io`] if no thread can
+    /// be started. All other failures are errors of [`Stream::read`](Stream#impl-Read-for-Stream).
     pub fn stream(&self, object: &Object, deadline: Option<Instant>) -> Result<Stream> {
         let too_slow = Unavailable::TooSlow {
             location: self.location(),
@@ -188,7 +188,8 @@ impl Fetcher {
         Ok(Stream::new(chunks, cancellation, deadline, too_slow, self.died(object)))
     }
 
-    /// For a thread that ended without a result: the source panicked. The panic message was printed.
+    /// For a thread that ended without a result: the source panicked. The panic message was
+    /// printed.
     fn died(&self, object: &Object) -> Unavailable {
         Unavailable::permanent(self.location(), object, "the reading thread ended without a result")
     }

@@ -18,8 +18,8 @@ use crate::limits;
 
 /// An HTTP client that follows no redirects and treats no status as an error.
 ///
-/// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), otherwise
-/// on Windows from the system's settings.
+/// Proxies come from the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`),
+/// otherwise on Windows from the system's settings.
 ///
 /// Each read has its own agent (connection pool) while it lasts, so that cancelling it closes no
 /// connection of another read. A later read reuses the agent and its connections.
@@ -168,8 +168,8 @@ impl From<ureq::Error> for RequestError {
     }
 }
 
-/// A lost or refused connection may work a moment later. An invalid certificate, a malformed response
-/// or an unknown host will not.
+/// A lost or refused connection may work a moment later. An invalid certificate, a malformed
+/// response or an unknown host will not.
 fn is_transient(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed)
         && !error.to_string().contains("certificate")

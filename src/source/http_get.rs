@@ -22,8 +22,8 @@ pub(super) fn headers_for<'a>(
     [(header::ACCEPT_ENCODING, "identity")].into_iter().chain(no_cache).chain(if_none_match)
 }
 
-/// The result of a GET of an object. `known` is the entity tag of the request; without one, a 304 is
-/// an error. `client` is the one that received the response.
+/// The result of a GET of an object. `known` is the entity tag of the request; without one, a 304
+/// is an error. `client` is the one that received the response.
 pub(super) fn opened(
     response: Response<Body>,
     client: ReadClient,

@@ -44,11 +44,12 @@ type UrlOf = dyn Fn(&Object) -> std::result::Result<String, String> + Send + Syn
 const REDIRECTS: usize = 3;
 
 impl Https {
-    /// A repository below an `https:` URL, with the certificate authorities that the platform trusts
-    /// (`SSL_CERT_FILE` is honoured).
+    /// A repository below an `https:` URL, with the certificate authorities that the platform
+    /// trusts (`SSL_CERT_FILE` is honoured).
     ///
     /// The client sends the URL's query with each request, for example the query of a CloudFront
-    /// signed URL for a whole prefix. The query is treated as a secret: no error or log contains it.
+    /// signed URL for a whole prefix. The query is treated as a secret: no error or log contains
+    /// it.
     ///
     /// # Errors
     /// [`Error::Usage`] if the URL is invalid, is not https or contains credentials.
@@ -80,8 +81,8 @@ impl Https {
 
     /// A repository with a separate URL for each object, such as presigned URLs from a broker.
     ///
-    /// `location` is the address for messages. `url_of` returns the `https:` URL of an object, or the
-    /// reason why there is none. It must return within the deadline of a check.
+    /// `location` is the address for messages. `url_of` returns the `https:` URL of an object, or
+    /// the reason why there is none. It must return within the deadline of a check.
     pub fn presigned(
         location: &str,
         url_of: impl Fn(&Object) -> std::result::Result<String, String> + Send + Sync + 'static,
@@ -94,8 +95,8 @@ impl Https {
     /// machine.
     ///
     /// # Errors
-    /// [`Error::Usage`] for every other host, including names such as `localhost`: a name can resolve
-    /// to any address.
+    /// [`Error::Usage`] for every other host, including names such as `localhost`: a name can
+    /// resolve to any address.
     pub fn plain_on_loopback(base: &str) -> Result<Self> {
         if !is_plain_loopback(&parse(base)?) {
             return Err(invalid(base, "is not an http URL with a loopback address"));

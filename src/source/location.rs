@@ -29,8 +29,8 @@ pub fn from_location(location: &str) -> Result<Box<dyn Source>> {
     }
 }
 
-/// [`from_location`] with additional certificate authorities from a PEM file, for `https:` and `s3:`
-/// hosts with an internal CA.
+/// [`from_location`] with additional certificate authorities from a PEM file, for `https:` and
+/// `s3:` hosts with an internal CA.
 ///
 /// # Errors
 /// As [`from_location`]; [`Error::Local`] if `ca_file` is not a readable regular file;

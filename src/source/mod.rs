@@ -90,9 +90,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// [`Source::open`] for a read that can be cancelled; [`Fetcher`] calls this method.
     ///
-    /// Implement it if a read holds connections: close them in [`Cancellation::on_cancel`], and send
-    /// no further request after the cancellation. A source that wraps another one must implement it
-    /// and pass `cancellation` on, because the default implementation drops it.
+    /// Implement it if a read holds connections: close them in [`Cancellation::on_cancel`], and
+    /// send no further request after the cancellation. A source that wraps another one must
+    /// implement it and pass `cancellation` on, because the default implementation drops it.
     ///
     /// # Errors
     /// As [`Source::open`].

@@ -66,8 +66,8 @@ pub(super) fn pump(
 }
 
 impl Stream {
-    /// `too_slow` is the error at the deadline and below the minimum rate; `died` is the error if the
-    /// reading thread ends without a last chunk.
+    /// `too_slow` is the error at the deadline and below the minimum rate; `died` is the error if
+    /// the reading thread ends without a last chunk.
     pub(super) fn new(
         chunks: Receiver<Chunk>,
         cancellation: Cancellation,

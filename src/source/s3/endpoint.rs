@@ -18,8 +18,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Completes `address`: first from the environment, then with `defaults`. `tls` is the client for
-    /// all endpoints but loopback addresses.
+    /// Completes `address`: first from the environment, then with `defaults`. `tls` is the client
+    /// for all endpoints but loopback addresses.
     pub(super) fn resolve(address: &S3Address, tls: &Client, defaults: Defaults) -> Result<Self, String> {
         let mut address = address.clone();
         let invalid = |origin: &str, error: Error| format!("{origin}: {error}");

@@ -45,7 +45,8 @@ const CREDENTIAL_CODES: [(&str, &str); 10] = [
 ];
 
 impl ErrorResponse {
-    /// Reads at most [`limits::S3_ERROR`] bytes of the body. Values that cannot be parsed are `None`.
+    /// Reads at most [`limits::S3_ERROR`] bytes of the body. Values that cannot be parsed are
+    /// `None`.
     pub(super) fn read(response: Response<Body>) -> Self {
         let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let in_header = text("x-amz-bucket-region").map(str::to_owned);

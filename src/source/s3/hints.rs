@@ -91,8 +91,9 @@ pub(super) struct CachedCredentials {
 }
 
 impl CachedCredentials {
-    /// Whether they can be used at `now`. `age` is the time since they were obtained: credentials that
-    /// were about to expire even then are used for a while, and not requested again for each object.
+    /// Whether they can be used at `now`. `age` is the time since they were obtained: credentials
+    /// that were about to expire even then are used for a while, and not requested again for each
+    /// object.
     pub(super) fn is_fresh(&self, now: SystemTime, age: Duration) -> bool {
         let margin = limits::CREDENTIALS_EXPIRE;
         let lasts = |at: SystemTime| at.duration_since(now).is_ok_and(|left| left > margin);

@@ -68,16 +68,16 @@ pub(crate) fn fuzzing_credentials(content: &[u8]) -> usize {
 /// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`) and then from the profile (`region`, `endpoint_url`).
 /// Credentials come from the first of these:
 /// - the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`);
-/// - the profile that the address names, that of `AWS_PROFILE`, or `default`, in AWS's shared files:
-///   keys, `credential_process`, a web identity, or a role with `source_profile` or
+/// - the profile that the address names, that of `AWS_PROFILE`, or `default`, in AWS's shared
+///   files: keys, `credential_process`, a web identity, or a role with `source_profile` or
 ///   `credential_source`;
 /// - a web identity (`AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN`);
 /// - the container (`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `_FULL_URI`);
 /// - the machine (EC2 instance metadata, version 2).
 ///
-/// If the address names a profile, credentials come from that profile only. All of this is read with
-/// the first object, within the deadline of the check. A `credential_process` or a role that takes
-/// longer than the 1.5 s of a start needs [`Startup::deadline`](crate::Startup::deadline).
+/// If the address names a profile, credentials come from that profile only. All of this is read
+/// with the first object, within the deadline of the check. A `credential_process` or a role that
+/// takes longer than the 1.5 s of a start needs [`Startup::deadline`](crate::Startup::deadline).
 ///
 /// Requires rustc 1.94.1, as AWS's crates do.
 #[derive(Clone)]
@@ -100,8 +100,8 @@ enum CredentialSource {
 impl S3 {
     /// A repository in a bucket: `s3://bucket/prefix?region=eu-central-1`.
     ///
-    /// Name the region: with a wrong default, each process sends its first request twice. Nothing is
-    /// read before the first object.
+    /// Name the region: with a wrong default, each process sends its first request twice. Nothing
+    /// is read before the first object.
     ///
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) if the address does not have the form of SPEC section
@@ -121,12 +121,12 @@ impl S3 {
         }
     }
 
-    /// [`S3::at`] with the credential chain of AWS's crate `aws-config`: SSO, and everything that AWS
-    /// adds to it. `aws login` and proxies are not supported.
+    /// [`S3::at`] with the credential chain of AWS's crate `aws-config`: SSO, and everything that
+    /// AWS adds to it. `aws login` and proxies are not supported.
     ///
-    /// It costs each process that reads a repository a few milliseconds and 5 MiB of memory, and the
-    /// executable 6 MiB. On a machine without credentials it takes some seconds, which is longer than
-    /// the deadline of a start-up check.
+    /// It costs each process that reads a repository a few milliseconds and 5 MiB of memory, and
+    /// the executable 6 MiB. On a machine without credentials it takes some seconds, which is
+    /// longer than the deadline of a start-up check.
     #[cfg(feature = "s3-sdk")]
     pub fn with_sdk_chain(address: S3Address) -> Self {
         let sdk = credentials::Sdk::new(&address);
@@ -139,9 +139,9 @@ impl S3 {
         S3 { credentials, hints: Arc::default(), ..self }
     }
 
-    /// Trusts the certificate authorities of a PEM file as well, for an endpoint with an internal CA.
-    /// They also apply to the token service and to an `https:` address of a container, but not to the
-    /// requests of AWS's SDK (feature `s3-sdk`).
+    /// Trusts the certificate authorities of a PEM file as well, for an endpoint with an internal
+    /// CA. They also apply to the token service and to an `https:` address of a container, but not
+    /// to the requests of AWS's SDK (feature `s3-sdk`).
     ///
     /// # Errors
     /// [`Error::Local`](crate::Error::Local) if it is not a readable regular file;

@@ -25,7 +25,8 @@ pub(super) fn can_be_signed(time: &SystemTime) -> bool {
 
 /// The header fields that sign a request.
 ///
-/// The signature covers `headers` and the fields that SigV4 requires. Proxies may change all others.
+/// The signature covers `headers` and the fields that SigV4 requires. Proxies may change all
+/// others.
 pub(super) fn sign(
     method: &str,
     url: &str,
@@ -72,8 +73,8 @@ mod tests {
         value
     }
 
-    /// The example "GET Object" of AWS's documentation, "Signature Calculations for the Authorization
-    /// Header".
+    /// The example "GET Object" of AWS's documentation, "Signature Calculations for the
+    /// Authorization Header".
     #[test]
     fn the_example_of_aws_has_the_documented_signature() {
         let credentials =

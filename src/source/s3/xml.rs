@@ -7,8 +7,8 @@ pub(super) fn child<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     node.children().find(|child| child.tag_name().name() == name)?.text().map(str::trim)
 }
 
-/// The error code in an XML error response: `<Error><Code>` of S3, one element deeper in STS. `None`
-/// if there is none, or if it contains characters that no AWS error code has.
+/// The error code in an XML error response: `<Error><Code>` of S3, one element deeper in STS.
+/// `None` if there is none, or if it contains characters that no AWS error code has.
 pub(super) fn code_in(xml: &str) -> Option<String> {
     let document = Document::parse(xml).ok()?;
     let error = document.descendants().find(|node| node.tag_name().name() == "Error")?;

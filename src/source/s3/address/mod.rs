@@ -60,8 +60,8 @@ impl S3Address {
         self.endpoint.as_deref()
     }
 
-    /// The profile of AWS's shared configuration files that supplies the credentials, if the address
-    /// names one.
+    /// The profile of AWS's shared configuration files that supplies the credentials, if the
+    /// address names one.
     pub fn profile(&self) -> Option<&str> {
         self.profile.as_deref()
     }
@@ -121,9 +121,9 @@ impl S3Address {
 
     /// Whether the bucket is in the path of the URL and not in its host name.
     ///
-    /// By default it is in the path at a custom endpoint, which may not have host names for buckets,
-    /// and if the bucket's name is not a single DNS label, because AWS's certificates cover no other
-    /// names.
+    /// By default it is in the path at a custom endpoint, which may not have host names for
+    /// buckets, and if the bucket's name is not a single DNS label, because AWS's certificates
+    /// cover no other names.
     pub fn is_path_style(&self) -> bool {
         let is_label =
             |bucket: &str| bucket.bytes().all(|b| !b.is_ascii_uppercase() && b != b'_' && b != b'.');

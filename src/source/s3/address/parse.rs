@@ -11,8 +11,8 @@ use crate::escape::Words;
 impl FromStr for S3Address {
     type Err = Error;
 
-    /// Strict. Errors quote no more of the text than they need to, because it may contain credentials
-    /// by mistake.
+    /// Strict. Errors quote no more of the text than they need to, because it may contain
+    /// credentials by mistake.
     fn from_str(text: &str) -> Result<Self> {
         let invalid = |why: &str| {
             Error::usage(format!(

@@ -6,8 +6,8 @@ use super::services::Services;
 use super::{environment, profile};
 use crate::source::s3::access_key::Credentials;
 
-/// The environment, the profile, a web identity, the container, the machine; or the profile alone if
-/// the address names one.
+/// The environment, the profile, a web identity, the container, the machine; or the profile alone
+/// if the address names one.
 pub(in crate::source::s3) struct Chain {
     /// The profile that the address names.
     pub(in crate::source::s3) profile: Option<String>,

@@ -62,8 +62,8 @@ fn token() -> Result<Option<Zeroizing<String>>, String> {
     Ok(var("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(Zeroizing::new))
 }
 
-/// Whether AWS's SDKs send a token to this address without TLS. Names do not count, because a name can
-/// resolve to any address.
+/// Whether AWS's SDKs send a token to this address without TLS. Names do not count, because a name
+/// can resolve to any address.
 fn is_container_address(uri: &Uri) -> bool {
     let known = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
     host(uri)

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use crate::limits;
 use crate::source::http::ReadClient;
 
-/// Sends a request and reads its response, of at most [`limits::CREDENTIALS`] bytes, within `limit`.
-/// Returns its status and content.
+/// Sends a request and reads its response, of at most [`limits::CREDENTIALS`] bytes, within
+/// `limit`. Returns its status and content.
 pub(super) fn fetch(
     client: &ReadClient,
     request: Result<Request<impl AsSendBody>, ureq::http::Error>,

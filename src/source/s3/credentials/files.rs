@@ -1,7 +1,7 @@
 //! AWS's shared files: `~/.aws/config` and `~/.aws/credentials`.
 //!
-//! The parser ignores everything that it does not know, because other tools keep their own settings in
-//! these files.
+//! The parser ignores everything that it does not know, because other tools keep their own settings
+//! in these files.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};

@@ -43,8 +43,8 @@ pub(super) use sdk::Sdk;
 pub(super) use services::Services;
 pub(super) use sts::TokenService;
 
-/// The number of parsers that accept `content` as credentials or as a profile. Almost every text is a
-/// valid command line, so that parser does not count.
+/// The number of parsers that accept `content` as credentials or as a profile. Almost every text is
+/// a valid command line, so that parser does not count.
 #[cfg(fuzzing)]
 pub(super) fn fuzzing(content: &[u8]) -> usize {
     let text = str::from_utf8(content).unwrap_or_default();

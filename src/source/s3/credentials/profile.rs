@@ -1,5 +1,5 @@
-//! The credentials of a profile, as AWS's SDKs read them: keys, a program, a web identity, or a role
-//! that is assumed with other credentials.
+//! The credentials of a profile, as AWS's SDKs read them: keys, a program, a web identity, or a
+//! role that is assumed with other credentials.
 
 use std::collections::BTreeSet;
 

@@ -7,7 +7,8 @@ pub trait ProvideCredentials: Send + Sync + 'static {
     /// Returns credentials that are valid now. The client calls this again before they expire, and
     /// when S3 reports that they have expired.
     ///
-    /// It may block for as long as a check may take. At the deadline the check stops waiting for it.
+    /// It may block for as long as a check may take. At the deadline the check stops waiting for
+    /// it.
     ///
     /// # Errors
     /// Why there are no credentials, as a message without secrets.

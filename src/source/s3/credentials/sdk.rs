@@ -58,8 +58,8 @@ impl Sdk {
         })?
     }
 
-    /// Runs `work` on a thread of its own: the caller's thread may already run a Tokio runtime, inside
-    /// which another one must not block.
+    /// Runs `work` on a thread of its own: the caller's thread may already run a Tokio runtime,
+    /// inside which another one must not block.
     fn on_runtime<T: Send>(&self, work: impl AsyncFnOnce(&SdkConfig) -> T + Send) -> Result<T, String> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         thread::scope(|scope| {
