@@ -19,10 +19,10 @@ use crate::source::s3::address::S3Address;
 pub(in crate::source::s3) struct Sdk {
     region: Option<String>,
     profile: Option<String>,
-    loaded: Mutex<Option<Loaded>>,
+    context: Mutex<Option<SdkContext>>,
 }
 
-struct Loaded {
+struct SdkContext {
     runtime: Runtime,
     config: SdkConfig,
 }
@@ -30,7 +30,7 @@ struct Loaded {
 impl Sdk {
     pub(in crate::source::s3) fn new(address: &S3Address) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        Sdk { region: owned(address.region()), profile: owned(address.profile()), loaded: Mutex::default() }
+        Sdk { region: owned(address.region()), profile: owned(address.profile()), context: Mutex::default() }
     }
 
     /// The region and endpoint of the SDK's configuration.
@@ -61,18 +61,18 @@ impl Sdk {
     /// Runs `work` on a thread of its own: the caller's thread may already run a Tokio runtime,
     /// inside which another one must not block.
     fn on_runtime<T: Send>(&self, work: impl AsyncFnOnce(&SdkConfig) -> T + Send) -> Result<T, String> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
         thread::scope(|scope| {
-            let loaded = &mut *loaded;
+            let context = &mut *context;
             let done = thread::Builder::new().name("relatch-sdk".into()).spawn_scoped(scope, move || {
-                if loaded.is_none() {
+                if context.is_none() {
                     let runtime = Builder::new_current_thread().enable_all().build();
                     let runtime = runtime
                         .map_err(|error| format!("cannot start a Tokio runtime for AWS's SDK: {error}"))?;
                     let config = runtime.block_on(self.load());
-                    *loaded = Some(Loaded { runtime, config });
+                    *context = Some(SdkContext { runtime, config });
                 }
-                let Some(Loaded { runtime, config }) = loaded else {
+                let Some(SdkContext { runtime, config }) = context else {
                     return Err("the configuration of AWS's SDK was not loaded".into());
                 };
                 Ok(runtime.block_on(work(config)))
@@ -98,8 +98,8 @@ impl Sdk {
 impl Drop for Sdk {
     fn drop(&mut self) {
         // Dropping a runtime would block until its tasks end, which panics inside another runtime.
-        let loaded = self.loaded.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Loaded { runtime, .. }) = loaded.take() {
+        let context = self.context.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(SdkContext { runtime, .. }) = context.take() {
             runtime.shutdown_background();
         }
     }
