@@ -1,4 +1,4 @@
-//! Programs that this one starts: bounded in time and output.
+//! Child processes, bounded in time and output.
 
 use std::io::{self, Read};
 use std::process::{Child, ExitStatus};
@@ -7,22 +7,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(2);
-/// After its end, for what it said to come from the pipes: on a busy machine the threads that read may not have had their turn.
+/// The wait for remaining output after the child has exited: on a busy machine the threads that
+/// read the pipes may not have run yet.
 const DRAIN: Duration = Duration::from_secs(5);
-/// The same for more of what has begun to come: where a grandchild keeps a pipe open, there is no end.
+/// The wait for more output once some has arrived. A pipe that a grandchild holds open never ends.
 const MORE: Duration = Duration::from_millis(500);
 
-/// How it ended, what it said on stdout and on stderr.
+/// The exit status, and the output on stdout and on stderr.
 pub(crate) type Ended = (ExitStatus, Vec<u8>, Vec<u8>);
 
-/// Waits, ends it at the limit or where it cannot be waited for, and waits for a pipe that a grandchild keeps open no longer than `DRAIN`. Of
-/// each pipe that is there, the first `most` bytes are kept; of what a success said on stderr, those that have come.
+/// Waits for the child to exit. Returns `None` if it has not exited within `limit`; it is then
+/// killed, as it is if waiting fails.
 ///
-/// The child stays in this process's group, so that a person at a terminal ends both.
+/// Keeps the first `most` bytes of each pipe. After the exit it waits at most [`DRAIN`] for output
+/// from pipes that a grandchild holds open, and not at all for stderr if the child succeeded.
+///
+/// The child stays in this process's process group, so that an interrupt from the terminal ends
+/// both.
 pub(crate) fn wait(mut child: Child, limit: Duration, most: u64) -> io::Result<Option<Ended>> {
     let ended = wait_until(&mut child, Instant::now() + limit, most);
     if !matches!(ended, Ok(Some(_))) {
-        // A program of another user does not let itself be ended, and is not waited for.
+        // A program of another user cannot be killed; waiting for it could block.
         if child.kill().is_ok() {
             drop(child.wait());
         }
@@ -44,12 +49,12 @@ fn wait_until(child: &mut Child, until: Instant, most: u64) -> io::Result<Option
     };
     let until = Instant::now() + DRAIN;
     let stdout = rest_of(&stdout, until);
-    // Of a success nobody tells what it said there.
+    // The stderr of a successful child is not reported, so it is not worth a wait.
     let until = if status.success() { Instant::now() } else { until };
     Ok(Some((status, stdout, rest_of(&stderr, until))))
 }
 
-/// All that has come, and what comes until then.
+/// The output that has arrived, and that arrives until `until`.
 fn rest_of(pipe: &Receiver<Vec<u8>>, until: Instant) -> Vec<u8> {
     let (mut bytes, mut patience) = (Vec::new(), DRAIN);
     while let Ok(more) = pipe.recv_timeout(patience.min(until.saturating_duration_since(Instant::now()))) {
@@ -59,6 +64,8 @@ fn rest_of(pipe: &Receiver<Vec<u8>>, until: Instant) -> Vec<u8> {
     bytes
 }
 
+/// Reads a pipe to its end on a thread of its own, so that the child never blocks on it. The
+/// channel receives the first `most` bytes.
 fn collect(pipe: Option<impl Read + Send + 'static>, most: u64) -> io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = channel();
     let Some(mut pipe) = pipe else { return Ok(receiver) };
@@ -89,27 +96,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_end_is_ended() {
+    fn a_child_that_does_not_exit_is_killed() {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let mut command = Command::new("sleep");
         command.arg("300").stdin(Stdio::null()).stdout(Stdio::null()).stderr(OwnedFd::from(theirs));
         let child = command.spawn().unwrap();
-        drop(command); // and with it this process's end of what both of them hold
+        drop(command); // closes this process's copy of `theirs`
         assert!(wait(child, Duration::from_millis(200), 16).unwrap().is_none());
         ours.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        assert_eq!(ours.read(&mut [0]).unwrap(), 0, "it still holds the other end");
+        assert_eq!(ours.read(&mut [0]).unwrap(), 0, "the child still holds the other end");
     }
 
-    /// Whether it is silent or goes on talking.
+    /// With a silent grandchild, and with one that keeps writing.
     #[test]
-    fn what_was_said_counts_though_a_grandchild_keeps_the_pipes_open() {
+    fn output_is_kept_while_a_grandchild_holds_the_pipes_open() {
         const LIFE: Duration = Duration::from_secs(60);
         let dir = tempfile::tempdir().unwrap();
         let end = dir.path().join("end");
-        for goes_on in ["sleep 0.2", "echo .; echo . >&2; sleep 0.2"] {
+        for work in ["sleep 0.2", "echo .; echo . >&2; sleep 0.2"] {
             let mut command = Command::new("sh");
-            let loops =
-                format!("i=0; while [ $i -lt 300 ] && ! [ -e \"$0\" ]; do i=$((i+1)); {goes_on}; done");
+            let loops = format!("i=0; while [ $i -lt 300 ] && ! [ -e \"$0\" ]; do i=$((i+1)); {work}; done");
             command.arg("-c").arg(format!("echo told; echo why >&2; ({loops}) & exit 3")).arg(&end);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let (child, started) = (command.spawn().unwrap(), Instant::now());
@@ -118,13 +124,13 @@ mod tests {
             std::fs::write(&end, "").unwrap();
             assert_eq!(status.code(), Some(3));
             assert!(stdout.starts_with(b"told\n") && stderr.starts_with(b"why\n"), "{stdout:?} {stderr:?}");
-            assert!(took < LIFE / 2, "{goes_on}: {took:?}");
+            assert!(took < LIFE / 2, "{work}: {took:?}");
             std::fs::remove_file(&end).unwrap();
         }
     }
 
     #[test]
-    fn no_more_is_kept_than_the_limit_and_the_child_comes_to_its_end() {
+    fn output_beyond_the_limit_is_discarded_without_blocking_the_child() {
         let mut command = Command::new("sh");
         command.args(["-c", "head -c 1000000 /dev/zero; echo >&2; exit 3"]).stdin(Stdio::null());
         for most in [1, 4095, 4096, 4097, 10_000] {

@@ -1,16 +1,18 @@
-//! The arguments of [`crate::Startup`], to flatten into a tool's clap command: so that they stand in `--help` and parse.
+//! The arguments of [`crate::Startup`], to flatten into a tool's clap command, so that `--help`
+//! lists them and clap accepts them.
 //!
 //! ```
 //! #[derive(clap::Parser)]
 //! struct Arguments {
 //!     #[command(flatten)]
 //!     update: relatch::cli::UpdateArgs,
-//!     /// What the tool is about.
+//!     /// An argument of the tool.
 //!     host: Option<String>,
 //! }
 //! # <Arguments as clap::CommandFactory>::command().debug_assert();
 //! ```
-//! They were answered before: [`crate::Startup::run`] does not return for the first three.
+//! The tool does not act on them: [`crate::Startup::run`], called before, handles them and does not
+//! return for the first three.
 
 use clap::builder::StyledStr;
 use clap::error::ContextValue;
@@ -20,13 +22,13 @@ use crate::escape::Printable;
 /// `--rollback`, `--update`, `--update-status`, `--no-update`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct UpdateArgs {
-    /// Go back to the previous version, without a network; once more goes forward again
+    /// Go back to the previous version, without a network; run it again to go forward
     #[arg(long, exclusive = true, help_heading = "Updates")]
     pub rollback: bool,
-    /// Update now; `=now` also where the release is not rolled out to everybody yet
+    /// Update now; with `=now`, also to a release that is not fully rolled out yet
     #[arg(long, exclusive = true, help_heading = "Updates", value_name = "now", num_args = 0..=1, require_equals = true, value_parser = ["now"])]
     pub update: Option<Option<String>>,
-    /// Say what is installed, what a rollback brings back, and what the last check found
+    /// Show what is installed, what a rollback returns to, and what the last check found
     #[arg(long, exclusive = true, help_heading = "Updates")]
     pub update_status: bool,
     /// Do not check for updates this time
@@ -34,23 +36,24 @@ pub struct UpdateArgs {
     pub no_update: bool,
 }
 
-/// The same error, with what was typed as [`Printable`]: clap repeats it as it is, in a message and in a tip, so that it could drive a
-/// terminal or begin a line of its own, which a runner of CI obeys.
+/// Escapes the arguments that an error of clap quotes, as [`Printable`] does.
 ///
-/// For a tool whose arguments come from others, as those in a pipeline do:
+/// clap quotes arguments unchanged, in messages and tips. They could control a terminal, or begin a
+/// line of their own that a CI runner takes for a command. Use this in a tool whose arguments come
+/// from others, for example in a pipeline:
 ///
 /// ```no_run
 /// # #[derive(clap::Parser)]
 /// # struct Arguments {}
 /// use clap::Parser;
-/// let arguments = Arguments::try_parse().unwrap_or_else(|wrong| relatch::cli::printable(wrong).exit());
+/// let arguments = Arguments::try_parse().unwrap_or_else(|error| relatch::cli::printable(error).exit());
 /// ```
-/// What the tool's own parser of a value says is the tool's to escape, and so is the name by which it was called, where its command has no
-/// `bin_name`.
+/// The tool itself must escape the messages of its own value parsers and, if its command has no
+/// `bin_name`, the name by which it was called.
 #[must_use]
-pub fn printable(mut wrong: clap::Error) -> clap::Error {
+pub fn printable(mut error: clap::Error) -> clap::Error {
     let escaped = |text: &str| Printable(text).to_string();
-    let context = wrong.context().filter_map(|(kind, value)| {
+    let context = error.context().filter_map(|(kind, value)| {
         let value = match value {
             ContextValue::String(text) => ContextValue::String(escaped(text)),
             ContextValue::Strings(texts) => {
@@ -64,7 +67,7 @@ pub fn printable(mut wrong: clap::Error) -> clap::Error {
         Some((kind, value))
     });
     for (kind, value) in context.collect::<Vec<_>>() {
-        wrong.insert(kind, value);
+        error.insert(kind, value);
     }
-    wrong
+    error
 }

@@ -1,15 +1,15 @@
-//! The time, which tests inject, and how times are displayed.
+//! The clock, which tests replace, and the display of times.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the time in Unix seconds.
+/// A source of the current time.
 pub trait Clock {
-    /// Seconds since 1970.
+    /// The current time, in seconds since 1970-01-01T00:00:00Z.
     fn now(&self) -> u64;
 }
 
-/// The system's clock; a time before 1970 counts as 1970.
+/// The system clock. A time before 1970 counts as 1970.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemClock;
 
@@ -19,12 +19,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// Seconds since 1970 as `2026-11-23T05:30:00Z` (RFC 3339), which people and machines read alike.
+/// Displays seconds since 1970-01-01T00:00:00Z as `2026-11-23T05:30:00Z` (RFC 3339).
 pub struct Utc(pub u64);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Days to a civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+        // From days to a date: `civil_from_days` of Howard Hinnant, "chrono-Compatible Low-Level
+        // Date Algorithms".
         let (days, seconds) = (self.0 / 86_400, self.0 % 86_400);
         let z = days + 719_468;
         let era = z / 146_097;
@@ -40,7 +41,8 @@ impl fmt::Display for Utc {
     }
 }
 
-/// To a tenth: what is left of a deadline is a number of nanoseconds.
+/// Displays a duration in seconds, rounded to a tenth: the time left until a deadline has arbitrary
+/// nanoseconds.
 pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {
@@ -54,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_told_to_a_tenth() {
+    fn durations_are_rounded_to_a_tenth_of_a_second() {
         for (nanoseconds, text) in
             [(0, "0 s"), (1_498_446_232, "1.5 s"), (5_000_000_000, "5 s"), (19_960_000_000, "20 s")]
         {
@@ -63,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn times_read_as_rfc_3339() {
+    fn times_are_displayed_as_in_rfc_3339() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),

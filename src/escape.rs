@@ -1,20 +1,23 @@
-//! Text from outside, displayed so that it cannot drive a terminal or begin a line of its own.
+//! Escaping of untrusted text, so that it cannot control a terminal or begin a line of its own.
 //!
-//! The type says how strict: [`Words`] is what servers, documents and programs say, [`Printable`] a name or an address on one line, and
-//! [`PrintableLines`] a whole text. All three go through one escaper.
+//! The type selects the strictness: [`Words`] for messages from servers, documents and programs,
+//! [`Printable`] for a name or an address on one line, and [`PrintableLines`] for a whole text. All
+//! three use one escaper.
 
 use std::fmt::{self, Write};
 
-/// On one line: control characters, newline among them, and those of the table of SPEC section 3.4, which notes may not contain either,
-/// are escaped, as in `\u{1b}`.
+/// Displays text on one line. Escapes, as in `\u{1b}`, control characters (including newlines) and
+/// all others in the table of SPEC section 3.4, which lists the characters that notes must not
+/// contain.
 #[derive(Debug, Clone, Copy)]
 pub struct Printable<T>(pub T);
 
-/// As [`Printable`], but newlines stay.
+/// As [`Printable`], but keeps newlines.
 #[derive(Debug, Clone, Copy)]
 pub struct PrintableLines<T>(pub T);
 
-/// The strictest: ASCII and letters that show something, and no more than 200 characters. For what a server, a document or a program says.
+/// The strictest: displays only visible ASCII, spaces, and visible letters and digits, and at most
+/// 200 characters. For messages from servers, documents and programs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Words<T>(pub(crate) T);
 
@@ -36,7 +39,7 @@ impl<T: fmt::Display> fmt::Display for PrintableLines<T> {
 
 impl<T: fmt::Display> fmt::Display for Words<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Letters that show nothing: the fillers of Hangul.
+        // The Hangul fillers are letters without a glyph.
         let is_blank = |c| matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
         let passes = |c: char| {
             c == ' ' || c.is_ascii_graphic() || (c.is_alphanumeric() && !is_blank(c) && !is_invisible(c))
@@ -48,7 +51,7 @@ impl<T: fmt::Display> fmt::Display for Words<T> {
 struct Escaper<'a, 'b, F> {
     to: &'a mut fmt::Formatter<'b>,
     passes: F,
-    /// Characters that are displayed; an ellipsis takes the place of the others.
+    /// The number of characters to display; an ellipsis replaces the rest.
     limit: usize,
     count: usize,
 }
@@ -72,9 +75,12 @@ impl<F: Fn(char) -> bool> fmt::Write for Escaper<'_, '_, F> {
     }
 }
 
-/// Control (Cc), format (Cf), private use (Co), line and paragraph separators (Zl, Zp), noncharacters and the code points reserved
-/// for further format characters. The table is part of the format (SPEC section 3) and does not follow Unicode's versions: else a
-/// letter assigned next year would be signed by a new signer and refused by every older client.
+/// Control (Cc), format (Cf), private use (Co), line and paragraph separators (Zl, Zp),
+/// noncharacters, and the code points reserved for further format characters.
+///
+/// The table is part of the format (SPEC section 3.4) and does not follow later versions of
+/// Unicode. Otherwise a new signer could sign a newly assigned letter that every older client
+/// refuses.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(u32::from(c),
         0x00..=0x1f | 0x7f..=0x9f
@@ -96,10 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn text_from_outside_cannot_drive_a_terminal() {
+    fn untrusted_text_cannot_control_a_terminal() {
         assert_eq!(words("a\x1b[2J\u{202e}é\n"), "a\\u{1b}[2J\\u{202e}é\\n");
         assert_eq!(Printable(Path::new("/e\u{301}/🎉\u{9b}").display()).to_string(), "/e\u{301}/🎉\\u{9b}");
-        // Words of servers hold nothing that is not seen, and nothing that paints over other lines.
+        // `Words` also escapes combining characters and spaces other than U+0020.
         assert_eq!(words("a\u{3164}b\u{fe0f}c\u{301}d\u{a0}"), "a\\u{3164}b\\u{fe0f}c\\u{301}d\\u{a0}");
         assert!(words(&"x".repeat(5000)).chars().count() == 201);
     }

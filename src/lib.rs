@@ -46,7 +46,7 @@ pub mod limits;
 mod object;
 #[doc(hidden)]
 pub mod platform;
-mod regular;
+mod regular_file;
 mod report;
 mod restart;
 pub mod source;

@@ -1,88 +1,97 @@
-//! Every limit, whose value it is, and why. An overrun is an error, never a truncation.
+//! Every limit, with the reason for its value. Exceeding one is an error, never a truncation.
 //!
-//! SPEC section 9 lists the same numbers; a second implementation needs those of the first part there, the times are this client's.
+//! SPEC section 9 lists the same numbers. The limits of its first table are part of the format; the
+//! others are the choice of this client.
 
 use std::time::Duration;
 
-/// An upper bound on the bytes of one object.
+/// The maximum size of one object, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteLimit(pub u64);
 
-/// `VERSION` with its signatures: two short lines and room for some twenty signatures of about 330 bytes.
+/// `VERSION` with its signatures: two short lines, and some twenty signatures of about 330 bytes.
 pub const VERSION_FILE: ByteLimit = ByteLimit(8 * 1024);
-/// A detached `.minisig` text: room for some twenty signatures.
+/// A detached `.minisig` text: some twenty signatures.
 pub const SIGNATURES: ByteLimit = ByteLimit(8 * 1024);
-/// A root document: room for some two hundred keys.
+/// A root document: some two hundred keys.
 pub const ROOT: ByteLimit = ByteLimit(64 * 1024);
-/// A manifest: room for some eighty targets with three stored forms each, or long notes.
+/// A manifest: some eighty targets with three stored forms each, or long notes.
 pub const MANIFEST: ByteLimit = ByteLimit(64 * 1024);
-/// The client's own state and settings: a few hundred bytes each, unless somebody else wrote them.
+/// The client's own state and settings. The client writes a few hundred bytes of each.
 pub const STATE: ByteLimit = ByteLimit(64 * 1024);
-/// An entity tag: S3's have some forty bytes, nobody's has more than a hash or two.
+/// An entity tag, in bytes. S3's have some forty; other servers' contain at most a hash or two.
 pub const ETAG: usize = 256;
-/// A comment line of a signature: what minisign itself accepts.
+/// A comment line of a signature, in bytes: minisign's own limit.
 pub const COMMENT_LINE: usize = 1024;
-/// A version: longer ones are no names that people use.
+/// A version, in bytes. Versions in use are far shorter.
 pub const VERSION_BYTES: usize = 128;
-/// Integers of signed documents stay below 2^53, so that every JSON reader reads the same number.
+/// Integers in signed documents are below 2^53, so that every JSON parser reads the same number.
 pub const INTEGER: u64 = 1 << 53;
-/// New roots walked in one check; the next check goes on where this one stopped.
+/// New roots that one check follows. The next check continues with the one after.
 pub const NEW_ROOTS: usize = 32;
 /// The same for a publisher, who reads the whole chain: a root a week for eighty years.
 pub const PUBLISHED_ROOTS: usize = 4096;
-/// The largest window that a zstd frame may ask for, as a power of two: 128 MiB.
+/// The largest window of a zstd frame, as a power of two: 128 MiB.
 pub const ZSTD_WINDOW_LOG: u32 = 27;
-/// The largest executable for which a patch is used: applying one holds the old executable in memory, and a window as large as the new.
+/// The largest executable to which a patch is applied, in bytes. Applying one needs memory for the
+/// old executable and for a window as large as the new one.
 pub const PATCH_SIZE: u64 = 64 * 1024 * 1024;
-/// Holds remembered; each is one version that a person left by a rollback.
+/// Versions on hold. Each rollback by a user adds one.
 pub const HOLDS: usize = 16;
 
-/// A signed `issued` may be this far ahead of the system clock, in seconds: a day, for clocks and time zones set wrong.
+/// How far a signed `issued` may be ahead of the system clock, in seconds: a day, for wrong clocks
+/// and time zones.
 pub const FUTURE: u64 = 24 * 60 * 60;
-/// The root chain is asked for news at most this often, in seconds, unless something is to be installed or does not verify.
+/// The time between two requests for a new root, in seconds. A check also requests one before it
+/// installs a release, and after a document that does not verify.
 pub const ROOT_INTERVAL: u64 = 24 * 60 * 60;
 
-/// A file of certificate authorities: a distribution's whole bundle has a quarter of a MiB.
+/// A file of certificate authorities. A Linux distribution's whole bundle has a quarter of a MiB.
 pub const CA_FILE: ByteLimit = ByteLimit(4 * 1024 * 1024);
 
-/// From nothing to a connection: DNS, TCP, TLS.
+/// To connect: DNS and TCP, each.
 pub const CONNECT: Duration = Duration::from_secs(5);
-/// From a request to the first byte of its answer.
+/// From a request to the first byte of its response.
 pub const FIRST_BYTE: Duration = Duration::from_secs(5);
 /// The window over which a download must keep [`MINIMUM_RATE`].
 pub const RATE_WINDOW: Duration = Duration::from_secs(10);
-/// Bytes a second below which a download is given up: slower than any modem, faster than a tarpit.
+/// The minimum rate of a download, in bytes per second: slower than any modem, faster than a
+/// tarpit.
 pub const MINIMUM_RATE: u64 = 1024;
-/// Everything of an explicit check, downloads not counted.
+/// An explicit check as a whole, without downloads.
 pub const CHECK: Duration = Duration::from_secs(20);
-/// Everything of a start-up check, downloads not counted: what a person at a prompt does not mind.
+/// A start-up check as a whole, without downloads: a delay that is acceptable at a prompt.
 pub const STARTUP_CHECK: Duration = Duration::from_millis(1500);
-/// How long a start-up check counts; starts within it touch no network.
+/// How long a start-up check is valid. Starts within this time use no network.
 pub const STARTUP_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// After a failed start-up check the next one waits this long: being offline must not cost each start its deadline.
+/// The time from a failed start-up check to the next one, so that an offline machine does not wait
+/// for the deadline at each start.
 pub const STARTUP_RETRY: Duration = Duration::from_secs(5 * 60);
-/// A download that a start began, all in all: who waits for longer at a prompt has stopped it. An explicit update has no such limit.
+/// A download during a start as a whole. A user at a prompt would not wait for longer. An explicit
+/// update has no such limit.
 pub const STARTUP_DOWNLOAD: Duration = Duration::from_secs(5 * 60);
-/// How long an explicit command waits for another process to finish.
+/// How long an explicit command waits for the lock of another process.
 pub const LOCK_WAIT: Duration = Duration::from_secs(10);
-/// How long a staged executable may take to answer the probe: a cold disk and a virus scanner included.
+/// How long a staged executable may take to answer the probe, with a cold disk and a virus scanner.
 pub const PROBE: Duration = Duration::from_secs(10);
 
-/// To the address where a machine or container would learn its credentials: it is one hop away, or not there.
+/// To connect to the credential service of a machine or container, which is one hop away or absent.
 pub const METADATA_CONNECT: Duration = Duration::from_millis(250);
-/// All requests there together: machines that have no such address must not wait for it.
+/// All requests to that service together, so that machines without one do not wait for it.
 pub const METADATA: Duration = Duration::from_secs(1);
-/// One request to AWS's token service, all in all.
+/// One request to AWS's token service as a whole.
 pub const TOKEN_SERVICE: Duration = Duration::from_secs(5);
-/// How long a `credential_process` may take: it asks a service of its own, or a key store.
+/// How long a `credential_process` may take. It may query a remote service or a key store.
 pub const CREDENTIAL_PROCESS: Duration = Duration::from_secs(10);
-/// Credentials as a service or program hands them out, and a token in a file: a few KiB.
+/// The credentials that a service or a program returns, and a token in a file: a few KiB.
 pub const CREDENTIALS: ByteLimit = ByteLimit(64 * 1024);
-/// AWS's shared files; large companies generate them with thousands of profiles.
+/// Each of AWS's shared files. Large companies generate them with thousands of profiles.
 pub const SHARED_FILE: ByteLimit = ByteLimit(4 * 1024 * 1024);
-/// What S3 says of an error: a refused signature is told with all that was signed, in hexadecimal digits too.
+/// An error response of S3. For an invalid signature it contains the signed text, also as
+/// hexadecimal digits.
 pub const S3_ERROR: ByteLimit = ByteLimit(16 * 1024);
-/// Credentials are fetched again when no more than this is left of them.
+/// Credentials that expire within this time are requested again.
 pub const CREDENTIALS_EXPIRE: Duration = Duration::from_secs(60);
-/// S3 refuses signatures that are 15 minutes old; a clock that is off by more than this is not ours to sign with.
+/// The largest difference between this machine's clock and S3's before requests are signed with
+/// S3's time. S3 refuses signatures that are 15 minutes old.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::trust::{Digest, Name};
 
-/// The name of an object in a repository (SPEC section 2). All but `Version` are immutable.
+/// The name of an object in a repository (SPEC section 2). All objects but `Version` are immutable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Object {
     /// `root/<n>.json`
@@ -22,7 +22,7 @@ pub enum Object {
 }
 
 impl fmt::Display for Object {
-    /// The path in the repository, with `/` on every system.
+    /// The path in the repository, separated by `/` on every system.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Object::Root(n) => write!(f, "root/{n}.json"),

@@ -1,25 +1,27 @@
-//! What is told while something is done: to a terminal, or to nobody.
+//! Progress and warnings during an operation.
 
 use std::fmt;
 use std::io::Write as _;
 
 use crate::trust::Version;
 
-/// A line on stderr. That nobody reads it, or that its disk is full, is no reason to fail, as it would be for `eprintln!`.
-pub(crate) fn tell(line: fmt::Arguments<'_>) {
+/// Prints a line on stderr. Unlike `eprintln!`, it does not panic if stderr is closed or its disk
+/// full.
+pub(crate) fn print_line(line: fmt::Arguments<'_>) {
     drop(std::io::stderr().write_all(format!("{line}\n").as_bytes()));
 }
 
-/// Told of what happens on the way. Nothing here decides anything.
+/// Receives progress and warnings during an operation. It cannot influence the operation.
 pub trait Reporter {
-    /// Something is wrong but does not stop what is done.
+    /// A problem that does not stop the operation, as one or more lines of text.
     fn warn(&mut self, what: &str);
 
-    /// A download has `done` of `total` bytes of the stored form.
+    /// The download of `version` has received `done` of `total` bytes. These count the stored form,
+    /// which may be compressed.
     fn downloading(&mut self, version: &Version, done: u64, total: u64);
 }
 
-/// Tells nobody.
+/// Discards all reports.
 #[derive(Debug, Default)]
 pub struct Quiet;
 
@@ -29,7 +31,7 @@ impl Reporter for Quiet {
     fn downloading(&mut self, _: &Version, _: u64, _: u64) {}
 }
 
-/// Tells a person on stderr; with the feature `progress` and on a terminal, with a bar.
+/// Prints warnings on stderr and, with the feature `progress` and on a terminal, a progress bar.
 #[derive(Debug)]
 pub struct Terminal {
     name: String,
@@ -38,7 +40,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Lines begin with the name of the program.
+    /// `name` is the program's name, which begins each line.
     pub fn new(name: &str) -> Self {
         Terminal {
             name: name.to_owned(),
@@ -50,7 +52,7 @@ impl Terminal {
 
 impl Reporter for Terminal {
     fn warn(&mut self, what: &str) {
-        tell(format_args!("{}: {what}", self.name));
+        print_line(format_args!("{}: {what}", self.name));
     }
 
     #[cfg(not(feature = "progress"))]
@@ -59,7 +61,7 @@ impl Reporter for Terminal {
     #[cfg(feature = "progress")]
     fn downloading(&mut self, version: &Version, done: u64, total: u64) {
         use indicatif::{ProgressBar, ProgressStyle};
-        // Hidden by indicatif itself where stderr is no terminal.
+        // indicatif hides the bar if stderr is not a terminal.
         let bar = self.bar.get_or_insert_with(|| {
             let style =
                 ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");

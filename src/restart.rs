@@ -1,7 +1,7 @@
-//! The restart into the version that is at the path now, and the mark by which that one knows itself.
+//! Restarting into the version that is now installed, and marking the restarted process.
 //!
-//! On Unix the process stays and executes another file. Windows has no such call: the new version runs as a child, and this process waits
-//! and hands its exit code on.
+//! On Unix, `exec` replaces the program of this process. Windows has no such call: the new version
+//! runs as a child, and this process waits for it and exits with its exit code.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -9,21 +9,24 @@ use std::process::Command;
 use crate::escape::Printable;
 use crate::install::Installation;
 use crate::platform;
-use crate::report::tell;
+use crate::report::print_line;
 
-/// Holds the mark: what only the process that was just restarted says of itself.
+/// The environment variable with the mark, which identifies the restarted process.
 const VARIABLE: &str = "RELATCH_RESTARTED";
 
-/// Whether this very process image was started by a restart: it does not check again, so that nothing can loop.
+/// Whether a restart started this process image. It then does not check for updates again, so that
+/// restarts cannot loop.
 pub(crate) fn was_restarted() -> bool {
     let Some(found) = std::env::var_os(VARIABLE) else { return false };
-    // A process keeps its id through exec, and its children have others. On Windows they would inherit a mark that is theirs, too.
+    // On Unix the mark is the process ID, which stays the same across exec and differs in children.
+    // On Windows it is the path, which a child would take for its own mark, so the variable is
+    // removed.
     #[cfg(windows)]
     platform::windows::forget_variable(VARIABLE);
     mark(None).is_some_and(|mark| mark == found)
 }
 
-/// The process id; where a restart gives the new version another one, its path.
+/// The process ID; on Windows, where the restarted process has another ID, the executable's path.
 fn mark(site: Option<&Installation>) -> Option<OsString> {
     if cfg!(unix) {
         return Some(std::process::id().to_string().into());
@@ -34,7 +37,8 @@ fn mark(site: Option<&Installation>) -> Option<OsString> {
     }
 }
 
-/// Runs what is at the path now, with the same arguments and environment. It returns only where that fails.
+/// Runs the installed executable with the same arguments and environment; `marked` adds the mark.
+/// Returns only on failure, which it reports on stderr.
 pub(crate) fn restart(site: &Installation, marked: bool) {
     let mut arguments = std::env::args_os();
     let name = arguments.next();
@@ -51,18 +55,19 @@ pub(crate) fn restart(site: &Installation, marked: bool) {
             command.arg0(name);
         }
         let error = command.exec();
-        tell(format_args!("{}: cannot be restarted: {error}", Printable(site.executable().display())));
+        print_line(format_args!("cannot restart {}: {error}", Printable(site.executable().display())));
     }
     #[cfg(not(unix))]
     {
         let _ = name;
-        // Both get an interrupt from the console. What it means is the child's to say, and a shell must not go on before it has said it.
+        // The console sends interrupts to both processes. The child decides how to react, and this
+        // process must outlive it, because a shell continues as soon as this process exits.
         #[cfg(windows)]
         let _waiting = platform::windows::Uninterrupted::new();
         match command.status() {
             Ok(status) => std::process::exit(status.code().unwrap_or(1)),
             Err(error) => {
-                tell(format_args!("{}: cannot be restarted: {error}", Printable(site.executable().display())))
+                print_line(format_args!("cannot restart {}: {error}", Printable(site.executable().display())))
             }
         }
     }

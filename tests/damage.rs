@@ -364,7 +364,7 @@ fn a_directory_in_the_place_of_the_state_is_told_and_left_alone() {
     for (argument, code) in [("--update", 5), ("--rollback", 5), ("go", 0)] {
         let output = tool.run(&[argument]);
         assert_eq!(output.status.code(), Some(code), "{argument}: {}", stderr(&output));
-        let told = format!("{}: it is no regular file", state.display());
+        let told = format!("{}: not a regular file", state.display());
         assert!(stderr(&output).contains(&told), "{argument}: {}", stderr(&output));
         assert_eq!(tool.snapshot(), before, "{argument}");
     }
@@ -383,8 +383,8 @@ fn nothing_waits_for_the_other_end_of_a_fifo() {
         ("root", "the recorded state is damaged: ", true),
         ("previous", "", true),
         ("leaving", "", true),
-        ("lock", "/lock: it is no regular file", false),
-        ("staging", "/staging: it is no regular file", false),
+        ("lock", "/lock: not a regular file", false),
+        ("staging", "/staging: not a regular file", false),
     ] {
         let (mut repository, tool) = carrying();
         let path = tool.site_dir().join(file);

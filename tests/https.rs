@@ -140,15 +140,15 @@ fn what_is_no_file_of_authorities_is_neither_waited_for_nor_read_without_end() {
         receiver.recv_timeout(Duration::from_secs(30)).expect("it waits").unwrap_err().to_string()
     };
     for path in &never_end {
-        assert!(told(path).contains("it is no regular file"), "{}", told(path));
+        assert!(told(path).contains("not a regular file"), "{}", told(path));
     }
     let most = limits::CA_FILE.0 as usize;
     std::fs::write(&path, format!("{good}{}", "#".repeat(most - good.len()))).unwrap();
     trusting(&scene.server.url, &path).unwrap();
     std::fs::write(&path, format!("{good}{}", "#".repeat(most - good.len() + 1))).unwrap();
-    assert!(told(&path).contains("has more than 4194304 bytes"), "{}", told(&path));
+    assert!(told(&path).contains("is larger than the limit of 4194304 bytes"), "{}", told(&path));
     std::fs::write(&path, "nothing").unwrap();
-    assert!(told(&path).contains("holds no PEM certificate"), "{}", told(&path));
+    assert!(told(&path).contains("contains no PEM certificate"), "{}", told(&path));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Result, io};
 use crate::escape::Printable;
 use crate::limits::ByteLimit;
-use crate::regular;
+use crate::regular_file::{is_not_regular, open_regular_file};
 use crate::trust::Refusal;
 
 /// A file that did not exist before, readable and writable by its owner alone.
@@ -102,14 +102,14 @@ pub(super) fn sync_dir(dir: &Path) -> Result<()> {
 /// not a directory, which nothing can be renamed over.
 pub(super) fn read(path: &Path, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
     let mut content = Vec::new();
-    match regular::open(path).and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
+    match open_regular_file(path).and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
         Ok(_) if content.len() as u64 > limit.0 => Err(Refusal::StateDamaged {
             why: format!("{} has more than {} bytes", Printable(path.display()), limit.0),
         }
         .into()),
         Ok(_) => Ok(Some(content)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if regular::is_refusal(&error) && !path.is_dir() => {
+        Err(error) if is_not_regular(&error) && !path.is_dir() => {
             Err(Refusal::StateDamaged { why: format!("{} is no regular file", Printable(path.display())) }
                 .into())
         }

@@ -12,7 +12,7 @@ use fs4::{FileExt, TryLockError};
 
 use super::Installation;
 use crate::error::{Local, Result, io};
-use crate::regular;
+use crate::regular_file::{open_regular_file, open_regular_file_with};
 
 /// Held while it lives; the system releases it if the process dies.
 #[must_use]
@@ -55,7 +55,7 @@ impl Lock {
             site.make_dir()?;
             let file = Lock::wait_for(site, &path, until, wait)?;
             // An installer that failed may have removed the directory while this one waited: a lock without a name locks out nobody.
-            match regular::open(&path) {
+            match open_regular_file(&path) {
                 Ok(named) if super::stage::is_same_file(&file, &named).map_err(io("look at", &path))? => {
                     return Ok(Lock { file });
                 }
@@ -72,7 +72,7 @@ impl Lock {
         options.create(true).truncate(false).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = regular::open_with(&mut options, path).map_err(io("open the lock", path))?;
+        let file = open_regular_file_with(&mut options, path).map_err(io("open the lock", path))?;
         loop {
             match FileExt::try_lock(&file) {
                 Ok(()) => return Ok(file),

@@ -12,7 +12,7 @@ use super::{Installation, Installed, Lock, State, durable};
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Words;
 use crate::limits;
-use crate::source::{Fetcher, Object};
+use crate::source::{Fetcher, Object, Unavailable};
 use crate::trust::Refusal;
 use crate::trust::{Artifact, Digest, Encoding, Epoch, Stored, Version};
 
@@ -270,9 +270,11 @@ fn download(dir: &Path, stored: &Stored, from: &mut Download<'_>) -> Result<Temp
     loop {
         let count = match stream.read(&mut buffer) {
             Ok(count) => count,
-            Err(error) => {
-                return Err(stream.into_failure().map_or_else(|| io("read", &blob.path)(error), Error::from));
-            }
+            // The stream's errors contain the reason.
+            Err(error) => match error.downcast::<Unavailable>() {
+                Ok(why) => return Err(why.into()),
+                Err(error) => return Err(io("read", &blob.path)(error)),
+            },
         };
         if count == 0 {
             break;

@@ -1,25 +1,26 @@
-//! Who may change or read a file on Windows, by its owner and its DACL.
+//! Which users may change or read a file on Windows, by its owner and its DACL.
 //!
-//! A security descriptor arrives in its self-relative form, which is bytes (MS-DTYP 2.4.6), and is read here without the system's help. So
-//! the decision has tests that run on every system. Trusted are the current user, the administrators, the system, and the installer of
-//! Windows: each of them can replace a program anyway.
+//! The input is a self-relative security descriptor (MS-DTYP 2.4.6), which is parsed here without
+//! system calls, so the tests of this decision run on every system. The current user, the
+//! administrators, the system and the installer of Windows (TrustedInstaller) are trusted: each of
+//! them can replace a program anyway.
 
 use std::fmt;
 
-/// A user or a group: `S-1-5-32-545`.
+/// The security identifier of a user or group, such as `S-1-5-32-545`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sid(pub String);
 
 /// One entry of a DACL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ace {
-    /// 0 allows, 1 denies; others are rare.
+    /// `AceType`: 0 allows, 1 denies; others are rare.
     pub kind: u8,
-    /// How it is inherited.
+    /// `AceFlags`: how the entry is inherited.
     pub flags: u8,
-    /// The rights.
+    /// The access mask: the rights that the entry allows or denies.
     pub mask: u32,
-    /// Whose rights; `None` for a kind of entry that is not known here.
+    /// The user or group; `None` for an entry of unknown type.
     pub sid: Option<Sid>,
 }
 
@@ -28,61 +29,66 @@ pub struct Ace {
 pub struct Security {
     /// The owner, who may always change the DACL.
     pub owner: Sid,
-    /// `None` lets everybody do everything.
+    /// `None`: without a DACL, every user has all rights.
     pub dacl: Option<Vec<Ace>>,
 }
 
-/// Another user who has a right that they should not have.
+/// An untrusted user or group with access to a file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stranger {
     /// The owner is neither the current user nor an administrator.
     Owner(Sid),
-    /// There is no DACL at all.
-    Everybody,
-    /// An entry of the DACL names them.
+    /// There is no DACL, so every user has all rights.
+    NoDacl,
+    /// An entry of the DACL allows access.
     Granted(Sid),
-    /// An entry of a kind that is not known here gives the right to somebody.
+    /// A DACL entry of unknown type may allow access.
     Unknown,
 }
 
 const SYSTEM: &str = "S-1-5-18";
 const ADMINISTRATORS: &str = "S-1-5-32-544";
 const TRUSTED_INSTALLER: &str = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
-/// CREATOR OWNER and CREATOR GROUP are placeholders that no process has; OWNER RIGHTS are those of the owner, who is checked.
+/// CREATOR OWNER and CREATOR GROUP are placeholders, which no process has. OWNER RIGHTS applies to
+/// the owner, which is checked separately.
 const PLACEHOLDERS: [&str; 3] = ["S-1-3-0", "S-1-3-1", "S-1-3-4"];
 
-/// The entry is for what is made in the directory later, and not for the directory (INHERIT_ONLY_ACE).
+/// INHERIT_ONLY_ACE: the entry applies to objects created in the directory, not to the directory.
 const INHERIT_ONLY: u8 = 0x08;
-/// ACCESS_DENIED_ACE_TYPE and its relatives.
+/// ACCESS_DENIED_ACE_TYPE, and its object and callback variants.
 const DENIES: [u8; 4] = [1, 6, 10, 12];
-/// ACCESS_ALLOWED_ACE_TYPE, and the same with a condition, which is taken for met.
+/// ACCESS_ALLOWED_ACE_TYPE, and its callback variant, whose condition counts as met.
 const ALLOWS: [u8; 2] = [0, 9];
 
-/// DELETE, WRITE_DAC, WRITE_OWNER, GENERIC_ALL, GENERIC_WRITE: by each of them the object can be taken over or replaced.
+/// DELETE, WRITE_DAC, WRITE_OWNER, GENERIC_ALL, GENERIC_WRITE: each allows to take over or replace
+/// the object.
 const TAKE_OVER: u32 = 0x0001_0000 | 0x0004_0000 | 0x0008_0000 | 0x1000_0000 | 0x4000_0000;
-/// FILE_ADD_FILE, FILE_ADD_SUBDIRECTORY, FILE_DELETE_CHILD: by each of them a program in the directory can be replaced, or one beside it
-/// be planted.
+/// FILE_ADD_FILE, FILE_ADD_SUBDIRECTORY, FILE_DELETE_CHILD: each allows to replace a program in the
+/// directory, or to plant a file beside it.
 const CHANGE_DIRECTORY: u32 = 0x0002 | 0x0004 | 0x0040 | TAKE_OVER;
-/// FILE_READ_DATA, GENERIC_READ, FILE_WRITE_DATA, FILE_APPEND_DATA: a secret is read, or replaced by another one.
+/// FILE_READ_DATA, GENERIC_READ, FILE_WRITE_DATA, FILE_APPEND_DATA: each allows to read a secret or
+/// to replace it.
 const READ_OR_CHANGE_FILE: u32 = 0x0001 | 0x8000_0000 | 0x0002 | 0x0004 | TAKE_OVER;
 
 impl Security {
-    /// Who besides `user` and administrators may change what is in this directory.
+    /// An untrusted user that may change the contents of this directory. `user` is trusted.
     pub fn stranger_in_directory(&self, user: &Sid) -> Option<Stranger> {
         self.stranger(user, CHANGE_DIRECTORY)
     }
 
-    /// Who besides `user` and administrators may read or change this file.
+    /// An untrusted user that may read or change this file. `user` is trusted.
     pub fn stranger_to_secret(&self, user: &Sid) -> Option<Stranger> {
         self.stranger(user, READ_OR_CHANGE_FILE)
     }
 
-    /// Entries that deny are not counted: what they take away from one group another one may still give.
+    /// Ignores entries that deny access: a user denied by one entry may be in a group that another
+    /// entry allows.
     fn stranger(&self, user: &Sid, rights: u32) -> Option<Stranger> {
         let is_trusted =
             |sid: &Sid| sid == user || [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER].contains(&sid.0.as_str());
-        // First: a file system without access lists (FAT) also names Everyone as the owner, and that cannot be changed there.
-        let Some(entries) = &self.dacl else { return Some(Stranger::Everybody) };
+        // Before the owner: on a file system without access control lists (FAT), the owner is
+        // Everyone, which cannot be changed.
+        let Some(entries) = &self.dacl else { return Some(Stranger::NoDacl) };
         if !is_trusted(&self.owner) {
             return Some(Stranger::Owner(self.owner.clone()));
         }
@@ -96,7 +102,7 @@ impl Security {
         })
     }
 
-    /// Reads a self-relative security descriptor; `None` where it is not well-formed.
+    /// Parses a self-relative security descriptor; `None` if it is malformed.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         const DACL_PRESENT: u16 = 0x0004;
         let control = u16_at(bytes, 2)?;
@@ -137,7 +143,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 impl Sid {
-    /// Reads a SID (MS-DTYP 2.4.2.2), whatever follows it.
+    /// Parses a SID (MS-DTYP 2.4.2.2) at the beginning of `bytes`.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&[1, count], authority) = (bytes.first_chunk::<2>()?, bytes.get(2..8)?) else { return None };
         let authority = authority.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
@@ -150,7 +156,7 @@ impl Sid {
 }
 
 impl Sid {
-    /// The form that the system reads.
+    /// The binary form (MS-DTYP 2.4.2.2).
     fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut numbers = self.0.strip_prefix("S-1-")?.split('-');
         let authority: u64 = numbers.next()?.parse().ok()?;
@@ -162,8 +168,9 @@ impl Sid {
     }
 }
 
-/// A self-relative descriptor that lets this user do everything and nobody else anything, here and in what is made below, and that takes
-/// nothing over from the directory above. As words, because the system wants it aligned.
+/// A self-relative security descriptor that allows this user everything and other users nothing.
+/// Objects created below inherit it; it inherits nothing itself. Returned as `u32`, because the
+/// system requires it to be aligned.
 pub fn private_descriptor(user: &Sid) -> Option<Vec<u32>> {
     const SELF_RELATIVE_PROTECTED_DACL_PRESENT: u16 = 0x8000 | 0x1000 | 0x0004;
     const HEADER: u32 = 20;
@@ -184,7 +191,8 @@ pub fn private_descriptor(user: &Sid) -> Option<Vec<u32>> {
     Some(bytes.chunks_exact(4).filter_map(|word| Some(u32::from_ne_bytes(*word.first_chunk()?))).collect())
 }
 
-/// With the name that the usual groups have in English; by the number alone `icacls` knows all of them in every language.
+/// With the English name of a well-known group. The SID alone identifies it to `icacls` in every
+/// language.
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.0.as_str() {
@@ -204,32 +212,36 @@ impl fmt::Display for Sid {
 impl fmt::Display for Stranger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Stranger::Owner(sid) => write!(f, "it belongs to {sid}"),
-            Stranger::Everybody => f.write_str("it has no access control list"),
+            Stranger::Owner(sid) => write!(f, "its owner {sid}"),
+            Stranger::NoDacl => f.write_str("every user, because it has no access control list"),
             Stranger::Granted(sid) => write!(f, "{sid}"),
-            Stranger::Unknown => f.write_str("an unusual entry in its access control list"),
+            Stranger::Unknown => f.write_str("an unknown entry in its access control list"),
         }
     }
 }
 
-/// What is wrong with a directory, and the commands that mend it.
+/// Why a directory is unsafe, and the commands that make it safe.
 pub fn why_unsafe(dir: &std::path::Path, stranger: &Stranger) -> String {
     let dir = dir.display();
     match stranger {
         Stranger::Owner(sid) => format!(
-            "it belongs to {sid}, who is neither you nor an administrator; as an administrator, `icacls \"{dir}\" /setowner *{ADMINISTRATORS}` changes that"
+            "its owner is {sid}, which is neither you nor an administrator; as an administrator, run \
+             `icacls \"{dir}\" /setowner *{ADMINISTRATORS}`"
         ),
-        Stranger::Everybody => {
-            "it has no access control list, so everybody may write there; a file system without permissions, such as FAT, never has one"
+        Stranger::NoDacl => {
+            "it has no access control list, so every user may write to it; file systems without \
+             permissions, such as FAT, never have one"
                 .into()
         }
         Stranger::Granted(sid) => format!(
-            "{sid} may write there; `icacls \"{dir}\" /inheritance:d` and then `icacls \"{dir}\" /remove:g *{}` take that right away",
+            "{sid} may write to it; to remove that right, run `icacls \"{dir}\" /inheritance:d` and then \
+             `icacls \"{dir}\" /remove:g *{}`",
             sid.0
         ),
-        Stranger::Unknown => {
-            format!("an unusual entry in its access control list lets somebody write there; `icacls \"{dir}\"` shows it")
-        }
+        Stranger::Unknown => format!(
+            "an unknown entry in its access control list may let other users write to it; `icacls \"{dir}\"` \
+             shows the list"
+        ),
     }
 }
 

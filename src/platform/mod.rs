@@ -1,9 +1,10 @@
-//! What differs between systems and is needed by relatch's own tools too. It is no part of the library's promises.
+//! Differences between systems, also for relatch's own tools. Not part of the stable API.
 //!
 //! ```text
-//! paths      paths as people write them: without the `\\?\` of Windows
-//! access     who may change or read a file on Windows, decided from its owner and DACL; no system calls, tested everywhere
-//! windows    the system calls for it: the only unsafe code of this project
+//! paths      paths without the verbatim prefix `\\?\` of Windows
+//! access     decides from a Windows security descriptor which other users have access to a file;
+//!            without system calls, so its tests run on every system
+//! windows    the system calls: the only unsafe code of this project
 //! ```
 
 #[cfg(any(windows, test))]

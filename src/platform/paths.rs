@@ -1,24 +1,25 @@
-//! Paths as people write them.
+//! Paths without the verbatim prefix of Windows.
 //!
-//! `fs::canonicalize` answers with a verbatim path on Windows (`\\?\C:\tools`). Many programs do not take one as an argument or as a
-//! working directory, and nobody types one. std makes a long path verbatim by itself where it opens, renames or removes a file.
+//! On Windows, `fs::canonicalize` returns a verbatim path (`\\?\C:\tools`). Many programs do not
+//! accept one as an argument or working directory, and users do not type them. std itself makes
+//! long paths verbatim to open, rename or remove a file.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The longest path of an executable that `CreateProcessW` starts by its plain name: `MAX_PATH` is 260, and std changes to verbatim
-/// paths a little below that, too.
+/// The longest path of an executable that is passed to `CreateProcessW` without the prefix.
+/// `MAX_PATH` is 260; std also changes to verbatim paths a little below that.
 const LONG: usize = 240;
 
 /// [`std::fs::canonicalize`] without the verbatim prefix.
 ///
 /// # Errors
-/// As there.
+/// Those of [`std::fs::canonicalize`].
 pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
     std::fs::canonicalize(path).map(plain)
 }
 
-/// Takes the verbatim prefix away from a path that means the same without it; other paths stay as they are.
+/// Removes the verbatim prefix if the path has the same meaning without it.
 pub fn plain(path: PathBuf) -> PathBuf {
     match path.to_str().and_then(without_prefix) {
         Some(plain) => plain.into(),
@@ -26,21 +27,21 @@ pub fn plain(path: PathBuf) -> PathBuf {
     }
 }
 
-/// The name under which an executable is started, by a path that [`canonicalize`] gave: plain, unless Windows would not find it so because
-/// it is long.
+/// The path to start an executable with, for a path from [`canonicalize`]: with the verbatim prefix
+/// on Windows if it is too long without.
 pub fn program(path: &Path) -> PathBuf {
     let verbatim = path.to_str().filter(|text| cfg!(windows) && text.len() > LONG).and_then(with_prefix);
     verbatim.map_or_else(|| path.to_path_buf(), PathBuf::from)
 }
 
-/// A path under a directory, given with `/` between its names, as an object's is.
+/// A path below a directory. `names` is separated by `/`, as the name of an object is.
 pub fn join(dir: &Path, names: &str) -> PathBuf {
     let mut path = dir.to_path_buf();
     path.extend(names.split('/'));
     path
 }
 
-/// What [`without_prefix`] undoes.
+/// The inverse of [`without_prefix`]; `None` if a path has no verbatim form with the same meaning.
 fn with_prefix(path: &str) -> Option<String> {
     let verbatim = match path.strip_prefix(r"\\") {
         Some(share) => format!(r"\\?\UNC\{share}"),
@@ -49,7 +50,8 @@ fn with_prefix(path: &str) -> Option<String> {
     (without_prefix(&verbatim).as_deref() == Some(path)).then_some(verbatim)
 }
 
-/// `C:\...` for `\\?\C:\...` and `\\server\share\...` for `\\?\UNC\server\share\...`, where every name in it means the same to both.
+/// `C:\...` for `\\?\C:\...`, and `\\server\share\...` for `\\?\UNC\server\share\...`; `None` if a
+/// name in the path would have another meaning without the prefix.
 fn without_prefix(path: &str) -> Option<String> {
     let rest = path.strip_prefix(r"\\?\")?;
     if let Some(share) = rest.strip_prefix(r"UNC\") {
@@ -62,7 +64,8 @@ fn without_prefix(path: &str) -> Option<String> {
     (is_drive && means_the_same).then(|| rest.to_owned())
 }
 
-/// Whether Windows leaves a name as it is: it cuts dots and spaces off the end, and takes some names for devices.
+/// Whether a name has the same meaning in a path without the prefix. There, Windows removes
+/// trailing dots and spaces, and treats some names as devices.
 fn is_ordinary(name: &str) -> bool {
     const DEVICES: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
     let stem = name.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_uppercase();
@@ -86,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verbatim_prefix_is_taken_away_where_it_makes_no_difference() {
+    fn a_verbatim_prefix_is_removed_if_the_meaning_stays() {
         let long = format!(r"C:\{}\tool.exe", vec!["directory"; 60].join(r"\"));
         for (verbatim, plain) in [
             (r"\\?\C:\story\bin\demo.exe", r"C:\story\bin\demo.exe"),

@@ -1,8 +1,9 @@
-//! The system calls that std does not have: who owns a file and who may touch it, which file a handle leads to, and what a process does
-//! with interrupts and crashes.
+//! System calls that std lacks: a file's owner and DACL, its identity, and a process's reaction to
+//! interrupts and crashes.
 //!
-//! This is the only unsafe code of this project. It asks, and hands over bytes; what they mean is decided in `access.rs`.
-#![allow(unsafe_code, reason = "each call says why it is sound")]
+//! This is the only unsafe code of this project. It passes bytes to and from the system;
+//! `access.rs` decides what they mean.
+#![allow(unsafe_code, reason = "a comment at each call says why it is sound")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Result};
@@ -30,17 +31,18 @@ use windows_sys::core::BOOL;
 
 use super::access::{Security, Sid, private_descriptor};
 
-/// A security descriptor has at most 64 KiB in each of its two lists, and some bytes more; far more than any honest one.
+/// The maximum size of a security descriptor in bytes: at most 64 KiB for each of its two ACLs, and
+/// two SIDs.
 const MOST: usize = 160 * 1024;
 
 fn malformed() -> Error {
-    Error::other("the system's answer is not well-formed")
+    Error::other("the system returned a malformed security descriptor or SID")
 }
 
 /// Owner and DACL of a directory.
 ///
 /// # Errors
-/// Where it cannot be asked.
+/// If the directory cannot be opened or queried.
 pub fn security_of_dir(dir: &Path) -> Result<Security> {
     let mut options = OpenOptions::new();
     security_of(&options.access_mode(READ_CONTROL).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(dir)?)
@@ -49,13 +51,14 @@ pub fn security_of_dir(dir: &Path) -> Result<Security> {
 /// Owner and DACL of a file that is open for reading.
 ///
 /// # Errors
-/// Where the system does not tell.
+/// If the file cannot be queried.
 pub fn security_of(file: &File) -> Result<Security> {
     let what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
-    let mut words = vec![0_u32; 256]; // the system may refuse a buffer that is not aligned
+    let mut words = vec![0_u32; 256]; // of u32: the system may refuse an unaligned buffer
     loop {
         let (size, mut needed) = (4 * words.len() as u32, 0);
-        // SAFETY: the handle is open as long as `file` is borrowed; the buffer has `size` bytes, and the system writes no more of them.
+        // SAFETY: the handle stays open while `file` is borrowed. The buffer has `size` bytes, and
+        // the system writes no more than that.
         let done = unsafe {
             GetKernelObjectSecurity(
                 file.as_raw_handle() as HANDLE,
@@ -80,19 +83,21 @@ pub fn security_of(file: &File) -> Result<Security> {
 /// The user that this process runs as.
 ///
 /// # Errors
-/// Where the system does not tell.
+/// If the process's token cannot be opened or queried.
 pub fn current_user() -> Result<Sid> {
     let mut token = null_mut();
-    // SAFETY: GetCurrentProcess returns a constant; the token is written to where a handle has room.
+    // SAFETY: GetCurrentProcess returns a constant. `token` has room for a handle.
     if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &mut token) } == 0 {
         return Err(Error::last_os_error());
     }
-    // SAFETY: the call above has just opened it, and nothing else closes it.
+    // SAFETY: the call above opened this handle, and nothing else closes it.
     let token = unsafe { OwnedHandle::from_raw_handle(token) };
-    // A TOKEN_USER, which is a pointer and a number, and behind it the SID of at most 68 bytes that it points to.
+    // A TOKEN_USER (a pointer and a number), followed by the SID of at most 68 bytes that it points
+    // to.
     let mut buffer = [0_u64; 32];
     let (size, mut written) = (size_of_val(&buffer) as u32, 0);
-    // SAFETY: the handle is open; the buffer is aligned for a pointer and has `size` bytes, and the system writes no more of them.
+    // SAFETY: the handle is open. The buffer is aligned for a pointer and has `size` bytes, and the
+    // system writes no more than that.
     let done = unsafe {
         let buffer = buffer.as_mut_ptr().cast();
         GetTokenInformation(token.as_raw_handle() as HANDLE, TokenUser, buffer, size, &mut written)
@@ -106,14 +111,14 @@ pub fn current_user() -> Result<Sid> {
     at.and_then(|at| bytes.get(at..)).and_then(Sid::from_bytes).ok_or_else(malformed)
 }
 
-/// Creates a file that did not exist, for the current user alone from its first moment.
+/// Creates a new file, to which only the current user has access from the start.
 ///
 /// # Errors
-/// Where it exists, or cannot be created.
+/// If the file exists or cannot be created.
 pub fn create_private(path: &Path) -> Result<File> {
     let (path, descriptor) = (wide(path)?, private_descriptor(&current_user()?).ok_or_else(malformed)?);
     let attributes = attributes(&descriptor);
-    // SAFETY: the path ends with a zero; `attributes` and the descriptor in it live until the call returns.
+    // SAFETY: the path is NUL-terminated. `attributes` and its descriptor outlive the call.
     let handle = unsafe {
         CreateFileW(
             path.as_ptr(),
@@ -128,22 +133,23 @@ pub fn create_private(path: &Path) -> Result<File> {
     if handle == INVALID_HANDLE_VALUE {
         return Err(Error::last_os_error());
     }
-    // SAFETY: the call above has just opened it, and nothing else closes it.
+    // SAFETY: the call above opened this handle, and nothing else closes it.
     Ok(File::from(unsafe { OwnedHandle::from_raw_handle(handle) }))
 }
 
-/// Creates a directory that did not exist, for the current user alone. What is made in it later inherits that.
+/// Creates a new directory, to which only the current user has access. Objects created in it
+/// inherit that.
 ///
 /// # Errors
-/// Where it exists, or cannot be created.
+/// If the directory exists or cannot be created.
 pub fn create_private_dir(path: &Path) -> Result<()> {
     let (path, descriptor) = (wide(path)?, private_descriptor(&current_user()?).ok_or_else(malformed)?);
-    // SAFETY: the path ends with a zero; the attributes and the descriptor in them live until the call returns.
+    // SAFETY: the path is NUL-terminated. The attributes and their descriptor outlive the call.
     let done = unsafe { CreateDirectoryW(path.as_ptr(), &attributes(&descriptor)) };
     if done == 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Not inherited by processes that this one starts.
+/// The attributes of a new object, whose handle child processes do not inherit.
 fn attributes(descriptor: &[u32]) -> SECURITY_ATTRIBUTES {
     SECURITY_ATTRIBUTES {
         nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
@@ -152,7 +158,10 @@ fn attributes(descriptor: &[u32]) -> SECURITY_ATTRIBUTES {
     }
 }
 
-/// As the system reads it: with a zero at its end, and none before.
+/// A path as the system reads it: UTF-16, NUL-terminated.
+///
+/// # Errors
+/// If the path contains a NUL.
 fn wide(path: &Path) -> Result<Vec<u16>> {
     let path = super::program(&std::path::absolute(path)?);
     let mut wide: Vec<u16> = path.as_os_str().encode_wide().collect();
@@ -163,35 +172,36 @@ fn wide(path: &Path) -> Result<Vec<u16>> {
     Ok(wide)
 }
 
-/// Whether the current user may make files in a directory.
+/// Whether the current user may create files in a directory.
 pub fn may_add_files(dir: &Path) -> bool {
     let mut options = OpenOptions::new();
     options.access_mode(FILE_ADD_FILE).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(dir).is_ok()
 }
 
-/// Volume and number of a file: the same for two handles that lead to one file.
+/// Volume and index of a file: the same for all handles of one file.
 ///
 /// # Errors
-/// Where the system does not tell.
+/// If the file cannot be queried.
 pub fn identity(file: &File) -> Result<(u32, u32, u32)> {
     let mut found = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the handle is open, and `found` is a structure of the kind that is written.
+    // SAFETY: the handle is open, and `found` has the type that the system writes.
     if unsafe { GetFileInformationByHandle(file.as_raw_handle() as HANDLE, &mut found) } == 0 {
         return Err(Error::last_os_error());
     }
     Ok((found.dwVolumeSerialNumber, found.nFileIndexHigh, found.nFileIndexLow))
 }
 
-/// While it lives, Ctrl-C and Ctrl-Break do not end this process. Processes that it starts do not inherit that.
+/// While this value exists, Ctrl-C and Ctrl-Break do not end this process. Child processes do not
+/// inherit that.
 #[must_use]
 pub struct Uninterrupted(());
 
 impl Uninterrupted {
-    /// From here on. A console that goes away still ends the process.
+    /// Ignores interrupts from now on. Closing the console still ends the process.
     pub fn new() -> Self {
-        // SAFETY: the function lives as long as the program, and may be called by any thread at any time. Where this fails there is no
-        // console, and so there are no interrupts.
-        unsafe { SetConsoleCtrlHandler(Some(is_ignored), 1) };
+        // SAFETY: the handler exists as long as the program, and any thread may call it at any
+        // time. The call fails only without a console; then there are no interrupts.
+        unsafe { SetConsoleCtrlHandler(Some(ignore_interrupt), 1) };
         Uninterrupted(())
     }
 }
@@ -205,19 +215,20 @@ impl Default for Uninterrupted {
 impl Drop for Uninterrupted {
     fn drop(&mut self) {
         // SAFETY: as above.
-        unsafe { SetConsoleCtrlHandler(Some(is_ignored), 0) };
+        unsafe { SetConsoleCtrlHandler(Some(ignore_interrupt), 0) };
     }
 }
 
-/// Called by the system on a thread of its own. "Yes" means that nothing more is done about the event.
-unsafe extern "system" fn is_ignored(event: u32) -> BOOL {
+/// The system calls this on a thread of its own. A result of 1 means that the event is handled.
+unsafe extern "system" fn ignore_interrupt(event: u32) -> BOOL {
     BOOL::from(event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT)
 }
 
-/// Starts something that may crash or lack a DLL without a dialog that waits for somebody to press a button: a process inherits the mode in
-/// which it is started.
+/// Calls `start`, which starts a process that may crash or lack a DLL, so that no dialog appears
+/// and blocks it. The new process inherits this process's error mode.
 pub fn without_dialogs<T>(start: impl FnOnce() -> T) -> T {
-    // SAFETY: both only read and set a number of this process. Another thread that starts a program meanwhile starts it in this mode, too.
+    // SAFETY: GetErrorMode and SetErrorMode only read and set a number of this process. A process
+    // that another thread starts meanwhile inherits this mode as well.
     let before = unsafe { GetErrorMode() };
     // SAFETY: as above.
     unsafe { SetErrorMode(before | SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX) };
@@ -227,9 +238,9 @@ pub fn without_dialogs<T>(start: impl FnOnce() -> T) -> T {
     started
 }
 
-/// Takes a variable out of this process's environment, so that its children do not get it.
+/// Removes a variable from this process's environment, so that children do not inherit it.
 pub fn forget_variable(name: &str) {
-    // SAFETY: on Windows this is sound in programs with any number of threads, as its documentation says.
+    // SAFETY: on Windows this is sound in a program with several threads, as std documents.
     unsafe { std::env::remove_var(name) };
 }
 
@@ -244,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_file_is_for_its_owner_alone() {
+    fn only_the_owner_has_access_to_a_private_file() {
         let dir = tempfile::tempdir().unwrap();
         let user = current_user().unwrap();
         assert!(user.0.starts_with("S-1-5-"), "{user}");
@@ -263,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_itself_and_no_other() {
+    fn two_handles_of_one_file_have_one_identity() {
         let dir = tempfile::tempdir().unwrap();
         let (a, b) = (dir.path().join("a"), dir.path().join("b"));
         std::fs::write(&a, "x").unwrap();
@@ -273,19 +284,19 @@ mod tests {
         assert_ne!(of(&a), of(&b));
     }
 
-    /// The other half of the test below, where it runs as a process of its own, alone at a console of its own.
+    /// The child process of the test below, which has a console of its own.
     #[test]
     fn is_interrupted() {
         let Some(how) = std::env::var_os("TEST_INTERRUPTED") else { return };
         let _ignored = (how == "ignored").then(Uninterrupted::new);
-        // SAFETY: it takes two numbers.
+        // SAFETY: the call takes two numbers.
         let sent = unsafe { GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0) };
         std::thread::sleep(Duration::from_secs(2));
         std::process::exit(if sent == 0 { 41 } else { 42 });
     }
 
     #[test]
-    fn whoever_waits_is_not_ended_by_an_interrupt() {
+    fn a_waiting_process_survives_an_interrupt() {
         const CREATE_NO_WINDOW: u32 = 0x0800_0000;
         let interrupted = |how: &str| {
             let mut command = Command::new(std::env::current_exe().unwrap());
@@ -295,8 +306,8 @@ mod tests {
             command.status().unwrap().code()
         };
         match interrupted("not ignored") {
-            Some(41) => println!("skipped: a console hands on no interrupt here"),
-            code => assert_ne!(code, Some(42), "it was not interrupted"),
+            Some(41) => println!("skipped: this console sends no interrupts"),
+            code => assert_ne!(code, Some(42), "the process was not interrupted"),
         }
         assert!(matches!(interrupted("ignored"), Some(41 | 42)));
     }

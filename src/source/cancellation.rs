@@ -1,52 +1,55 @@
-//! How a read ends that nobody waits for any more.
+//! Cancelling a read.
 
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Belongs to one read, and says when nobody waits for it any more. Clones are of the same read; no other one is touched.
+/// Cancels one read. All clones belong to the same read; cancelling it affects no other read.
 ///
-/// Timeouts do not end each read: whoever sends chunk trailers, interim answers or TLS messages without end keeps an HTTP client reading,
-/// and this machine busy, inside of one call.
+/// Timeouts alone do not end every read: a server that sends chunk trailers, interim responses or
+/// TLS messages without end keeps the HTTP client busy inside a single call.
 #[derive(Clone, Default)]
-pub struct Cancellation(Arc<Mutex<State>>);
+pub struct Cancellation(Arc<Mutex<Callbacks>>);
 
 #[derive(Default)]
-struct State {
+struct Callbacks {
     is_cancelled: bool,
-    ends: Vec<Box<dyn FnOnce() + Send>>,
+    on_cancel: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl Cancellation {
-    /// Ends the read: all that it holds, at once, and all that it would come to hold.
+    /// Cancels the read: calls all registered callbacks now, and later ones when they are
+    /// registered.
     pub fn cancel(&self) {
-        let ends = {
-            let mut state = self.state();
+        let callbacks = {
+            let mut state = self.lock();
             state.is_cancelled = true;
-            mem::take(&mut state.ends)
+            mem::take(&mut state.on_cancel)
         };
-        ends.into_iter().for_each(|end| end());
+        callbacks.into_iter().for_each(|callback| callback());
     }
 
-    /// Whether nobody waits any more.
+    /// Whether [`Cancellation::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        self.state().is_cancelled
+        self.lock().is_cancelled
     }
 
-    /// Calls `end` when nobody waits any more, at once where that is so already, on the thread that gives up. It must not wait, and not
-    /// panic. Where the read comes to its end, it is
-    /// dropped without a call, with the last clone of this.
-    pub fn on_cancel(&self, end: impl FnOnce() + Send + 'static) {
-        let mut state = self.state();
+    /// Registers a callback that closes what the read holds.
+    ///
+    /// It runs on the thread that cancels the read, or on this thread if the read is already
+    /// cancelled. It must not block or panic. If the read is never cancelled, the callback is
+    /// dropped with the last clone of this value, without being called.
+    pub fn on_cancel(&self, callback: impl FnOnce() + Send + 'static) {
+        let mut state = self.lock();
         if !state.is_cancelled {
-            state.ends.push(Box::new(end));
+            state.on_cancel.push(Box::new(callback));
             return;
         }
         drop(state);
-        end();
+        callback();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Callbacks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,26 +67,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_called_once_or_never() {
+    fn a_callback_runs_once_or_never() {
         let calls = Arc::new(AtomicUsize::new(0));
-        let end = || {
+        let callback = || {
             let calls = Arc::clone(&calls);
             move || {
                 calls.fetch_add(1, Ordering::SeqCst);
             }
         };
         let count = || calls.load(Ordering::SeqCst);
-        let (ended, cancelled) = (Cancellation::default(), Cancellation::default());
-        ended.on_cancel(end());
-        drop(ended);
+        let (finished, cancelled) = (Cancellation::default(), Cancellation::default());
+        finished.on_cancel(callback());
+        drop(finished);
         assert_eq!((count(), Arc::strong_count(&calls)), (0, 1));
-        cancelled.on_cancel(end());
+        cancelled.on_cancel(callback());
         assert!(!cancelled.is_cancelled());
         cancelled.clone().cancel();
         cancelled.cancel();
         assert!(cancelled.is_cancelled());
         assert_eq!(count(), 1);
-        cancelled.on_cancel(end());
+        cancelled.on_cancel(callback());
         assert_eq!(count(), 2);
     }
 }

@@ -1,21 +1,22 @@
-//! A repository in a directory: on this machine, on a mounted share, or as a stick brought it.
+//! A repository in a directory: on a local disk, a mounted share or a removable drive.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::Unavailable;
-use super::{Etag, Object, Opened, Source, unreachable};
-use crate::error::Result;
-use crate::regular;
+use super::etag::Etag;
+use super::unavailable::Unavailable;
+use super::{Opened, Source};
+use crate::object::Object;
+use crate::regular_file::open_regular_file;
 
-/// Reads objects as files under a directory.
+/// Reads objects as files below a directory.
 #[derive(Debug, Clone)]
 pub struct Dir {
     path: PathBuf,
 }
 
 impl Dir {
-    /// A repository whose objects lie under `path`; whether it exists shows when it is read.
+    /// A repository below `path`. The directory is not accessed before the first read.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Dir { path: path.into() }
     }
@@ -24,18 +25,13 @@ impl Dir {
 impl Source for Dir {
     fn open(&self, object: &Object, _: Option<&Etag>) -> Result<Opened, Unavailable> {
         let path = crate::platform::join(&self.path, &object.to_string());
-        match regular::open(&path) {
+        match open_regular_file(&path) {
             Ok(file) => Ok(Opened::object(file)),
             Err(error) if error.kind() == ErrorKind::NotFound && self.path.is_dir() => {
                 Err(Unavailable::Absent { location: self.location(), object: object.clone() })
             }
-            Err(error) => {
-                let mut failed = unreachable(self, object, &error);
-                if let Unavailable::Unreachable { retryable, .. } = &mut failed {
-                    *retryable = false; // a directory that is not there does not come back within a second
-                }
-                Err(failed)
-            }
+            // Permanent: a missing directory does not reappear within the time of a retry.
+            Err(error) => Err(Unavailable::permanent(self.location(), object, error)),
         }
     }
 
@@ -53,15 +49,15 @@ mod tests {
     use super::*;
     use crate::trust::Digest;
 
-    /// What it answers, or that it waits.
+    /// Runs `ask` on its own thread and fails if it blocks.
     fn at_once<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || drop(sender.send(ask())));
-        receiver.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("it waits for a writer"))
+        receiver.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("opening the FIFO blocks"))
     }
 
     #[test]
-    fn a_fifo_is_no_object_and_nobody_waits_for_its_writer() {
+    fn a_fifo_is_refused_without_blocking() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("blobs")).unwrap();
         let blob = Object::Blob(Digest::of(b"x"));
@@ -71,7 +67,7 @@ mod tests {
         let asked = blob.clone();
         let answer = at_once(move || repository.open(&asked, None).map(drop));
         assert!(
-            matches!(&answer, Err(Unavailable::Unreachable { why, retryable: false, .. }) if why.contains("no regular file")),
+            matches!(&answer, Err(Unavailable::Unreachable { why, retryable: false, .. }) if why.contains("not a regular file")),
             "{answer:?}"
         );
         std::fs::remove_file(&path).unwrap();

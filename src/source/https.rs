@@ -1,37 +1,41 @@
-//! A repository behind HTTPS: any static host, a CDN, a public bucket.
+//! A repository behind HTTPS: a static web server, a CDN, or a public bucket.
 //!
-//! TLS is defence in depth: what is fetched is believed for its signatures alone.
+//! TLS is defence in depth: fetched bytes are trusted only for their signatures.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use ureq::http::{Request, Uri, header};
 
-use super::Unavailable;
-use super::http::{Client, headers_for, opened};
-use super::{Cancellation, Etag, Object, Opened, Source, shown};
+use super::cancellation::Cancellation;
+use super::etag::Etag;
+use super::http::Client;
+use super::http_get::{headers_for, opened};
+use super::unavailable::Unavailable;
+use super::url::{self, InvalidUrl, is_plain_loopback, same_origin, shown};
+use super::{Opened, Source};
 use crate::error::{Error, Result};
 use crate::escape::Words;
+use crate::object::Object;
 
 /// Reads objects with GET below a base URL.
 ///
-/// Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), else on Windows from its settings. Redirects are followed to the same host and port over
-/// https only, and at most three times.
+/// Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), otherwise on Windows
+/// from the system's settings. The client follows at most three redirects, and only to the same
+/// scheme, host and port.
 #[derive(Clone)]
 pub struct Https {
-    /// For people; without a query.
+    /// For messages; without a query.
     location: String,
     address: Address,
     client: Client,
 }
 
-/// Where an object lies.
 #[derive(Clone)]
 enum Address {
     /// `base/object?query`.
     Below { base: String, query: Option<String> },
-    /// Where somebody says.
+    /// A URL for each object, from a function of the caller.
     Each(Arc<UrlOf>),
 }
 
@@ -40,17 +44,19 @@ type UrlOf = dyn Fn(&Object) -> std::result::Result<String, String> + Send + Syn
 const REDIRECTS: usize = 3;
 
 impl Https {
-    /// A repository below an `https:` URL, with the certificates that this platform trusts (`SSL_CERT_FILE` is honoured).
+    /// A repository below an `https:` URL, with the certificate authorities that the platform
+    /// trusts (`SSL_CERT_FILE` is honoured).
     ///
-    /// A query, such as the one of a CloudFront signed URL for all of a prefix, goes with each request. It counts as a secret: it is in no
-    /// error and no log.
+    /// The client sends the URL's query with each request, for example the query of a CloudFront
+    /// signed URL for a whole prefix. The query is treated as a secret: no error or log contains
+    /// it.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the URL is not https, or holds credentials.
+    /// [`Error::Usage`] if the URL is invalid, is not https or contains credentials.
     pub fn new(base: &str) -> Result<Self> {
-        let uri = checked_url(base)?;
+        let uri = parse(base)?;
         if uri.scheme_str() != Some("https") {
-            return Err(Error::usage(format!("the repository {} is not https", shown(base))));
+            return Err(invalid(base, "is not an https URL"));
         }
         Ok(Https::below(base, Client::default()))
     }
@@ -64,17 +70,19 @@ impl Https {
         Https { location: base.clone(), address: Address::Below { base, query }, client }
     }
 
-    /// Trusts the certificate authorities of a PEM file too: for hosts with an internal CA.
+    /// Trusts the certificate authorities of a PEM file as well, for hosts with an internal CA.
     ///
     /// # Errors
-    /// [`Error::Local`] where it is no regular file that can be read, [`Error::Usage`] where it holds no certificate or is larger than
-    /// [`limits::CA_FILE`](crate::limits::CA_FILE).
+    /// [`Error::Local`] if it is not a readable regular file; [`Error::Usage`] if it contains no
+    /// certificate or is larger than [`limits::CA_FILE`](crate::limits::CA_FILE).
     pub fn ca_file(self, path: &Path) -> Result<Self> {
         Ok(Https { client: Client::with_ca_file(path)?, ..self })
     }
 
-    /// A repository each of whose objects has a URL of its own: presigned ones, as a broker of yours hands them out. `location` is what
-    /// people are told; `url_of` gives an `https:` URL for an object, or says why it cannot, within the deadline of a check.
+    /// A repository with a separate URL for each object, such as presigned URLs from a broker.
+    ///
+    /// `location` is the address for messages. `url_of` returns the `https:` URL of an object, or
+    /// the reason why there is none. It must return within the deadline of a check.
     pub fn presigned(
         location: &str,
         url_of: impl Fn(&Object) -> std::result::Result<String, String> + Send + Sync + 'static,
@@ -83,13 +91,15 @@ impl Https {
         Https { location: Words(location).to_string(), address, client: Client::default() }
     }
 
-    /// Plain `http:` to a loopback *address*, for tests of a tool against a server on the same machine.
+    /// Plain `http:` to a loopback *address*, for tests of a tool against a server on the same
+    /// machine.
     ///
     /// # Errors
-    /// [`Error::Usage`] for every other host, names such as `localhost` included: a name can be made to point anywhere.
+    /// [`Error::Usage`] for every other host, including names such as `localhost`: a name can
+    /// resolve to any address.
     pub fn plain_on_loopback(base: &str) -> Result<Self> {
-        if !is_plain_loopback(&checked_url(base)?) {
-            return Err(Error::usage(format!("{} is not an http URL of a loopback address", shown(base))));
+        if !is_plain_loopback(&parse(base)?) {
+            return Err(invalid(base, "is not an http URL with a loopback address"));
         }
         Ok(Https::below(base, Client::plain()))
     }
@@ -103,34 +113,19 @@ impl Https {
     }
 }
 
-fn checked_url(base: &str) -> Result<Uri> {
-    let refuse = |why: &str| Error::usage(format!("the repository {} {why}", shown(base)));
-    let uri: Uri = base.parse().map_err(|_| refuse("is not a URL"))?;
-    match uri.authority() {
-        None => Err(refuse("names no host")),
-        Some(authority) if authority.as_str().contains('@') => {
-            Err(Error::usage("the address of the repository holds credentials, which belong in no address"))
-        }
-        Some(authority) if authority.as_str() != authority.host() && authority.port_u16().is_none() => {
-            Err(Error::usage(
-                "the address of the repository has a port that is none; / in a password ends the host",
-            ))
-        }
-        Some(_) if !names_host(&uri) => Err(refuse("names a host that is none")),
-        Some(_) => Ok(uri),
-    }
+fn parse(base: &str) -> Result<Uri> {
+    url::parse(base).map_err(|why| match why {
+        // The address is not shown: what looks like its host or path may be part of a password.
+        InvalidUrl::Credentials => Error::usage(format!("the repository address {why}")),
+        InvalidUrl::Port => Error::usage(format!(
+            "the repository address {why}; a `/` in a password also ends the part with host and port"
+        )),
+        InvalidUrl::Syntax | InvalidUrl::NoHost | InvalidUrl::Host => invalid(base, &why.to_string()),
+    })
 }
 
-/// Whether a certificate could be for the host of a URL: `..` is none, though RFC 3986 lets it stand there.
-pub(super) fn names_host(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    rustls::pki_types::ServerName::try_from(host).is_ok()
-}
-
-/// Whether a URL is one of this machine's own addresses, without TLS.
-pub(super) fn is_plain_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    uri.scheme_str() == Some("http") && host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+fn invalid(base: &str, why: &str) -> Error {
+    Error::usage(format!("the repository address {} {why}", shown(base)))
 }
 
 impl Source for Https {
@@ -144,54 +139,40 @@ impl Source for Https {
         known: Option<&Etag>,
         cancellation: &Cancellation,
     ) -> Result<Opened, Unavailable> {
-        let unreachable = |why: String, retryable| Unavailable::Unreachable {
-            location: self.location(),
-            object: object.clone(),
-            why: Words(why).to_string(),
-            retryable,
-        };
-        let url = self.url_of(object).map_err(|why| unreachable(why, false))?;
-        let mut uri: Uri = url.parse().map_err(|_| unreachable("it is not a URL".into(), false))?;
-        let session = self.client.during(cancellation);
+        let permanent = |why: String| Unavailable::permanent(self.location(), object, why);
+        let url = self.url_of(object).map_err(permanent)?;
+        let mut uri: Uri = url.parse().map_err(|_| permanent("invalid URL".into()))?;
+        let client = self.client.for_read(cancellation);
         for _ in 0..=REDIRECTS {
             let mut request = Request::get(&uri);
             for (name, value) in headers_for(object, known) {
                 request = request.header(name, value);
             }
-            let request =
-                request.body(()).map_err(|_| unreachable("its address makes no request".into(), false))?;
-            let response =
-                session.send(request).map_err(|failed| unreachable(failed.why, failed.transient))?;
+            let request = request
+                .body(())
+                .map_err(|_| permanent("the address cannot be sent in an HTTP request".into()))?;
+            let response = client.send(request).map_err(|error| match error.is_transient {
+                true => Unavailable::transient(self.location(), object, error.why),
+                false => permanent(error.why),
+            })?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return opened(response, session, self.location(), object, known.is_some());
+                return opened(response, client, self.location(), object, known);
             }
-            let target = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-            uri = same_origin(&uri, target.unwrap_or_default()).ok_or_else(|| {
-                let target = target.map_or("nowhere".into(), shown);
-                unreachable(format!("it redirects to {target}, which is not on the same https host"), false)
+            let Some(target) = response.headers().get(header::LOCATION) else {
+                return Err(permanent("the server sent a redirect without a Location".into()));
+            };
+            let target = target
+                .to_str()
+                .map_err(|_| permanent("the server redirects to an address that is not ASCII".into()))?;
+            uri = same_origin(&uri, target).ok_or_else(|| {
+                let target = shown(target);
+                permanent(format!("the server redirects to {target}, which is not the same https origin"))
             })?;
         }
-        Err(unreachable(format!("it redirects more than {REDIRECTS} times"), false))
+        Err(permanent(format!("the server redirects more than {REDIRECTS} times")))
     }
 
     fn location(&self) -> String {
         self.location.clone()
     }
-}
-
-/// The target of a redirect if it has the same scheme, host and port.
-fn same_origin(from: &Uri, target: &str) -> Option<Uri> {
-    if target.starts_with('/') && !target.starts_with("//") {
-        let mut parts = from.clone().into_parts();
-        parts.path_and_query = Some(target.parse().ok()?);
-        return Uri::from_parts(parts).ok();
-    }
-    let target: Uri = target.parse().ok()?;
-    let port =
-        |uri: &Uri| uri.port_u16().or(if uri.scheme_str() == Some("https") { Some(443) } else { Some(80) });
-    let same = target.scheme() == from.scheme()
-        && target.host().map(str::to_ascii_lowercase) == from.host().map(str::to_ascii_lowercase)
-        && target.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-        && port(&target) == port(from);
-    same.then_some(target)
 }

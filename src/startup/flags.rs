@@ -8,7 +8,7 @@ use super::{Next, Startup};
 use crate::error::Result;
 use crate::escape::Printable;
 use crate::install::Installation;
-use crate::report::{Terminal, tell};
+use crate::report::{Terminal, print_line};
 use crate::updater::Updater;
 
 /// The arguments that are answered where they stand alone.
@@ -45,7 +45,7 @@ impl Startup {
                 Next::Exit(0)
             }
             Err(error) => {
-                tell(format_args!("{product}: {error}\n  {}", error.advice()));
+                print_line(format_args!("{product}: {error}\n  {}", error.advice()));
                 Next::Exit(error.exit_code())
             }
         }

@@ -16,7 +16,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Cause, Error, Local, Result};
 use crate::install::{self, Installation, Loaded, Probe, State};
 use crate::limits;
-use crate::report::{Terminal, tell};
+use crate::report::{Terminal, print_line};
 use crate::restart::{restart, was_restarted};
 use crate::source::{Fetcher, Source, from_location};
 use crate::trust::{Identity, Name, Refusal, Version};
@@ -177,18 +177,18 @@ impl Startup {
                         "It does not run before a check succeeds, because an outdated version must not run. Start it again when that is mended."
                     }
                 };
-                tell(format_args!("{product}: not started: {error}\n  {advice}"));
+                print_line(format_args!("{product}: not started: {error}\n  {advice}"));
                 Next::Exit(error.exit_code())
             }
             // Nothing to tell: another process is at it, or has just done it.
             Err(Error::Local(Local::Busy { .. } | Local::ChangedMeanwhile { .. })) => Next::GoOn,
             // Being offline is no error.
             Err(error) if error.is_offline() => {
-                tell(format_args!("{product}: no check for updates: {error}"));
+                print_line(format_args!("{product}: no check for updates: {error}"));
                 Next::GoOn
             }
             Err(error) => {
-                tell(format_args!("{product}: not updated: {error}\n  {}", error.advice()));
+                print_line(format_args!("{product}: not updated: {error}\n  {}", error.advice()));
                 Next::GoOn
             }
         }
@@ -209,7 +209,7 @@ impl Startup {
                 Next::Exit(0)
             }
             (Err(error), _) | (_, Err(error)) => {
-                tell(format_args!("{error}"));
+                print_line(format_args!("{error}"));
                 Next::Exit(error.exit_code())
             }
         }
@@ -266,7 +266,7 @@ impl Startup {
         let done = if policy == Policy::Notify {
             updater.check_at(&pace, false).map(|checked| {
                 if let Checked::Update { from, to, .. } = checked {
-                    tell(format_args!(
+                    print_line(format_args!(
                         "{product}: {to} is available, this is {from}; `{product} --update` installs it"
                     ));
                 }
@@ -274,12 +274,14 @@ impl Startup {
             })
         } else {
             let starting =
-                |from: &Version, to: &Version| tell(format_args!("{product}: updating {from} to {to}"));
+                |from: &Version, to: &Version| print_line(format_args!("{product}: updating {from} to {to}"));
             updater.update_at(&pace, false, starting).map(Some)
         };
         match done {
             Ok(Some(Outcome::Updated { from, to })) => {
-                tell(format_args!("{product}: updated {from} to {to}; `{product} --rollback` goes back"));
+                print_line(format_args!(
+                    "{product}: updated {from} to {to}; `{product} --rollback` goes back"
+                ));
                 Ok(Next::Restart { site: Box::new(updater.site().clone()), marked: true })
             }
             Ok(_) if require => match updater.recorded()? {

@@ -47,7 +47,7 @@ fn statuses(part: Part) -> Vec<Attack> {
         row("204", Answer::raw("HTTP/1.1 204 No Content\r\n\r\n"), part.status(204)),
         row("206 with all of it", whole("HTTP/1.1 206 Partial Content\r\nContent-Length: LENGTH\r\n"), part.status(206)),
         row("304 that nobody asked for", Answer::raw("HTTP/1.1 304 Not Modified\r\n\r\n"), part.status(304)),
-        row("302 without Location", Answer::raw("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), part.unreachable("redirects to nowhere")),
+        row("302 without Location", Answer::raw("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), part.unreachable("a redirect without a Location")),
         row("401", Answer::raw("HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"), part.status(401)),
         row("429 for a thousand years", Answer::raw("HTTP/1.1 429 No\r\nRetry-After: 31557600000\r\nContent-Length: 0\r\n\r\n"), part.status(429)),
         row("101", Answer::raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx"), part.status(101)),

@@ -293,7 +293,7 @@ fn hidden_roots() -> Vec<Attack> {
 fn redirects(part: Part) -> Vec<Attack> {
     fn to(part: Part, name: &str, target: fn(&Stage) -> String) -> Attack {
         let name = format!("{}: a redirect to {name}", part.name());
-        let outcome = part.unreachable("it redirects to ");
+        let outcome = part.unreachable("the server redirects to ");
         Attack::by_server(
             part.step(),
             name,

@@ -33,7 +33,7 @@ fn a_directory_that_everybody_may_write_to_is_refused() {
     std::fs::remove_file(&path).unwrap();
     let told = error.to_string();
     assert!(matches!(error, Error::Local(Local::UnsafeSite { .. })), "{told}");
-    assert!(told.contains("Everyone (S-1-1-0) may write there; `icacls"), "{told}");
+    assert!(told.contains("Everyone (S-1-1-0) may write to it; to remove that right, run `icacls"), "{told}");
     assert!(told.contains("/remove:g *S-1-1-0") && !told.contains("mode"), "{told}");
     let place = Place { dir, path };
     assert!(matches!(place.install(&repository, None, false), Err(Error::Local(Local::UnsafeSite { .. }))));

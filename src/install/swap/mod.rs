@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use super::stage::digest_of;
 use super::{Installation, Installed, Lock, PendingSwap, Staged, State, durable};
 use crate::error::{Result, io};
-use crate::regular;
+use crate::regular_file::{is_not_regular, open_regular_file};
 use crate::trust::{Digest, Epoch, Version};
 
 /// Where the old executable lies while names cannot be exchanged.
@@ -172,8 +172,8 @@ fn close_gap(site: &Installation, pending: &PendingSwap) -> Result<bool> {
 
 /// What is no file, or does not lead to one, is none.
 fn is_copy(path: &Path, expected: &Digest) -> Result<bool> {
-    let mut file = match regular::open(path) {
-        Err(error) if regular::is_refusal(&error) => return Ok(false),
+    let mut file = match open_regular_file(path) {
+        Err(error) if is_not_regular(&error) => return Ok(false),
         opened => opened.map_err(io("open", path))?,
     };
     let (_, found) = digest_of(&mut file).map_err(io("read", path))?;

@@ -19,7 +19,7 @@ fn me() -> Sid {
     Sid(ME.into())
 }
 
-/// In the words of SDDL: who, as there, or a whole SID.
+/// A SID by its abbreviation in SDDL, or a whole SID.
 fn sid(name: &str) -> Sid {
     let sid = match name {
         "SY" => SYSTEM,
@@ -46,7 +46,7 @@ fn security(owner: &str, entries: &[(u8, u8, u32, &str)]) -> Security {
 }
 
 #[test]
-fn directories_as_windows_makes_them() {
+fn directories_as_windows_creates_them() {
     // C:\Program Files\Widget
     let program_files = security(
         "TI",
@@ -77,7 +77,7 @@ fn directories_as_windows_makes_them() {
     for good in [&program_files, &profile, &below_profile] {
         assert_eq!(good.stranger_in_directory(&me()), None, "{good:?}");
     }
-    // C:\tools, made by an administrator at the root of the disk
+    // C:\tools, created by an administrator in the root directory
     let tools = security(
         "BA",
         &[
@@ -89,7 +89,7 @@ fn directories_as_windows_makes_them() {
         ],
     );
     assert_eq!(tools.stranger_in_directory(&me()), Some(Stranger::Granted(sid("AU"))));
-    // C:\ProgramData\Widget: the users may add files, and those belong to them
+    // C:\ProgramData\Widget: users may add files, and own those that they add
     let program_data = security(
         "BA",
         &[
@@ -104,14 +104,14 @@ fn directories_as_windows_makes_them() {
 }
 
 #[test]
-fn each_right_by_which_a_program_can_be_replaced_counts() {
+fn each_right_that_allows_to_replace_a_program_counts() {
     let by =
         |kind, flags, mask, name| security(ME, &[(kind, flags, mask, name)]).stranger_in_directory(&me());
     for right in [0x2, 0x4, 0x40, 0x1_0000, 0x4_0000, 0x8_0000, 0x4000_0000, 0x1000_0000] {
         for name in ["WD", "BU", "AU", OTHER, "S-1-15-2-1"] {
             assert_eq!(by(0, 0, right, name), Some(Stranger::Granted(sid(name))), "{right:x} {name}");
             assert_eq!(by(9, 0, right, name), Some(Stranger::Granted(sid(name))), "with a condition");
-            assert_eq!(by(0, CHILDREN | ONLY, right, name), None, "for children alone");
+            assert_eq!(by(0, CHILDREN | ONLY, right, name), None, "inherit only");
             assert_eq!(by(1, 0, right, name), None, "denied");
         }
         for name in [ME, "SY", "BA", "TI", "CO"] {
@@ -129,11 +129,11 @@ fn each_right_by_which_a_program_can_be_replaced_counts() {
 fn owners_and_directories_without_a_list() {
     assert_eq!(security(OTHER, &[]).stranger_in_directory(&me()), Some(Stranger::Owner(sid(OTHER))));
     for owner in [ME, "SY", "BA", "TI"] {
-        assert_eq!(security(owner, &[]).stranger_in_directory(&me()), None, "an empty list lets nobody in");
+        assert_eq!(security(owner, &[]).stranger_in_directory(&me()), None, "an empty DACL allows nothing");
     }
     let none = Security { owner: me(), dacl: None };
-    assert_eq!(none.stranger_in_directory(&me()), Some(Stranger::Everybody));
-    assert_eq!(none.stranger_to_secret(&me()), Some(Stranger::Everybody));
+    assert_eq!(none.stranger_in_directory(&me()), Some(Stranger::NoDacl));
+    assert_eq!(none.stranger_to_secret(&me()), Some(Stranger::NoDacl));
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn secrets_are_for_their_owner() {
     for right in [0x1, 0x2, 0x4, 0x4_0000, 0x8_0000, READ_EXECUTE, 0x8000_0000, 0x4000_0000, 0x1000_0000] {
         assert_eq!(key(&[(0, 0, FULL, ME), (0, 0, right, "BU")]), Some(Stranger::Granted(sid("BU"))));
     }
-    assert_eq!(key(&[(0, 0, 0x80 | 0x20000, "WD")]), None, "its attributes are no secret");
+    assert_eq!(key(&[(0, 0, 0x80 | 0x20000, "WD")]), None, "its attributes are not secret");
 }
 
 #[test]
-fn a_private_descriptor_names_the_user_alone() {
+fn a_private_descriptor_allows_only_the_user() {
     let words = private_descriptor(&me()).unwrap();
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     assert_eq!(bytes[..4], [1, 0, 0x04, 0x90]);
@@ -165,11 +165,12 @@ fn the_advice_names_the_command() {
     let why = why_unsafe(Path::new("C:\\tools"), &Stranger::Granted(sid("AU")));
     assert_eq!(
         why,
-        "Authenticated Users (S-1-5-11) may write there; `icacls \"C:\\tools\" /inheritance:d` and then `icacls \"C:\\tools\" /remove:g *S-1-5-11` take that right away"
+        "Authenticated Users (S-1-5-11) may write to it; to remove that right, run \
+         `icacls \"C:\\tools\" /inheritance:d` and then `icacls \"C:\\tools\" /remove:g *S-1-5-11`"
     );
 }
 
-/// `O:BAD:(A;OICI;FA;;;BA)(A;;0x1301bf;;;AU)(D;;0x2;;;WD)` as Windows writes it, with the group left out.
+/// `O:BAD:(A;OICI;FA;;;BA)(A;;0x1301bf;;;AU)(D;;0x2;;;WD)` in binary form, without a group.
 fn descriptor() -> Vec<u8> {
     let sid = |authority: u8, parts: &[u32]| {
         let mut bytes = vec![1, parts.len() as u8, 0, 0, 0, 0, 0, authority];
@@ -201,19 +202,19 @@ fn descriptor() -> Vec<u8> {
 }
 
 #[test]
-fn a_descriptor_is_read_from_its_bytes() {
+fn a_descriptor_is_parsed() {
     let bytes = descriptor();
     let expected = security("BA", &[(0, CHILDREN, FULL, "BA"), (0, 0, MODIFY, "AU"), (1, 0, 2, "WD")]);
     assert_eq!(Security::from_bytes(&bytes), Some(expected));
-    // One that is cut short is no descriptor, wherever it is cut.
+    // A truncated descriptor is malformed.
     for end in 0..bytes.len() {
         assert_eq!(Security::from_bytes(&bytes[..end]), None, "{end}");
     }
-    // Without the flag the list does not count.
+    // Without SE_DACL_PRESENT there is no DACL.
     let mut without = bytes.clone();
     without[2] = 0;
     assert_eq!(Security::from_bytes(&without).unwrap().dacl, None);
-    // Whatever the bytes are, reading them ends.
+    // No input causes a panic or an endless loop.
     for at in 0..bytes.len() {
         for value in [0, 1, 7, 0x7f, 0xff] {
             let mut changed = bytes.clone();

@@ -1,205 +1,212 @@
-//! A repository in an S3 bucket that wants credentials.
+//! A repository in a private S3 bucket.
 //!
-//! Reading is one signed GET. The SDK would cost each start some 40 ms and 10 MiB for it.
+//! A read is one signed GET. AWS's SDK would add some 40 ms to each start and 10 MiB to the
+//! executable.
+//!
+//! ```text
+//! mod (S3)         the source
+//! endpoint         where requests are sent
+//! hints            what responses teach: the region, the server's clock, expired credentials
+//! error_response   S3's error responses
+//! credentials      the search for credentials
+//! sign             AWS Signature Version 4
+//! address, access_key, region, percent, xml    the values and formats of the above
+//! ```
 
+mod access_key;
 mod address;
-mod answer;
 mod credentials;
-mod place;
+mod endpoint;
+mod error_response;
+mod hints;
+mod percent;
+mod region;
 mod sign;
+mod xml;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use ureq::Body;
 use ureq::http::{Request, Response};
 
-use self::address::DEFAULT_REGION;
-use self::answer::Answer;
-use self::place::{Configured, Place};
-use self::sign::{Scope, can_be_signed, sign};
-use super::Unavailable;
-use super::http::{Client, Session, headers_for, opened};
-use super::{Cancellation, Etag, Object, Opened, Source};
+use self::credentials::Defaults;
+use self::endpoint::Endpoint;
+use self::error_response::ErrorResponse;
+use self::hints::{Attempt, CachedCredentials, Hints, Used};
+use self::region::DEFAULT_REGION;
+use self::sign::{Scope, sign};
+use super::cancellation::Cancellation;
+use super::etag::Etag;
+use super::http::{Client, ReadClient};
+use super::http_get::{headers_for, opened};
+use super::unavailable::Unavailable;
+use super::{Opened, Source};
 use crate::error::Result;
 use crate::escape::Words;
-use crate::limits;
+use crate::object::Object;
 
+pub use self::access_key::Credentials;
 pub use self::address::S3Address;
-pub use self::credentials::{Credentials, ProvideCredentials};
+pub use self::credentials::ProvideCredentials;
 
-/// For `fuzz/`: every parser of what others say when they are asked for credentials or for an object.
+/// For `fuzz/`: the parsers of S3's errors and of credentials in every format.
 #[cfg(fuzzing)]
 pub(crate) fn fuzzing_credentials(content: &[u8]) -> usize {
-    drop(answer::code_in(str::from_utf8(content).unwrap_or_default()));
+    drop(xml::code_in(str::from_utf8(content).unwrap_or_default()));
     credentials::fuzzing(content)
 }
 
-/// Reads objects of a bucket with signed requests: AWS's S3, and what other vendors serve in the same way.
+/// Reads objects of a bucket with signed requests, at AWS or at another vendor with the same
+/// protocol.
 ///
-/// A bucket that everybody may read needs none of this: [`super::Https`] reads it.
+/// A public bucket needs no signed requests: [`super::Https`] reads it.
 ///
-/// What the address leaves open comes from the environment (`AWS_REGION`, `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_S3`,
-/// `AWS_ENDPOINT_URL`) and then from the profile (`region`, `endpoint_url`). Credentials come, in this order, from
+/// What the address does not name comes from the environment (`AWS_REGION`, `AWS_DEFAULT_REGION`,
+/// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`) and then from the profile (`region`, `endpoint_url`).
+/// Credentials come from the first of these:
 /// - the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`);
-/// - the profile of the address, of `AWS_PROFILE`, or `default`, in AWS's shared files: keys, `credential_process`, a web identity, a role
-///   with `source_profile` or `credential_source`;
+/// - the profile that the address names, that of `AWS_PROFILE`, or `default`, in AWS's shared
+///   files: keys, `credential_process`, a web identity, or a role with `source_profile` or
+///   `credential_source`;
 /// - a web identity (`AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN`);
 /// - the container (`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` or `_FULL_URI`);
 /// - the machine (EC2 instance metadata, version 2).
 ///
-/// Where the address names a profile, they come from this one alone. All of it is read when the first object is, and within the deadline
-/// of the check: a `credential_process` or a role that takes longer than the 1.5 s of a start needs [`crate::Startup::deadline`].
+/// If the address names a profile, credentials come from that profile only. All of this is read
+/// with the first object, within the deadline of the check. A `credential_process` or a role that
+/// takes longer than the 1.5 s of a start needs [`Startup::deadline`](crate::Startup::deadline).
 ///
-/// Needs rustc 1.94.1, as AWS's crates do.
+/// Requires rustc 1.94.1, as AWS's crates do.
 #[derive(Clone)]
 pub struct S3 {
     address: S3Address,
     tls: Client,
-    access: Access,
-    place: Arc<OnceLock<Result<Place, String>>>,
-    learned: Arc<Mutex<Learned>>,
+    credentials: CredentialSource,
+    endpoint: Arc<OnceLock<Result<Endpoint, String>>>,
+    hints: Arc<Mutex<Hints>>,
 }
 
 #[derive(Clone)]
-enum Access {
-    Lean,
-    Own(Arc<dyn ProvideCredentials>),
+enum CredentialSource {
+    Builtin,
+    Custom(Arc<dyn ProvideCredentials>),
     #[cfg(feature = "s3-sdk")]
     Sdk(Arc<credentials::Sdk>),
 }
 
-/// What this process knows better than at its start.
-#[derive(Default)]
-struct Learned {
-    /// Where the bucket is, by its own word.
-    region: Option<String>,
-    /// How far the server's clock is ahead of this machine's.
-    skew: Skew,
-    credentials: Option<Held>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Skew {
-    ahead: Duration,
-    behind: Duration,
-}
-
-struct Held {
-    credentials: Credentials,
-    since: Instant,
-}
-
-/// What one request was made with.
-struct Asked {
-    credentials: Credentials,
-    region: String,
-    time: SystemTime,
-}
-
 impl S3 {
-    /// A repository in a bucket: `s3://bucket/prefix?region=eu-central-1`. Name the region: where a wrong one is assumed, each process asks
-    /// twice. Nothing is read before an object is asked for.
+    /// A repository in a bucket: `s3://bucket/prefix?region=eu-central-1`.
+    ///
+    /// Name the region: with a wrong default, each process sends its first request twice. Nothing
+    /// is read before the first object.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] where the address is not of the form of SPEC section 10.1.
+    /// [`Error::Usage`](crate::Error::Usage) if the address does not have the form of SPEC section
+    /// 10.1.
     pub fn new(address: &str) -> Result<Self> {
         Ok(S3::at(address.parse()?))
     }
 
-    /// The same by an address in parts.
+    /// [`S3::new`] with a parsed address.
     pub fn at(address: S3Address) -> Self {
         S3 {
             address,
             tls: Client::default(),
-            access: Access::Lean,
-            place: Arc::default(),
-            learned: Arc::default(),
+            credentials: CredentialSource::Builtin,
+            endpoint: Arc::default(),
+            hints: Arc::default(),
         }
     }
 
-    /// The same with the whole chain of AWS's `aws-config`: SSO and whatever else AWS adds to it; without `aws login`, and through no
-    /// proxy. It costs each process that reads a repository a few milliseconds and 5 MiB more, an executable 6 MiB, and on a machine
-    /// without credentials some seconds, which is more than the deadline of a start-up check.
+    /// [`S3::at`] with the credential chain of AWS's crate `aws-config`: SSO, and everything that
+    /// AWS adds to it. `aws login` and proxies are not supported.
+    ///
+    /// It costs each process that reads a repository a few milliseconds and 5 MiB of memory, and
+    /// the executable 6 MiB. On a machine without credentials it takes some seconds, which is
+    /// longer than the deadline of a start-up check.
     #[cfg(feature = "s3-sdk")]
     pub fn with_sdk_chain(address: S3Address) -> Self {
         let sdk = credentials::Sdk::new(&address);
-        S3 { access: Access::Sdk(Arc::new(sdk)), ..S3::at(address) }
+        S3 { credentials: CredentialSource::Sdk(Arc::new(sdk)), ..S3::at(address) }
     }
 
-    /// The same with credentials of your own. Nothing else is asked for any.
+    /// Uses credentials of your own, and no others.
     pub fn credentials(self, provider: impl ProvideCredentials) -> Self {
-        S3 { access: Access::Own(Arc::new(provider)), learned: Arc::default(), ..self }
+        let credentials = CredentialSource::Custom(Arc::new(provider));
+        S3 { credentials, hints: Arc::default(), ..self }
     }
 
-    /// The same with further certificate authorities, from a PEM file: for an endpoint with an internal CA. They count for the token
-    /// service and an `https:` address of a container, too, but not for what AWS's SDK asks itself (feature `s3-sdk`).
+    /// Trusts the certificate authorities of a PEM file as well, for an endpoint with an internal
+    /// CA. They also apply to the token service and to an `https:` address of a container, but not
+    /// to the requests of AWS's SDK (feature `s3-sdk`).
     ///
     /// # Errors
-    /// [`crate::Error::Local`] where it is no regular file that can be read, [`crate::Error::Usage`] where it holds no certificate or is
-    /// larger than [`limits::CA_FILE`](crate::limits::CA_FILE).
+    /// [`Error::Local`](crate::Error::Local) if it is not a readable regular file;
+    /// [`Error::Usage`](crate::Error::Usage) if it contains no certificate or is larger than
+    /// [`limits::CA_FILE`](crate::limits::CA_FILE).
     pub fn ca_file(self, path: &Path) -> Result<Self> {
-        Ok(S3 { tls: Client::with_ca_file(path)?, place: Arc::default(), ..self })
+        Ok(S3 { tls: Client::with_ca_file(path)?, endpoint: Arc::default(), ..self })
     }
 
-    fn place(&self) -> Result<&Place, String> {
-        let found = self.place.get_or_init(|| {
-            let configured = match &self.access {
-                Access::Lean | Access::Own(_) => Configured::by_profile(self.address.profile()),
+    fn endpoint(&self) -> Result<&Endpoint, String> {
+        let endpoint = self.endpoint.get_or_init(|| {
+            let defaults = match &self.credentials {
+                CredentialSource::Builtin | CredentialSource::Custom(_) => {
+                    Defaults::of_profile(self.address.profile())
+                }
                 #[cfg(feature = "s3-sdk")]
-                Access::Sdk(sdk) => sdk.configured()?,
+                CredentialSource::Sdk(sdk) => sdk.defaults()?,
             };
-            Place::find(&self.address, &self.tls, configured)
+            Endpoint::resolve(&self.address, &self.tls, defaults)
         });
-        found.as_ref().map_err(Clone::clone)
+        endpoint.as_ref().map_err(Clone::clone)
     }
 
-    /// What to ask with next.
-    fn prepare(&self, place: &Place, cancellation: &Cancellation) -> Result<Asked, Unavailable> {
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let time = learned.skew.of(SystemTime::now());
-        let region =
-            learned.region.as_deref().or(place.address.region()).unwrap_or(DEFAULT_REGION).to_owned();
-        if let Some(held) =
-            learned.credentials.as_ref().filter(|held| held.is_fresh(time, held.since.elapsed()))
-        {
-            return Ok(Asked { credentials: held.credentials.clone(), region, time });
+    fn hints(&self) -> MutexGuard<'_, Hints> {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The inputs of the next request. Obtains credentials if there are none, or if they expire.
+    fn next_attempt(&self, endpoint: &Endpoint, cancellation: &Cancellation) -> Result<Attempt, Unavailable> {
+        let mut hints = self.hints();
+        let time = hints.skew.apply(SystemTime::now());
+        let region = hints.region.as_deref().or(endpoint.address.region()).unwrap_or(DEFAULT_REGION);
+        let region = region.to_owned();
+        let cached = hints.credentials.as_ref();
+        if let Some(cached) = cached.filter(|cached| cached.is_fresh(time, cached.since.elapsed())) {
+            return Ok(Attempt { credentials: cached.credentials.clone(), region, time });
         }
-        let fetched = match &self.access {
-            _ if cancellation.is_cancelled() => Err("nobody waits for them any more".into()),
-            Access::Lean => place.chain(cancellation).credentials(),
-            Access::Own(own) => own.credentials().map_err(|why| Words(why).to_string()),
+        let obtained = match &self.credentials {
+            _ if cancellation.is_cancelled() => Err("the read was cancelled".into()),
+            CredentialSource::Builtin => endpoint.chain(cancellation).credentials(),
+            CredentialSource::Custom(custom) => custom.credentials().map_err(|why| Words(why).to_string()),
             #[cfg(feature = "s3-sdk")]
-            Access::Sdk(sdk) => sdk.credentials(),
+            CredentialSource::Sdk(sdk) => sdk.credentials(),
         };
-        let credentials =
-            fetched.map_err(|why| Unavailable::Credentials { location: self.location(), why })?;
-        learned.credentials = Some(Held { credentials: credentials.clone(), since: Instant::now() });
-        let time = learned.skew.of(SystemTime::now()); // asking for them may have taken a while
-        Ok(Asked { credentials, region, time })
+        let credentials = obtained.map_err(|why| self.requires_credentials(why))?;
+        hints.credentials =
+            Some(CachedCredentials { credentials: credentials.clone(), since: Instant::now() });
+        let time = hints.skew.apply(SystemTime::now()); // obtaining credentials may have taken a while
+        Ok(Attempt { credentials, region, time })
     }
 
-    fn ask(
+    fn send(
         &self,
-        place: &Place,
-        session: &Session,
-        asked: &Asked,
+        endpoint: &Endpoint,
+        client: &ReadClient,
+        attempt: &Attempt,
         object: &Object,
         known: Option<&Etag>,
     ) -> Result<Response<Body>, Unavailable> {
-        let failed = |why: String, retryable| Unavailable::Unreachable {
-            location: self.location(),
-            object: object.clone(),
-            why: Words(why).to_string(),
-            retryable,
-        };
-        let address = place.address.clone().with_region(&asked.region);
-        let url = address.map_err(|error| failed(error.to_string(), false))?.url_of(object);
-        let scope = Scope { service: "s3", region: &asked.region, time: asked.time };
-        let signed = sign("GET", &url, &[], b"", &asked.credentials, &scope)
-            .map_err(|why| Unavailable::Credentials { location: self.location(), why })?;
+        let address = endpoint.address.clone().with_region(&attempt.region);
+        let address = address.map_err(|error| Unavailable::permanent(self.location(), object, error))?;
+        let url = address.url_of(object);
+        let scope = Scope { service: "s3", region: &attempt.region, time: attempt.time };
+        let signed = sign("GET", &url, &[], b"", &attempt.credentials, &scope)
+            .map_err(|why| self.requires_credentials(why))?;
         let mut request = Request::get(url);
         for (name, value) in headers_for(object, known) {
             request = request.header(name, value);
@@ -207,70 +214,17 @@ impl S3 {
         for (name, value) in signed {
             request = request.header(name, value);
         }
-        let request = request.body(()).map_err(|_| Unavailable::Credentials {
-            location: self.location(),
-            why: "these credentials make no request: they hold what no header can".into(),
+        let request = request.body(()).map_err(|_| {
+            self.requires_credentials("these contain characters invalid in HTTP headers".into())
         })?;
-        session.send(request).map_err(|error| failed(error.why, error.transient))
+        client.send(request).map_err(|error| match error.is_transient {
+            true => Unavailable::transient(self.location(), object, error.why),
+            false => Unavailable::permanent(self.location(), object, error.why),
+        })
     }
 
-    /// Learns from an answer what would make another one of the next request; `false` where there is nothing, or it did not help before.
-    fn learn(&self, answer: &Answer, asked: &Asked, done: &mut Done) -> bool {
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(region), 301 | 307 | 400, false) = (&answer.region, answer.status, done.region) {
-            if *region != asked.region {
-                learned.region = Some(region.clone());
-                done.region = true;
-                return true;
-            }
-        }
-        if let (Some(time), 403, false) = (answer.time.filter(can_be_signed), answer.status, done.clock) {
-            if Skew::between(asked.time, time).size() > limits::CLOCK_SKEW {
-                learned.skew = Skew::between(SystemTime::now(), time);
-                done.clock = true;
-                return true;
-            }
-        }
-        let has_expired = answer.is("ExpiredToken") || answer.is("TokenRefreshRequired");
-        if has_expired && !done.credentials {
-            learned.credentials = None;
-            done.credentials = true;
-            return true;
-        }
-        false
-    }
-}
-
-/// What was learned for this object already: each thing once.
-#[derive(Default)]
-struct Done {
-    region: bool,
-    clock: bool,
-    credentials: bool,
-}
-
-impl Skew {
-    fn between(ours: SystemTime, theirs: SystemTime) -> Self {
-        let ahead = theirs.duration_since(ours).unwrap_or_default();
-        let behind = ours.duration_since(theirs).unwrap_or_default();
-        Skew { ahead, behind }
-    }
-
-    fn size(self) -> Duration {
-        self.ahead.max(self.behind)
-    }
-
-    fn of(self, ours: SystemTime) -> SystemTime {
-        ours.checked_add(self.ahead).and_then(|time| time.checked_sub(self.behind)).unwrap_or(ours)
-    }
-}
-
-impl Held {
-    /// What had nearly expired when it came is not asked for again with each object. `held` is for how long it has been here.
-    fn is_fresh(&self, now: SystemTime, held: Duration) -> bool {
-        let margin = limits::CREDENTIALS_EXPIRE;
-        let lasts = |at: SystemTime| at.duration_since(now).is_ok_and(|left| left > margin);
-        self.credentials.expiry().is_none_or(lasts) || held < margin
+    fn requires_credentials(&self, why: String) -> Unavailable {
+        Unavailable::Credentials { location: self.location(), why }
     }
 }
 
@@ -285,24 +239,20 @@ impl Source for S3 {
         known: Option<&Etag>,
         cancellation: &Cancellation,
     ) -> Result<Opened, Unavailable> {
-        let place = self.place().map_err(|why| Unavailable::Unreachable {
-            location: self.location(),
-            object: object.clone(),
-            why,
-            retryable: false,
-        })?;
-        let session = place.client.during(cancellation);
-        let mut done = Done::default();
+        let endpoint = self.endpoint().map_err(|why| Unavailable::permanent(self.location(), object, why))?;
+        let client = endpoint.client.for_read(cancellation);
+        let mut used = Used::default();
         loop {
-            let asked = self.prepare(place, cancellation)?;
-            let response = self.ask(place, &session, &asked, object, known)?;
+            let attempt = self.next_attempt(endpoint, cancellation)?;
+            let response = self.send(endpoint, &client, &attempt, object, known)?;
             let status = response.status().as_u16();
             if status == 200 || (status == 304 && known.is_some()) {
-                return opened(response, session, self.location(), object, known.is_some());
+                return opened(response, client, self.location(), object, known);
             }
-            let answer = Answer::read(response);
-            if !self.learn(&answer, &asked, &mut done) {
-                return Err(answer.told(self.location(), object, asked.credentials.origin()));
+            let response = ErrorResponse::read(response);
+            if !self.hints().learn(&response, &attempt, &mut used) {
+                let origin = attempt.credentials.origin();
+                return Err(response.into_unavailable(self.location(), object, origin));
             }
         }
     }
@@ -315,35 +265,5 @@ impl Source for S3 {
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("S3").field(&self.location()).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_asked_for_again_before_they_end() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let second = Duration::from_secs(1);
-        let held = |left: Option<u64>| Held {
-            credentials: match left {
-                Some(left) => Credentials::new("A", "S", None).expiring(now + second * left as u32),
-                None => Credentials::new("A", "S", None),
-            },
-            since: Instant::now(),
-        };
-        let long_ago = second * 3600;
-        for (left, for_long, expected) in [
-            (None, long_ago, true),
-            (Some(61), long_ago, true),
-            (Some(60), long_ago, false),
-            (Some(0), long_ago, false),
-            (Some(30), second * 59, true),
-            (Some(30), second * 60, false),
-        ] {
-            assert_eq!(held(left).is_fresh(now, for_long), expected, "{left:?} {for_long:?}");
-        }
-        assert!(!held(Some(30)).is_fresh(now + second * 31, second * 61));
     }
 }

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, by AWS's own crate.
+//! AWS Signature Version 4, with AWS's own crate.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,22 +8,25 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4::SigningParams;
 
-use super::Credentials;
+use super::access_key::Credentials;
 
-/// What a signature is good for.
+/// The service, region and time that a signature is valid for.
 pub(super) struct Scope<'a> {
     pub(super) service: &'static str,
     pub(super) region: &'a str,
     pub(super) time: SystemTime,
 }
 
-/// Whether signatures can have this time. The crate that writes it knows no five-digit years, and panics.
+/// Whether a signature can have this time. AWS's crate panics on years with five digits.
 pub(super) fn can_be_signed(time: &SystemTime) -> bool {
     let year = Duration::from_secs(31_556_952);
     time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since < year * (9999 - 1970))
 }
 
-/// The headers that sign a request. Of its own headers those given here are signed too; all others may be changed on the way.
+/// The header fields that sign a request.
+///
+/// The signature covers `headers` and the fields that SigV4 requires. Proxies may change all
+/// others.
 pub(super) fn sign(
     method: &str,
     url: &str,
@@ -33,17 +36,18 @@ pub(super) fn sign(
     scope: &Scope<'_>,
 ) -> Result<Vec<(&'static str, String)>, String> {
     if !can_be_signed(&scope.time) {
-        return Err("nothing can be signed at the time that this machine's clock shows".into());
+        return Err("this machine's clock is outside of the years that can be signed, 1970 to 9998".into());
     }
     let mut settings = SigningSettings::default();
     if scope.service == "s3" {
-        // S3 takes keys as they are, and wants the hash of the body in a header.
+        // S3 does not normalise keys, and requires the hash of the body in a header field.
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     }
-    // What the crate says of a failure may quote what it failed on.
-    let failed = |_| "these credentials make no signature: they hold what no header can".to_owned();
+    // The crate's own messages may quote the credentials.
+    let unsignable =
+        |_| "cannot sign with these credentials: they contain characters invalid in HTTP headers".to_owned();
     let identity = credentials.for_signing().clone().into();
     let parameters = SigningParams::builder()
         .identity(&identity)
@@ -52,11 +56,11 @@ pub(super) fn sign(
         .time(scope.time)
         .settings(settings)
         .build()
-        .map_err(|_| "a part of the signature is missing")?;
+        .map_err(|_| "the parameters of the signature are incomplete")?;
     let request = SignableRequest::new(method, url, headers.iter().copied(), SignableBody::Bytes(body));
     let parameters = parameters.into();
-    let signed = aws_sigv4::http_request::sign(request.map_err(failed)?, &parameters).map_err(failed)?;
-    let (headers, _) = signed.into_parts().0.into_parts();
+    let signed = aws_sigv4::http_request::sign(request.map_err(unsignable)?, &parameters);
+    let (headers, _) = signed.map_err(unsignable)?.into_parts().0.into_parts();
     Ok(headers.into_iter().map(|header| (header.name(), header.value().to_owned())).collect())
 }
 
@@ -69,9 +73,10 @@ mod tests {
         value
     }
 
-    /// The example of AWS's documentation, "Signature Calculations for the Authorization Header", GET object.
+    /// The example "GET Object" of AWS's documentation, "Signature Calculations for the
+    /// Authorization Header".
     #[test]
-    fn the_example_of_aws_is_signed_as_aws_signs_it() {
+    fn the_example_of_aws_has_the_documented_signature() {
         let credentials =
             Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None);
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600); // 2013-05-24
@@ -90,21 +95,21 @@ mod tests {
     }
 
     #[test]
-    fn what_no_header_can_hold_is_an_error_without_it() {
+    fn credentials_invalid_in_headers_are_an_error_that_does_not_quote_them() {
         let scope = Scope { service: "s3", region: "us-east-1", time: SystemTime::UNIX_EPOCH };
         let credentials = Credentials::new("A", "S", Some("SECRET\r\nX: y"));
         let error = sign("GET", "https://a.example.com/b", &[], b"", &credentials, &scope).unwrap_err();
-        assert!(error.contains("make no signature") && !error.contains("SECRET"), "{error}");
+        assert!(error.contains("invalid in HTTP headers") && !error.contains("SECRET"), "{error}");
     }
 
     #[test]
-    fn a_clock_at_the_end_of_time_is_an_error() {
+    fn a_clock_beyond_the_year_9998_is_an_error() {
         let credentials = Credentials::new("A", "S", None);
         for (seconds, signs) in
             [(0, true), (4_000_000_000, true), (253_402_300_799, false), (u64::MAX / 4, false)]
         {
             let Some(time) = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) else {
-                assert!(!cfg!(unix) && !signs, "{seconds}"); // Windows' times end in the year 30828
+                assert!(!cfg!(unix) && !signs, "{seconds}"); // Windows cannot represent times after 30828
                 continue;
             };
             let scope = Scope { service: "s3", region: "us-east-1", time };

@@ -130,7 +130,7 @@ fn what_is_wrong_with_the_credentials_is_told_by_the_code_of_s3() {
         let source = source_with(&server, vec![Credentials::new(id, "WRONGSECRET", None)]);
         let error = error_of(&source);
         assert_of_credentials(&error, code);
-        assert!(error.to_string().contains("those of this program"), "{error}");
+        assert!(error.to_string().contains("the credentials from this program"), "{error}");
         assert!(!format!("{error:?}").contains("WRONGSECRET"), "{error:?}");
     }
     let source = source_with(&server, vec![Credentials::new("A", "S", Some("with\nSECRET"))]);

@@ -94,7 +94,7 @@ fn a_profile_of_sso() {
 fn without_any_the_chain_says_so() {
     let scene = Scene::new();
     let reading = read(&scene, &scene.address(), &[("AWS_EC2_METADATA_DISABLED", "true")]);
-    reading.assert_no_credentials(&["none were found by AWS's own chain (environment, profile with SSO,"]);
+    reading.assert_no_credentials(&["AWS's SDK found no credentials (environment, profile with SSO,"]);
     assert_eq!(scene.server.requests().len(), 0);
 }
 
@@ -103,5 +103,5 @@ fn what_is_wrong_with_the_credentials_is_told_by_the_code_of_s3() {
     let scene = Scene::new();
     let variables = [("AWS_ACCESS_KEY_ID", &*scene.keys().access_key), ("AWS_SECRET_ACCESS_KEY", "WRONG")];
     read(&scene, &scene.address(), &variables)
-        .assert_no_credentials(&["403 SignatureDoesNotMatch to those of AWS's own chain"]);
+        .assert_no_credentials(&["403 SignatureDoesNotMatch to the credentials from AWS's SDK"]);
 }

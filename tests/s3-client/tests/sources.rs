@@ -30,13 +30,15 @@ fn the_environment() {
     }
     let scene = Scene::with(temporary());
     let without_token = &environment(&scene)[..2];
-    scene.read(without_token).assert_no_credentials(&["403 InvalidAccessKeyId to those of the environment"]);
+    scene
+        .read(without_token)
+        .assert_no_credentials(&["403 InvalidAccessKeyId to the credentials from the environment"]);
     let scene = Scene::new();
     scene
         .read(&[("AWS_ACCESS_KEY_ID", &*scene.keys().access_key), ("AWS_SECRET_ACCESS_KEY", "WRONG")])
         .assert_no_credentials(&[
-            "403 SignatureDoesNotMatch to those of the environment",
-            "the secret key does not",
+            "403 SignatureDoesNotMatch to the credentials from the environment",
+            "the secret access key does not",
         ]);
 }
 
@@ -56,7 +58,7 @@ fn region_and_endpoint_come_from_the_environment_too() {
     let refused = scene.read_at("s3://test/demo", &variables);
     assert_eq!(refused.0.status.code(), Some(4));
     assert!(
-        refused.stderr().contains("AWS_ENDPOINT_URL: the repository s3://test/demo has the endpoint"),
+        refused.stderr().contains("AWS_ENDPOINT_URL: repository s3://test/demo: the endpoint"),
         "{}",
         refused.stderr()
     );
@@ -81,8 +83,8 @@ fn a_profile_with_keys() {
         scene.read_at("s3://test/demo?profile=ci", &other).assert_has_access();
         scene
             .read_at("s3://test/demo", &other)
-            .assert_no_credentials(&["InvalidAccessKeyId to those of the environment"]);
-        let told = ["Looked at: profile `prod`: not in", "/.aws/config and ", "/.aws/credentials"];
+            .assert_no_credentials(&["InvalidAccessKeyId to the credentials from the environment"]);
+        let told = ["Tried: profile `prod`: not found in", "/.aws/config and ", "/.aws/credentials"];
         scene.read_at(&format!("{}&profile=prod", scene.address()), &other).assert_no_credentials(&told);
     }
 }
@@ -118,13 +120,13 @@ fn a_program_of_the_profile() {
     scene.shared_files(&format!("[default]\ncredential_process = /bin/sh \"{path}\" 'it is'\n"), "");
     scene.read(&[]).assert_has_access();
 
-    let told = "the credential_process of the profile `default`";
+    let told = "the credential_process of profile `default`";
     for (text, why) in [
-        ("echo SECRET >&2; exit 3", "ended with exit status: 3"),
+        ("echo SECRET >&2; exit 3", "failed: exit status: 3"),
         ("echo SECRET", "did not print credentials as JSON"),
         (
             r#"echo '{"Version": 2, "AccessKeyId": "A", "SecretAccessKey": "SECRET"}'"#,
-            "of another form than version 1",
+            "of a `Version` other than 1",
         ),
         (
             r#"echo '{"Version": 1, "AccessKeyId": "SECRET", "SecretAccessKey": ["SECRET"]}'"#,
@@ -175,15 +177,12 @@ fn a_role_with_the_keys_of_another_profile() {
         assert!(request.access_key.unwrap().starts_with("ASIATEST"), "{profile}");
     }
     for (profile, why) in [
-        ("forbidden", "the role arn:aws:iam::000000000000:role/other cannot be taken on: http://127.0.0.1:"),
-        ("forbidden", "it answers 403 AccessDenied"),
-        ("mfa", "wants a code of its mfa_serial"),
-        ("round", "the profile `round` is in the end its own source_profile"),
-        ("lost", "profile `nobody`: not in"),
-        (
-            "sso",
-            "the profile `sso` has `sso_account_id`, which only builds with relatch's feature `s3-sdk` read",
-        ),
+        ("forbidden", "cannot assume role arn:aws:iam::000000000000:role/other at http://127.0.0.1:"),
+        ("forbidden", "the server answered 403 AccessDenied"),
+        ("mfa", "requires an MFA code (mfa_serial)"),
+        ("round", "the source_profile of profile `round` leads back to that profile"),
+        ("lost", "profile `nobody`: not found in"),
+        ("sso", "profile `sso` has `sso_account_id`, which requires relatch's feature `s3-sdk`"),
     ] {
         read(profile).assert_no_credentials(&[why]);
     }
@@ -207,18 +206,18 @@ fn a_web_identity() {
 
     scene.file("token", "SECRET");
     let reading = scene.read(&variables);
-    reading.assert_no_credentials(&["it answers 400 InvalidIdentityToken"]);
+    reading.assert_no_credentials(&["the server answered 400 InvalidIdentityToken"]);
     assert!(!reading.stderr().contains("SECRET"));
     std::fs::remove_file(&file).unwrap();
-    scene.read(&variables).assert_no_credentials(&["the web identity's token in", "does not exist"]);
+    scene.read(&variables).assert_no_credentials(&["the web identity token file ", " does not exist"]);
     scene.read(&variables[..1]).assert_no_credentials(&["AWS_ROLE_ARN is not"]);
     scene.file("token", "SECRET");
     let plain = [variables[0], variables[1], ("AWS_ENDPOINT_URL_STS", "http://sts.example.com")];
-    scene.read(&plain).assert_no_credentials(&["it is not https"]);
+    scene.read(&plain).assert_no_credentials(&["not an https URL"]);
     let with_credentials =
         [variables[0], variables[1], ("AWS_ENDPOINT_URL_STS", "https://user:SECRET@sts.example.com")];
     let reading = scene.read(&with_credentials);
-    reading.assert_no_credentials(&["https://sts.example.com: it holds credentials"]);
+    reading.assert_no_credentials(&["https://sts.example.com: the address contains credentials"]);
     assert!(!reading.stderr().contains("SECRET"), "{}", reading.stderr());
 }
 
@@ -241,16 +240,16 @@ fn the_container() {
 
     scene
         .read(&[full, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "SECRET")])
-        .assert_no_credentials(&["it answers 401"]);
+        .assert_no_credentials(&["the server answered 401"]);
     for url in ["http://example.com/SECRET", "http://user:SECRET@127.0.0.1/"] {
         let reading = scene.read(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)]);
-        reading.assert_no_credentials(&["neither https nor an address"]);
+        reading.assert_no_credentials(&["neither https nor a loopback address"]);
         assert!(!reading.stderr().contains("SECRET"), "{}", reading.stderr());
     }
     let nowhere = scene.nowhere();
     scene
         .read(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*nowhere)])
-        .assert_no_credentials(&["the container's credentials at", "timeout"]);
+        .assert_no_credentials(&["container credentials at", "timeout"]);
 }
 
 #[test]
@@ -270,15 +269,15 @@ fn the_machine() {
         .assert_has_access();
 
     let off = [variables[0], ("AWS_EC2_METADATA_DISABLED", "true")];
-    scene.read_with_metadata(&off).assert_no_credentials(&["AWS_EC2_METADATA_DISABLED is set"]);
+    scene.read_with_metadata(&off).assert_no_credentials(&["disabled by AWS_EC2_METADATA_DISABLED"]);
     scene.identity.fault(When::key("latest/api/token"), Fault::Answer(403, Vec::new(), Vec::new()));
     scene
         .read_with_metadata(&variables)
-        .assert_no_credentials(&["instance metadata: http://127.0.0.1:", "it answers 403"]);
+        .assert_no_credentials(&["instance metadata: http://127.0.0.1:", "the server answered 403"]);
     let elsewhere = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://example.com")];
     scene
         .read_with_metadata(&elsewhere)
-        .assert_no_credentials(&["it is no http URL of an address of this machine"]);
+        .assert_no_credentials(&["not an http URL with a loopback or link-local address"]);
 }
 
 #[test]
@@ -287,7 +286,7 @@ fn a_machine_without_a_role() {
     let metadata = scene.identity.endpoint();
     scene
         .read_with_metadata(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata)])
-        .assert_no_credentials(&["it answers 404"]);
+        .assert_no_credentials(&["the server answered 404"]);
 }
 
 /// The reader has the 1.5 s of a start-up check: later it tells of a repository that is too slow. It can know in time, if the machine is not
@@ -296,7 +295,7 @@ fn a_machine_without_a_role() {
 fn without_any_a_start_knows_in_time_where_was_looked() {
     let scene = Scene::new();
     let told = [
-        "none were found. Looked at: environment: AWS_ACCESS_KEY_ID is not set; profile `default`: not in ",
+        "no credentials were found. Tried: environment: AWS_ACCESS_KEY_ID is not set; profile `default`: not found in ",
         "/.aws/config (does not exist) and ",
         "/.aws/credentials (does not exist); web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set; container: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and \
          AWS_CONTAINER_CREDENTIALS_FULL_URI are not set; instance metadata: http://127.0.0.1:",

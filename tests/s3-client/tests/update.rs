@@ -180,7 +180,7 @@ fn without_credentials_the_installed_version_runs_and_says_what_is_missing() {
     runs(&output, "1.0.0");
     assert!(stderr(&output).contains("widget: no check for updates: s3://test/demo?"), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("wants credentials: none were found. Looked at: environment: "),
+        stderr(&output).contains("requires credentials: no credentials were found. Tried: environment: "),
         "{}",
         stderr(&output)
     );

@@ -1,6 +1,6 @@
 //! A whole repository, by the client's own code.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use relatch::check::Memory;
@@ -8,7 +8,7 @@ use relatch::source::{Dir, Fetcher, Object};
 use relatch::trust::{
     Artifact, Digest, Document, DocumentKind, Encoding, Manifest, Name, Refusal, Roots, Stored, TrustAnchor,
 };
-use relatch::{install, limits};
+use relatch::{Unavailable, install, limits};
 
 use crate::repository::{fetch, read_release, root_chain};
 use crate::store::Store;
@@ -162,12 +162,13 @@ fn prefix_of(source: &Fetcher, stored: &Stored) -> Result<Option<Vec<u8>>> {
     let object = Object::Blob(from);
     let mut stream = source.stream(&object, None)?;
     let mut bytes = Vec::new();
-    let read = (&mut stream).take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes);
-    match (read, stream.into_failure()) {
-        (Ok(_), _) => Ok((Digest::of(&bytes) == from).then_some(bytes)),
-        (Err(_), Some(why)) if why.may_be_absent() => Ok(None),
-        (Err(_), Some(why)) => Err(Failure::Client(why.into())),
-        (Err(error), None) => Err(Failure::io("read", std::path::Path::new(&object.to_string()))(error)),
+    match stream.by_ref().take(limits::PATCH_SIZE + 1).read_to_end(&mut bytes).map_err(io::Error::downcast) {
+        Ok(_) => Ok((Digest::of(&bytes) == from).then_some(bytes)),
+        Err(Ok(why)) => match Unavailable::may_be_absent(&why) {
+            true => Ok(None),
+            false => Err(Failure::Client(why.into())),
+        },
+        Err(Err(error)) => Err(Failure::io("read", std::path::Path::new(&object.to_string()))(error)),
     }
 }
 
@@ -180,9 +181,9 @@ pub(crate) fn check_name(source: &Fetcher, object: &Object, size: u64) -> Result
     let mut hasher = blake3::Hasher::new();
     let mut stream = source.stream(object, None)?;
     if let Err(error) = hasher.update_reader((&mut stream).take(size.saturating_add(1))) {
-        return Err(match stream.into_failure() {
-            Some(why) => Failure::Client(why.into()),
-            None => Failure::io("read", std::path::Path::new(&object.to_string()))(error),
+        return Err(match error.downcast::<Unavailable>() {
+            Ok(why) => Failure::Client(why.into()),
+            Err(error) => Failure::io("read", std::path::Path::new(&object.to_string()))(error),
         });
     }
     let found = Digest::from(hasher.finalize());

@@ -1,7 +1,7 @@
 //! AWS's shared files: `~/.aws/config` and `~/.aws/credentials`.
 //!
-//! What other tools write there for themselves is passed over in silence; what is meant for this one and missing, the errors of its users
-//! name.
+//! The parser ignores everything that it does not know, because other tools keep their own settings
+//! in these files.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
@@ -9,35 +9,35 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::var;
+use super::environment::var;
 use crate::escape::Words;
 use crate::limits::{self, ByteLimit};
-use crate::regular;
+use crate::regular_file::open_regular_file;
 
-/// The properties of a profile. Their names are in lower case.
-pub(in crate::source::s3) type Profile = BTreeMap<String, Zeroizing<String>>;
+/// The properties of a profile, with names in lower case.
+pub(super) type Profile = BTreeMap<String, Zeroizing<String>>;
 
-/// All profiles of both files. What the credentials file says of one comes before what the other says.
+/// All profiles of both files. The credentials file takes precedence over the other one.
 #[derive(Default)]
-pub(in crate::source::s3) struct SharedFiles {
+pub(super) struct SharedFiles {
     profiles: BTreeMap<String, Profile>,
-    /// Which files, and why they were not read, where they were not.
-    looked: Vec<String>,
+    /// The files that were read, and those that could not be, with the reason.
+    searched: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    /// `[profile name]`, and sections that are no profiles.
+    /// Profiles are sections `[profile name]` and `[default]`; other sections have other purposes.
     Config,
-    /// `[name]`.
+    /// All sections, `[name]`, are profiles.
     Credentials,
 }
 
 impl SharedFiles {
-    /// Reads what is there.
-    pub(in crate::source::s3) fn read() -> Self {
+    /// Reads both files. One that cannot be read counts as empty.
+    pub(super) fn read() -> Self {
         let mut files = SharedFiles::default();
-        for (kind, variable, usual) in [
+        for (kind, variable, default) in [
             (Kind::Config, "AWS_CONFIG_FILE", "config"),
             (Kind::Credentials, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
         ] {
@@ -47,28 +47,28 @@ impl SharedFiles {
                     home.join(path.trim_start_matches("~/"))
                 }
                 (Some(path), _) => PathBuf::from(path),
-                (None, Some(home)) => home.join(".aws").join(usual),
+                (None, Some(home)) => home.join(".aws").join(default),
                 (None, None) => continue,
             };
             let shown = Words(path.display().to_string()).to_string();
             match read_text(&path, limits::SHARED_FILE) {
                 Ok(text) => {
-                    files.looked.push(shown);
+                    files.searched.push(shown);
                     files.parse(&text, kind);
                 }
-                Err(why) => files.looked.push(format!("{shown} ({why})")),
+                Err(why) => files.searched.push(format!("{shown} ({why})")),
             }
         }
         files
     }
 
-    pub(in crate::source::s3) fn profile(&self, name: &str) -> Option<&Profile> {
+    pub(super) fn profile(&self, name: &str) -> Option<&Profile> {
         self.profiles.get(name)
     }
 
-    /// As if the files said this.
+    /// Parses the contents of both files.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn of(config: &str, credentials: &str) -> Self {
+    pub(super) fn parsed(config: &str, credentials: &str) -> Self {
         let mut files = SharedFiles::default();
         files.parse(config, Kind::Config);
         files.parse(credentials, Kind::Credentials);
@@ -80,9 +80,9 @@ impl SharedFiles {
         self.profiles.len()
     }
 
-    /// The files that were looked at, for a person.
-    pub(super) fn looked(&self) -> String {
-        self.looked.join(" and ")
+    /// The files that were searched, for messages.
+    pub(super) fn searched(&self) -> String {
+        self.searched.join(" and ")
     }
 
     fn parse(&mut self, text: &str, kind: Kind) {
@@ -100,7 +100,7 @@ impl SharedFiles {
                 continue;
             }
             if property_indent.is_some_and(|of_property| indent > of_property) {
-                continue; // it goes on with the property before, or belongs to it
+                continue; // a continuation of the property before, or a nested one
             }
             let (Some(section), Some((name, value))) = (&section, trimmed.split_once('=')) else { continue };
             property_indent = Some(indent);
@@ -122,23 +122,23 @@ fn profile_name(header: &str, kind: Kind) -> Option<String> {
     Some(quoted('"').or(quoted('\'')).unwrap_or(name).to_owned())
 }
 
-/// A comment after a value begins with a blank.
+/// Cuts off a comment, which begins with white space and `#` or `;`.
 fn without_comment(value: &str) -> &str {
     let starts = [" #", " ;", "\t#", "\t;"].iter().filter_map(|start| value.find(start));
     starts.min().and_then(|end| value.get(..end)).unwrap_or(value).trim_end()
 }
 
-/// A regular file of at most the limit.
+/// Reads a regular file of at most `limit` bytes. An error completes "the file ...".
 pub(super) fn read_text(path: &Path, limit: ByteLimit) -> Result<Zeroizing<String>, String> {
     let why = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "does not exist".to_owned(),
-        _ => error.to_string(),
+        _ => format!("cannot be read: {error}"),
     };
     let mut text = Zeroizing::new(String::new());
     let ByteLimit(most) = limit;
-    regular::open(path).and_then(|file| file.take(most + 1).read_to_string(&mut text)).map_err(why)?;
+    open_regular_file(path).and_then(|file| file.take(most + 1).read_to_string(&mut text)).map_err(why)?;
     if text.len() as u64 > most {
-        return Err(format!("is longer than {most} bytes"));
+        return Err(format!("is longer than the limit of {most} bytes"));
     }
     Ok(text)
 }
@@ -152,8 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn profiles_are_read_as_aws_does() {
-        let files = SharedFiles::of(
+    fn profiles_are_parsed_as_aws_parses_them() {
+        let files = SharedFiles::parsed(
             "\u{feff}# a comment\n[default]\nregion=eu-west-1\n\n[profile  \"a b\" ] ; comment\nRole_Arn = arn:aws:iam::1:role/r # comment\n\
              s3 =\n  endpoint_url = https://other.example.com\n  region = other\noutput = a;b#c\n\n\
              [profile indented]\n  region = eu-west-2\n  output = json\n\

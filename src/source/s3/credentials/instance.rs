@@ -1,4 +1,4 @@
-//! Credentials of the machine: EC2's instance metadata, version 2 only.
+//! Credentials of the machine: EC2 instance metadata, version 2 only.
 
 use std::net::IpAddr;
 use std::str;
@@ -7,78 +7,87 @@ use std::time::{Duration, Instant};
 use ureq::http::{Request, Uri};
 use zeroize::Zeroizing;
 
-use super::{Missing, Sought, document, var};
+use super::environment::var;
+use super::fetch::fetch;
+use super::json;
+use super::provider::{ProviderError, ProviderResult};
 use crate::escape::Words;
 use crate::limits;
-use crate::source::http::{Session, shown_origin};
+use crate::source::http::ReadClient;
+use crate::source::url::{host, shown_origin};
 
 const SERVICE: &str = "http://169.254.169.254";
 const SERVICE_V6: &str = "http://[fd00:ec2::254]";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// One try, short: most machines have no such address, and nobody answers there.
-pub(super) fn credentials(session: &Session) -> Sought {
+/// Makes one short attempt: on most machines nothing answers at this address.
+pub(super) fn credentials(client: &ReadClient) -> ProviderResult {
     let is_set = |name, value: &str| var(name).is_some_and(|set| set.eq_ignore_ascii_case(value));
     if is_set("AWS_EC2_METADATA_DISABLED", "true") {
-        return Err(Missing::Here("instance metadata: AWS_EC2_METADATA_DISABLED is set".into()));
+        let why = "instance metadata: disabled by AWS_EC2_METADATA_DISABLED";
+        return Err(ProviderError::NotConfigured(why.into()));
     }
-    let usual = if is_set("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv6") { SERVICE_V6 } else { SERVICE };
-    let base = var("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| usual.into());
-    let missing =
-        |why: &str| Missing::Here(format!("instance metadata: {}: {}", shown_origin(&base), Words(why)));
+    let default = if is_set("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv6") { SERVICE_V6 } else { SERVICE };
+    let base = var("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| default.into());
+    let missing = |why: &str| {
+        let origin = shown_origin(&base);
+        ProviderError::NotConfigured(format!("instance metadata: {origin}: {}", Words(why)))
+    };
     if !is_metadata_address(&base) {
-        return Err(missing("it is no http URL of an address of this machine or its link"));
+        return Err(missing("not an http URL with a loopback or link-local address"));
     }
     let base = base.trim_end_matches('/');
-    let until = Instant::now() + limits::METADATA;
-    let token =
-        ask(session, &format!("{base}/latest/api/token"), None, until).map_err(|why| missing(&why))?;
-    let roles = ask(session, &format!("{base}{ROLES}"), Some(&token), until).map_err(|why| missing(&why))?;
+    let deadline = Instant::now() + limits::METADATA;
+    let get = |path: &str, token: Option<&str>| {
+        request(client, &format!("{base}{path}"), token, deadline).map_err(|why| missing(&why))
+    };
+    let token = get("/latest/api/token", None)?;
+    let roles = get(ROLES, Some(&token))?;
     let role = roles.lines().next().unwrap_or_default().trim();
     let is_name = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
     if role.is_empty() || !role.bytes().all(is_name) {
-        return Err(missing("the machine has no role"));
+        return Err(missing("the machine has no IAM role"));
     }
-    let content =
-        ask(session, &format!("{base}{ROLES}{role}"), Some(&token), until).map_err(|why| missing(&why))?;
-    match document::read(content.as_bytes(), "the instance metadata") {
+    let content = get(&format!("{ROLES}{role}"), Some(&token))?;
+    match json::parse(content.as_bytes(), "the instance metadata") {
         Some((credentials, _)) => Ok(credentials),
-        None => Err(missing("it does not answer with credentials")),
+        None => Err(missing("the response contains no credentials")),
     }
 }
 
-/// With a token: what is there. Without: a token.
-fn ask(
-    session: &Session,
+/// With a token, gets a document; without one, requests a token.
+fn request(
+    client: &ReadClient,
     url: &str,
     token: Option<&str>,
-    until: Instant,
+    deadline: Instant,
 ) -> Result<Zeroizing<String>, String> {
-    let request = match token {
-        None => Request::put(url).header("x-aws-ec2-metadata-token-ttl-seconds", "60"),
-        Some(token) => Request::get(url).header("x-aws-ec2-metadata-token", token),
-    };
-    let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let connect = limits::METADATA_CONNECT;
     let (status, content) = match token {
-        None => document::fetch(session, request.body(""), connect, left)?,
-        Some(_) => document::fetch(session, request.body(()), connect, left)?,
+        None => {
+            let request = Request::put(url).header("x-aws-ec2-metadata-token-ttl-seconds", "60");
+            fetch(client, request.body(""), connect, left)?
+        }
+        Some(token) => {
+            let request = Request::get(url).header("x-aws-ec2-metadata-token", token);
+            fetch(client, request.body(()), connect, left)?
+        }
     };
     match str::from_utf8(&content) {
         Ok(text) if status == 200 => Ok(Zeroizing::new(text.to_owned())),
-        _ => Err(format!("it answers {status}")),
+        _ => Err(format!("the server answered {status}")),
     }
 }
 
 fn is_metadata_address(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = |ip: IpAddr| match ip {
+    let is_local = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.segments().starts_with(&[0xfd00, 0x0ec2]),
     };
     uri.scheme_str() == Some("http")
         && !url.contains('@')
-        && host.parse().is_ok_and(is_here)
+        && host(&uri).parse().is_ok_and(is_local)
         && uri.query().is_none()
 }

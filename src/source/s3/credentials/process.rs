@@ -4,43 +4,56 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
-use super::{Missing, Sought, document};
+use super::json;
+use super::provider::{ProviderError, ProviderResult};
 use crate::escape::Words;
 use crate::{child, limits};
 
-/// Runs it, without a shell. What it prints on stderr is its own business and may hold secrets.
-pub(super) fn credentials(profile: &str, command: &str) -> Sought {
+/// Runs the program without a shell. Its stderr is discarded, because it may contain secrets.
+pub(super) fn credentials(profile: &str, command: &str) -> ProviderResult {
     let failed = |why: String| {
-        Missing::Failed(format!("the credential_process of the profile `{}` {why}", Words(profile)))
+        let profile = Words(profile);
+        ProviderError::Failed(format!("the credential_process of profile `{profile}` {why}"))
     };
-    let words = words(command, !cfg!(windows));
+    let backslash = if cfg!(windows) { Backslash::IsLiteral } else { Backslash::Escapes };
+    let words = words(command, backslash);
     let Some((program, arguments)) = words.as_ref().and_then(|words| words.split_first()) else {
-        return Err(failed("is no command".into()));
+        return Err(failed("is not a valid command line".into()));
     };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let started = command.spawn();
     let limit = limits::CREDENTIAL_PROCESS;
-    let ended = started
+    let ended = command
+        .spawn()
         .and_then(|started| child::wait(started, limit, limits::CREDENTIALS.0))
         .map_err(|error| failed(format!("cannot be run: {}", Words(error.to_string()))))?;
     let Some((status, stdout, _)) = ended else {
-        return Err(failed(format!("did not end within {} s", limit.as_secs())));
+        return Err(failed(format!("did not exit within {} s", limit.as_secs())));
     };
     let stdout = Zeroizing::new(stdout);
     if !status.success() {
-        return Err(failed(format!("ended with {status}")));
+        return Err(failed(format!("failed: {status}")));
     }
-    match document::read(&stdout, "a credential_process") {
+    match json::parse(&stdout, "a credential_process") {
         Some((credentials, Some(1))) => Ok(credentials),
-        Some(_) => Err(failed("printed credentials of another form than version 1".into())),
+        Some(_) => Err(failed("printed credentials of a `Version` other than 1".into())),
         None => Err(failed("did not print credentials as JSON".into())),
     }
 }
 
-/// A command line in words, as AWS splits it: quotes hold words together and, where `\` does not separate directories, it takes the
-/// meaning from the next character. `None` where a quote does not end.
-pub(super) fn words(line: &str, escapes: bool) -> Option<Vec<String>> {
+/// The meaning of a backslash in a command line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backslash {
+    /// It makes the next character literal.
+    Escapes,
+    /// It is part of a path, on Windows.
+    IsLiteral,
+}
+
+/// Splits a command line into words, as AWS's SDKs do. `None` if a quote is not closed, or nothing
+/// follows an escaping backslash.
+pub(super) fn words(line: &str, backslash: Backslash) -> Option<Vec<String>> {
+    let escapes = backslash == Backslash::Escapes;
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -83,14 +96,14 @@ mod tests {
             ("a $(b) ;c >d", &["a", "$(b)", ";c", ">d"]),
             ("  ", &[]),
         ] {
-            assert_eq!(words(line, true).unwrap(), expected, "{line}");
+            assert_eq!(words(line, Backslash::Escapes).unwrap(), expected, "{line}");
         }
         assert_eq!(
-            words(r#""C:\Program Files\x.exe" it's"#, false).unwrap(),
+            words(r#""C:\Program Files\x.exe" it's"#, Backslash::IsLiteral).unwrap(),
             [r"C:\Program Files\x.exe", "it's"]
         );
         for open in ["a \"b", "a 'b", "a\\"] {
-            assert_eq!(words(open, true), None, "{open}");
+            assert_eq!(words(open, Backslash::Escapes), None, "{open}");
         }
     }
 }

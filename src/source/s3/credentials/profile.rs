@@ -1,15 +1,19 @@
-//! What a profile says of credentials, as AWS's SDKs read it: keys, a program, a web identity, or a role taken on with another's.
+//! The credentials of a profile, as AWS's SDKs read them: keys, a program, a web identity, or a
+//! role that is assumed with other credentials.
 
-use crate::escape::Words;
 use std::collections::BTreeSet;
 
-use super::chain::{Chain, environment};
+use super::environment::{self, var};
 use super::files::{Profile, SharedFiles};
-use super::sts::Role;
-use super::{Credentials, Missing, Sought, process, var};
+use super::process;
+use super::provider::{ProviderError, ProviderResult};
+use super::services::Services;
+use super::sts::AssumeRole;
+use crate::escape::Words;
+use crate::source::s3::access_key::Credentials;
 
-/// The profile's name: the address's, or `AWS_PROFILE`, or `default`.
-pub(in crate::source::s3) fn name(named: Option<&str>) -> String {
+/// The profile's name: the one of the address, otherwise `AWS_PROFILE`, otherwise `default`.
+pub(super) fn name(named: Option<&str>) -> String {
     named.map(str::to_owned).or_else(|| var("AWS_PROFILE")).unwrap_or_else(|| "default".into())
 }
 
@@ -17,108 +21,114 @@ fn property<'a>(profile: &'a Profile, name: &str) -> Option<&'a str> {
     profile.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
 }
 
-pub(super) fn credentials(chain: &Chain, files: &SharedFiles) -> Sought {
-    let first = name(chain.profile.as_deref());
+/// Follows `source_profile` to the first credentials, then assumes the roles on the way back.
+/// `named` is the profile of the address.
+pub(super) fn credentials(named: Option<&str>, services: &Services, files: &SharedFiles) -> ProviderResult {
+    let first = name(named);
     let mut name = first.as_str();
-    let mut seen = BTreeSet::new();
+    let mut visited = BTreeSet::new();
     let mut roles = Vec::new();
     let base = loop {
         let Some(profile) = files.profile(name) else {
-            let why = format!("profile `{}`: not in {}", Words(name), files.looked());
+            let why = format!("profile `{}`: not found in {}", Words(name), files.searched());
             let is_first = roles.is_empty();
-            return Err(if is_first { Missing::Here(why) } else { Missing::Failed(why) });
+            return Err(match is_first {
+                true => ProviderError::NotConfigured(why),
+                false => ProviderError::Failed(why),
+            });
         };
-        if !seen.insert(name) {
-            let why = format!("the profile `{}` is in the end its own source_profile", Words(name));
-            return Err(Missing::Failed(why));
+        if !visited.insert(name) {
+            let why = format!("the source_profile of profile `{}` leads back to that profile", Words(name));
+            return Err(ProviderError::Failed(why));
         }
         if let (false, Ok(keys)) = (roles.is_empty(), keys(name, profile)) {
-            break keys; // of a source its keys come first
+            break keys; // in a source profile, keys take precedence over a role
         }
-        let Some(role) = role(name, profile)? else { break base(chain, name, profile, files)? };
+        let Some(role) = role(name, profile)? else { break base(services, name, profile, files)? };
         roles.push(role);
         match (property(profile, "source_profile"), property(profile, "credential_source")) {
             (Some(source), None) if source == name => {
-                break base(chain, name, profile, files).map_err(Missing::failed)?;
+                break base(services, name, profile, files).map_err(ProviderError::into_failed)?;
             }
             (Some(source), None) => name = source,
-            (None, Some(source)) => break named_source(chain, name, source)?,
+            (None, Some(source)) => break credential_source(services, name, source)?,
             _ => {
                 let why = format!(
-                    "the profile `{}` has a role_arn, and not one of source_profile and credential_source",
+                    "profile `{}` has a role_arn and requires either source_profile or credential_source",
                     Words(name)
                 );
-                return Err(Missing::Failed(why));
+                return Err(ProviderError::Failed(why));
             }
         }
     };
-    roles.iter().rev().try_fold(base, |credentials, role| chain.token_service.assume(role, &credentials))
+    let token_service = &services.token_service;
+    roles.iter().rev().try_fold(base, |credentials, role| token_service.assume(role, &credentials))
 }
 
-/// The role that a profile takes on with credentials from elsewhere.
-fn role<'a>(name: &str, profile: &'a Profile) -> Result<Option<Role<'a>>, Missing> {
+/// The role that a profile assumes with other credentials.
+fn role<'a>(name: &str, profile: &'a Profile) -> Result<Option<AssumeRole<'a>>, ProviderError> {
     let Some(arn) = property(profile, "role_arn") else { return Ok(None) };
     if property(profile, "web_identity_token_file").is_some() {
         return Ok(None);
     }
     if property(profile, "mfa_serial").is_some() {
         let why = format!(
-            "the profile `{}` wants a code of its mfa_serial, which nobody is asked for here",
+            "profile `{}` requires an MFA code (mfa_serial), which this program cannot ask for",
             Words(name)
         );
-        return Err(Missing::Failed(why));
+        return Err(ProviderError::Failed(why));
     }
-    Ok(Some(Role {
+    Ok(Some(AssumeRole {
         arn,
-        session: property(profile, "role_session_name"),
+        session_name: property(profile, "role_session_name"),
         external_id: property(profile, "external_id"),
         seconds: property(profile, "duration_seconds"),
     }))
 }
 
-fn named_source(chain: &Chain, name: &str, source: &str) -> Sought {
-    let sought = match source {
-        "Environment" => environment(),
-        "Ec2InstanceMetadata" => chain.instance(),
-        "EcsContainer" => chain.container(),
-        _ => Err(Missing::Failed(format!("there is no credential_source `{}`", Words(source)))),
+fn credential_source(services: &Services, name: &str, source: &str) -> ProviderResult {
+    let credentials = match source {
+        "Environment" => environment::credentials(),
+        "Ec2InstanceMetadata" => services.instance(),
+        "EcsContainer" => services.container(),
+        _ => Err(ProviderError::Failed(format!("unknown credential_source `{}`", Words(source)))),
     };
-    sought.map_err(|missing| {
-        let (Missing::Here(why) | Missing::Failed(why)) = missing;
-        Missing::Failed(format!("the credential_source of the profile `{}`: {why}", Words(name)))
+    credentials.map_err(|error| {
+        let why = error.into_message();
+        ProviderError::Failed(format!("the credential_source of profile `{}`: {why}", Words(name)))
     })
 }
 
-/// What a profile has itself.
-fn base(chain: &Chain, name: &str, profile: &Profile, files: &SharedFiles) -> Sought {
+/// The credentials of the profile itself: a web identity, a program or keys.
+fn base(services: &Services, name: &str, profile: &Profile, files: &SharedFiles) -> ProviderResult {
     if let (Some(token_file), Some(arn)) =
         (property(profile, "web_identity_token_file"), property(profile, "role_arn"))
     {
-        let session = property(profile, "role_session_name");
-        return chain.token_service.assume_with_web_identity(arn, session, token_file);
+        let session_name = property(profile, "role_session_name");
+        return services.token_service.assume_with_web_identity(arn, session_name, token_file);
     }
     if let Some(other) = profile.keys().find(|key| key.starts_with("sso_") || *key == "login_session") {
         let why = format!(
-            "the profile `{}` has `{}`, which only builds with relatch's feature `s3-sdk` read (or let credential_process run \
-             `aws configure export-credentials`)",
+            "profile `{}` has `{}`, which requires relatch's feature `s3-sdk`, or a credential_process that \
+             runs `aws configure export-credentials`",
             Words(name),
             Words(other)
         );
-        return Err(Missing::Failed(why));
+        return Err(ProviderError::Failed(why));
     }
     if let Some(command) = property(profile, "credential_process") {
         return process::credentials(name, command);
     }
-    keys(name, profile).map_err(|missing| {
-        let (Missing::Here(why) | Missing::Failed(why)) = missing;
-        Missing::Here(format!("{why} in {}", files.looked()))
+    keys(name, profile).map_err(|error| {
+        let why = error.into_message();
+        ProviderError::NotConfigured(format!("{why} in {}", files.searched()))
     })
 }
 
-fn keys(name: &str, profile: &Profile) -> Sought {
+fn keys(name: &str, profile: &Profile) -> ProviderResult {
     let (id, secret) = (property(profile, "aws_access_key_id"), property(profile, "aws_secret_access_key"));
     let (Some(id), Some(secret)) = (id, secret) else {
-        return Err(Missing::Here(format!("profile `{}`: no keys", Words(name))));
+        return Err(ProviderError::NotConfigured(format!("profile `{}`: no access key", Words(name))));
     };
     let token = property(profile, "aws_session_token");
     Ok(Credentials::of(id, secret, token, None, "a profile"))

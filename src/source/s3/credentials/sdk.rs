@@ -1,4 +1,4 @@
-//! The whole chain of AWS's SDK, on a runtime of its own.
+//! The credential chain of AWS's SDK, on a Tokio runtime of its own.
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -10,19 +10,19 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::runtime::{Builder, Runtime};
 
-use super::Credentials;
+use super::defaults::Defaults;
 use crate::escape::Words;
+use crate::source::s3::access_key::Credentials;
 use crate::source::s3::address::S3Address;
-use crate::source::s3::place::Configured;
 
-/// AWS's own configuration, loaded when first needed.
+/// The configuration of AWS's SDK, loaded on first use.
 pub(in crate::source::s3) struct Sdk {
     region: Option<String>,
     profile: Option<String>,
-    loaded: Mutex<Option<Loaded>>,
+    context: Mutex<Option<SdkContext>>,
 }
 
-struct Loaded {
+struct SdkContext {
     runtime: Runtime,
     config: SdkConfig,
 }
@@ -30,50 +30,55 @@ struct Loaded {
 impl Sdk {
     pub(in crate::source::s3) fn new(address: &S3Address) -> Self {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        Sdk { region: owned(address.region()), profile: owned(address.profile()), loaded: Mutex::default() }
+        Sdk { region: owned(address.region()), profile: owned(address.profile()), context: Mutex::default() }
     }
 
-    /// What the address leaves open.
-    pub(in crate::source::s3) fn configured(&self) -> Result<Configured, String> {
-        self.on_runtime(async |config| Configured {
+    /// The region and endpoint of the SDK's configuration.
+    pub(in crate::source::s3) fn defaults(&self) -> Result<Defaults, String> {
+        self.on_runtime(async |config| Defaults {
             region: config.region().map(ToString::to_string),
             endpoint: config.endpoint_url().map(str::to_owned),
         })
     }
 
+    /// The credentials of the SDK's chain.
     pub(in crate::source::s3) fn credentials(&self) -> Result<Credentials, String> {
         self.on_runtime(async |config| {
-            let provider = config.credentials_provider().ok_or("AWS's chain of credentials is empty")?;
+            let provider =
+                config.credentials_provider().ok_or("the credential chain of AWS's SDK is empty")?;
             let key = provider.provide_credentials().await.map_err(|error| {
-                // What lies under it may quote a document.
-                let said = Words(error.to_string()).to_string();
+                // Without the error's source, which may quote credentials.
+                let why = Words(error.to_string()).to_string();
                 format!(
-                    "none were found by AWS's own chain (environment, profile with SSO, web identity, container, instance metadata): {said}"
+                    "AWS's SDK found no credentials (environment, profile with SSO, web identity, \
+                     container, instance metadata): {why}"
                 )
             })?;
-            Ok(Credentials { key, origin: "AWS's own chain" })
+            Ok(Credentials::of_sdk(key))
         })?
     }
 
-    /// On a thread of its own, because a runtime must not wait inside another, which the caller's thread may be in.
+    /// Runs `work` on a thread of its own: the caller's thread may already run a Tokio runtime,
+    /// inside which another one must not block.
     fn on_runtime<T: Send>(&self, work: impl AsyncFnOnce(&SdkConfig) -> T + Send) -> Result<T, String> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
         thread::scope(|scope| {
-            let loaded = &mut *loaded;
+            let context = &mut *context;
             let done = thread::Builder::new().name("relatch-sdk".into()).spawn_scoped(scope, move || {
-                if loaded.is_none() {
+                if context.is_none() {
                     let runtime = Builder::new_current_thread().enable_all().build();
-                    let runtime = runtime.map_err(|error| format!("the runtime does not start: {error}"))?;
+                    let runtime = runtime
+                        .map_err(|error| format!("cannot start a Tokio runtime for AWS's SDK: {error}"))?;
                     let config = runtime.block_on(self.load());
-                    *loaded = Some(Loaded { runtime, config });
+                    *context = Some(SdkContext { runtime, config });
                 }
-                let Some(Loaded { runtime, config }) = loaded else {
-                    return Err("nothing was loaded".into());
+                let Some(SdkContext { runtime, config }) = context else {
+                    return Err("the configuration of AWS's SDK was not loaded".into());
                 };
                 Ok(runtime.block_on(work(config)))
             });
-            let done = done.map_err(|error| format!("no thread for AWS's chain of credentials: {error}"))?;
-            done.join().map_err(|_| "AWS's chain of credentials failed unexpectedly")?
+            let done = done.map_err(|error| format!("cannot start a thread for AWS's SDK: {error}"))?;
+            done.join().map_err(|_| "AWS's SDK panicked")?
         })
     }
 
@@ -92,9 +97,9 @@ impl Sdk {
 
 impl Drop for Sdk {
     fn drop(&mut self) {
-        // Dropped as it is, a runtime would wait for what it still does, which may not be done inside another one.
-        let loaded = self.loaded.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Loaded { runtime, .. }) = loaded.take() {
+        // Dropping a runtime would block until its tasks end, which panics inside another runtime.
+        let context = self.context.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(SdkContext { runtime, .. }) = context.take() {
             runtime.shutdown_background();
         }
     }

@@ -167,7 +167,7 @@ impl Reading {
         assert_eq!(self.0.status.code(), Some(4), "{stderr}");
         assert!(self.0.stdout.is_empty());
         assert!(
-            stderr.contains("wants credentials: ") && stderr.contains("\nUnavailable(Credentials {"),
+            stderr.contains("requires credentials: ") && stderr.contains("\nUnavailable(Credentials {"),
             "{stderr}"
         );
         for part in told {

@@ -22,7 +22,7 @@ fn without_credentials() {
         command.env_remove(name);
     }
     let begun = Instant::now();
-    fails(&mut command, 4, &["s3://test/demo", "wants credentials", "a role by OIDC in CI, AWS_PROFILE"]);
+    fails(&mut command, 4, &["s3://test/demo", "requires credentials", "a role by OIDC in CI, AWS_PROFILE"]);
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 

@@ -158,7 +158,7 @@ fn flags_are_stronger_than_the_address_and_the_address_than_the_environment() {
         ("repo", &["--path-style"], "--endpoint, --region and --path-style are for s3://"),
         ("s3://test/demo", &["--endpoint", "http://localhost:9000"], "must be https"),
         ("s3://test/demo", &["--endpoint", "http://192.0.2.1"], "must be https"),
-        ("s3://test/demo?key=x", &[], "the option `key`"),
+        ("s3://test/demo?key=x", &[], "unknown option `key`"),
         ("ftp://test/demo", &[], "cannot publish to `ftp:`"),
     ] {
         let output = show(repo, flags, &endpoint);
