@@ -44,7 +44,7 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
     error.kind() == ErrorKind::InvalidInput && error.raw_os_error().is_none()
 }
 
-fn refused() -> Error {
+pub(crate) fn refused() -> Error {
     Error::new(ErrorKind::InvalidInput, "it is no regular file")
 }
 

@@ -1,29 +1,28 @@
 //! Composes the steps of SPEC section 5. Only this room sees all others.
 //!
 //! ```text
-//! session    1 safe place, 2 lock, state, recovery
+//! budget     how long all of them may take
 //! examine    3 roots, 4 VERSION, 5 time, 6 manifest, 7 floors, 8 decision
-//! here       9 download, 10 hash, 11 probe, 12 swap
+//! here       1 and 2 (a session of install/), 9 download, 10 hash, 11 probe, 12 swap
 //! first      the same for an executable that is not there yet
 //! told       what is answered
 //! ```
 
+mod budget;
 mod examine;
 mod first;
-mod session;
 mod told;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+pub(crate) use budget::Budget;
 pub use first::Install;
-pub(crate) use session::Budget;
-use session::Session;
 pub use told::{Checked, Outcome, RolledBack, Status};
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Local, Result};
-use crate::install::{self, Installation, Loaded, Lock, Probe, Settings, Staged, Standing, State};
+use crate::install::{Directories, Download, Installation, Loaded, Probe, Session, Staged, Standing, State};
 use crate::limits;
 use crate::policy::{Decision, Selected};
 use crate::report::{Quiet, Reporter};
@@ -87,7 +86,7 @@ impl Updater {
     /// [`Local::NotInstalled`] where there are no settings beside it.
     pub fn of_installed(path: &Path) -> Result<Self> {
         let site = Installation::at(path)?;
-        let settings = Settings::load(&site)?;
+        let settings = site.settings()?;
         let source = settings.source()?;
         let identity = Identity { product: settings.product, channel: settings.channel };
         Updater::new(site, identity, settings.target, None, settings.root.as_bytes(), source, settings.probe)
@@ -183,7 +182,7 @@ impl Updater {
         }
         // Whatever stops it from here on, a closed terminal included, the next start does not take for a check that found nothing to do.
         session.state.failed = self.clock.now();
-        session.save(&self.site)?;
+        session.save()?;
         starting(&from, &to);
         self.install(session, pace, &selected, &from, &examined.root)?;
         Ok(Outcome::Updated { from, to })
@@ -201,8 +200,7 @@ impl Updater {
             return Err(nothing().into());
         }
         let session = Session::begin(site, None, limits::LOCK_WAIT, &mut Quiet)?;
-        let Session { lock, mut state, .. } = session.ok_or_else(nothing)?;
-        let (from, to) = install::rollback(site, &mut state, running, &lock)?;
+        let (from, to) = session.ok_or_else(nothing)?.rollback(running)?;
         Ok(RolledBack { from, to })
     }
 
@@ -212,7 +210,7 @@ impl Updater {
     /// [`Local::Io`], [`Local::NoExecutable`], and [`crate::Refusal::StateTooNew`].
     pub fn status(site: &Installation, running: Option<&Version>) -> Result<Status> {
         site.ensure_executable()?;
-        let (state, damaged) = match State::load(site, None)? {
+        let (state, damaged) = match site.recorded(None)? {
             Loaded::Present(state) => (Some(*state), None),
             Loaded::Absent => (None, None),
             Loaded::Damaged(why) => (None, Some(why.to_string())),
@@ -251,7 +249,7 @@ impl Updater {
 
     /// What is recorded, for the start-up check.
     pub(crate) fn recorded(&self) -> Result<Loaded> {
-        State::load(&self.site, Some(&self.identity))
+        self.site.recorded(Some(&self.identity))
     }
 
     /// The two clocks, given what was seen.
@@ -264,7 +262,7 @@ impl Updater {
     pub(crate) fn record_failure(&mut self) -> Result<()> {
         let mut session = self.begin(Duration::ZERO)?;
         session.state.failed = self.clock.now();
-        session.save(&self.site)
+        session.save()
     }
 
     fn begin(&mut self, lock_wait: Duration) -> Result<Session> {
@@ -282,15 +280,13 @@ impl Updater {
         from: &Version,
         root: &Verified<Root>,
     ) -> Result<()> {
-        let Session { lock, state: decided_from, .. } = session;
-        drop(lock);
-        let _staging = Lock::staging(&self.site, pace.lock_wait)?;
+        let staging = session.into_staging(pace.lock_wait)?;
         let deadline = pace.download.map(|limit| Instant::now() + limit);
-        let staged = self.stage(selected, deadline)?; // 9, 10
+        let staged = self.stage(staging.directories(), selected, deadline)?; // 9, 10
         let runs = self.probe.run(&staged, &self.identity.product); // 11
         let mut session = self.begin(limits::LOCK_WAIT)?; // 2
         let state = &mut session.state;
-        if !state.same_basis(&decided_from) {
+        if !state.same_basis(&staging.decided_from) {
             return Err(Local::ChangedMeanwhile { path: self.site.executable().into() }.into());
         }
         match runs {
@@ -300,20 +296,25 @@ impl Updater {
                     state.unable = state.floors.manifest;
                 }
                 state.failed = 0; // tried again after the interval, not sooner: that costs a download and a probe
-                session.save(&self.site)?;
-                return Err(error.told(staged.version()));
+                session.save()?;
+                return Err(error.into_error(staged.version()));
             }
         }
         (state.standing, state.unable, state.failed) = (Standing::Current, None, 0);
         state.judged = Some(staged.version().clone());
         let running = (from, self.anchor_epoch);
-        install::swap_in(&self.site, state, staged, running, root.epoch, &session.lock) // 12
+        session.swap(staged, running, root.epoch) // 12
     }
 
-    fn stage(&mut self, selected: &Selected, deadline: Option<Instant>) -> Result<Staged> {
+    fn stage(
+        &mut self,
+        directories: &Directories,
+        selected: &Selected,
+        deadline: Option<Instant>,
+    ) -> Result<Staged> {
         let (reporter, version) = (&mut self.reporter, selected.version());
         let mut progress = |done, total| reporter.downloading(version, done, total);
-        let mut from = install::Download { source: &self.source, deadline, progress: &mut progress };
-        Staged::download(&self.site, selected.artifact(), version, &mut from)
+        let mut from = Download { source: &self.source, deadline, progress: &mut progress };
+        Staged::download(directories, selected.artifact(), version, &mut from)
     }
 }

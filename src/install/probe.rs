@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Staged, diagnosis, random, verdict};
+use super::random::random;
+use super::{Staged, diagnosis, verdict};
 use crate::child;
 use crate::error::{Local, Result, io};
 use crate::escape::Words;
@@ -39,7 +40,7 @@ const OUTPUT: u64 = 64 * 1024;
 
 /// Why a probe did not succeed.
 #[derive(Debug)]
-pub(crate) enum Failed {
+pub(crate) enum ProbeFailure {
     /// It ran and ended in an orderly way, but not with the right answer.
     WrongAnswer(String),
     /// It cannot run here: no program of this system, a missing library, a crash.
@@ -50,28 +51,28 @@ pub(crate) enum Failed {
     Local(crate::Error),
 }
 
-impl Failed {
+impl ProbeFailure {
     /// Whether it says something about the release and not about the moment.
     pub(crate) fn is_verdict(&self) -> bool {
-        matches!(self, Failed::WrongAnswer(_) | Failed::CannotRun(_))
+        matches!(self, ProbeFailure::WrongAnswer(_) | ProbeFailure::CannotRun(_))
     }
 
     /// As an error about this version.
-    pub(crate) fn told(self, version: &Version) -> crate::Error {
+    pub(crate) fn into_error(self, version: &Version) -> crate::Error {
         match self {
-            Failed::WrongAnswer(why) | Failed::CannotRun(why) | Failed::NotTried(why) => {
+            ProbeFailure::WrongAnswer(why) | ProbeFailure::CannotRun(why) | ProbeFailure::NotTried(why) => {
                 Local::CannotRun { version: version.clone(), why }.into()
             }
-            Failed::Local(error) => error,
+            ProbeFailure::Local(error) => error,
         }
     }
 }
 
 impl Probe {
     /// Runs the probe; see the module.
-    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<(), Failed> {
-        super::swap::make_executable(staged).map_err(Failed::Local)?;
-        let nonce = base16ct::lower::encode_string(&random::<16>().map_err(Failed::Local)?);
+    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<(), ProbeFailure> {
+        staged.make_executable().map_err(ProbeFailure::Local)?;
+        let nonce = base16ct::lower::encode_string(&random::<16>().map_err(ProbeFailure::Local)?);
         let mut command = Command::new(crate::platform::program(staged.path()));
         match self {
             Probe::None => return Ok(()),
@@ -89,17 +90,20 @@ impl Probe {
                 [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
             let of_the_moment =
                 of_the_moment.contains(&error.kind()) || verdict::is_of_the_moment(number, verdict::HERE);
-            if of_the_moment { Failed::NotTried(why) } else { Failed::CannotRun(why) }
+            if of_the_moment { ProbeFailure::NotTried(why) } else { ProbeFailure::CannotRun(why) }
         })?;
         let ended = child::wait(child, limits::PROBE, OUTPUT)
-            .map_err(|error| Failed::Local(io("wait for", staged.path())(error)))?;
+            .map_err(|error| ProbeFailure::Local(io("wait for", staged.path())(error)))?;
         let Some((status, stdout, stderr)) = ended else {
-            return Err(Failed::NotTried(format!("it did not answer within {} s", limits::PROBE.as_secs())));
+            return Err(ProbeFailure::NotTried(format!(
+                "it did not answer within {} s",
+                limits::PROBE.as_secs()
+            )));
         };
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         if !status.success() {
             if let Some(why) = diagnosis::of_loader(&stderr) {
-                return Err(Failed::CannotRun(why));
+                return Err(ProbeFailure::CannotRun(why));
             }
             let said = stderr.lines().find(|line| !line.trim().is_empty());
             let said = said.map_or_else(String::new, |line| format!(", saying: {}", Words(line)));
@@ -109,18 +113,18 @@ impl Probe {
             let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
             let why = format!("it ended with {status}{meaning}{said}");
             return Err(match crash {
-                None => Failed::WrongAnswer(why),
+                None => ProbeFailure::WrongAnswer(why),
                 Some(_) if verdict::is_crash_of_the_moment(status.code(), verdict::HERE) => {
-                    Failed::NotTried(why)
+                    ProbeFailure::NotTried(why)
                 }
-                Some(_) => Failed::CannotRun(why),
+                Some(_) => ProbeFailure::CannotRun(why),
             });
         }
         let expected = answer(&nonce, product, staged.version());
         if *self == Probe::Library && stdout != expected {
             let said = stdout.lines().next().unwrap_or_default();
             let said = said.strip_prefix(&format!("relatch-probe/1 {nonce} ")).unwrap_or(said);
-            return Err(Failed::WrongAnswer(format!(
+            return Err(ProbeFailure::WrongAnswer(format!(
                 "asked who it is it said `{}`, expected was `{product} {}`",
                 Words(said),
                 staged.version()
@@ -130,10 +134,10 @@ impl Probe {
     }
 
     /// Whether an executable answers the probe of this library: how `relatch install` finds out what to ask later.
-    pub(crate) fn detect(staged: &Staged, product: &Name) -> Result<Probe, Failed> {
+    pub(crate) fn detect(staged: &Staged, product: &Name) -> Result<Probe, ProbeFailure> {
         match Probe::Library.run(staged, product) {
             Ok(()) => Ok(Probe::Library),
-            Err(Failed::WrongAnswer(_)) => Ok(Probe::None),
+            Err(ProbeFailure::WrongAnswer(_)) => Ok(Probe::None),
             Err(other) => Err(other),
         }
     }

@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Installation, durable};
-use crate::error::{Error, Local, Result};
-use crate::escape::Printable;
+use super::dir::Dir;
+use super::random::random;
+use super::{durable, names};
+use crate::error::{Error, Result};
 use crate::escape::Words;
 use crate::limits;
 use crate::source::Etag;
@@ -197,8 +198,8 @@ impl State {
     }
 
     /// Reads the state beside an executable. What another product left there is refused, not overwritten.
-    pub(crate) fn load(site: &Installation, identity: Option<&Identity>) -> Result<Loaded> {
-        let content = match durable::read(&site.dir().join("state"), limits::STATE) {
+    pub(super) fn load(private: &Dir, identity: Option<&Identity>) -> Result<Loaded> {
+        let content = match durable::read(private, names::STATE, limits::STATE) {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(Loaded::Absent),
             Err(Error::Refused(why)) => return Ok(Loaded::Damaged(why)),
@@ -217,7 +218,7 @@ impl State {
                 .iter()
                 .enumerate()
                 .all(|(at, held)| !state.held.iter().skip(at + 1).any(|v| v == held))
-            && state.pending.as_ref().is_none_or(|pending| super::is_swappable(&pending.file));
+            && state.pending.as_ref().is_none_or(|pending| names::is_swappable(&pending.file));
         if !in_range {
             return Ok(Loaded::Damaged(Refusal::StateDamaged { why: "a value is out of its range".into() }));
         }
@@ -259,8 +260,8 @@ impl State {
     }
 
     /// Writes the state durably.
-    pub(crate) fn save(&self, site: &Installation) -> Result<()> {
-        durable::replace(site.dir(), "state", &write_checked(self))
+    pub(super) fn save(&self, private: &Dir) -> Result<()> {
+        durable::replace(private, names::STATE, &write_checked(self))
     }
 
     /// SPEC step 7. Takes verified documents only: a floor cannot be moved by anything else.
@@ -351,33 +352,28 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    const FILE: &'static str = "settings";
-
     /// For `fuzz/`.
     #[cfg(fuzzing)]
     pub(crate) fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
         read_checked::<Settings>(content, "relatch-settings/1").ok().map(|settings| write_checked(&settings))
     }
 
-    pub(crate) fn load(site: &Installation) -> Result<Settings> {
-        let content = durable::read(&site.dir().join(Settings::FILE), limits::ByteLimit(2 * limits::ROOT.0))?;
-        let Some(content) = content else {
-            let why = format!("there are no settings in {}", Printable(site.dir().display()));
-            return Err(Local::NotInstalled { path: site.executable().into(), why }.into());
-        };
-        Ok(read_checked(&content, "relatch-settings/1")?)
+    /// `None` if there are none.
+    pub(super) fn load(private: &Dir) -> Result<Option<Settings>> {
+        let limit = limits::ByteLimit(2 * limits::ROOT.0);
+        let Some(content) = durable::read(private, names::SETTINGS, limit)? else { return Ok(None) };
+        Ok(Some(read_checked(&content, "relatch-settings/1")?))
     }
 
-    pub(crate) fn save(&self, site: &Installation) -> Result<()> {
-        site.make_dir()?;
-        durable::replace(site.dir(), Settings::FILE, &write_checked(self))
+    pub(super) fn save(&self, private: &Dir) -> Result<()> {
+        durable::replace(private, names::SETTINGS, &write_checked(self))
     }
 }
 
 /// The newest root that was verified and persisted after `anchor`; `anchor` where there is none.
-pub(crate) fn load_root(site: &Installation, anchor: Verified<Root>) -> Result<Verified<Root>> {
+pub(super) fn load_root(private: &Dir, anchor: Verified<Root>) -> Result<Verified<Root>> {
     let limit = limits::ByteLimit(limits::ROOT.0 + 1 + limits::SIGNATURES.0); // a newline between them
-    let Some(content) = durable::read(&site.dir().join("root"), limit)? else { return Ok(anchor) };
+    let Some(content) = durable::read(private, names::ROOT, limit)? else { return Ok(anchor) };
     let end = content.iter().position(|b| *b == b'\n').unwrap_or(content.len());
     let (document, signatures) = content.split_at(end);
     let signatures = signatures.get(1..).unwrap_or_default();
@@ -387,11 +383,11 @@ pub(crate) fn load_root(site: &Installation, anchor: Verified<Root>) -> Result<V
 }
 
 /// Persists a root as soon as it is verified, so that the next walk begins there.
-pub(crate) fn save_root(site: &Installation, root: &Verified<Root>, signatures: &Fetched) -> Result<()> {
+pub(super) fn save_root(private: &Dir, root: &Verified<Root>, signatures: &Fetched) -> Result<()> {
     let mut content = root.to_canonical();
     content.push(b'\n');
     content.extend_from_slice(signatures.bytes());
-    durable::replace(site.dir(), "root", &content)
+    durable::replace(private, names::ROOT, &content)
 }
 
 fn write_checked(value: &impl Serialize) -> Vec<u8> {
@@ -424,15 +420,4 @@ fn read_checked<T: DeserializeOwned + Serialize>(content: &[u8], kind: &str) -> 
         return Err(damaged("its bytes differ from its canonical form"));
     }
     Ok(value)
-}
-
-/// Random bytes from the system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Local::Io {
-        action: "get random bytes from",
-        path: "the system".into(),
-        error: std::io::Error::other(error.to_string()),
-    })?;
-    Ok(bytes)
 }

@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use super::Updater;
-use super::session::Session;
 use crate::error::{Error, Local, Result};
-use crate::install::{self, Seen, Standing, State};
+use crate::install::{Seen, Session, Standing, State};
 use crate::limits;
 use crate::policy::{self, Decision, Installed, Reason};
 use crate::source::Unavailable;
@@ -94,7 +93,7 @@ impl Updater {
         now: bool,
     ) -> Result<Examined> {
         let installed = self.installed(session)?;
-        let mut root = self.load_root()?;
+        let mut root = self.load_root(session)?;
         let system = self.clock.now();
         let must_walk = session.state.root_version > root.version;
         let mut walked = false;
@@ -142,7 +141,7 @@ impl Updater {
             News::Release(release) => release,
             News::None(reason) => {
                 let decision = Decision::Nothing(reason.clone());
-                session.save(&self.site)?;
+                session.save()?;
                 return Ok(Examined { decision, installed: installed.clone(), root, details: None });
             }
         };
@@ -161,7 +160,7 @@ impl Updater {
             Ok(Decision::Update(selected)) => Standing::Outdated { version: selected.version().clone() },
             Err(_) => Standing::Outdated { version: release.version.version.clone() },
         };
-        session.save(&self.site)?;
+        session.save()?;
         let details = release.manifest.as_ref().map(|manifest| (manifest.notes.clone(), manifest.critical));
         Ok(Examined { decision: decision?, installed: installed.clone(), root, details })
     }
@@ -169,7 +168,7 @@ impl Updater {
     /// Which version is at the path.
     fn installed(&self, session: &mut Session) -> Result<Version> {
         match (&self.running, &session.state.installed) {
-            (None, Some(recorded)) if self.site.holds(recorded)? => Ok(recorded.version.clone()),
+            (None, Some(recorded)) if session.holds(recorded)? => Ok(recorded.version.clone()),
             (None, Some(recorded)) => {
                 let why = format!("the file there is not the {} that was installed", recorded.version);
                 Err(Local::NotInstalled { path: self.site.executable().into(), why }.into())
@@ -179,7 +178,7 @@ impl Updater {
                 Err(Local::NotInstalled { path: self.site.executable().into(), why }.into())
             }
             (Some(running), Some(recorded)) if *running != recorded.version => {
-                if self.site.holds(recorded)? {
+                if session.holds(recorded)? {
                     // The path was swapped after this process started: it is not the one to judge what is there.
                     return Err(Local::ChangedMeanwhile { path: self.site.executable().into() }.into());
                 }
@@ -190,8 +189,8 @@ impl Updater {
         }
     }
 
-    pub(super) fn load_root(&mut self) -> Result<Verified<Root>> {
-        match install::load_root(&self.site, Verified::<Root>::anchor(&self.anchor)?) {
+    pub(super) fn load_root(&mut self, session: &Session) -> Result<Verified<Root>> {
+        match session.load_root(Verified::<Root>::anchor(&self.anchor)?) {
             Ok(root) => Ok(root),
             // The chain is walked again from the root that the tool carries, and must reach as far as it did before.
             Err(Error::Refused(why)) => {
@@ -217,9 +216,9 @@ impl Updater {
                 self.source.fetch(&Object::RootSignatures(root.version + 1), limits::SIGNATURES, deadline)?;
             let next = root.next(&document, &signatures)?;
             next.check_issued(&self.times(&session.state, &root))?;
-            install::save_root(&self.site, &next, &signatures)?;
+            session.save_root(&next, &signatures)?;
             session.state.trust(&next);
-            session.save(&self.site)?;
+            session.save()?;
             root = next;
         }
         match self.next_root(&root, deadline)? {
