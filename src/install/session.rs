@@ -1,4 +1,156 @@
 //! One operation on an installation: what is locked, what is recorded, and what changes both.
+//!
+//! # System calls
+//! What an operation does in the two directories, as strace prints it on Linux. Descriptors have the names
+//! of their files: `parent` is the directory of the executable, and `private` is `.<exe>.relatch/`. Not
+//! shown: calls that only read, `close`, `= 0`, and the flags `O_CLOEXEC`, `O_LARGEFILE` and `O_NOCTTY`. A
+//! test runs both commands under strace and compares each line
+//! (`each_step_of_a_swap_is_on_the_disk_before_the_next`).
+//!
+//! ## An update
+//! ```text
+//! # Steps 1 and 2. The clean-up takes `staging`, so that it removes no download in progress.
+//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
+//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! flock(lock, LOCK_EX|LOCK_NB)
+//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! flock(staging, LOCK_EX|LOCK_NB)
+//! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! flock(staging, LOCK_UN)
+//! # Steps 3 to 8. The save is step 7: only what was verified.
+//! openat(private, "root", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! # `failed` is set: if the process dies from here on, the next start checks again.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! # Step 9. A rollback does not wait for the download.
+//! flock(lock, LOCK_UN)
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! flock(staging, LOCK_EX|LOCK_NB)
+//! # If the process dies from here on, the next clean-up removes the file.
+//! openat(private, "new-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = new
+//! write(new, ...)
+//! # Step 10. The descriptor that wrote is closed: no system runs a file that can be written to.
+//! fsync(new)
+//! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
+//! # Step 11.
+//! fchmod(new, 0700)
+//! # Steps 1 and 2 again. The clean-up does nothing: this process holds `staging`.
+//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
+//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! flock(lock, LOCK_EX|LOCK_NB)
+//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! flock(staging, LOCK_EX|LOCK_NB) = -1 EAGAIN
+//! # Step 12. The file is whole on the disk, with the mode of the old one, before a record
+//! # names it.
+//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
+//! fchmod(new, 0755)
+//! fsync(new)
+//! # `pending`. If the process dies before the rename, the old record is valid: nothing happened.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! # If it dies before this, the next session removes the new file; after this, it does the rest.
+//! renameat2(private, "new-*", parent, "<exe>", RENAME_EXCHANGE)
+//! # Both names are on the disk before the next rename depends on them.
+//! fsync(parent)
+//! fsync(private)
+//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
+//! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
+//! renameat(private, "new-*", private, "previous")
+//! fsync(private)
+//! # `installed`, `previous`, no `pending`: the swap is done.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! flock(lock, LOCK_UN)
+//! flock(staging, LOCK_UN)
+//! ```
+//!
+//! ## A rollback
+//! ```text
+//! # Steps 1 and 2.
+//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
+//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! flock(lock, LOCK_EX|LOCK_NB)
+//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! flock(staging, LOCK_EX|LOCK_NB)
+//! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! flock(staging, LOCK_UN)
+//! # The hashes of both files.
+//! openat(private, "previous", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = previous
+//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
+//! # `pending`, with the version that becomes held.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! # If the process dies before this, the next session forgets the rollback; after this, it does
+//! # the rest.
+//! renameat2(private, "previous", parent, "<exe>", RENAME_EXCHANGE)
+//! fsync(parent)
+//! fsync(private)
+//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
+//! # The hold, `installed`, `previous`, no `pending`.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! flock(lock, LOCK_UN)
+//! ```
+//!
+//! ## Without an exchange of names
+//! An update where system or file system cannot exchange two names, from that call on:
+//! ```text
+//! renameat2(private, "new-*", parent, "<exe>", RENAME_EXCHANGE) = -1 EINVAL
+//! # What an attempt that died left.
+//! unlinkat(private, "leaving", 0) = -1 ENOENT
+//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
+//! openat(private, "leaving", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = leaving
+//! # The copy is whole and has its name on the disk before the original is replaced.
+//! fchmod(leaving, 0755)
+//! fsync(leaving)
+//! fsync(private)
+//! renameat(private, "new-*", parent, "<exe>")
+//! fsync(parent)
+//! fsync(private)
+//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = leaving
+//! renameat(private, "leaving", private, "previous")
+//! fsync(private)
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! flock(lock, LOCK_UN)
+//! flock(staging, LOCK_UN)
+//! ```
 
 use std::time::Duration;
 
@@ -65,9 +217,7 @@ impl Session {
             (Loaded::Present(state), _) => (*state, None),
             (Loaded::Absent, Some(identity)) => (State::new(identity)?, None),
             (Loaded::Damaged(why), Some(identity)) => {
-                reporter.warn(&format!(
-                    "{why}; it is written again by the next successful check, or by installing again"
-                ));
+                reporter.warn(&format!("{why}; the next successful check or install replaces it"));
                 (State::new(identity)?, Some(why))
             }
             (Loaded::Absent, None) => return Ok(None),

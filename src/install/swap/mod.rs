@@ -2,7 +2,7 @@
 //! it are in [`super::session`].
 //!
 //! ```text
-//! state.pending = {file, from, to}; fsync    from here on the next start finishes or undoes a crash
+//! state.pending = {file, from, to}; fsync    from here on the next session finishes or undoes it
 //! exchange(<exe>, .<exe>.relatch/<file>)     Linux renameat2(RENAME_EXCHANGE), macOS RENAME_SWAP
 //! fsync both directories                     <exe> is the new one; at no moment was there none
 //! rename(<file>, previous); fsync            unless <file> is `previous`, as in a rollback
@@ -64,7 +64,7 @@ pub(super) fn exchange(locked: &Locked, state: &mut State, pending: PendingSwap)
     state.pending = Some(pending);
     let swapped = state.save(locked.private()).and_then(|()| put_at_path(locked, locked.file(&file)));
     if let Err(error) = swapped {
-        // Finished or undone at once if the disk lets us, else by the next start: the record names it.
+        // Finished or undone at once if the disk permits, else by the next session: the record names it.
         recover(locked, state)?;
         return if state.installed.as_ref() == Some(&to) { Ok(()) } else { Err(error) };
     }
