@@ -1,9 +1,11 @@
-//! Promise: wherever a process is killed, and whatever call the disk refuses, an executable that runs is at its path, as the old or the
-//! new version, and the next command finishes or undoes what was begun and leaves nothing lying about.
+//! Promise: wherever a process is killed, and whatever call the disk refuses, an executable that
+//! runs is at its path, as the old or the new version, and the next command finishes or undoes what
+//! was begun and leaves nothing lying about.
 //!
-//! strace kills the process at the n-th call of one kind. The calls are first counted in a run without a fault, from the first one that
-//! touches the tool's own directory. The short form takes some of each kind, evenly, with the first and the last;
-//! `RELATCH_TEST_LONG=1` takes them all, which is some minutes.
+//! strace kills the process at the n-th call of one kind. The calls are first counted in a run
+//! without a fault, from the first one that touches the tool's own directory. The short form takes
+//! some of each kind, evenly, with the first and the last; `RELATCH_TEST_LONG=1` takes them all,
+//! which is some minutes.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -88,7 +90,8 @@ impl Scene {
         scene
     }
 
-    /// A fresh copy, made by another process: this one never holds a descriptor that would keep the executable busy.
+    /// A fresh copy, made by another process: this one never holds a descriptor that would keep the
+    /// executable busy.
     fn place(&self) -> Place {
         let dir = self.work.path().join("place");
         drop(std::fs::remove_dir_all(&dir));
@@ -162,7 +165,8 @@ impl Place {
     }
 }
 
-/// Kills an update at each point; every second time a plain start comes next, else `--rollback` does where there is something to undo.
+/// Kills an update at each point; every second time a plain start comes next, else `--rollback`
+/// does where there is something to undo.
 fn kill_updates(always: &[String], each: usize) {
     if !is_available() {
         return;
@@ -216,7 +220,8 @@ fn kill_rollbacks(always: &[String], each: usize) {
         seen_old |= version == "1.0.0";
         seen_new |= version == "1.1.0";
         if killed % 2 == 0 {
-            // What was left is held, although the command did not come to its end; what was not left is current.
+            // What was left is held, although the command did not come to its end; what was not
+            // left is current.
             place.succeeds("--update", &when);
             place.assert_no_strays(&when);
             assert_eq!(scene.assert_runs(&place, &when), version, "{when}");
@@ -388,9 +393,10 @@ fn assert_calls(what: &str, found: &[String], written: &[String]) {
     assert_eq!(&found[written.len()..], [""; 0], "after the last line of {what}");
 }
 
-/// A power cut at any point finds the record on the disk before the recorded step is begun, and each name
-/// before the next one depends on it. The kills above do not show this: after a kill, the system still
-/// writes what it was given. So the calls are compared with the text that is written above the code.
+/// A power cut at any point finds the record on the disk before the recorded step is begun, and
+/// each name before the next one depends on it. The kills above do not show this: after a kill, the
+/// system still writes what it was given. So the calls are compared with the text that is written
+/// above the code.
 #[test]
 fn each_step_of_a_swap_is_on_the_disk_before_the_next() {
     if !is_available() {

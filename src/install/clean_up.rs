@@ -4,11 +4,11 @@ use super::dir::Entry;
 use super::lock::{Lock, Locked};
 use super::{durable, names};
 
-/// Removes the files of processes that were killed while they staged, and old executables that are no
-/// longer running. No swap is pending. A download in progress stays: it holds `staging`.
+/// Removes the files of processes that were killed while they staged, and old executables that are
+/// no longer running. No swap is pending. A download in progress stays: it holds `staging`.
 ///
-/// Nothing is removed if there is no executable: one of these files may be its only copy (Windows, or a
-/// forced install that was interrupted between its two renames).
+/// Nothing is removed if there is no executable: one of these files may be its only copy (Windows,
+/// or a forced install that was interrupted between its two renames).
 pub(super) fn clean_up(locked: &Locked) {
     if !locked.executable().exists().unwrap_or(false) {
         return;

@@ -81,8 +81,9 @@ impl Opened {
         self.private().map_or(Ok(()), refuse_writable_by_others)
     }
 
-    /// `.<exe>.relatch/`, which is made if it does not exist, with the owner of all that this process
-    /// makes. `None` if another process removed it at this moment, as an installer that failed does.
+    /// `.<exe>.relatch/`, which is made if it does not exist, with the owner of all that this
+    /// process makes. `None` if another process removed it at this moment, as an installer that
+    /// failed does.
     pub(super) fn ensure_private(&mut self) -> Result<Option<Rc<Dir>>> {
         if self.private.is_none() {
             match self.parent.create_dir(&self.private_name()) {

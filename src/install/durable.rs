@@ -1,8 +1,8 @@
 //! What survives a power cut.
 //!
-//! A small file is replaced by: create a new name exclusively, write, fsync the file, rename over the
-//! old name, fsync the directory. At each moment the name leads to the whole old or the whole new
-//! content. An executable is written once, fsynced, and only then named (swap/).
+//! A small file is replaced by: create a new name exclusively, write, fsync the file, rename over
+//! the old name, fsync the directory. At each moment the name leads to the whole old or the whole
+//! new content. An executable is written once, fsynced, and only then named (swap/).
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
@@ -40,8 +40,8 @@ pub(super) fn create_new(dir: &Dir, prefix: &str) -> Result<(File, String)> {
     Ok((file, name))
 }
 
-/// Renames, also over an existing file. On Windows a virus scanner may hold a file for a moment after it
-/// was written or run.
+/// Renames, also over an existing file. On Windows a virus scanner may hold a file for a moment
+/// after it was written or run.
 pub(super) fn rename(from: Entry<'_>, to: Entry<'_>) -> std::io::Result<()> {
     let mut tries = 0;
     loop {
@@ -67,8 +67,8 @@ fn is_of_the_moment(error: &std::io::Error, windows: bool) -> bool {
 /// Makes the content and the attributes of a file survive a power cut.
 ///
 /// On Apple's systems std calls `fcntl(F_FULLFSYNC)` here, which flushes the drive's own cache too;
-/// fsync(2) there does not. A file system that does not know that call, such as SMB's and some in user
-/// space, gets fsync(2).
+/// fsync(2) there does not. A file system that does not know that call, such as SMB's and some in
+/// user space, gets fsync(2).
 pub(super) fn sync(file: &File) -> std::io::Result<()> {
     #[cfg(target_vendor = "apple")]
     return or_plainly(file.sync_all(), || Ok(rustix::fs::fsync(file)?));
@@ -87,8 +87,8 @@ fn or_plainly(full: std::io::Result<()>, plain: impl FnOnce() -> std::io::Result
     }
 }
 
-/// Makes the names in a directory survive a power cut. The caller has held the directory open since before
-/// it changed them.
+/// Makes the names in a directory survive a power cut. The caller has held the directory open since
+/// before it changed them.
 pub(super) fn sync_dir(dir: &Dir) -> Result<()> {
     #[cfg(unix)]
     dir.readable().and_then(sync).map_err(io("synchronise", dir.path()))?;
@@ -97,9 +97,9 @@ pub(super) fn sync_dir(dir: &Dir) -> Result<()> {
     Ok(())
 }
 
-/// Reads a small file whole; `None` if there is none. Anything that is not a regular file is damaged, and is
-/// replaced or reported like a damaged file. A directory is an error, because no file can be renamed over
-/// it.
+/// Reads a small file whole; `None` if there is none. Anything that is not a regular file is
+/// damaged, and is replaced or reported like a damaged file. A directory is an error, because no
+/// file can be renamed over it.
 pub(super) fn read(dir: &Dir, name: &str, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
     let entry = Entry::new(dir, name);
     let path = entry.path();

@@ -15,8 +15,8 @@ pub(crate) enum Existing {
     Replace,
 }
 
-/// Names a verified executable and records it. A process that dies before the name leaves a record of an
-/// executable that does not exist, which the next install replaces.
+/// Names a verified executable and records it. A process that dies before the name leaves a record
+/// of an executable that does not exist, which the next install replaces.
 pub(super) fn first_install(
     locked: &Locked,
     state: &mut State,
@@ -51,8 +51,8 @@ pub(super) fn first_install(
     }
 }
 
-/// Names a file where there is none. Unlike a rename, neither way replaces a file that another process
-/// creates there in the meantime.
+/// Names a file where there is none. Unlike a rename, neither way replaces a file that another
+/// process creates there in the meantime.
 fn claim(from: Entry<'_>, to: Entry<'_>) -> std::io::Result<()> {
     match from.link(to) {
         // A file system without links, such as FAT: the name is claimed first.

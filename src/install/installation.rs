@@ -1,4 +1,4 @@
-//! Where an executable is installed, and whether that place is safe to change.
+//! The paths of an installed executable.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,15 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The site of the running process.
+    /// The installation of the running process.
     ///
-    /// A process may find itself inside `.<exe>.relatch/`: started there by a person in need, or swapped out by another process after
-    /// it started. Either way its site is the one of `<exe>`, and it is [`Installation::was_replaced`].
+    /// A process may run from inside `.<exe>.relatch/`: a person started the previous executable by
+    /// hand, or another process swapped it out after it started. Either way its installation is
+    /// that of `<exe>`, and it is [`Installation::was_replaced`].
     ///
     /// # Errors
-    /// [`Local::Io`] where the system does not say which file runs, as after it was deleted.
+    /// [`crate::Local::Io`] if the system does not know which file runs, for example after it was
+    /// deleted.
     pub fn of_running() -> Result<Self> {
         let path = std::env::current_exe()
             .map_err(io("find the running executable", Path::new("/proc/self/exe")))?;
@@ -34,16 +36,17 @@ impl Installation {
         Installation::at(&path)
     }
 
-    /// The site of an executable at `path`; symbolic links are resolved once, and stay.
+    /// The installation of the executable at `path`. Symbolic links are resolved once, and stay.
     ///
     /// # Errors
-    /// [`Local::Io`] where there is no such file.
+    /// [`crate::Local::Io`] if there is no such file.
     pub fn at(path: &Path) -> Result<Self> {
         let executable = match platform::canonicalize(path) {
-            // A crash between the two renames of a swap may have left nothing at the path; what is beside it knows.
+            // A crash between the two renames of a swap may have left nothing at the path. The
+            // files beside it show whether it did.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let installation = Installation::for_new(path).map_err(|_| io("find", path)(error))?;
-                // It may have been put there since, by a swap that was under way.
+                // A swap that was under way may have put it there since.
                 return if installation.is_missing_executable() || installation.executable.exists() {
                     Ok(installation)
                 } else {
@@ -55,10 +58,11 @@ impl Installation {
         Ok(Installation::beside(executable_of(&executable).unwrap_or(executable)))
     }
 
-    /// The site of an executable that does not exist yet, in a directory that does.
+    /// The installation of an executable that does not exist yet, in a directory that does.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a path that ends in no file name; [`Local::Io`] where there is no such directory.
+    /// [`Error::Usage`] if the path does not end in a file name; [`crate::Local::Io`] if there is
+    /// no such directory.
     pub fn for_new(path: &Path) -> Result<Self> {
         if path.exists() {
             return Installation::at(path);
@@ -76,8 +80,8 @@ impl Installation {
         Installation { executable, dir, was_replaced: false }
     }
 
-    /// Whether there is a state and no executable. Asked by path, before a directory is opened: recovery
-    /// looks again, under the lock.
+    /// Whether there is a state and no executable. Asked by path, before a directory is opened:
+    /// recovery looks again, under the lock.
     pub(crate) fn is_missing_executable(&self) -> bool {
         !self.executable.exists() && self.dir.join(names::STATE).exists()
     }
@@ -97,7 +101,7 @@ impl Installation {
         &self.dir
     }
 
-    /// Where the executable before the last update or rollback is kept.
+    /// The executable before the last update or rollback.
     pub fn previous(&self) -> PathBuf {
         self.dir.join(names::PREVIOUS_FILE)
     }
@@ -108,8 +112,9 @@ impl Installation {
     }
 }
 
-/// Where the running executable really lies. Linux says so; macOS repeats the path that it was started by, which may be a symbolic link or
-/// hold `..`. Of what was removed since, that is all there is to know.
+/// The real path of the running executable. Linux reports it. macOS reports the path that it was
+/// started by, which may be a symbolic link or contain `..`. For an executable that was removed
+/// since, the reported path is all that is known.
 fn resolved(path: PathBuf, canonicalize: impl Fn(&Path) -> std::io::Result<PathBuf>) -> PathBuf {
     canonicalize(&path).unwrap_or(path)
 }
@@ -124,8 +129,9 @@ fn executable_of(path: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// Where a process finds itself, by the path that it was started by.
-    fn displaced_from(path: &str, real: Option<&str>) -> Option<PathBuf> {
+    /// The executable whose private directory a process runs from, by the path that it was started
+    /// by.
+    fn replaced_from(path: &str, real: Option<&str>) -> Option<PathBuf> {
         executable_of(&resolved(path.into(), |_| {
             real.map(PathBuf::from).ok_or_else(|| std::io::ErrorKind::NotFound.into())
         }))
@@ -135,13 +141,13 @@ mod tests {
     fn a_path_that_leads_elsewhere_is_resolved_before_it_is_believed() {
         let tool = Some(PathBuf::from("/opt/bin/tool"));
         let previous = "/opt/bin/.tool.relatch/previous";
-        assert_eq!(displaced_from(previous, Some(previous)), tool);
-        // By a link or by way of `..` into the directory, and out of it.
-        assert_eq!(displaced_from("/usr/bin/rescue", Some(previous)), tool);
-        assert_eq!(displaced_from("/opt/bin/.tool.relatch/x/../previous", Some(previous)), tool);
-        assert_eq!(displaced_from("/tmp/.tool.relatch/link", Some("/opt/bin/tool")), None);
-        assert_eq!(displaced_from("/opt/bin/.tool.relatch/../tool", Some("/opt/bin/tool")), None);
-        // Removed since it started: Linux adds a word to the path.
-        assert_eq!(displaced_from("/opt/bin/.tool.relatch/previous (deleted)", None), tool);
+        assert_eq!(replaced_from(previous, Some(previous)), tool);
+        // By a link or by `..` into the directory, and out of it.
+        assert_eq!(replaced_from("/usr/bin/rescue", Some(previous)), tool);
+        assert_eq!(replaced_from("/opt/bin/.tool.relatch/x/../previous", Some(previous)), tool);
+        assert_eq!(replaced_from("/tmp/.tool.relatch/link", Some("/opt/bin/tool")), None);
+        assert_eq!(replaced_from("/opt/bin/.tool.relatch/../tool", Some("/opt/bin/tool")), None);
+        // Removed since it started: Linux appends a word to the path.
+        assert_eq!(replaced_from("/opt/bin/.tool.relatch/previous (deleted)", None), tool);
     }
 }

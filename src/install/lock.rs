@@ -1,9 +1,9 @@
 //! One process at a time changes anything beside an executable. The others go on with the installed
 //! version.
 //!
-//! There are two locks. `lock` is held while state is read, changed and swapped: for moments, or as long
-//! as a check may take. `staging` is held while a new version is downloaded and tried, which may take
-//! long; a rollback does not wait for it.
+//! There are two locks. `lock` is held while state is read, changed and swapped: for moments, or as
+//! long as a check may take. `staging` is held while a new version is downloaded and tried, which
+//! may take long; a rollback does not wait for it.
 
 use std::fs::File;
 use std::ops::Deref;
@@ -25,8 +25,8 @@ pub(super) struct Lock {
 }
 
 impl Drop for Lock {
-    /// Closing the file is not enough: a process that another thread is starting holds a copy of the
-    /// descriptor until it executes, and with it the lock.
+    /// Closing the file is not enough: a process that another thread is starting holds a copy of
+    /// the descriptor until it executes, and with it the lock.
     fn drop(&mut self) {
         drop(FileExt::unlock(&self.file)); // if this fails, closing releases it
     }
@@ -57,8 +57,8 @@ impl Lock {
                 let executable = opened.installation().executable();
                 let entry = Entry::new(&private, name);
                 if let Some(file) = Lock::wait_for(&private, name, executable, until, wait)? {
-                    // An installer that failed may have removed the directory while this process waited:
-                    // a lock without a name excludes no other process.
+                    // An installer that failed may have removed the directory while this process
+                    // waited: a lock without a name excludes no other process.
                     let is_named = entry.leads_to(&file).map_err(io("look at", &entry.path()))?;
                     if is_named && opened.leads_to(&private) {
                         return Ok((opened.with_private(private), Lock { file }));

@@ -1,25 +1,28 @@
 //! What happens on the disk: from a signed hash to an executable at its path, and back.
 //!
 //! ```text
-//! <exe>             changed by one exchange of names, and by nothing else              swap/
-//! .<exe>.relatch/   state      floors, what is installed, previous, held, pending      state.rs
-//!                   root       the newest root that was verified, with its signatures  state.rs
-//!                   settings   how `relatch` updates an executable without a library   state.rs
-//!                   lock       held by the process that changes anything here          lock.rs
-//!                   staging    held by the process that downloads                      lock.rs
-//!                   previous   the executable that --rollback brings back              rollback.rs
-//!                   new-*      staged, 0600 until its hash is verified                 stage.rs
-//!                   old-*      still runs, and cannot be removed yet (Windows)         swap/windows.rs
+//! <exe>             changed by one exchange of names, and by nothing else       swap/
+//! .<exe>.relatch/
+//!     state         floors, what is installed, previous, held, pending          state.rs
+//!     root          the newest root that was verified, with its signatures      state.rs
+//!     settings      how `relatch` updates an executable without this library    state.rs
+//!     lock          held by the process that changes anything here              lock.rs
+//!     staging       held by the process that downloads                          lock.rs
+//!     previous      the executable that --rollback brings back                  rollback.rs
+//!     new-*         staged, 0600 until its hash is verified                     stage.rs
+//!     write-*       a small file before its rename                              durable.rs
+//!     leaving       the old executable while names cannot be exchanged          swap/
+//!     old-*         still runs, and cannot be removed yet (Windows)             swap/windows.rs
 //! ```
-//! From the ground up:
+//!
+//! Each file uses only files above it:
 //! ```text
-//! installation   paths              dir           an open directory         names    of the files in it
-//! safety         step 1             directories   the two of an installation
-//! lock           step 2             unlocked      questions without a lock
-//! durable        small files        digest        size and hash             random   bytes and names
-//! stage          steps 9 and 10     probe         step 11                   diagnosis, verdict
-//! swap           step 12            first_install, rollback, clean_up
-//! session        lock, directories and records as one value: what the updater sees
+//! names, random, digest, installation                the paths and names of an installation
+//! dir, durable, safety                               an open directory, small files, step 1
+//! directories, lock                                  both directories, step 2
+//! stage, probe (diagnosis, verdict), state           steps 9 to 11, records
+//! clean_up, swap, first_install, rollback            step 12
+//! unlocked, session                                  what the updater uses
 //! ```
 
 mod clean_up;

@@ -1,4 +1,5 @@
-//! Going back to the previous executable: one hash, one exchange of names, no network (SPEC section 6).
+//! Going back to the previous executable: two hashes, one exchange of names, no network (SPEC
+//! section 6).
 
 use super::digest::digest_of;
 use super::lock::Locked;
@@ -9,8 +10,8 @@ use crate::regular;
 use crate::trust::Refusal;
 use crate::trust::{Epoch, Version};
 
-/// Brings the recorded previous executable back and holds the version that is left. A second rollback goes
-/// forward again.
+/// Brings the recorded previous executable back and holds the version that is left. A second
+/// rollback goes forward again.
 ///
 /// `running` is the version at the path, for an executable that no swap has recorded yet.
 ///
@@ -27,7 +28,8 @@ pub(super) fn rollback(
     let to = state.previous.clone().ok_or_else(nothing)?;
     let previous = locked.file(names::PREVIOUS_FILE);
     let path = previous.path();
-    // The exchange would put a symbolic link at the path as a link: anything but a file is no executable.
+    // The exchange would put a symbolic link at the path as a link: anything but a file is no
+    // executable.
     let mut file = match previous.open() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound || regular::is_refusal(&error) => {
             return Err(nothing().into());
@@ -52,8 +54,9 @@ pub(super) fn rollback(
     let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
     let from = match (&state.installed, running) {
         (Some(copy), _) if copy.blake3 == blake3 => copy.clone(),
-        // A person put another executable at the path. Only the running program knows its version, and
-        // its epoch is unknown: with the first epoch it does not come back if the epoch was ever raised.
+        // A person put another executable at the path. Only the running program knows its version,
+        // and its epoch is unknown: with the first epoch it does not come back if the epoch was
+        // ever raised.
         (_, Some(running)) => Copy { version: running.clone(), blake3, epoch: Epoch::FIRST },
         (Some(copy), None) => Copy { version: copy.version.clone(), blake3, epoch: Epoch::FIRST },
         (None, None) => return Err(nothing().into()),

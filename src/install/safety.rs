@@ -11,8 +11,8 @@ pub(super) fn unsafe_site(path: &Path, why: impl Into<String>) -> Error {
     Local::UnsafeSite { path: path.into(), why: why.into() }.into()
 }
 
-/// In a set-user-id program, the caller chooses environment, working directory and descriptors of an
-/// update that is done with the rights of another user.
+/// In a set-user-id program, the caller chooses environment, working directory and descriptors of
+/// an update that is done with the rights of another user.
 #[cfg(unix)]
 pub(super) fn refuse_raised_privileges(executable: &Path) -> Result<()> {
     use rustix::process::{getegid, geteuid, getgid, getuid};
@@ -43,8 +43,8 @@ fn is_at_secure() -> bool {
     })
 }
 
-/// Windows has no set-user-id bit and no file capabilities: no mark on a file starts it with the rights
-/// of another user. A user who runs it elevated has agreed to that for this start.
+/// Windows has no set-user-id bit and no file capabilities: no mark on a file starts it with the
+/// rights of another user. A user who runs it elevated has agreed to that for this start.
 #[cfg(not(unix))]
 pub(super) fn refuse_raised_privileges(_: &Path) -> Result<()> {
     Ok(())
@@ -57,11 +57,11 @@ pub(super) fn refuse_writable_by_others(dir: &Dir) -> Result<()> {
     let meta = dir.metadata().map_err(io("look at", dir.path()))?;
     let user = rustix::process::geteuid().as_raw();
     if meta.mode() & 0o002 != 0 {
-        let why = format!("everybody may write there (mode {:o})", meta.mode() & 0o7777);
+        let why = format!("every user may write there (mode {:o})", meta.mode() & 0o7777);
         return Err(unsafe_site(dir.path(), why));
     }
     if meta.uid() != user && meta.uid() != 0 {
-        let why = format!("it belongs to user {}, who is neither you (user {user}) nor root", meta.uid());
+        let why = format!("it is owned by user {}, and not by you (user {user}) or root", meta.uid());
         return Err(unsafe_site(dir.path(), why));
     }
     Ok(())

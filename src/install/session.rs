@@ -1,10 +1,10 @@
 //! One operation on an installation: what is locked, what is recorded, and what changes both.
 //!
 //! # System calls
-//! What an operation does in the two directories, as strace prints it on Linux. Descriptors have the names
-//! of their files: `parent` is the directory of the executable, and `private` is `.<exe>.relatch/`. Not
-//! shown: calls that only read, `close`, `= 0`, and the flags `O_CLOEXEC`, `O_LARGEFILE` and `O_NOCTTY`. A
-//! test runs both commands under strace and compares each line
+//! What an operation does in the two directories, as strace prints it on Linux. Descriptors have
+//! the names of their files: `parent` is the directory of the executable, and `private` is
+//! `.<exe>.relatch/`. Not shown: calls that only read, `close`, `= 0`, and the flags `O_CLOEXEC`,
+//! `O_LARGEFILE` and `O_NOCTTY`. A test runs both commands under strace and compares each line
 //! (`each_step_of_a_swap_is_on_the_disk_before_the_next`).
 //!
 //! ## An update
@@ -163,8 +163,8 @@ use crate::error::{Result, io};
 use crate::report::Reporter;
 use crate::trust::{Epoch, Fetched, Identity, Refusal, Root, Verified, Version};
 
-/// Steps 1 and 2 are done: the lock is held, and no swap is half done. The lock is released when this is
-/// dropped.
+/// Steps 1 and 2 are done: the lock is held, and no swap is half done. The lock is released when
+/// this is dropped.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -175,8 +175,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Steps 1 and 2 for an executable that exists. `None` if there is no state, and no identity to make a
-    /// new one for.
+    /// Steps 1 and 2 for an executable that exists. `None` if there is no state, and no identity to
+    /// make a new one for.
     pub(crate) fn begin(
         installation: &Installation,
         identity: Option<&Identity>,
@@ -184,8 +184,8 @@ impl Session {
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
         if installation.is_missing_executable() {
-            // A crash left nothing at the path (only where names cannot be exchanged). Recovery puts an
-            // executable there.
+            // A crash left nothing at the path (only where names cannot be exchanged). Recovery
+            // puts an executable there.
             drop(Session::begin_first_install(installation, identity, wait, reporter)?);
             installation.ensure_executable()?;
         }
@@ -263,8 +263,8 @@ impl Session {
         Ok(found == copy.blake3)
     }
 
-    /// Swaps a staged executable in (SPEC step 12); the old one becomes `previous`. `unrecorded` is version
-    /// and epoch of the old one if the record does not know its bytes.
+    /// Swaps a staged executable in (SPEC step 12); the old one becomes `previous`. `unrecorded` is
+    /// version and epoch of the old one if the record does not know its bytes.
     pub(crate) fn swap(&mut self, staged: Staged, unrecorded: (&Version, Epoch), epoch: Epoch) -> Result<()> {
         swap::swap_in(&self.locked, &mut self.state, staged, unrecorded, epoch)
     }
@@ -279,19 +279,23 @@ impl Session {
         first_install(&self.locked, &mut self.state, staged, epoch, existing)
     }
 
-    /// Ends the session to download: the lock is released, because a rollback must not wait for a download.
+    /// Ends the session to download: the lock is released, because a rollback must not wait for a
+    /// download.
     pub(crate) fn into_staging(self, wait: Duration) -> Result<Staging> {
         let Session { locked, state, .. } = self;
         let (directories, lock) = Lock::staging(locked.unlock().into_opened(), wait)?;
         Ok(Staging { directories, decided_from: state, _lock: lock })
     }
 
-    /// Ends the session of a first install that failed, and takes away the directory that it made. The
-    /// state and the root that the check recorded go while the lock is still held.
+    /// Ends the session of a first install that failed, and takes away the directory that it made.
+    /// The state and the root that the check recorded go while the lock is still held.
     pub(crate) fn remove_directory(self) {
+        // By path: it removes a whole tree, also files of the program that was tried, and follows
+        // no link.
         let path = self.locked.installation().dir().to_path_buf();
         drop(std::fs::remove_dir_all(&path));
-        // On Windows the name of an open file stays until it is closed, and the lock's is still open.
+        // On Windows the name of an open file stays until it is closed, and the lock's is still
+        // open.
         drop(self);
         drop(std::fs::remove_dir(&path));
     }

@@ -1,8 +1,8 @@
 //! From a signed hash to a verified file, ready to be named (SPEC steps 9 and 10).
 //!
-//! Blobs get private names and mode 0600. A decoder sees only bytes whose hash was checked; its output is
-//! bounded by the signed size, and its window by 128 MiB. The file that is installed is the file that was
-//! hashed: one inode, from the check to the swap.
+//! Blobs get private names and mode 0600. A decoder sees only bytes whose hash was checked; its
+//! output is bounded by the signed size, and its window by 128 MiB. The file that is installed is
+//! the file that was hashed: one inode, from the check to the swap.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -22,8 +22,8 @@ use crate::source::{Fetcher, Object};
 use crate::trust::Refusal;
 use crate::trust::{Artifact, Digest, Encoding, Stored, Version};
 
-/// A file in `.<exe>.relatch/`. It is removed when this is dropped; if the process dies first, the next
-/// clean-up removes it.
+/// A file in `.<exe>.relatch/`. It is removed when this is dropped; if the process dies first, the
+/// next clean-up removes it.
 #[must_use]
 #[derive(Debug)]
 struct TempFile {
@@ -54,10 +54,11 @@ impl Drop for TempFile {
     }
 }
 
-/// An executable whose bytes were verified after the last write to them, with the descriptor over which
-/// they were read.
+/// An executable whose bytes were verified after the last write to them, with the descriptor over
+/// which they were read.
 ///
-/// It can be swapped in once, and is removed if it is not. It has no `Clone`; only this file makes one.
+/// It can be swapped in once, and is removed if it is not. It has no `Clone`; only this file makes
+/// one.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Staged {
@@ -66,8 +67,8 @@ pub(crate) struct Staged {
     blake3: Digest,
 }
 
-/// Where a download comes from, when it is given up, and what reports its progress: bytes so far, bytes in
-/// all.
+/// Where a download comes from, when it is given up, and what reports its progress: bytes so far,
+/// bytes in all.
 pub(crate) struct Download<'a> {
     pub(crate) source: &'a Fetcher,
     pub(crate) deadline: Option<Instant>,
@@ -111,8 +112,8 @@ impl Staged {
     }
 
     /// SPEC step 10: fsync, then the hash over a descriptor of the file that will be installed. The
-    /// descriptor with which it was written is closed first, because no system runs a file that a process
-    /// can still write to.
+    /// descriptor with which it was written is closed first, because no system runs a file that a
+    /// process can still write to.
     fn verify(mut temp: TempFile, artifact: &Artifact, stored: &Stored, version: &Version) -> Result<Self> {
         let path = temp.path.clone();
         durable::sync(&temp.file).map_err(io("synchronise", &path))?;
@@ -136,8 +137,8 @@ impl Staged {
         Ok(Staged { temp, version: version.clone(), blake3: artifact.blake3 })
     }
 
-    /// Lets the user who updates run the file, for the probe. What other users may do is copied from the
-    /// old executable after it.
+    /// Lets the user who updates run the file, for the probe. What other users may do is copied
+    /// from the old executable after it.
     pub(super) fn make_executable(&self) -> Result<()> {
         #[cfg(unix)]
         {
@@ -159,8 +160,8 @@ impl Staged {
         self.blake3
     }
 
-    /// Hands the file over to a swap, by its name in `.<exe>.relatch/`: from now on the old executable may
-    /// have that name, and dropping this must not remove it.
+    /// Hands the file over to a swap, by its name in `.<exe>.relatch/`: from now on the old
+    /// executable may have that name, and dropping this must not remove it.
     pub(super) fn into_name(mut self) -> String {
         self.temp.keep = true;
         self.temp.name.clone()
@@ -177,9 +178,9 @@ impl Staged {
     }
 }
 
-/// Whether a stored form decodes to the signed executable: for the publisher, by the client's own code.
-/// `prefix` is the executable that a patch applies to, or empty; `dir` is a directory for temporary files,
-/// and is left as it was.
+/// Whether a stored form decodes to the signed executable: for the publisher, by the client's own
+/// code. `prefix` is the executable that a patch applies to, or empty; `dir` is a directory for
+/// temporary files, and is left as it was.
 ///
 /// # Errors
 /// As for an update. A form of an unknown encoding is only compared with its hash.
@@ -201,8 +202,8 @@ pub fn check_stored(
     Staged::verify(temp, artifact, stored, &Version::Build(1)).map(drop)
 }
 
-/// The stored forms that this program can use, cheapest first. `current` is the hash of the installed
-/// executable, if it can be patched.
+/// The stored forms that this program can use, cheapest first. `current` is the hash of the
+/// installed executable, if it can be patched.
 fn usable_forms(artifact: &Artifact, current: Option<Digest>) -> Vec<(&Stored, Encoding)> {
     let usable = |stored: &'_ Stored| match (stored.known_encoding(), stored.from) {
         (Some(Encoding::ZstdPatch), from) => from.is_some() && from == current,
@@ -219,8 +220,8 @@ fn usable_forms(artifact: &Artifact, current: Option<Digest>) -> Vec<(&Stored, E
     forms
 }
 
-/// The installed executable with its hash, if there is a patch and both sides are small enough to hold in
-/// memory. If it cannot be read, the only cost is a larger download.
+/// The installed executable with its hash, if there is a patch and both sides are small enough to
+/// hold in memory. If it cannot be read, the only cost is a larger download.
 fn read_current(directories: &Directories, artifact: &Artifact) -> Option<(Digest, Vec<u8>)> {
     let patched = artifact.stored.iter().any(|stored| stored.known_encoding() == Some(Encoding::ZstdPatch));
     if !patched || artifact.size > limits::PATCH_SIZE {

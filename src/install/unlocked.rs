@@ -46,8 +46,8 @@ impl Installation {
         })
     }
 
-    /// The error if there is a state and no executable. On Windows a swap that is under way has a moment
-    /// without one: this waits until it is over.
+    /// The error if there is a state and no executable. On Windows a swap that is under way has a
+    /// moment without one: this waits until it is over.
     pub(crate) fn ensure_executable(&self) -> Result<()> {
         const MOMENTS: u32 = 100;
         for moment in 0..=MOMENTS {

@@ -2,12 +2,12 @@
 //!
 //! On Unix a directory is opened once for an operation, and each call in it is relative to that
 //! descriptor. So a directory that is renamed, or replaced by a symbolic link, while an update runs
-//! does not redirect a call. The descriptor is also the one that is flushed: it is open from before a
-//! rename until after the fsync. If the system evicts a directory's inode in between, a descriptor that
-//! is opened only for the fsync does not report that an earlier write failed.
+//! does not redirect a call. The descriptor is also the one that is flushed: it is open from before
+//! a rename until after the fsync. If the system evicts a directory's inode in between, a
+//! descriptor that is opened only for the fsync does not report that an earlier write failed.
 //!
-//! Windows has no calls relative to a handle in std. There the handle is held for the access list, and
-//! files are reached by their paths.
+//! Windows has no calls relative to a handle in std. There the handle is held for the access list,
+//! and files are reached by their paths.
 //!
 //! No call follows a symbolic link in the last component, except [`Entry::exists`].
 

@@ -15,8 +15,8 @@ use crate::regular;
 /// What is opened is a directory, and not one that a symbolic link leads to.
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// For a directory that this user may search and not read. Names in it can be used, and nothing can be
-/// flushed or listed.
+/// For a directory that this user may search and not read. Names in it can be used, and nothing can
+/// be flushed or listed.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 const SEARCH: OFlags = OFlags::PATH;
 #[cfg(target_vendor = "apple")]
@@ -59,7 +59,7 @@ impl Dir {
         Ok(Dir { file, path, is_readable })
     }
 
-    /// Where it was when it was opened: for messages, and for programs that are started.
+    /// The path that it was opened by: for messages, and for programs that are started.
     pub(in crate::install) fn path(&self) -> &Path {
         &self.path
     }

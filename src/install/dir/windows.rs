@@ -49,7 +49,7 @@ impl Dir {
         })
     }
 
-    /// Where it is.
+    /// Its path.
     pub(in crate::install) fn path(&self) -> &Path {
         &self.path
     }
@@ -154,7 +154,7 @@ pub(in crate::install) fn is_same_file(a: &File, b: &File) -> Result<bool> {
     Ok(identity(a)? == identity(b)?)
 }
 
-/// No call is known that tells. The name is in a private directory.
+/// There is no known call for it. The name is in a private directory.
 #[cfg(not(windows))]
 pub(in crate::install) fn is_same_file(_: &File, _: &File) -> Result<bool> {
     Ok(true)

@@ -1,5 +1,5 @@
-//! The one change that people see: new bytes at the executable's path (SPEC step 12). The system calls of
-//! it are in [`super::session`].
+//! The one change that people see: new bytes at the executable's path (SPEC step 12). `session.rs`
+//! lists its system calls.
 //!
 //! ```text
 //! state.pending = {file, from, to}; fsync    from here on the next session finishes or undoes it
@@ -8,9 +8,9 @@
 //! rename(<file>, previous); fsync            unless <file> is `previous`, as in a rollback
 //! state.installed = to, previous = from, pending = none; fsync
 //! ```
-//! If names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`, rename
-//! `leaving` to `previous`. On Windows the copy is a rename, so that between the two there is no executable
-//! at the path.
+//! If names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`,
+//! rename `leaving` to `previous`. On Windows the copy is a rename, so that between the two there
+//! is no executable at the path.
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 mod attributes;
@@ -33,8 +33,8 @@ use crate::error::{Result, io};
 use crate::regular;
 use crate::trust::{Digest, Epoch, Version};
 
-/// Swaps a staged executable in; the old one becomes `previous`. `unrecorded` is version and epoch of the
-/// bytes at the path if the state does not know them, as the running program reports them.
+/// Swaps a staged executable in; the old one becomes `previous`. `unrecorded` is version and epoch
+/// of the bytes at the path if the state does not know them, as the running program reports them.
 pub(super) fn swap_in(
     locked: &Locked,
     state: &mut State,
@@ -48,8 +48,8 @@ pub(super) fn swap_in(
     // Before the record names it: a power cut never leaves a record of a file that is not whole.
     system::sync_staged(staged.file()).map_err(io("synchronise", staged.path()))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
-    // Not the current epoch: it may have been raised because the keys that released the bytes at the path
-    // were stolen.
+    // Not the current epoch: it may have been raised because the keys that released the bytes at
+    // the path were stolen.
     let known = state.installed.clone().filter(|copy| copy.blake3 == blake3);
     let (version, carried) = unrecorded;
     let from = known.unwrap_or_else(|| Copy { version: version.clone(), blake3, epoch: carried });
@@ -64,7 +64,8 @@ pub(super) fn exchange(locked: &Locked, state: &mut State, pending: PendingSwap)
     state.pending = Some(pending);
     let swapped = state.save(locked.private()).and_then(|()| put_at_path(locked, locked.file(&file)));
     if let Err(error) = swapped {
-        // Finished or undone at once if the disk permits, else by the next session: the record names it.
+        // Finished or undone at once if the disk permits, else by the next session: the record
+        // names it.
         recover(locked, state)?;
         return if state.installed.as_ref() == Some(&to) { Ok(()) } else { Err(error) };
     }
@@ -79,8 +80,8 @@ fn put_at_path(locked: &Locked, file: Entry<'_>) -> Result<()> {
         system::keep_copy(locked, locked.executable(), backup)?;
         // On the disk before its original is replaced.
         durable::sync_dir(locked.private())?;
-        // A process that dies here, or a rename that fails, may leave nothing at the path (Windows). The
-        // recovery that follows puts an executable there.
+        // A process that dies here, or a rename that fails, may leave nothing at the path
+        // (Windows). The recovery that follows puts an executable there.
         put(locked, file, locked.executable()).map_err(io("replace", path))?;
     }
     sync_both(locked)
@@ -97,8 +98,8 @@ fn sync_both(locked: &Locked) -> Result<()> {
     durable::sync_dir(locked.private())
 }
 
-/// The new executable is at its path: keep the old one as `previous`, and remember both. A process that
-/// dies in here left `pending` in the record, and the next one does this again.
+/// The new executable is at its path: keep the old one as `previous`, and remember both. A process
+/// that dies in here left `pending` in the record, and the next one does this again.
 fn commit(locked: &Locked, state: &mut State) -> Result<()> {
     let Some(pending) = state.pending.take() else { return Ok(()) };
     for name in [names::BACKUP, &pending.file] {
@@ -132,7 +133,8 @@ fn commit(locked: &Locked, state: &mut State) -> Result<()> {
     state.save(locked.private())
 }
 
-/// Finishes or undoes a swap that a crash interrupted (SPEC step 2). The bytes at the path decide which.
+/// Finishes or undoes a swap that a crash interrupted (SPEC step 2). The bytes at the path decide
+/// which.
 pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
     let Some(pending) = &state.pending else { return Ok(()) };
     let executable = locked.installation().executable();
@@ -148,8 +150,8 @@ pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
         sync_both(locked)?;
         return commit(locked, state);
     }
-    // Either the swap did not happen yet, or a third executable was put there since. Both mean: no swap is
-    // under way.
+    // Either the swap did not happen yet, or a third executable was put there since. Both mean: no
+    // swap is under way.
     if found == pending.from.blake3 {
         state.installed = Some(pending.from.clone());
     }
@@ -161,8 +163,8 @@ pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
     state.save(locked.private())
 }
 
-/// Puts the new executable, or else the old one, at a path where a crash left none. `false` if neither
-/// exists any more.
+/// Puts the new executable, or else the old one, at a path where a crash left none. `false` if
+/// neither exists any more.
 fn close_gap(locked: &Locked, pending: &PendingSwap) -> Result<bool> {
     let executable = locked.installation().executable();
     let mut failed = None;

@@ -1,4 +1,5 @@
-//! The swap on Unix: what the new file gets from the old one, and the way without an exchange of names.
+//! The swap on Unix: what the new file gets from the old one, and the way without an exchange of
+//! names.
 
 use std::fs::{self, File};
 use std::io;
@@ -26,8 +27,8 @@ pub(super) fn replace(_: &Directories, from: Entry<'_>, to: Entry<'_>) -> io::Re
     from.rename(to)
 }
 
-/// A second file with the same content and attributes. A hard link is no copy: a later rename between two
-/// links of one inode succeeds and does nothing.
+/// A second file with the same content and attributes. A hard link is no copy: a later rename
+/// between two links of one inode succeeds and does nothing.
 pub(super) fn keep_copy(_: &Directories, from: Entry<'_>, to: Entry<'_>) -> Result<()> {
     let mut source = from.open().map_err(io_error("open", &from.path()))?;
     let mut copy = to.create().map_err(io_error("create", &to.path()))?;
@@ -36,7 +37,8 @@ pub(super) fn keep_copy(_: &Directories, from: Entry<'_>, to: Entry<'_>) -> Resu
     durable::sync(&copy).map_err(io_error("synchronise", &to.path()))
 }
 
-/// Gives the new file the owner, the mode and those attributes of the old one that are on the list of [`attributes`], or refuses.
+/// Gives the new file the owner, the mode and those attributes of the old one that are on the list
+/// of [`attributes`], or refuses.
 pub(super) fn copy_metadata(old: &File, new: &File, path: &Path) -> Result<()> {
     let (meta, fresh) = (
         old.metadata().map_err(io_error("look at", path))?,
@@ -63,7 +65,8 @@ fn cannot_carry(path: &Path, what: &str, error: io::Error) -> Error {
     Local::UnsafeSite { path: path.into(), why }.into()
 }
 
-/// Linux limits the names and each value to 64 KiB (xattr(7)). A larger one is an error, and is not cut.
+/// Linux limits the names and each value to 64 KiB (xattr(7)). A larger one is an error, and is not
+/// cut.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 const LIMIT: usize = 64 * 1024;
 

@@ -1,6 +1,8 @@
-//! The swap on Windows, where a running executable can be renamed, and neither replaced nor removed.
+//! The swap on Windows, where a running executable can be renamed, and neither replaced nor
+//! removed.
 //!
-//! Between the two renames of a swap there is no executable at the path; the next recovery puts one there.
+//! Between the two renames of a swap there is no executable at the path; the next recovery puts one
+//! there.
 
 use std::fs::File;
 use std::io;
@@ -24,8 +26,8 @@ pub(super) fn keep_copy(directories: &Directories, from: Entry<'_>, to: Entry<'_
 }
 
 /// Renames over a name. If a process still runs the file that has it, that file is first renamed to
-/// `old-<16 hex>`. The clean-up under a later lock removes it when its last process has ended. So there is
-/// one such file for each old version that still runs.
+/// `old-<16 hex>`. The clean-up under a later lock removes it when its last process has ended. So
+/// there is one such file for each old version that still runs.
 pub(super) fn replace(directories: &Directories, from: Entry<'_>, to: Entry<'_>) -> io::Result<()> {
     let Err(error) = from.rename(to) else { return Ok(()) };
     if !to.exists().unwrap_or(false) {
@@ -45,7 +47,8 @@ pub(super) fn replace(directories: &Directories, from: Entry<'_>, to: Entry<'_>)
     Ok(())
 }
 
-/// A file that is made in a directory inherits that directory's access list, as the old executable did.
+/// A file that is made in a directory inherits that directory's access list, as the old executable
+/// did.
 pub(super) fn copy_metadata(_: &File, _: &File, _: &Path) -> Result<()> {
     Ok(())
 }
