@@ -152,8 +152,9 @@ mod tests {
         take().map(drop).unwrap();
     }
 
-    /// As an installer that failed does, and the next one after it.
+    /// As after an installer that failed. On some file systems of Windows an open directory stays.
     #[test]
+    #[cfg(unix)]
     fn the_lock_of_a_directory_that_was_removed_is_not_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tool");
