@@ -3,9 +3,9 @@
 //! # System calls
 //! What an operation does in the two directories, as strace prints it on Linux. Descriptors have
 //! the names of their files: `parent` is the directory of the executable, and `private` is
-//! `.<exe>.relatch/`. Not shown: calls that only read, `close`, `= 0`, and the flags `O_CLOEXEC`,
-//! `O_LARGEFILE` and `O_NOCTTY`. A test runs both commands under strace and compares each line
-//! (`each_step_of_a_swap_is_on_the_disk_before_the_next`).
+//! `.<exe>.relatch/`. Not shown: calls that only read or copy, `close`, `= 0`, and the flags
+//! `O_CLOEXEC`, `O_LARGEFILE` and `O_NOCTTY`. A test runs both commands under strace and compares
+//! each line (`each_step_of_a_swap_is_on_the_disk_before_the_next`).
 //!
 //! ## An update
 //! ```text
@@ -44,7 +44,7 @@
 //! # Step 10. The descriptor that wrote is closed: no system runs a file that can be written to.
 //! fsync(new)
 //! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
-//! # Step 11.
+//! # Step 11. The probe is started by its path.
 //! fchmod(new, 0700)
 //! # Steps 1 and 2 again. The clean-up does nothing: this process holds `staging`.
 //! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent

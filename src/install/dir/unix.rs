@@ -290,4 +290,22 @@ mod tests {
         assert!(elsewhere.join("file").exists());
         assert!(!Dir::open(&path).unwrap().leads_to_dir(OsStr::new("here"), &dir));
     }
+
+    #[test]
+    fn a_directory_without_read_permission_is_used_and_not_listed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().canonicalize().unwrap();
+        let file = rustix::fs::openat(CWD, &path, DIRECTORY | SEARCH, Mode::empty()).unwrap().into();
+        let dir = Dir { file, path, is_readable: false };
+        let (a, b) = (OsStr::new("a"), OsStr::new("b"));
+        dir.create_file(a).unwrap();
+        dir.rename(a, &dir, b).unwrap();
+        assert!(
+            dir.metadata().unwrap().is_dir() && dir.is_file(b).unwrap() && dir.is_writable(OsStr::new("."))
+        );
+        dir.open_file(b).unwrap();
+        for error in [dir.names().unwrap_err(), dir.readable().unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        }
+    }
 }
