@@ -49,6 +49,25 @@ fn a_directory_of_another_user_is_unsafe() {
     assert_runs(&tool.run(&[]), "widget 1.1.0 \n");
 }
 
+/// Root installed the tool. Its directory may be searched by another user, and not listed.
+#[test]
+fn a_directory_that_cannot_be_read_is_no_reason_to_complain() {
+    if !may_be_another() {
+        return;
+    }
+    use std::os::unix::process::CommandExt;
+    let (_repository, tool) = outdated();
+    assert_runs(&tool.run(&[]), "widget 1.1.0 \n");
+    for dir in [tool.dir.path(), &tool.site_dir()] {
+        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o711)).unwrap();
+    }
+    for arguments in [&[][..], &["--update-status"]] {
+        let output = support::tool::run(tool.command().uid(65534).gid(65534).args(arguments));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
+}
+
 #[test]
 fn raised_privileges_are_unsafe() {
     if !may_be_another() {
