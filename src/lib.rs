@@ -21,8 +21,8 @@
 //! The numbers are the steps of `docs/SPEC.md`, section 5; the source cites them.
 //! ```text
 //!            source/             trust/                       policy            install/
-//!  1 safe?                                                                      site
-//!  2 lock, state, recover                                                       lock, state, swap
+//!  1 safe?                                                                      safety
+//!  2 lock, state, recover                                                       session, swap
 //!  3 roots  ─▶ Fetched ─▶ Verified<Root>
 //!  4 VERSION ─▶ Fetched ─▶ Verified<Timestamp>   5 time
 //!  6 manifest ─▶ Fetched ─▶ Verified<Manifest>

@@ -47,7 +47,8 @@ pub(crate) fn is_not_regular(error: &Error) -> bool {
     error.kind() == ErrorKind::InvalidInput && error.raw_os_error().is_none()
 }
 
-fn not_regular() -> Error {
+/// The error for a file that is not a regular one.
+pub(crate) fn not_regular() -> Error {
     Error::new(ErrorKind::InvalidInput, "not a regular file")
 }
 

@@ -8,23 +8,22 @@
 //! outcome    what is answered
 //! ```
 
+mod budget;
 mod fetch;
 mod first;
 mod outcome;
-mod session;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+pub(crate) use budget::Budget;
 pub use first::Install;
 pub use outcome::{Checked, Outcome, RolledBack, Status};
-pub(crate) use session::Budget;
-use session::Session;
 
 use crate::check::{Candidate, Check, Decision, Purpose, Selected, Verdict, Want};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Local, Result};
-use crate::install::{self, Installation, Installed, Loaded, Lock, Probe, Settings, Staged, State};
+use crate::install::{Directories, Download, Installation, Installed, Loaded, Probe, Session, Staged, State};
 use crate::limits;
 use crate::report::{Quiet, Reporter};
 use crate::source::{Fetcher, Source};
@@ -87,7 +86,7 @@ impl Updater {
     /// [`Local::NotInstalled`] where there are no settings beside it.
     pub fn of_installed(path: &Path) -> Result<Self> {
         let site = Installation::at(path)?;
-        let settings = Settings::load(&site)?;
+        let settings = site.settings()?;
         let source = settings.source()?;
         let identity = Identity { product: settings.product, channel: settings.channel };
         Updater::new(site, identity, settings.target, None, settings.root.as_bytes(), source, settings.probe)
@@ -188,7 +187,7 @@ impl Updater {
         // Whatever ends the update from here on, a closed terminal included, the next start does not
         // take it for a check that found nothing to do.
         session.state.memory.check_failed(self.clock.now());
-        session.save(&self.site)?;
+        session.save()?;
         starting(&from, &to);
         self.install(session, budget, &selected, &from, checked.epoch)?;
         Ok(Outcome::Updated { from, to })
@@ -206,8 +205,7 @@ impl Updater {
             return Err(nothing().into());
         }
         let session = Session::begin(site, None, limits::LOCK_WAIT, &mut Quiet)?;
-        let Session { lock, mut state, .. } = session.ok_or_else(nothing)?;
-        let (from, to) = install::rollback(site, &mut state, running, &lock)?;
+        let (from, to) = session.ok_or_else(nothing)?.rollback(running)?;
         Ok(RolledBack { from, to })
     }
 
@@ -217,7 +215,7 @@ impl Updater {
     /// [`Local::Io`], [`Local::NoExecutable`], and [`crate::Refusal::StateTooNew`].
     pub fn status(site: &Installation, running: Option<&Version>) -> Result<Status> {
         site.ensure_executable()?;
-        let (state, damaged) = match State::load(site, None)? {
+        let (state, damaged) = match site.recorded(None)? {
             Loaded::Present(state) => (Some(*state), None),
             Loaded::Absent => (None, None),
             Loaded::Damaged(why) => (None, Some(why.to_string())),
@@ -243,14 +241,14 @@ impl Updater {
 
     /// What is recorded, for the start-up check.
     pub(crate) fn recorded(&self) -> Result<Loaded> {
-        State::load(&self.site, Some(&self.identity))
+        self.site.recorded(Some(&self.identity))
     }
 
     /// Remembers that a check failed, so that the next starts do not wait for a network that is not there.
     pub(crate) fn record_failure(&mut self) -> Result<()> {
         let mut session = self.begin(Duration::ZERO)?;
         session.state.memory.check_failed(self.clock.now());
-        session.save(&self.site)
+        session.save()
     }
 
     fn begin(&mut self, lock_wait: Duration) -> Result<Session> {
@@ -271,7 +269,7 @@ impl Updater {
         let is_first = installed.is_none();
         let held = session.state.record.held().to_vec();
         let candidate = Candidate { target: self.target.clone(), installed, held, now };
-        let start = self.load_roots()?;
+        let start = self.load_roots(session)?;
         let mut check = Check::new(
             &start,
             self.identity.clone(),
@@ -283,9 +281,9 @@ impl Updater {
         while let Want::Object(wanted) = check.want() {
             let answer = self.source.answer(&wanted, deadline)?;
             if let Some(root) = check.supply(answer, self.clock.now()) {
-                install::save_root(&self.site, &root)?;
+                session.save_root(&root)?;
                 session.state.memory = check.memory().clone();
-                session.save(&self.site)?;
+                session.save()?;
             }
         }
         let epoch = check.roots().epoch;
@@ -298,15 +296,15 @@ impl Updater {
                 // What was damaged is replaced by what was just verified.
                 session.damaged = None;
             }
-            session.save(&self.site)?;
+            session.save()?;
         }
         Ok(CheckResult { decision: decision?, epoch, details })
     }
 
     /// The newest root that was persisted, or the one that the tool carries.
-    fn load_roots(&mut self) -> Result<Roots> {
+    fn load_roots(&mut self, session: &Session) -> Result<Roots> {
         let anchor = || TrustAnchor::new(&self.anchor);
-        match install::load_root(&self.site, anchor()?) {
+        match session.load_root(anchor()?) {
             Ok(roots) => Ok(roots),
             // The chain is read again from the root that the tool carries, and must reach as far as it
             // did before.
@@ -326,7 +324,7 @@ impl Updater {
         if *running == recorded.version {
             return Ok(());
         }
-        if self.site.holds(recorded)? {
+        if session.holds(recorded)? {
             // The path was swapped after this process started: this process is not the one to decide
             // about the executable that is there.
             return Err(Local::ChangedMeanwhile { path: self.site.executable().into() }.into());
@@ -341,7 +339,7 @@ impl Updater {
             |why: String| Local::NotInstalled { path: self.site.executable().into(), why }.into();
         match (&self.running, session.state.record.installed()) {
             (Some(running), _) => Ok(running.clone()),
-            (None, Some(recorded)) if self.site.holds(recorded)? => Ok(recorded.version.clone()),
+            (None, Some(recorded)) if session.holds(recorded)? => Ok(recorded.version.clone()),
             (None, Some(recorded)) => Err(not_installed(format!(
                 "the file there is not the {} that was installed",
                 recorded.version
@@ -359,15 +357,13 @@ impl Updater {
         from: &Version,
         epoch: Epoch,
     ) -> Result<()> {
-        let Session { lock, state: decided_from, .. } = session;
-        drop(lock);
-        let _staging = Lock::staging(&self.site, budget.lock_wait)?;
+        let staging = session.into_staging(budget.lock_wait)?;
         let deadline = budget.download.map(|limit| Instant::now() + limit);
-        let staged = self.stage(selected, deadline)?; // 9, 10
+        let staged = self.stage(staging.directories(), selected, deadline)?; // 9, 10
         let runs = self.probe.run(&staged, &self.identity.product); // 11
         let mut session = self.begin(limits::LOCK_WAIT)?; // 2
         let state = &mut session.state;
-        if !state.same_basis(&decided_from) {
+        if !state.same_basis(&staging.decided_from) {
             return Err(Local::ChangedMeanwhile { path: self.site.executable().into() }.into());
         }
         if let Err(error) = runs {
@@ -375,19 +371,24 @@ impl Updater {
                 true => state.memory.probe_failed(),
                 false => state.memory.probe_inconclusive(),
             }
-            session.save(&self.site)?;
-            return Err(error.told(staged.version()));
+            session.save()?;
+            return Err(error.into_error(staged.version()));
         }
         state.memory.about_to_install(staged.version());
         let running = (from, self.anchor_epoch);
-        install::swap_in(&self.site, state, staged, running, epoch, &session.lock) // 12
+        session.swap(staged, running, epoch) // 12
     }
 
-    fn stage(&mut self, selected: &Selected, deadline: Option<Instant>) -> Result<Staged> {
+    fn stage(
+        &mut self,
+        directories: &Directories,
+        selected: &Selected,
+        deadline: Option<Instant>,
+    ) -> Result<Staged> {
         let (reporter, version) = (&mut self.reporter, selected.version());
         let mut progress = |done, total| reporter.downloading(version, done, total);
-        let mut from = install::Download { source: &self.source, deadline, progress: &mut progress };
-        Staged::download(&self.site, selected.artifact(), version, &mut from)
+        let mut from = Download { source: &self.source, deadline, progress: &mut progress };
+        Staged::download(directories, selected.artifact(), version, &mut from)
     }
 }
 

@@ -1,9 +1,11 @@
-//! Promise: wherever a process is killed, and whatever call the disk refuses, an executable that runs is at its path, as the old or the
-//! new version, and the next command finishes or undoes what was begun and leaves nothing lying about.
+//! Promise: wherever a process is killed, and whatever call the disk refuses, an executable that
+//! runs is at its path, as the old or the new version, and the next command finishes or undoes what
+//! was begun and leaves nothing lying about.
 //!
-//! strace kills the process at the n-th call of one kind. The calls are first counted in a run without a fault, from the first one that
-//! touches the tool's own directory. The short form takes some of each kind, evenly, with the first and the last;
-//! `RELATCH_TEST_LONG=1` takes them all, which is some minutes.
+//! strace kills the process at the n-th call of one kind. The calls are first counted in a run
+//! without a fault, from the first one that touches the tool's own directory. The short form takes
+//! some of each kind, evenly, with the first and the last; `RELATCH_TEST_LONG=1` takes them all,
+//! which is some minutes.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -88,7 +90,8 @@ impl Scene {
         scene
     }
 
-    /// A fresh copy, made by another process: this one never holds a descriptor that would keep the executable busy.
+    /// A fresh copy, made by another process: this one never holds a descriptor that would keep the
+    /// executable busy.
     fn place(&self) -> Place {
         let dir = self.work.path().join("place");
         drop(std::fs::remove_dir_all(&dir));
@@ -162,7 +165,8 @@ impl Place {
     }
 }
 
-/// Kills an update at each point; every second time a plain start comes next, else `--rollback` does where there is something to undo.
+/// Kills an update at each point; every second time a plain start comes next, else `--rollback`
+/// does where there is something to undo.
 fn kill_updates(always: &[String], each: usize) {
     if !is_available() {
         return;
@@ -216,7 +220,8 @@ fn kill_rollbacks(always: &[String], each: usize) {
         seen_old |= version == "1.0.0";
         seen_new |= version == "1.1.0";
         if killed % 2 == 0 {
-            // What was left is held, although the command did not come to its end; what was not left is current.
+            // What was left is held, although the command did not come to its end; what was not
+            // left is current.
             place.succeeds("--update", &when);
             place.assert_no_strays(&when);
             assert_eq!(scene.assert_runs(&place, &when), version, "{when}");
@@ -300,49 +305,63 @@ fn a_full_or_broken_disk_leaves_a_tool_that_runs_without_exchange() {
     fail_calls(&[NO_EXCHANGE.into()], 6);
 }
 
-/// What one call does for durability, in a word; `None` for what is no part of it.
-fn word(call: &str, scene: &Scene) -> Option<String> {
-    let parent = scene.tool.dir.path().canonicalize().unwrap();
-    let site = scene.tool.site_dir();
-    let named = |path: &str| {
-        let path = Path::new(path);
-        let name = if path == parent {
-            "parent"
-        } else if path == site {
-            "site"
-        } else if path == scene.tool.path {
-            "exe"
-        } else {
-            // Random names by what they begin with.
-            path.strip_prefix(&site).ok()?.to_str()?.split('-').next()?
-        };
-        Some(name.to_owned())
-    };
-    let (name, arguments) = call.split_once('(')?;
-    let quoted: Vec<_> = arguments.split('"').skip(1).step_by(2).filter_map(named).collect();
-    let descriptor = || named(arguments.split_once('<')?.1.split_once('>')?.0);
-    match (name, &quoted[..]) {
-        // Of the copy the system writes parts by other calls.
-        ("write", _) => Some(format!("write {}", descriptor().filter(|name| name != "leaving")?)),
-        ("fchmod" | "fchown" | "fsetxattr", _) => {
-            Some(format!("change {}", descriptor().filter(|name| name == "new")?))
-        }
-        ("fsync" | "fdatasync", _) => Some(format!("sync {}", descriptor()?)),
-        ("renameat2", [from, to]) if call.contains("RENAME_EXCHANGE") && !call.contains("EINVAL") => {
-            Some(format!("exchange {from} {to}"))
-        }
-        ("rename" | "renameat" | "renameat2", [from, to]) if !call.contains("RENAME_EXCHANGE") => {
-            Some(format!("rename {from} {to}"))
-        }
-        _ => None,
-    }
+/// The calls above the code of a session, without comments.
+fn written(heading: &str) -> Vec<String> {
+    let source = std::fs::read_to_string("../src/install/session.rs").unwrap();
+    let lines: Vec<_> = source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+    let from = lines.iter().position(|line| *line == format!("## {heading}")).unwrap();
+    let block = lines[from..].split(|line| line.starts_with("```")).nth(1).unwrap();
+    block.iter().filter(|line| !line.starts_with('#')).map(ToString::to_string).collect()
 }
 
-/// The words of the main thread of one command, each once where it is repeated.
-fn words(scene: &Scene, argument: &str, injections: &[String]) -> Vec<String> {
-    let calls = CALLS.map(|call| format!("?{call}"));
+/// One call of strace as it is written there; `None` if it is about other files.
+fn reduced(call: &str, scene: &Scene) -> Option<String> {
+    let dir = scene.tool.dir.path().canonicalize().unwrap();
+    let private = scene.tool.site_dir();
+    let any = |name: &str| match name.split_once('-') {
+        Some((prefix @ ("new" | "write"), _)) => format!("{prefix}-*"),
+        _ => name.replace(PRODUCT, "<exe>"),
+    };
+    let descriptor = |path: &Path| match path {
+        path if path == dir => Some("parent".to_owned()),
+        path if path == private => Some("private".to_owned()),
+        path if path == scene.tool.path => Some("exe".to_owned()),
+        path => Some(path.strip_prefix(&private).ok()?.to_str()?.split('-').next()?.to_owned()),
+    };
+    let argument = |text: &str| match (text.split_once('<'), text.strip_prefix('"')) {
+        _ if text.starts_with("AT_FDCWD<") => Some("AT_FDCWD".to_owned()),
+        (_, Some(path)) if path.starts_with('/') => {
+            (Path::new(path.strip_suffix('"')?) == dir).then(|| "\"<dir>\"".to_owned())
+        }
+        (_, Some(name)) => Some(format!("\"{}\"", any(name.strip_suffix('"')?))),
+        (Some((_, path)), None) => descriptor(Path::new(path.strip_suffix('>')?)),
+        (None, None) => {
+            let is_shown = |flag: &&str| !["O_CLOEXEC", "O_LARGEFILE", "O_NOCTTY"].contains(flag);
+            Some(text.split('|').filter(is_shown).collect::<Vec<_>>().join("|"))
+        }
+    };
+    let (name, rest) = call.split_once('(')?;
+    let (arguments, result) = rest.rsplit_once(" = ")?;
+    let arguments: Vec<_> = arguments.trim_end().strip_suffix(')')?.split(", ").collect();
+    // The system copies in pieces, by several calls.
+    if ["write", "copy_file_range", "sendfile"].contains(&name) {
+        let file = argument(arguments[0]).filter(|file| file != "leaving")?;
+        return (name == "write" && arguments[0].contains('<')).then(|| format!("write({file}, ...)"));
+    }
+    let shown: Vec<_> = arguments.into_iter().map(argument).collect::<Option<_>>()?;
+    let result = match result.split_once(" (") {
+        Some((failed, _)) => format!(" = {failed}"),
+        None if name == "openat" => format!(" = {}", argument(result)?),
+        None => String::new(),
+    };
+    Some(format!("{name}({}){result}", shown.join(", ")))
+}
+
+/// The calls of the main thread of one command; writes to one file once.
+fn calls(scene: &Scene, argument: &str, injections: &[String]) -> Vec<String> {
+    let names = CALLS.map(|call| format!("?{call}"));
     let mut strace = Command::new("strace");
-    strace.args(["-qq", "-f", "-y", "-e"]).arg(format!("trace={}", calls.join(",")));
+    strace.args(["-qq", "-f", "-y", "-e"]).arg(format!("trace={}", names.join(",")));
     for injection in injections {
         strace.arg("-e").arg(format!("inject={injection}"));
     }
@@ -354,67 +373,43 @@ fn words(scene: &Scene, argument: &str, injections: &[String]) -> Vec<String> {
     let main = log.split_whitespace().next().unwrap().to_owned();
     let mut calls: Vec<String> = Vec::new();
     for line in log.lines().filter_map(|line| line.strip_prefix(&main)).map(str::trim_start) {
-        // A call in which another thread's came between is told in two parts.
+        // A call is printed in two parts if another thread's call came in between.
         match line.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
             Some((_, end)) => calls.last_mut().unwrap().push_str(end),
             None => calls.push(line.trim_end_matches("<unfinished ...>").to_owned()),
         }
     }
-    let mut words: Vec<_> = calls.iter().filter_map(|call| word(call, scene)).collect();
-    words.dedup();
-    words
+    let mut calls: Vec<_> = calls.iter().filter_map(|call| reduced(call, scene)).collect();
+    calls.dedup_by(|a, b| a == b && a.starts_with("write("));
+    calls
 }
 
-/// A small file is replaced by these.
-const SAVE: [&str; 4] = ["write write", "sync write", "rename write state", "sync site"];
-
-/// From the record of what is begun to the record of what was done: nothing but `put` in between, and in this order.
 #[track_caller]
-fn assert_order(words: &[String], put: &[&str]) {
-    let expected = [&SAVE[..], put, &SAVE[..]].concat();
-    let last = &words[words.len().saturating_sub(expected.len())..];
-    assert_eq!(last, expected, "{words:#?}");
+fn assert_calls(what: &str, found: &[String], written: &[String]) {
+    for (number, line) in written.iter().enumerate() {
+        let call = found.get(number).map_or("nothing", String::as_str);
+        assert_eq!(call, line, "line {} of {what}; the calls: {found:#?}", number + 1);
+    }
+    assert_eq!(&found[written.len()..], [""; 0], "after the last line of {what}");
 }
 
-/// The staged file is whole on the disk, content, mode and owner, before the record names it.
-#[track_caller]
-fn assert_staged(words: &[String]) {
-    let swapped = words.iter().rposition(|word| word.ends_with(" new exe")).unwrap();
-    let recorded = words[..swapped].iter().rposition(|word| word == "rename write state").unwrap();
-    let of_staged = |prefix: &str| {
-        let is = |word: &String| word == &format!("{prefix} new");
-        words[..swapped].iter().rposition(is).unwrap()
-    };
-    let (written, changed, synced) = (of_staged("write"), of_staged("change"), of_staged("sync"));
-    assert!(written < synced && changed < synced && synced < recorded, "{words:#?}");
-}
-
-/// A power cut at any point finds the record on the disk before what it records is begun, and each name before the next one depends on
-/// it. What a kill shows above is another matter: there the system still writes what it was given.
+/// A power cut at any point finds the record on the disk before the recorded step is begun, and
+/// each name before the next one depends on it. The kills above do not show this: after a kill, the
+/// system still writes what it was given. So the calls are compared with the text that is written
+/// above the code.
 #[test]
 fn each_step_of_a_swap_is_on_the_disk_before_the_next() {
     if !is_available() {
         return;
     }
-    let exchanged = ["exchange new exe", "sync parent", "sync site", "rename new previous", "sync site"];
-    let copied = [
-        "sync leaving",
-        "sync site",
-        "rename new exe",
-        "sync parent",
-        "sync site",
-        "rename leaving previous",
-        "sync site",
-    ];
+    let (update, rollback) = (written("An update"), written("A rollback"));
     let scene = Scene::outdated();
-    let update = words(&scene, "--update", &[]);
-    assert_staged(&update);
-    assert_order(&update, &exchanged);
-    let back = words(&scene, "--rollback", &[]);
-    assert_order(&back, &["exchange previous exe", "sync parent", "sync site"]);
+    assert_calls("an update", &calls(&scene, "--update", &[]), &update);
+    assert_calls("a rollback", &calls(&scene, "--rollback", &[]), &rollback);
 
+    let at = update.iter().position(|call| call.contains("RENAME_EXCHANGE")).unwrap();
+    let copied = [&update[..at], &written("Without an exchange of names")].concat();
     let scene = Scene::outdated();
-    let update = words(&scene, "--update", &[NO_EXCHANGE.into()]);
-    assert_staged(&update);
-    assert_order(&update, &copied);
+    let found = calls(&scene, "--update", &[NO_EXCHANGE.into()]);
+    assert_calls("an update without an exchange of names", &found, &copied);
 }

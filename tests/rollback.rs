@@ -230,7 +230,7 @@ fn a_damaged_state_is_no_licence_to_go_back() {
         // It is reported, does not stop the tool, and a verified check heals it.
         let output = tool.run(&["x"]);
         assert_eq!(stdout(&output), "widget 1.1.0 x\n");
-        assert!(stderr(&output).contains("written anew"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("check or install replaces it"), "{}", stderr(&output));
         let output = tool.run(&["x"]);
         assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("widget 1.1.0 x\n", ""));
     }

@@ -1,6 +1,8 @@
 //! No file imports, by way of others, itself: neither by `use` nor by a path inside of an expression. An import of an item counts for the
 //! file that defines it, wherever it is exported again; a module that declares its children does not import them by that.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Why a probed executable did not run, where that can be told from how it failed (SPEC step 11).
+//! Why a probed executable did not run, if the way it failed shows the cause (SPEC step 11).
 
 use crate::escape::Words;
 use std::ffi::OsStr;
@@ -6,21 +6,23 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// What a signal that ended it means on a system ([`std::env::consts::OS`]) beyond its name.
+/// The meaning of the signal that ended it on a system ([`std::env::consts::OS`]), beyond its name.
 pub(super) fn of_signal(system: &str, signal: Option<i32>) -> Option<&'static str> {
-    // On Apple silicon the kernel sends SIGKILL to each executable that is unsigned or was changed after it was signed, and on every Mac to
-    // one that Gatekeeper refuses. Elsewhere it means that the process was killed, or that memory ran out.
+    // On Apple silicon the kernel sends SIGKILL to an executable that is unsigned or was changed
+    // after it was signed, and on every Mac to one that Gatekeeper refuses. On other systems it
+    // means that the process was killed, or that memory ran out.
     (system == "macos" && signal == Some(9))
         .then_some("on macOS this means that the release is unsigned or not notarized, or was changed after it was signed")
 }
 
-/// What glibc's loader says where a library here is older than the one that a program was linked against. It then exits with 1, as many a
-/// program does for reasons of its own.
+/// The message of glibc's loader if a library here is older than the one that the program was
+/// linked against. The loader then exits with 1, as many programs do for other reasons.
 pub(super) fn of_loader(stderr: &str) -> Option<String> {
     let mut others = None;
     let mut glibc: Option<(Vec<u32>, &str)> = None;
     for line in stderr.lines() {
-        // "./tool: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by ./tool)"
+        // "./tool: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by
+        // ./tool)"
         let Some((library, rest)) = line.split_once(": version `") else { continue };
         let Some((version, by)) = rest.split_once("' not found (") else { continue };
         if !by.starts_with("required by ") {
@@ -53,16 +55,17 @@ pub(super) fn of_loader(stderr: &str) -> Option<String> {
     ))
 }
 
-/// The release of glibc that has a version of its symbols.
+/// The release of glibc that introduced a version of its symbols.
 fn glibc_version(name: &str) -> Option<Vec<u32>> {
-    // Named by programs with packed relocations, which glibc reads since then.
+    // Required by programs with packed relocations, which glibc reads since 2.36.
     if name == "GLIBC_ABI_DT_RELR" {
         return Some(vec![2, 36]);
     }
     name.strip_prefix("GLIBC_")?.split('.').map(|number| number.parse().ok()).collect()
 }
 
-/// Why a file that is there could not be started. The system says "not found" where what is absent is the program that would run it.
+/// Why an existing file could not be started. The system reports "not found" if the program that
+/// would run it does not exist.
 pub(super) fn of_start(error: &io::Error, executable: &Path) -> Option<String> {
     if error.kind() != ErrorKind::NotFound {
         return None;
@@ -81,7 +84,7 @@ fn without_interpreter(interpreter: &Interpreter) -> String {
         return format!("it is a script for {shown}, which this system does not have");
     }
     let name = Path::new(path).file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let (whose, instead) = if name.starts_with("ld-musl-") {
+    let (loader, instead) = if name.starts_with("ld-musl-") {
         ("musl's loader", "statically, or against glibc")
     } else if name.starts_with("ld-linux") || ["ld64.so.1", "ld64.so.2", "ld.so.1"].contains(&name) {
         ("glibc's loader", "statically with musl")
@@ -89,18 +92,19 @@ fn without_interpreter(interpreter: &Interpreter) -> String {
         ("the loader", "statically")
     };
     format!(
-        "it requires {whose} {shown}, which this system does not have; the publisher can link it {instead}"
+        "it requires {loader} {shown}, which this system does not have; the publisher can link it {instead}"
     )
 }
 
-/// What runs a file.
+/// The program that runs a file.
 #[derive(Debug, PartialEq, Eq)]
 struct Interpreter {
     path: String,
     script: bool,
 }
 
-/// The interpreter that a script names in its first line, or an ELF executable in its segment `PT_INTERP` (elf(5)).
+/// The interpreter that a script names in its first line, or an ELF executable in its segment
+/// `PT_INTERP` (elf(5)).
 fn interpreter(file: &mut (impl Read + Seek)) -> Option<Interpreter> {
     const PT_INTERP: u64 = 3;
     let head = read(file, 0, 256)?;
@@ -130,7 +134,7 @@ fn interpreter(file: &mut (impl Read + Seek)) -> Option<Interpreter> {
     None
 }
 
-/// How an ELF file writes numbers.
+/// How an ELF file stores numbers.
 struct Elf {
     wide: bool,
     big_endian: bool,
@@ -144,7 +148,7 @@ impl Elf {
     }
 }
 
-/// At most so many bytes.
+/// At most `most` bytes.
 fn read(file: &mut (impl Read + Seek), at: u64, most: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(at)).ok()?;
@@ -194,7 +198,7 @@ mod tests {
         let others = mixed.lines().next().unwrap();
         let why = of_loader(others).unwrap();
         assert!(why.starts_with("it requires GLIBCXX_3.4.32 of libstdc++.so.6, and this system"), "{why}");
-        // Private symbols belong to one build of glibc; there is no number to tell.
+        // Private symbols belong to one build of glibc: there is no release number.
         assert!(of_loader(&of_c("GLIBC_PRIVATE")).unwrap().contains("GLIBC_PRIVATE of libc.so.6"));
         assert!(of_loader(&of_c("GLIBC_2.x\u{1b}[2J")).unwrap().contains("\\u{1b}"));
 
@@ -242,13 +246,13 @@ mod tests {
     }
 
     #[test]
-    fn what_would_run_a_file_is_read_from_it() {
+    fn the_interpreter_of_a_file_is_read_from_it() {
         let of = |bytes: Vec<u8>| interpreter(&mut Cursor::new(bytes));
         let path = "/lib/ld-musl-x86_64.so.1";
         for (wide, big) in [(true, false), (false, false), (true, true), (false, true)] {
             let bytes = elf(wide, big, path.as_bytes());
             assert_eq!(of(bytes.clone()), Some(Interpreter { path: path.into(), script: false }));
-            // No file makes it read without end, or panic.
+            // No file makes it panic, or read without end.
             for length in 0..bytes.len() {
                 of(bytes[..length].to_vec());
                 let mut odd = bytes.clone();
@@ -263,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_loader_is_missing_is_told() {
+    fn the_missing_loader_is_named() {
         let of = |path: &str| without_interpreter(&Interpreter { path: path.into(), script: false });
         for (path, expected) in [
             (

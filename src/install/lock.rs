@@ -1,93 +1,141 @@
-//! One process at a time changes anything beside an executable. The others go on with what is installed.
+//! One process at a time changes anything beside an executable. The others go on with the installed
+//! version.
 //!
-//! There are two locks. `lock` is held while state is read, changed and swapped: moments, or as long as a check may take. `staging` is
-//! held while a new version is downloaded and tried, which may take long; a rollback never waits for that.
+//! There are two locks. `lock` is held while state is read, changed and swapped: for moments, or as
+//! long as a check may take. `staging` is held while a new version is downloaded and tried, which
+//! may take long; a rollback does not wait for it.
 
-use std::fs::{File, OpenOptions};
-use std::path::Path;
+use std::fs::File;
+use std::ops::Deref;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fs4::{FileExt, TryLockError};
 
-use super::Installation;
+use super::dir::{Dir, Entry};
+use super::directories::{Directories, Opened};
+use super::names;
 use crate::error::{Local, Result, io};
-use crate::regular_file::{open_regular_file, open_regular_file_with};
 
-/// Held while it lives; the system releases it if the process dies.
+/// Held until it is dropped; the system releases it if the process dies.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub(super) struct Lock {
     file: File,
 }
 
 impl Drop for Lock {
-    /// Not left to the closing of the file: a process that another thread is starting holds a copy of it until it executes, and the lock
-    /// with it.
+    /// Closing the file is not enough: a process that another thread is starting holds a copy of
+    /// the descriptor until it executes, and with it the lock.
     fn drop(&mut self) {
-        drop(FileExt::unlock(&self.file)); // where it fails, closing does it
+        drop(FileExt::unlock(&self.file)); // if this fails, closing releases it
     }
 }
 
 const POLL: Duration = Duration::from_millis(20);
 
 impl Lock {
-    /// Takes the lock, waiting for at most `wait`.
+    /// Takes the lock of processes that download, and waits for at most `wait`.
     ///
     /// # Errors
-    /// [`Local::Busy`] when another process keeps it longer.
-    pub(crate) fn take(site: &Installation, wait: Duration) -> Result<Lock> {
-        Lock::named(site, "lock", wait)
+    /// [`Local::Busy`] if another process downloads for longer.
+    pub(super) fn staging(opened: Opened, wait: Duration) -> Result<(Directories, Lock)> {
+        Lock::take(opened, names::STAGING, wait)
     }
 
-    /// Takes the lock of those who download, likewise.
-    ///
-    /// # Errors
-    /// [`Local::Busy`] when another process downloads for longer.
-    pub(crate) fn staging(site: &Installation, wait: Duration) -> Result<Lock> {
-        Lock::named(site, "staging", wait)
+    /// The same without waiting, where the directories are open.
+    pub(super) fn try_staging(directories: &Directories) -> Result<Option<Lock>> {
+        let path = directories.installation().executable();
+        Ok(Lock::wait_for(directories.private(), names::STAGING, path, Instant::now(), Duration::ZERO)?
+            .map(|file| Lock { file }))
     }
 
-    fn named(site: &Installation, name: &str, wait: Duration) -> Result<Lock> {
-        let path = site.dir().join(name);
+    fn take(mut opened: Opened, name: &str, wait: Duration) -> Result<(Directories, Lock)> {
         let until = Instant::now() + wait;
-        loop {
-            site.make_dir()?;
-            let file = Lock::wait_for(site, &path, until, wait)?;
-            // An installer that failed may have removed the directory while this one waited: a lock without a name locks out nobody.
-            match open_regular_file(&path) {
-                Ok(named) if super::stage::is_same_file(&file, &named).map_err(io("look at", &path))? => {
-                    return Ok(Lock { file });
+        for round in 0_u32.. {
+            if let Some(private) = opened.ensure_private()? {
+                let executable = opened.installation().executable();
+                let entry = Entry::new(&private, name);
+                if let Some(file) = Lock::wait_for(&private, name, executable, until, wait)? {
+                    // An installer that failed may have removed the directory while this process
+                    // waited: a lock without a name excludes no other process.
+                    let is_named = entry.leads_to(&file).map_err(io("look at", &entry.path()))?;
+                    if is_named && opened.leads_to(&private) {
+                        return Ok((opened.with_private(private), Lock { file }));
+                    }
                 }
-                _ if Instant::now() > until + wait => {
-                    return Err(io("lock", &path)(std::io::ErrorKind::NotFound.into()));
-                }
-                _ => {}
             }
+            if round > 0 && Instant::now() > until + wait {
+                break;
+            }
+            opened.forget_private();
         }
+        let path = opened.installation().dir().join(name);
+        Err(io("lock", &path)(std::io::ErrorKind::NotFound.into()))
     }
 
-    fn wait_for(site: &Installation, path: &Path, until: Instant, wait: Duration) -> Result<File> {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = open_regular_file_with(&mut options, path).map_err(io("open the lock", path))?;
+    /// The locked file; `None` if the directory was removed.
+    fn wait_for(
+        private: &Dir,
+        name: &str,
+        executable: &std::path::Path,
+        until: Instant,
+        wait: Duration,
+    ) -> Result<Option<File>> {
+        let entry = Entry::new(private, name);
+        let file = match entry.open_or_create() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(io("open the lock", &entry.path()))?,
+        };
         loop {
             match FileExt::try_lock(&file) {
-                Ok(()) => return Ok(file),
+                Ok(()) => return Ok(Some(file)),
                 Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL.min(wait)),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Local::Busy { path: site.executable().into(), waited: wait }.into());
+                    return Err(Local::Busy { path: executable.into(), waited: wait }.into());
                 }
-                Err(TryLockError::Error(error)) => return Err(io("lock", path)(error)),
+                Err(TryLockError::Error(error)) => return Err(io("lock", &entry.path())(error)),
             }
         }
     }
 }
 
+/// Directories whose `lock` is held: every function that changes a file in them takes this.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Locked {
+    directories: Directories,
+    lock: Lock,
+}
+
+impl Locked {
+    /// Takes the lock, and waits for at most `wait`.
+    ///
+    /// # Errors
+    /// [`Local::Busy`] if another process keeps it longer.
+    pub(super) fn take(opened: Opened, wait: Duration) -> Result<Locked> {
+        let (directories, lock) = Lock::take(opened, names::LOCK, wait)?;
+        Ok(Locked { directories, lock })
+    }
+
+    /// Releases the lock.
+    pub(super) fn unlock(self) -> Directories {
+        drop(self.lock);
+        self.directories
+    }
+}
+
+impl Deref for Locked {
+    type Target = Directories;
+
+    fn deref(&self) -> &Directories {
+        &self.directories
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Installation;
     use super::*;
 
     #[test]
@@ -95,11 +143,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tool");
         std::fs::write(&path, "x").unwrap();
-        let site = Installation::at(&path).unwrap();
-        let lock = Lock::take(&site, Duration::ZERO).unwrap();
-        let _copy = lock.file.try_clone().unwrap();
-        assert!(Lock::take(&site, Duration::ZERO).is_err());
-        drop(lock);
-        Lock::take(&site, Duration::ZERO).map(drop).unwrap();
+        let installation = Installation::at(&path).unwrap();
+        let take = || Locked::take(Opened::open(&installation).unwrap(), Duration::ZERO);
+        let locked = take().unwrap();
+        let _copy = locked.lock.file.try_clone().unwrap();
+        assert!(take().is_err());
+        drop(locked);
+        take().map(drop).unwrap();
+    }
+
+    /// As after an installer that failed. On some file systems of Windows an open directory stays.
+    #[test]
+    #[cfg(unix)]
+    fn the_lock_of_a_directory_that_was_removed_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tool");
+        std::fs::write(&path, "x").unwrap();
+        let installation = Installation::at(&path).unwrap();
+        Locked::take(Opened::open(&installation).unwrap(), Duration::ZERO).map(drop).unwrap();
+        let opened = Opened::open(&installation).unwrap();
+        std::fs::remove_dir_all(installation.dir()).unwrap();
+        let locked = Locked::take(opened, Duration::from_secs(10)).unwrap();
+        assert!(installation.dir().join(names::LOCK).exists());
+        let other = Locked::take(Opened::open(&installation).unwrap(), Duration::ZERO);
+        assert!(matches!(other, Err(crate::Error::Local(Local::Busy { .. }))));
+        drop(locked);
     }
 }

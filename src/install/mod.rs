@@ -1,38 +1,60 @@
 //! What happens on the disk: from a signed hash to an executable at its path, and back.
 //!
 //! ```text
-//! .<exe>.relatch/   state      floors, what is installed, previous, held, pending        state.rs
-//!                   root       the newest root that was verified, with its signatures    state.rs
-//!                   lock       held by whoever changes anything here                     lock.rs
-//!                   staging    held by whoever downloads                                 lock.rs
-//!                   previous   the executable that --rollback brings back                swap/, rollback.rs
-//!                   old-*      one that still runs and cannot be removed yet (Windows)     swap/windows.rs
-//!                   new-*      staged, 0600 until its hash is verified                   stage.rs, probe.rs
-//! <exe>             changed by one exchange of names, and by nothing else                swap/
+//! <exe>             changed by one exchange of names, and by nothing else       swap/
+//! .<exe>.relatch/
+//!     state         floors, what is installed, previous, held, pending          state.rs
+//!     root          the newest root that was verified, with its signatures      state.rs
+//!     settings      how `relatch` updates an executable without this library    state.rs
+//!     lock          held by the process that changes anything here              lock.rs
+//!     staging       held by the process that downloads                          lock.rs
+//!     previous      the executable that --rollback brings back                  rollback.rs
+//!     new-*         staged, 0600 until its hash is verified                     stage.rs
+//!     write-*       a small file before its rename                              durable.rs
+//!     leaving       the old executable while names cannot be exchanged          swap/
+//!     old-*         still runs, and cannot be removed yet (Windows)             swap/windows.rs
+//! ```
+//!
+//! Each file uses only files above it:
+//! ```text
+//! names, random, digest, installation                the paths and names of an installation
+//! dir, durable, safety                               an open directory, small files, step 1
+//! directories, lock                                  both directories, step 2
+//! stage, probe (diagnosis, verdict), record, state   steps 9 to 11, records
+//! clean_up, swap, first_install, rollback            step 12
+//! unlocked, session                                  what the updater uses
 //! ```
 
+mod clean_up;
 mod diagnosis;
+mod digest;
+mod dir;
+mod directories;
 mod durable;
+mod first_install;
+mod installation;
 mod lock;
+mod names;
 mod probe;
+mod random;
 mod record;
 mod rollback;
-mod site;
+mod safety;
+mod session;
 mod stage;
 mod state;
 mod swap;
+mod unlocked;
 mod verdict;
 
-pub(crate) use lock::Lock;
+pub(crate) use directories::Directories;
+pub(crate) use first_install::Existing;
+pub use installation::Installation;
 pub use probe::Probe;
 pub(crate) use probe::{answer_probe, probe_nonce};
 pub use record::Installed;
-pub(crate) use record::{PendingSwap, Record};
-pub(crate) use rollback::rollback;
-pub use site::Installation;
+pub(crate) use session::Session;
 pub use stage::check_stored;
-pub(crate) use stage::is_swappable;
-pub(crate) use stage::{Download, Staged, clean_up, first_install};
+pub(crate) use stage::{Download, Staged};
 pub use state::State;
-pub(crate) use state::{Loaded, Settings, load_root, random, save_root};
-pub(crate) use swap::{recover, swap_in};
+pub(crate) use state::{Loaded, Settings};

@@ -1,8 +1,8 @@
-//! Does the new executable run here at all? Asked before the swap (SPEC step 11).
+//! Whether the new executable runs here at all, before the swap (SPEC step 11).
 //!
-//! The staged file is started with a nonce in its environment. The library in it answers before `main` does anything: one line with the
-//! nonce, its product and version. It is also given the argument `--version`, so that a release that forgot the library does nothing
-//! worse than to print one.
+//! The staged file is started with a nonce in its environment. The library in it answers before
+//! `main` does anything: one line with the nonce, its product and version. The argument is
+//! `--version`, so that a release without the library prints its version and does nothing worse.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Staged, diagnosis, random, verdict};
+use super::random::random;
+use super::{Staged, diagnosis, verdict};
 use crate::child;
 use crate::error::{Local, Result, io};
 use crate::escape::Words;
@@ -28,50 +29,51 @@ pub enum Probe {
     Library,
     /// It runs with these arguments and exits with 0.
     Command(Vec<String>),
-    /// It is not tried.
+    /// It is not run.
     None,
 }
 
 /// Holds the nonce; set for a probed process only.
 const VARIABLE: &str = "RELATCH_PROBE";
-/// Much more than an answer, so that a chatty program is answered by an error and not by a blocked pipe.
+/// Much more than an answer, so that a program that prints a lot gets an error and not a blocked
+/// pipe.
 const OUTPUT: u64 = 64 * 1024;
 
 /// Why a probe did not succeed.
 #[derive(Debug)]
-pub(crate) enum Failed {
-    /// It ran and ended in an orderly way, but not with the right answer.
+pub(crate) enum ProbeFailure {
+    /// It ran and exited, but not with the right answer.
     WrongAnswer(String),
-    /// It cannot run here: no program of this system, a missing library, a crash.
+    /// It cannot run here: a program for another system, a missing library, a crash.
     CannotRun(String),
-    /// Nobody knows: it was too slow, or this machine could not start anything just now.
+    /// Unknown: it was too slow, or this machine could not start a process at that moment.
     NotTried(String),
-    /// Something else went wrong on this machine.
+    /// Another failure of this machine.
     Local(crate::Error),
 }
 
-impl Failed {
-    /// Whether it says something about the release and not about the moment.
+impl ProbeFailure {
+    /// Whether it is about the release, and not about the moment.
     pub(crate) fn is_verdict(&self) -> bool {
-        matches!(self, Failed::WrongAnswer(_) | Failed::CannotRun(_))
+        matches!(self, ProbeFailure::WrongAnswer(_) | ProbeFailure::CannotRun(_))
     }
 
     /// As an error about this version.
-    pub(crate) fn told(self, version: &Version) -> crate::Error {
+    pub(crate) fn into_error(self, version: &Version) -> crate::Error {
         match self {
-            Failed::WrongAnswer(why) | Failed::CannotRun(why) | Failed::NotTried(why) => {
+            ProbeFailure::WrongAnswer(why) | ProbeFailure::CannotRun(why) | ProbeFailure::NotTried(why) => {
                 Local::CannotRun { version: version.clone(), why }.into()
             }
-            Failed::Local(error) => error,
+            ProbeFailure::Local(error) => error,
         }
     }
 }
 
 impl Probe {
     /// Runs the probe; see the module.
-    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<(), Failed> {
-        super::swap::make_executable(staged).map_err(Failed::Local)?;
-        let nonce = base16ct::lower::encode_string(&random::<16>().map_err(Failed::Local)?);
+    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<(), ProbeFailure> {
+        staged.make_executable().map_err(ProbeFailure::Local)?;
+        let nonce = base16ct::lower::encode_string(&random::<16>().map_err(ProbeFailure::Local)?);
         let mut command = Command::new(crate::platform::program(staged.path()));
         match self {
             Probe::None => return Ok(()),
@@ -89,17 +91,20 @@ impl Probe {
                 [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
             let of_the_moment =
                 of_the_moment.contains(&error.kind()) || verdict::is_of_the_moment(number, verdict::HERE);
-            if of_the_moment { Failed::NotTried(why) } else { Failed::CannotRun(why) }
+            if of_the_moment { ProbeFailure::NotTried(why) } else { ProbeFailure::CannotRun(why) }
         })?;
         let ended = child::wait(child, limits::PROBE, OUTPUT)
-            .map_err(|error| Failed::Local(io("wait for", staged.path())(error)))?;
+            .map_err(|error| ProbeFailure::Local(io("wait for", staged.path())(error)))?;
         let Some((status, stdout, stderr)) = ended else {
-            return Err(Failed::NotTried(format!("it did not answer within {} s", limits::PROBE.as_secs())));
+            return Err(ProbeFailure::NotTried(format!(
+                "it did not answer within {} s",
+                limits::PROBE.as_secs()
+            )));
         };
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         if !status.success() {
             if let Some(why) = diagnosis::of_loader(&stderr) {
-                return Err(Failed::CannotRun(why));
+                return Err(ProbeFailure::CannotRun(why));
             }
             let said = stderr.lines().find(|line| !line.trim().is_empty());
             let said = said.map_or_else(String::new, |line| format!(", saying: {}", Words(line)));
@@ -109,19 +114,19 @@ impl Probe {
             let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
             let why = format!("it ended with {status}{meaning}{said}");
             return Err(match crash {
-                None => Failed::WrongAnswer(why),
+                None => ProbeFailure::WrongAnswer(why),
                 Some(_) if verdict::is_crash_of_the_moment(status.code(), verdict::HERE) => {
-                    Failed::NotTried(why)
+                    ProbeFailure::NotTried(why)
                 }
-                Some(_) => Failed::CannotRun(why),
+                Some(_) => ProbeFailure::CannotRun(why),
             });
         }
         let expected = answer(&nonce, product, staged.version());
         if *self == Probe::Library && stdout != expected {
             let said = stdout.lines().next().unwrap_or_default();
             let said = said.strip_prefix(&format!("relatch-probe/1 {nonce} ")).unwrap_or(said);
-            return Err(Failed::WrongAnswer(format!(
-                "asked who it is it said `{}`, expected was `{product} {}`",
+            return Err(ProbeFailure::WrongAnswer(format!(
+                "it answered `{}` to the probe; the expected answer is `{product} {}`",
                 Words(said),
                 staged.version()
             )));
@@ -129,11 +134,12 @@ impl Probe {
         Ok(())
     }
 
-    /// Whether an executable answers the probe of this library: how `relatch install` finds out what to ask later.
-    pub(crate) fn detect(staged: &Staged, product: &Name) -> Result<Probe, Failed> {
+    /// Whether an executable answers the probe of this library. `relatch install` uses it to choose
+    /// the probe of later versions.
+    pub(crate) fn detect(staged: &Staged, product: &Name) -> Result<Probe, ProbeFailure> {
         match Probe::Library.run(staged, product) {
             Ok(()) => Ok(Probe::Library),
-            Err(Failed::WrongAnswer(_)) => Ok(Probe::None),
+            Err(ProbeFailure::WrongAnswer(_)) => Ok(Probe::None),
             Err(other) => Err(other),
         }
     }
@@ -149,7 +155,7 @@ pub(crate) fn probe_nonce() -> Option<String> {
     (nonce.len() == 32 && nonce.bytes().all(|b| b.is_ascii_hexdigit())).then_some(nonce)
 }
 
-/// Answers the probe: the one thing that this library ever prints to stdout.
+/// Answers the probe. This library prints nothing else to stdout.
 pub(crate) fn answer_probe(nonce: &str, product: &Name, version: &Version) {
     use std::io::Write;
     drop(std::io::stdout().write_all(answer(nonce, product, version).as_bytes()));
@@ -165,10 +171,11 @@ fn signal_of(_: ExitStatus) -> Option<i32> {
     None
 }
 
-/// Starts a file that was just written. Another thread's fork may hold a writable descriptor of it for a moment (ETXTBSY).
+/// Starts a file that was just written. A process that another thread is starting may hold a
+/// writable descriptor of it for a moment (ETXTBSY).
 fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Windows has no working directory with a longer name (MAX_PATH, with what it adds).
+    // The longest working directory of Windows (MAX_PATH, with the characters that it adds).
     const LONGEST: usize = if cfg!(windows) { 258 } else { usize::MAX };
     if let Some(dir) = path.parent().filter(|dir| dir.as_os_str().len() < LONGEST) {
         command.current_dir(dir);
@@ -184,7 +191,7 @@ fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
                 tries += 1;
                 thread::sleep(Duration::from_millis(10));
             }
-            // A virus scanner looks at it first.
+            // A virus scanner reads a new file first.
             Err(error) if verdict::is_of_the_moment(error.raw_os_error(), verdict::HERE) && tries < 100 => {
                 tries += 1;
                 thread::sleep(Duration::from_millis(10));
@@ -192,7 +199,7 @@ fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
             started => {
                 #[cfg(target_os = "linux")]
                 if let Ok(child) = &started {
-                    leaves_no_core(child);
+                    disable_core_file(child);
                 }
                 return started;
             }
@@ -200,9 +207,10 @@ fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
     }
 }
 
-/// Where the system writes the memory of what crashes, it would lie beside the tool for ever. As well as can be: it may have crashed already.
+/// A core file of a crashed probe would stay beside the tool for ever. Best effort: the process may
+/// have crashed already.
 #[cfg(target_os = "linux")]
-fn leaves_no_core(child: &Child) {
+fn disable_core_file(child: &Child) {
     use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
     let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
     prlimit(Some(Pid::from_child(child)), Resource::Core, none).ok();

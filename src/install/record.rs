@@ -67,7 +67,7 @@ impl Record {
         let twice = |(at, held): (usize, &Version)| self.held.iter().skip(at + 1).any(|v| v == held);
         self.held.len() <= limits::HOLDS
             && !self.held.iter().enumerate().any(twice)
-            && self.pending.as_ref().is_none_or(|pending| super::is_swappable(&pending.file))
+            && self.pending.as_ref().is_none_or(|pending| super::names::is_swappable(&pending.file))
     }
 
     // Events.

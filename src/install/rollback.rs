@@ -1,38 +1,44 @@
-//! Going back to the previous executable: one hash, one exchange of names, no network (SPEC section 6).
+//! Going back to the previous executable: two hashes, one exchange of names, no network (SPEC
+//! section 6).
 
-use std::fs::File;
-
-use super::stage::digest_of;
-use super::swap;
-use super::{Installation, Installed, Lock, PendingSwap, State};
+use super::digest::digest_of;
+use super::lock::Locked;
+use super::record::{Installed, PendingSwap};
+use super::state::State;
+use super::{names, swap};
 use crate::error::{Local, Result, io};
+use crate::regular_file;
 use crate::trust::Refusal;
 use crate::trust::{Epoch, Version};
 
-/// Brings the recorded previous executable back and holds the version that is left. A second rollback goes forward again.
+/// Brings the recorded previous executable back and holds the version that is left. A second
+/// rollback goes forward again.
 ///
 /// `running` is the version at the path, for an executable that no swap has recorded yet.
 ///
 /// # Errors
-/// [`Local::NothingToRollBack`]; [`Refusal::PreviousAltered`], [`Refusal::BelowFloor`], [`Refusal::PreviousEpoch`]. Nothing is changed.
-pub(crate) fn rollback(
-    site: &Installation,
+/// [`Local::NothingToRollBack`]; [`Refusal::PreviousAltered`], [`Refusal::BelowFloor`],
+/// [`Refusal::PreviousEpoch`]. Nothing is changed.
+pub(super) fn rollback(
+    locked: &Locked,
     state: &mut State,
     running: Option<&Version>,
-    lock: &Lock,
 ) -> Result<(Version, Version)> {
-    let nothing = || Local::NothingToRollBack { path: site.executable().into() };
+    let executable = locked.installation().executable();
+    let nothing = || Local::NothingToRollBack { path: executable.into() };
     let to = state.record.previous().cloned().ok_or_else(nothing)?;
-    let path = site.previous();
-    // Before it is opened: a FIFO would be waited for, and a link would go to the path as a link.
-    match std::fs::symlink_metadata(&path) {
-        Ok(meta) if meta.is_file() => {}
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io("look at", &path)(error));
+    let previous = locked.file(names::PREVIOUS_FILE);
+    let path = previous.path();
+    // The exchange would put a symbolic link at the path as a link: anything but a file is no
+    // executable.
+    let mut file = match previous.open() {
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound || regular_file::is_not_regular(&error) =>
+        {
+            return Err(nothing().into());
         }
-        _ => return Err(nothing().into()),
-    }
-    let mut file = File::open(&path).map_err(io("open", &path))?;
+        opened => opened.map_err(io("open", &path))?,
+    };
     let (_, found) = digest_of(&mut file).map_err(io("read", &path))?;
     if found != to.blake3 {
         return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
@@ -47,17 +53,20 @@ pub(crate) fn rollback(
         }
         _ => {}
     }
-    let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
-    let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
+    let mut current = locked.executable().open().map_err(io("open", executable))?;
+    let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
     let from = match (state.record.installed(), running) {
-        (Some(copy), _) if copy.blake3 == blake3 => copy.clone(),
-        // Somebody put another executable at the path: only the one that runs can say which version it is, and nobody of which epoch. As
-        // one of the first it does not come back where an epoch was ever raised.
+        (Some(installed), _) if installed.blake3 == blake3 => installed.clone(),
+        // A person put another executable at the path. Only the running program knows its version,
+        // and its epoch is unknown: with the first epoch it does not come back if the epoch was
+        // ever raised.
         (_, Some(running)) => Installed { version: running.clone(), blake3, epoch: Epoch::FIRST },
-        (Some(copy), None) => Installed { version: copy.version.clone(), blake3, epoch: Epoch::FIRST },
+        (Some(installed), None) => {
+            Installed { version: installed.version.clone(), blake3, epoch: Epoch::FIRST }
+        }
         (None, None) => return Err(nothing().into()),
     };
     let versions = (from.version.clone(), to.version.clone());
-    swap::exchange(site, state, PendingSwap { file: swap::PREVIOUS.into(), from, to, rollback: true }, lock)?;
+    swap::exchange(locked, state, PendingSwap { file: names::PREVIOUS.into(), from, to, rollback: true })?;
     Ok(versions)
 }

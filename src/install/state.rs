@@ -6,10 +6,13 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Installation, Record, durable};
+use super::dir::Dir;
+use super::random::random;
+use super::record::Record;
+use super::{durable, names};
 use crate::check::{LastCheck, Memory, NewRoot, Trusted};
-use crate::error::{Error, Local, Result};
-use crate::escape::{Printable, Words};
+use crate::error::{Error, Result};
+use crate::escape::Words;
 use crate::limits;
 use crate::trust::{Digest, Fetched, Identity, Name, Refusal, Roots, TrustAnchor, Version, is_object};
 
@@ -71,8 +74,8 @@ impl State {
     }
 
     /// Reads the state beside an executable. What another product left there is refused, not overwritten.
-    pub(crate) fn load(site: &Installation, identity: Option<&Identity>) -> Result<Loaded> {
-        let content = match durable::read(&site.dir().join("state"), limits::STATE) {
+    pub(super) fn load(private: &Dir, identity: Option<&Identity>) -> Result<Loaded> {
+        let content = match durable::read(private, names::STATE, limits::STATE) {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(Loaded::Absent),
             Err(Error::Refused(why)) => return Ok(Loaded::Damaged(why)),
@@ -120,8 +123,8 @@ impl State {
     }
 
     /// Writes the state durably.
-    pub(crate) fn save(&self, site: &Installation) -> Result<()> {
-        durable::replace(site.dir(), "state", &self.to_bytes())
+    pub(super) fn save(&self, private: &Dir) -> Result<()> {
+        durable::replace(private, names::STATE, &self.to_bytes())
     }
 
     /// Whether a decision that was made from `other` would be made from this too: nothing was swapped,
@@ -177,33 +180,28 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    const FILE: &'static str = "settings";
-
     /// For `fuzz/`.
     #[cfg(fuzzing)]
     pub(crate) fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
         read_checked::<Settings>(content, "relatch-settings/1").ok().map(|settings| write_checked(&settings))
     }
 
-    pub(crate) fn load(site: &Installation) -> Result<Settings> {
-        let content = durable::read(&site.dir().join(Settings::FILE), limits::ByteLimit(2 * limits::ROOT.0))?;
-        let Some(content) = content else {
-            let why = format!("there are no settings in {}", Printable(site.dir().display()));
-            return Err(Local::NotInstalled { path: site.executable().into(), why }.into());
-        };
-        Ok(read_checked(&content, "relatch-settings/1")?)
+    /// `None` if there are none.
+    pub(super) fn load(private: &Dir) -> Result<Option<Settings>> {
+        let limit = limits::ByteLimit(2 * limits::ROOT.0);
+        let Some(content) = durable::read(private, names::SETTINGS, limit)? else { return Ok(None) };
+        Ok(Some(read_checked(&content, "relatch-settings/1")?))
     }
 
-    pub(crate) fn save(&self, site: &Installation) -> Result<()> {
-        site.make_dir()?;
-        durable::replace(site.dir(), Settings::FILE, &write_checked(self))
+    pub(super) fn save(&self, private: &Dir) -> Result<()> {
+        durable::replace(private, names::SETTINGS, &write_checked(self))
     }
 }
 
 /// The newest root that was verified and persisted after `anchor`; `anchor` where there is none.
-pub(crate) fn load_root(site: &Installation, anchor: TrustAnchor) -> Result<Roots> {
+pub(super) fn load_root(private: &Dir, anchor: TrustAnchor) -> Result<Roots> {
     let limit = limits::ByteLimit(limits::ROOT.0 + 1 + limits::SIGNATURES.0); // a newline between them
-    let Some(content) = durable::read(&site.dir().join("root"), limit)? else { return Ok(anchor.into()) };
+    let Some(content) = durable::read(private, names::ROOT, limit)? else { return Ok(anchor.into()) };
     let end = content.iter().position(|b| *b == b'\n').unwrap_or(content.len());
     let (document, signatures) = content.split_at(end);
     let signatures = signatures.get(1..).unwrap_or_default();
@@ -211,9 +209,15 @@ pub(crate) fn load_root(site: &Installation, anchor: TrustAnchor) -> Result<Root
 }
 
 /// Persists a root as soon as it is verified, so that the next check begins with it.
-pub(crate) fn save_root(site: &Installation, root: &NewRoot) -> Result<()> {
-    let content = [&root.document[..], b"\n", &root.signatures].concat();
-    durable::replace(site.dir(), "root", &content)
+pub(super) fn save_root(private: &Dir, root: &NewRoot) -> Result<()> {
+    let content = [
+        &root.document[..],
+        b"
+",
+        &root.signatures,
+    ]
+    .concat();
+    durable::replace(private, names::ROOT, &content)
 }
 
 fn write_checked(value: &impl Serialize) -> Vec<u8> {
@@ -246,15 +250,4 @@ fn read_checked<T: DeserializeOwned + Serialize>(content: &[u8], kind: &str) -> 
         return Err(damaged("its bytes differ from its canonical form"));
     }
     Ok(value)
-}
-
-/// Random bytes from the system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Local::Io {
-        action: "get random bytes from",
-        path: "the system".into(),
-        error: std::io::Error::other(error.to_string()),
-    })?;
-    Ok(bytes)
 }

@@ -235,7 +235,7 @@ impl Startup {
         }
         // The way of most starts: one small file, no keys, no network.
         let time = SystemClock.now();
-        let recorded = State::load(&site, Some(&self.identity()?))?;
+        let recorded = site.recorded(Some(&self.identity()?))?;
         let settled = |state: &State| {
             !is_due(&state.memory, time, interval, policy)
                 && (!require || may_run(&state.memory, &running, time).is_ok())

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Updater;
-use super::session::Session;
 use crate::check::Decision;
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
-use crate::install::{self, Installation, Probe, Settings};
+use crate::install::{Existing, Installation, Probe, Session, Settings};
 use crate::limits::{self, ByteLimit};
 use crate::report::Reporter;
 use crate::source::{Fetcher, from_location};
@@ -108,18 +107,15 @@ impl Updater {
     fn first_install(&mut self, settings: Settings, probe: Option<Probe>, exists: bool) -> Result<Version> {
         let site = self.site.clone();
         let had_dir = site.dir().exists();
-        let session = Session::open(&site, Some(&self.identity), limits::LOCK_WAIT, &mut *self.reporter)?;
+        let (identity, wait) = (Some(&self.identity), limits::LOCK_WAIT);
+        let session = Session::begin_first_install(&site, identity, wait, &mut *self.reporter)?;
         let Some(mut session) = session else { return Err(Error::usage("nothing to install")) };
         if site.executable().exists() != exists {
             return Err(Local::ChangedMeanwhile { path: site.executable().into() }.into()); // another installer was quicker
         }
         let installed = self.first_install_locked(&mut session, settings, probe, exists);
         if installed.is_err() && !had_dir && !exists && !site.executable().exists() {
-            // What this made, it takes away, still under the lock: the state and root that the check recorded.
-            drop(std::fs::remove_dir_all(site.dir()));
-            // Where the name of an open file stays until it is closed, as the lock's may on Windows, the directory was not empty yet.
-            drop(session);
-            drop(std::fs::remove_dir(site.dir()));
+            session.remove_directory();
         }
         installed
     }
@@ -139,36 +135,38 @@ impl Updater {
                 return Err(Error::usage(format!("nothing was installed: {finding}")));
             }
         };
-        let staged = self.stage(&selected, None)?;
+        let staged = self.stage(session.directories(), &selected, None)?;
         let tried = match probe {
             Some(probe) => probe.run(&staged, &self.identity.product).map(|()| probe),
             None => Probe::detect(&staged, &self.identity.product),
         };
-        settings.probe = tried.map_err(|failure| failure.told(staged.version()))?;
+        settings.probe = tried.map_err(|failure| failure.into_error(staged.version()))?;
         session.state.memory.about_to_install_first(selected.version());
         session.damaged = None;
         if !exists {
-            settings.save(&self.site)?; // before there is an executable that could not be updated without them
+            session.save_settings(&settings)?; // before there is an executable that could not be updated without them
         }
         let version = staged.version().clone();
-        let (state, lock) = (&mut session.state, &session.lock);
-        let known = match state.record.installed().cloned() {
-            Some(installed) if exists && self.site.holds(&installed)? => Some(installed),
+        let known = match session.state.record.installed().cloned() {
+            Some(installed) if exists && session.holds(&installed)? => Some(installed),
             _ => None,
         };
         match known {
-            // The same bytes are there: nothing is swapped, and what a rollback brings back stays.
-            Some(installed) if installed.blake3 == staged.blake3() => state.save(&self.site)?,
+            // The same bytes are there: nothing is swapped, and the previous executable stays.
+            Some(installed) if installed.blake3 == staged.blake3() => session.save()?,
             Some(installed) => {
-                // Where the bytes are replaced before the swap, nobody knows of which epoch they are.
+                // If the bytes are replaced before the swap, their epoch is unknown.
                 let known = (&installed.version, Epoch::FIRST);
-                install::swap_in(&self.site, state, staged, known, checked.epoch, lock)?
+                session.swap(staged, known, checked.epoch)?
             }
-            // What is replaced has no known version and is nothing to go back to.
-            None => install::first_install(&self.site, state, staged, checked.epoch, exists)?,
+            // What is replaced has no known version, and nothing can go back to it.
+            None => {
+                let existing = if exists { Existing::Replace } else { Existing::Keep };
+                session.first_install(staged, checked.epoch, existing)?
+            }
         }
         if exists {
-            settings.save(&self.site)?; // after it, so that the old executable keeps its own where the swap fails
+            session.save_settings(&settings)?; // after it, so that the old executable keeps its own where the swap fails
         }
         Ok(version)
     }

@@ -31,7 +31,7 @@ fn a_directory_that_everybody_may_write_to_is_unsafe() {
     let (_repository, tool) = outdated();
     for mode in [0o777, 0o1777] {
         std::fs::set_permissions(tool.dir.path(), PermissionsExt::from_mode(mode)).unwrap();
-        assert_unsafe(&tool, "everybody may write there");
+        assert_unsafe(&tool, "every user may write there");
     }
     std::fs::set_permissions(tool.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     assert_runs(&tool.run(&[]), "widget 1.1.0 \n");
@@ -44,9 +44,28 @@ fn a_directory_of_another_user_is_unsafe() {
     }
     let (_repository, tool) = outdated();
     std::os::unix::fs::chown(tool.dir.path(), Some(65534), Some(65534)).unwrap();
-    assert_unsafe(&tool, "belongs to user 65534");
+    assert_unsafe(&tool, "owned by user 65534");
     std::os::unix::fs::chown(tool.dir.path(), Some(0), Some(0)).unwrap();
     assert_runs(&tool.run(&[]), "widget 1.1.0 \n");
+}
+
+/// Root installed the tool. Its directory may be searched by another user, and not listed.
+#[test]
+fn a_directory_that_cannot_be_read_is_no_reason_to_complain() {
+    if !may_be_another() {
+        return;
+    }
+    use std::os::unix::process::CommandExt;
+    let (_repository, tool) = outdated();
+    assert_runs(&tool.run(&[]), "widget 1.1.0 \n");
+    for dir in [tool.dir.path(), &tool.site_dir()] {
+        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o711)).unwrap();
+    }
+    for arguments in [&[][..], &["--update-status"]] {
+        let output = support::tool::run(tool.command().uid(65534).gid(65534).args(arguments));
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
 }
 
 #[test]

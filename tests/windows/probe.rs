@@ -34,7 +34,7 @@ fn what_cannot_run_here_is_refused_by_install_and_by_update() {
         (
             "no program",
             b"this is no program\n".repeat(100),
-            "it was built for another system, or is no program",
+            "it was built for another system, or is not a program",
         ),
     ];
     for (name, bytes, why) in bad {

@@ -1,64 +1,69 @@
-//! Which attributes of an executable its successor gets (SPEC section 5, step 12).
+//! Which attributes of an executable are copied to its successor (SPEC section 5, step 12).
 //!
-//! By an allow-list: an attribute that the list does not name may describe the bytes or the inode that it was on, and would then be wrong on
-//! the new file, or could not be set there at all.
+//! An allow-list: an attribute that is not on it may describe the bytes or the inode of the old
+//! file, and would then be wrong on the new one, or could not be set there at all.
 //!
-//! The rules are apart from the calls ([`Files`]), so that the answers of a system that the tests do not run on can be given to them.
+//! The rules are separate from the calls ([`Files`]), so that tests can give them the answers of a
+//! system that the tests do not run on.
 
 use crate::escape::Words;
 use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
-/// Whose attributes they are.
+/// The system that has the attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each system makes one of them, and the tests both")]
+#[allow(dead_code, reason = "each system uses one of them, and the tests use both")]
 pub(super) enum System {
     Linux,
     Apple,
 }
 
-/// What it means that an attribute cannot be copied.
+/// What follows if an attribute cannot be copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weight {
-    /// It says who may do what with the file, or what the program may do. The swap is refused.
+    /// It controls access to the file, or the rights of the program. The swap is refused.
     Protective,
-    /// People and tools note something in it. It is left out.
+    /// A note of a person or a tool. It is left out.
     Cosmetic,
 }
 
-/// The list. An entry that ends with `*` is a prefix, and the first entry that matches decides; `None` is never copied.
+/// The list. An entry that ends with `*` is a prefix, and the first entry that matches decides;
+/// `None` is never copied.
 const LINUX: &[(&str, Option<Weight>)] = &[
-    // POSIX and NFSv4 ACLs: who may run, read and write the executable.
+    // POSIX and NFSv4 ACLs: which users may run, read and write the executable.
     ("system.posix_acl_access", Some(Weight::Protective)),
     ("system.nfs4_acl", Some(Weight::Protective)),
-    // What the administrator lets the program do, as to listen on port 80.
+    // Rights that the administrator gave the program, such as to listen on port 80.
     ("security.capability", Some(Weight::Protective)),
-    // The labels that mandatory access control confines the program by.
+    // The labels of mandatory access control, which confine the program.
     ("security.selinux", Some(Weight::Protective)),
     ("security.SMACK64*", Some(Weight::Protective)),
     ("security.apparmor", Some(Weight::Protective)),
-    // overlayfs keeps there which file of a lower layer an inode belongs to.
+    // overlayfs stores there which file of a lower layer an inode belongs to.
     ("trusted.overlay.*", None),
     ("user.overlay.*", None),
-    // What root's and other programs note about the file. The kernel takes none of it for a permission.
+    // Notes of root's and of other programs about the file. None of them is a permission to the
+    // kernel.
     ("trusted.*", Some(Weight::Cosmetic)),
     ("user.*", Some(Weight::Cosmetic)),
-    // Not: security.ima and security.evm, which hash or sign the old bytes and the old inode.
+    // Not copied: security.ima and security.evm, which hash or sign the old bytes and the old
+    // inode.
 ];
 
 /// The ACL of a file on Linux (acl(5)).
 const ACL: &[u8] = b"system.posix_acl_access";
 
-/// The same for macOS, where ACL and flags are no extended attributes.
+/// The list of macOS. There ACL and flags are not extended attributes.
 const APPLE: &[(&str, Option<Weight>)] = &[
-    // The tags that people give to files in Finder.
+    // Tags that a person gives to files in Finder.
     ("com.apple.metadata:_kMDItemUserTags", Some(Weight::Cosmetic)),
-    // Everything else of Apple's says where these bytes came from, who opened them or how they are signed. Of it, com.apple.provenance
-    // and com.apple.macl can be set by no ordinary process, com.apple.quarantine would ask people again about what they once let run,
-    // com.apple.lastuseddate#PS is about the old file, and com.apple.cs.* signs the old bytes.
+    // Apple's other attributes record where these bytes came from, what opened them or how they are
+    // signed. An ordinary process cannot set com.apple.provenance and com.apple.macl;
+    // com.apple.quarantine would ask the user again about a program that was allowed to run;
+    // com.apple.lastuseddate#PS is about the old file; and com.apple.cs.* signs the old bytes.
     ("com.apple.*", None),
-    // The names of all others.
+    // All other names.
     ("*", Some(Weight::Cosmetic)),
 ];
 
@@ -74,7 +79,8 @@ fn weight(system: System, name: &[u8]) -> Option<Weight> {
     list.iter().find(|(entry, _)| matches(entry)).and_then(|(_, weight)| *weight)
 }
 
-/// The flags of chflags(2) that forbid an operation on the file; the others (hidden, compressed, not to be dumped) protect nothing.
+/// The flags of chflags(2) that forbid an operation on the file. The others (hidden, compressed,
+/// nodump) do not protect it.
 const PROTECTIVE_FLAGS: [(u32, &str); 7] = [
     (0x0000_0002, "uchg"),
     (0x0000_0004, "uappnd"),
@@ -92,77 +98,79 @@ pub(super) enum Which {
     New,
 }
 
-/// What the system can be asked about the old file and the new one.
+/// The calls of the system on the old file and on the new one.
 pub(super) trait Files {
     type Acl: PartialEq;
-    /// The names of the old one's extended attributes, each with a zero byte at its end.
+    /// The names of the old file's extended attributes, each with a zero byte at its end.
     fn names(&self) -> Result<Vec<u8>, Errno>;
     fn value(&self, of: Which, name: &[u8]) -> Result<Vec<u8>, Errno>;
     /// Of the new one.
     fn set(&self, name: &[u8], value: &[u8]) -> Result<(), Errno>;
     /// Of the new one.
     fn remove(&self, name: &[u8]) -> Result<(), Errno>;
-    /// Where an ACL is no extended attribute.
+    /// The ACL, on a system where it is not an extended attribute.
     fn acl(&self, of: Which) -> io::Result<Self::Acl>;
     /// Of the new one.
     fn set_acl(&self, acl: &Self::Acl) -> io::Result<()>;
-    /// As chflags(2) sets them.
+    /// The flags that chflags(2) sets.
     fn flags(&self, of: Which) -> io::Result<u32>;
 }
 
-/// What cannot be carried over, and why.
+/// The part that cannot be copied, and why.
 pub(super) type Lost = (String, io::Error);
 
-/// Gives the new file what of the old one is on the list, or says which protective attribute it would lose.
+/// Copies the attributes on the list to the new file, or returns the protective one that it would
+/// lose.
 pub(super) fn copy_metadata(system: System, files: &impl Files) -> Result<(), Lost> {
     if system == System::Apple {
         keep_flags(files)?;
     }
-    carry_extended(system, files)?;
+    copy_extended(system, files)?;
     if system == System::Apple {
-        carry_acl(files).map_err(|error| ("ACL".to_owned(), error))?;
+        copy_acl(files).map_err(|error| ("ACL".to_owned(), error))?;
     }
     Ok(())
 }
 
-/// No safe call sets them, so that the new file has those that the system gives it.
+/// There is no safe call that sets flags: the new file keeps those that the system gave it.
 fn keep_flags(files: &impl Files) -> Result<(), Lost> {
     let flags = |of| files.flags(of).map_err(|error| ("flags".to_owned(), error));
     let lost = flags(Which::Old)? & !flags(Which::New)?;
     match PROTECTIVE_FLAGS.iter().find(|(bit, _)| lost & bit != 0) {
         Some((_, name)) => {
             let why =
-                "relatch sets no file flags; if it may be updated, clear the flag (chflags) and try again";
+                "relatch cannot set file flags; to allow the update, clear the flag (chflags) and try again";
             Err((format!("flag {name}"), io::Error::new(ErrorKind::Unsupported, why)))
         }
         None => Ok(()),
     }
 }
 
-fn carry_extended(system: System, files: &impl Files) -> Result<(), Lost> {
+fn copy_extended(system: System, files: &impl Files) -> Result<(), Lost> {
     let names = match files.names() {
         Ok(names) => names,
-        // There are none on this file system.
+        // This file system has none.
         Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(()),
-        // None that protects can be among them.
+        // None of them can be a protective one.
         Err(_) if system == System::Apple => return Ok(()),
         Err(error) => return Err(("extended attributes".into(), error.into())),
     };
-    // A default ACL of the directory may have given the new file one, and the old file has none.
+    // A default ACL of the directory may have given the new file an ACL, and the old file has none.
     let is_given = files.value(Which::Old, ACL) == Err(Errno::NODATA) && files.value(Which::New, ACL).is_ok();
     if system == System::Linux && is_given {
         files.remove(ACL).map_err(|error| ("lack of an ACL".into(), error.into()))?;
     }
     for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let Some(weight) = weight(system, name) else { continue };
-        let carried = files.value(Which::Old, name).and_then(|value| {
-            // Many are there already, as a label that the directory gives; to set such a one again may not be allowed.
+        let copied = files.value(Which::Old, name).and_then(|value| {
+            // Many are set already, such as a label that the directory gives. Setting it again may
+            // be forbidden.
             match files.value(Which::New, name) {
                 Ok(existing) if existing == value => Ok(()),
                 _ => files.set(name, &value),
             }
         });
-        match carried {
+        match copied {
             Err(error) if weight == Weight::Protective => {
                 let name = Words(String::from_utf8_lossy(name)).to_string();
                 return Err((format!("attribute {name}"), error.into()));
@@ -173,9 +181,9 @@ fn carry_extended(system: System, files: &impl Files) -> Result<(), Lost> {
     Ok(())
 }
 
-fn carry_acl<F: Files>(files: &F) -> io::Result<()> {
+fn copy_acl<F: Files>(files: &F) -> io::Result<()> {
     let old = match files.acl(Which::Old) {
-        // There are none on this file system.
+        // This file system has none.
         Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
         old => old?,
     };
@@ -185,7 +193,7 @@ fn carry_acl<F: Files>(files: &F) -> io::Result<()> {
     files.set_acl(&old)?;
     match files.acl(Which::New)? == old {
         true => Ok(()),
-        false => Err(io::Error::other("the file system keeps another one than was set")),
+        false => Err(io::Error::other("the file system stored a different ACL")),
     }
 }
 
@@ -198,7 +206,7 @@ mod tests {
 
     type Values = BTreeMap<&'static str, &'static str>;
 
-    /// Two files of a system with scripted answers.
+    /// Two files, with the answers of a system.
     #[derive(Default)]
     struct Fake {
         old: Values,
@@ -220,7 +228,7 @@ mod tests {
             }
         }
 
-        fn carried(&self) -> Vec<String> {
+        fn copied(&self) -> Vec<String> {
             self.new.borrow().keys().cloned().collect()
         }
     }
@@ -269,7 +277,7 @@ mod tests {
             match self.acl_refused {
                 Some(kind) => Err(kind.into()),
                 None => {
-                    // Which a file system may do that knows fewer permissions.
+                    // A file system that supports fewer permissions may do this.
                     *self.acls.1.borrow_mut() = if *acl == "cut" { "" } else { acl };
                     Ok(())
                 }
@@ -294,11 +302,11 @@ mod tests {
     fn what_belongs_to_the_old_bytes_is_not_tried() {
         let mut names: Vec<_> = OF_APPLE.map(|name| (name, "x")).into();
         names.extend([("com.apple.metadata:_kMDItemUserTags", "red"), ("org.example.note", "x")]);
-        // macOS answers EPERM to every process that would set this one.
+        // macOS answers EPERM to every process that sets one of these.
         let refused = OF_APPLE.map(|name| (name, Errno::PERM)).into();
         let files = Fake { refused, ..Fake::of(&names) };
         copy_metadata(System::Apple, &files).unwrap();
-        assert_eq!(files.carried(), ["com.apple.metadata:_kMDItemUserTags", "org.example.note"]);
+        assert_eq!(files.copied(), ["com.apple.metadata:_kMDItemUserTags", "org.example.note"]);
         assert!(!files.asked.borrow().iter().any(|name| OF_APPLE.contains(&name.as_str())));
 
         let bound = [
@@ -312,7 +320,7 @@ mod tests {
         names.extend([("btrfs.compression", "zstd"), ("user.note", "x"), ("trusted.note", "x")]);
         let files = Fake { refused: bound.map(|name| (name, Errno::PERM)).into(), ..Fake::of(&names) };
         copy_metadata(System::Linux, &files).unwrap();
-        assert_eq!(files.carried(), ["trusted.note", "user.note"]);
+        assert_eq!(files.copied(), ["trusted.note", "user.note"]);
         assert!(!files.asked.borrow().iter().any(|name| bound.contains(&name.as_str())));
     }
 
@@ -334,7 +342,7 @@ mod tests {
                     (what, why.raw_os_error()),
                     (format!("attribute {name}"), Some(error.raw_os_error()))
                 );
-                // Is there already, and may not be set: as labels are.
+                // Set already, and must not be set again, like a label.
                 files.new.borrow_mut().insert(name.into(), b"x".into());
                 copy_metadata(System::Linux, &files).unwrap();
             }
@@ -346,7 +354,7 @@ mod tests {
                 let files =
                     Fake { refused: [(name, error)].into(), ..Fake::of(&[(name, "x"), ("user.z", "x")]) };
                 copy_metadata(system, &files).unwrap();
-                assert_eq!(files.carried(), ["user.z"], "{name}");
+                assert_eq!(files.copied(), ["user.z"], "{name}");
             }
         }
     }

@@ -1,14 +1,16 @@
-//! The one change that people see: new bytes at the executable's path (SPEC step 12).
+//! The one change that people see: new bytes at the executable's path (SPEC step 12). `session.rs`
+//! lists its system calls.
 //!
 //! ```text
-//! state.pending = {file, from, to}; fsync        from here on a crash is finished or undone by the next start
-//! exchange(<exe>, .<exe>.relatch/<file>)         Linux renameat2(RENAME_EXCHANGE), macOS renamex_np(RENAME_SWAP)
-//! fsync both directories                         <exe> is the new one; at no moment was there none
-//! rename(<file>, previous); fsync                unless <file> already is `previous`, as in a rollback
+//! state.pending = {file, from, to}; fsync    from here on the next session finishes or undoes it
+//! exchange(<exe>, .<exe>.relatch/<file>)     Linux renameat2(RENAME_EXCHANGE), macOS RENAME_SWAP
+//! fsync both directories                     <exe> is the new one; at no moment was there none
+//! rename(<file>, previous); fsync            unless <file> is `previous`, as in a rollback
 //! state.installed = to, previous = from, pending = none; fsync
 //! ```
-//! Where names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`, rename `leaving` to `previous`. On
-//! Windows the copy is a rename, so that between the two there is no executable at the path.
+//! If names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`,
+//! rename `leaving` to `previous`. On Windows the copy is a rename, so that between the two there
+//! is no executable at the path.
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 mod attributes;
@@ -22,101 +24,92 @@ use unix as system;
 #[cfg(not(unix))]
 use windows as system;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-
-use super::stage::digest_of;
-use super::{Installation, Installed, Lock, PendingSwap, Staged, State, durable};
+use super::digest::digest_of;
+use super::dir::Entry;
+use super::lock::Locked;
+use super::record::{Installed, PendingSwap};
+use super::stage::Staged;
+use super::state::State;
+use super::{durable, names};
 use crate::error::{Result, io};
-use crate::regular_file::{is_not_regular, open_regular_file};
+use crate::regular_file;
 use crate::trust::{Digest, Epoch, Version};
 
-/// Where the old executable lies while names cannot be exchanged.
-const BACKUP: &str = if cfg!(windows) { "leaving.exe" } else { "leaving" };
-/// What a record calls the file that a rollback exchanges, on every system.
-pub(super) const PREVIOUS: &str = "previous";
-/// The name of that file. A person in need runs it by hand, and Windows runs by name only what ends so.
-pub(super) const PREVIOUS_FILE: &str = if cfg!(windows) { "previous.exe" } else { PREVIOUS };
-
-/// Lets a staged file be run, by the one who may run the installed one.
-pub(super) fn make_executable(staged: &Staged) -> Result<()> {
-    system::make_executable(staged.file()).map_err(io("make executable", staged.path()))
-}
-
-/// Swaps a staged executable in; the old one becomes `previous`. `unrecorded` is what the bytes at the path are where the state does not
-/// know them: what the running program says of itself.
-pub(crate) fn swap_in(
-    site: &Installation,
+/// Swaps a staged executable in; the old one becomes `previous`. `unrecorded` is version and epoch
+/// of the bytes at the path if the state does not know them, as the running program reports them.
+pub(super) fn swap_in(
+    locked: &Locked,
     state: &mut State,
     staged: Staged,
     unrecorded: (&Version, Epoch),
     epoch: Epoch,
-    lock: &Lock,
 ) -> Result<()> {
-    let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
-    system::copy_metadata(&current, staged.file(), site.executable())?;
+    let executable = locked.installation().executable();
+    let mut current = locked.executable().open().map_err(io("open", executable))?;
+    system::copy_metadata(&current, staged.file(), executable)?;
+    // Before the record names it: a power cut never leaves a record of a file that is not whole.
     system::sync_staged(staged.file()).map_err(io("synchronise", staged.path()))?;
-    let (_, blake3) = digest_of(&mut current).map_err(io("read", site.executable()))?;
-    // Not today's epoch: that may be the one that was raised because the keys were stolen that released what is at the path.
+    let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
+    // Not the current epoch: it may have been raised because the keys that released the bytes at
+    // the path were stolen.
     let known = state.record.installed().filter(|installed| installed.blake3 == blake3).cloned();
     let (version, carried) = unrecorded;
     let from = known.unwrap_or_else(|| Installed { version: version.clone(), blake3, epoch: carried });
     let to = Installed { version: staged.version().clone(), blake3: staged.blake3(), epoch };
-    exchange(site, state, PendingSwap { file: staged.into_name(), from, to, rollback: false }, lock)
+    exchange(locked, state, PendingSwap { file: staged.into_name(), from, to, rollback: false })
 }
 
-/// Does what the module says, from the pending record to the commit.
-pub(super) fn exchange(site: &Installation, state: &mut State, pending: PendingSwap, _: &Lock) -> Result<()> {
-    let file = path_of(site, &pending.file);
+/// The steps of the module, from the pending record to the commit.
+pub(super) fn exchange(locked: &Locked, state: &mut State, pending: PendingSwap) -> Result<()> {
+    let file = names::file_of(&pending.file).to_owned();
     let to = pending.to.clone();
     state.record.swap_began(pending);
-    let swapped = state.save(site).and_then(|()| put_at_path(site, &file));
+    let swapped = state.save(locked.private()).and_then(|()| put_at_path(locked, locked.file(&file)));
     if let Err(error) = swapped {
-        // Finished or undone at once where the disk lets us, else by the next start: the record says what was begun.
-        recover(site, state)?;
+        // Finished or undone at once if the disk permits, else by the next session: the record
+        // names it.
+        recover(locked, state)?;
         return if state.record.installed() == Some(&to) { Ok(()) } else { Err(error) };
     }
-    commit(site, state)
+    commit(locked, state)
 }
 
-fn put_at_path(site: &Installation, file: &Path) -> Result<()> {
-    if !system::exchange(file, site.executable())
-        .map_err(io("exchange with the new version", site.executable()))?
-    {
-        let leaving = site.dir().join(BACKUP);
-        durable::remove(&leaving);
-        system::keep_copy(site, site.executable(), &leaving)?;
-        durable::sync_dir(site.dir())?;
-        // Where this leaves nothing at the path, the recovery that follows puts one there.
-        put(site, file, site.executable()).map_err(io("replace", site.executable()))?;
+fn put_at_path(locked: &Locked, file: Entry<'_>) -> Result<()> {
+    let path = locked.installation().executable();
+    if !file.exchange(locked.executable()).map_err(io("exchange with the new version", path))? {
+        let backup = locked.file(names::BACKUP);
+        durable::remove(backup);
+        system::keep_copy(locked, locked.executable(), backup)?;
+        // On the disk before its original is replaced.
+        durable::sync_dir(locked.private())?;
+        // A process that dies here, or a rename that fails, may leave nothing at the path
+        // (Windows). The recovery that follows puts an executable there.
+        put(locked, file, locked.executable()).map_err(io("replace", path))?;
     }
-    sync_both(site)
+    sync_both(locked)
 }
 
 /// Renames over a file that may be a running executable.
-pub(super) fn put(site: &Installation, from: &Path, to: &Path) -> std::io::Result<()> {
-    system::replace(site, from, to)
+pub(super) fn put(locked: &Locked, from: Entry<'_>, to: Entry<'_>) -> std::io::Result<()> {
+    system::replace(locked, from, to)
 }
 
-/// A file by the name that it has in a record.
-fn path_of(site: &Installation, recorded: &str) -> PathBuf {
-    if recorded == PREVIOUS { site.previous() } else { site.dir().join(recorded) }
+/// Each descriptor was open before the names changed: see [`super::dir`].
+fn sync_both(locked: &Locked) -> Result<()> {
+    durable::sync_dir(locked.parent())?;
+    durable::sync_dir(locked.private())
 }
 
-fn sync_both(site: &Installation) -> Result<()> {
-    durable::sync_dir(site.executable().parent().unwrap_or(Path::new("/")))?;
-    durable::sync_dir(site.dir())
-}
-
-/// The new executable is at its path: keep the old one as `previous`, and remember both.
-fn commit(site: &Installation, state: &mut State) -> Result<()> {
+/// The new executable is at its path: keep the old one as `previous`, and remember both. A process
+/// that dies in here left `pending` in the record, and the next one does this again.
+fn commit(locked: &Locked, state: &mut State) -> Result<()> {
     let Some(pending) = state.record.swap_ended() else { return Ok(()) };
-    for name in [BACKUP, &pending.file] {
-        let path = path_of(site, name);
-        if name != PREVIOUS && path.exists() && is_copy(&path, &pending.from.blake3)? {
-            put(site, &path, &site.previous())
-                .map_err(io("keep the previous version as", &site.previous()))?;
-            durable::sync_dir(site.dir())?;
+    for name in [names::BACKUP, &pending.file] {
+        let old = locked.file(names::file_of(name));
+        if name != names::PREVIOUS && is_copy(old, &pending.from.blake3)? {
+            let previous = locked.file(names::PREVIOUS_FILE);
+            put(locked, old, previous).map_err(io("keep the previous version as", &previous.path()))?;
+            durable::sync_dir(locked.private())?;
             break;
         }
     }
@@ -124,44 +117,48 @@ fn commit(site: &Installation, state: &mut State) -> Result<()> {
         state.memory.rolled_back(&pending.from.version, &pending.to.version);
     }
     state.memory.swapped();
-    state.save(site)
+    state.save(locked.private())
 }
 
-/// Finishes or undoes a swap that a crash interrupted (SPEC step 2): what lies at the path says which. Called under the lock.
-pub(crate) fn recover(site: &Installation, state: &mut State) -> Result<()> {
+/// Finishes or undoes a swap that a crash interrupted (SPEC step 2). The bytes at the path decide
+/// which.
+pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
     let Some(pending) = state.record.pending().cloned() else { return Ok(()) };
-    let exists = site.executable().try_exists().map_err(io("look at", site.executable()))?;
-    if !exists && !close_gap(site, &pending)? {
-        state.record.swap_undone(false); // neither is there: nothing is under way, and `Session::begin` says what is missing
-        return state.save(site);
+    let executable = locked.installation().executable();
+    let exists = locked.executable().exists().map_err(io("look at", executable))?;
+    if !exists && !close_gap(locked, &pending)? {
+        // Neither is there: no swap is under way, and the session reports what is missing.
+        state.record.swap_undone(false);
+        return state.save(locked.private());
     }
-    let mut current = File::open(site.executable()).map_err(io("open", site.executable()))?;
-    let (_, found) = digest_of(&mut current).map_err(io("read", site.executable()))?;
+    let mut current = locked.executable().open().map_err(io("open", executable))?;
+    let (_, found) = digest_of(&mut current).map_err(io("read", executable))?;
     if found == pending.to.blake3 {
-        sync_both(site)?;
-        return commit(site, state);
+        // The process may have died between the exchange and the fsync.
+        sync_both(locked)?;
+        return commit(locked, state);
     }
-    // Either nothing happened yet, or somebody put a third executable there since. Both mean: no swap is under way.
-    durable::remove(&site.dir().join(BACKUP));
-    if pending.file != PREVIOUS {
-        durable::remove(&site.dir().join(&pending.file));
+    // Either the swap did not happen yet, or a third executable was put there since. Both mean: no
+    // swap is under way.
+    durable::remove(locked.file(names::BACKUP));
+    if pending.file != names::PREVIOUS {
+        durable::remove(locked.file(&pending.file));
     }
     state.record.swap_undone(found == pending.from.blake3);
-    state.save(site)
+    state.save(locked.private())
 }
 
-/// Puts the new executable at a path where a crash left none, or else the old one; says whether one of them is still there.
-fn close_gap(site: &Installation, pending: &PendingSwap) -> Result<bool> {
+/// Puts the new executable, or else the old one, at a path where a crash left none. `false` if
+/// neither exists any more.
+fn close_gap(locked: &Locked, pending: &PendingSwap) -> Result<bool> {
+    let executable = locked.installation().executable();
     let mut failed = None;
-    for (name, copy) in [(pending.file.as_str(), &pending.to), (BACKUP, &pending.from)] {
-        let path = path_of(site, name);
-        if !path.exists() {
-            continue;
-        }
-        match is_copy(&path, &copy.blake3) {
-            Ok(true) => match put(site, &path, site.executable()) {
-                Ok(()) => return sync_both(site).map(|()| true),
-                Err(error) => failed = Some(io("put an executable at", site.executable())(error)),
+    for (name, copy) in [(pending.file.as_str(), &pending.to), (names::BACKUP, &pending.from)] {
+        let file = locked.file(names::file_of(name));
+        match is_copy(file, &copy.blake3) {
+            Ok(true) => match put(locked, file, locked.executable()) {
+                Ok(()) => return sync_both(locked).map(|()| true),
+                Err(error) => failed = Some(io("put an executable at", executable)(error)),
             },
             Ok(false) => {}
             Err(error) => failed = Some(error),
@@ -170,22 +167,16 @@ fn close_gap(site: &Installation, pending: &PendingSwap) -> Result<bool> {
     failed.map_or(Ok(false), Err)
 }
 
-/// What is no file, or does not lead to one, is none.
-fn is_copy(path: &Path, expected: &Digest) -> Result<bool> {
-    let mut file = match open_regular_file(path) {
-        Err(error) if is_not_regular(&error) => return Ok(false),
-        opened => opened.map_err(io("open", path))?,
+/// Whether a file exists and has this hash. Anything but a regular file does not.
+fn is_copy(file: Entry<'_>, expected: &Digest) -> Result<bool> {
+    let mut opened = match file.open() {
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound || regular_file::is_not_regular(&error) =>
+        {
+            return Ok(false);
+        }
+        opened => opened.map_err(io("open", &file.path()))?,
     };
-    let (_, found) = digest_of(&mut file).map_err(io("read", path))?;
+    let (_, found) = digest_of(&mut opened).map_err(io("read", &file.path()))?;
     Ok(found == *expected)
-}
-
-/// Something that must stay with an executable cannot be given to its successor.
-#[cfg(unix)]
-fn cannot_carry(path: &Path, what: &str, error: std::io::Error) -> crate::Error {
-    crate::Local::UnsafeSite {
-        path: path.into(),
-        why: format!("its {what} cannot be carried over to the new version: {error}"),
-    }
-    .into()
 }

@@ -1,60 +1,44 @@
-//! The swap on Unix. The only calls that std does not have come from rustix.
+//! The swap on Unix: what the new file gets from the old one, and the way without an exchange of
+//! names.
 
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{CWD, Gid, RenameFlags, Uid};
+use rustix::fs::{Gid, Uid};
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 use rustix::io::Errno;
 
-use super::super::{Installation, durable};
+use super::super::dir::Entry;
+use super::super::directories::Directories;
+use super::super::durable;
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 use super::attributes::{self, Files, System, Which};
-use crate::error::{Result, io as io_error};
-
-/// Before the probe: for the one who updates only. What others may do is carried over after it.
-pub(super) fn make_executable(file: &File) -> io::Result<()> {
-    file.set_permissions(fs::Permissions::from_mode(0o700))
-}
+use crate::error::{Error, Local, Result, io as io_error};
 
 /// Content and attributes reach the disk before the file gets its name.
 pub(super) fn sync_staged(file: &File) -> io::Result<()> {
     durable::sync(file)
 }
 
-/// Exchanges two names atomically; `false` where this system or file system cannot.
-pub(super) fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    match rustix::fs::renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
-        Ok(()) => return Ok(true),
-        Err(errno) if cannot_exchange(errno) => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(false)
-}
-
-/// An old kernel, a seccomp filter, or a file system without it.
-fn cannot_exchange(errno: Errno) -> bool {
-    [Errno::NOSYS, Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::PERM].contains(&errno)
-}
-
 /// Renames over a name; there is no moment without the name.
-pub(super) fn replace(_: &Installation, from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)
+pub(super) fn replace(_: &Directories, from: Entry<'_>, to: Entry<'_>) -> io::Result<()> {
+    from.rename(to)
 }
 
-/// A second file with the same content and attributes. A hard link would not do: a later rename between two links of one inode succeeds
-/// and does nothing.
-pub(super) fn keep_copy(_: &Installation, from: &Path, to: &Path) -> Result<()> {
-    let mut source = File::open(from).map_err(io_error("open", from))?;
-    let mut copy = durable::create_private(to).map_err(io_error("create", to))?;
-    io::copy(&mut source, &mut copy).map_err(io_error("copy the executable to", to))?;
-    copy_metadata(&source, &copy, from)?;
-    durable::sync(&copy).map_err(io_error("synchronise", to))
+/// A second file with the same content and attributes. A hard link is no copy: a later rename
+/// between two links of one inode succeeds and does nothing.
+pub(super) fn keep_copy(_: &Directories, from: Entry<'_>, to: Entry<'_>) -> Result<()> {
+    let mut source = from.open().map_err(io_error("open", &from.path()))?;
+    let mut copy = to.create().map_err(io_error("create", &to.path()))?;
+    io::copy(&mut source, &mut copy).map_err(io_error("copy the executable to", &to.path()))?;
+    copy_metadata(&source, &copy, &from.path())?;
+    durable::sync(&copy).map_err(io_error("synchronise", &to.path()))
 }
 
-/// Gives the new file the owner, the mode and those attributes of the old one that are on the list of [`attributes`], or refuses.
+/// Gives the new file the owner, the mode and those attributes of the old one that are on the list
+/// of [`attributes`], or refuses.
 pub(super) fn copy_metadata(old: &File, new: &File, path: &Path) -> Result<()> {
     let (meta, fresh) = (
         old.metadata().map_err(io_error("look at", path))?,
@@ -64,18 +48,25 @@ pub(super) fn copy_metadata(old: &File, new: &File, path: &Path) -> Result<()> {
         // Owner first: changing it clears set-user-id bits and capabilities.
         let owner = (Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid())));
         rustix::fs::fchown(new, owner.0, owner.1).map_err(|error| {
-            super::cannot_carry(path, &format!("owner {}:{}", meta.uid(), meta.gid()), error.into())
+            cannot_carry(path, &format!("owner {}:{}", meta.uid(), meta.gid()), error.into())
         })?;
     }
     new.set_permissions(fs::Permissions::from_mode(meta.mode() & 0o7777))
-        .map_err(|error| super::cannot_carry(path, "mode", error))?;
+        .map_err(|error| cannot_carry(path, "mode", error))?;
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
     attributes::copy_metadata(Pair::SYSTEM, &Pair { old, new })
-        .map_err(|(what, error)| super::cannot_carry(path, &what, error))?;
+        .map_err(|(what, error)| cannot_carry(path, &what, error))?;
     Ok(())
 }
 
-/// Linux limits names and each value to 64 KiB (xattr(7)); what is larger is not read, and never cut.
+/// A part that must stay with an executable cannot be given to its successor.
+fn cannot_carry(path: &Path, what: &str, error: io::Error) -> Error {
+    let why = format!("its {what} cannot be carried over to the new version: {error}");
+    Local::UnsafeSite { path: path.into(), why }.into()
+}
+
+/// Linux limits the names and each value to 64 KiB (xattr(7)). A larger one is an error, and is not
+/// cut.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 const LIMIT: usize = 64 * 1024;
 
@@ -169,20 +160,4 @@ impl Files for Pair<'_> {
 fn path_of(file: &File) -> io::Result<std::path::PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     Ok(std::ffi::OsString::from_vec(rustix::fs::getpath(file)?.into_bytes()).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_names_cannot_be_exchanged_the_other_way_is_taken() {
-        // ENOTSUP is what macOS answers on a file system without RENAME_SWAP.
-        for errno in [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL, Errno::PERM] {
-            assert!(cannot_exchange(errno), "{errno:?}");
-        }
-        for errno in [Errno::NOENT, Errno::ACCESS, Errno::ROFS, Errno::IO, Errno::NOSPC, Errno::XDEV] {
-            assert!(!cannot_exchange(errno), "{errno:?}");
-        }
-    }
 }

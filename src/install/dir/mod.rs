@@ -1,0 +1,160 @@
+//! A directory that is held open, and the names in it.
+//!
+//! On Unix a directory is opened once for an operation, and each call in it is relative to that
+//! descriptor. So a directory that is renamed, or replaced by a symbolic link, while an update runs
+//! does not redirect a call. The descriptor is also the one that is flushed: it is open from before
+//! a rename until after the fsync. If the system evicts a directory's inode in between, a
+//! descriptor that is opened only for the fsync does not report that an earlier write failed.
+//!
+//! Windows has no calls relative to a handle in std. There the handle is held for the access list,
+//! and files are reached by their paths.
+//!
+//! No call follows a symbolic link in the last component, except [`Entry::exists`].
+
+#[cfg(unix)]
+mod unix;
+#[cfg(not(unix))]
+mod windows;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Result;
+use std::path::PathBuf;
+
+#[cfg(unix)]
+pub(super) use unix::{Dir, is_same_file};
+#[cfg(not(unix))]
+pub(super) use windows::{Dir, is_same_file};
+
+/// A name in an open directory. There may be no such file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    dir: &'a Dir,
+    name: &'a OsStr,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn new(dir: &'a Dir, name: &'a (impl AsRef<OsStr> + ?Sized)) -> Self {
+        Entry { dir, name: name.as_ref() }
+    }
+
+    /// For messages, and for programs that are started.
+    pub(super) fn path(self) -> PathBuf {
+        self.dir.path().join(self.name)
+    }
+
+    /// Whether the name leads to something. A symbolic link that leads nowhere does not.
+    pub(super) fn exists(self) -> Result<bool> {
+        self.dir.exists(self.name)
+    }
+
+    /// Whether it is a regular file.
+    pub(super) fn is_file(self) -> Result<bool> {
+        self.dir.is_file(self.name)
+    }
+
+    /// Whether it is a directory.
+    pub(super) fn is_dir(self) -> Result<bool> {
+        self.dir.is_dir(self.name)
+    }
+
+    /// Whether the name leads to this open file.
+    pub(super) fn leads_to(self, file: &File) -> Result<bool> {
+        self.dir.leads_to(self.name, file)
+    }
+
+    /// Opens a regular file for reading. Anything else is refused and is not opened: see
+    /// [`crate::regular_file`].
+    pub(super) fn open(self) -> Result<File> {
+        self.dir.open_file(self.name)
+    }
+
+    /// Opens a regular file for locking, and creates it if it does not exist. It is not truncated.
+    pub(super) fn open_or_create(self) -> Result<File> {
+        self.dir.open_or_create(self.name)
+    }
+
+    /// Creates a file that did not exist, readable and writable by its owner alone.
+    pub(super) fn create(self) -> Result<File> {
+        self.dir.create_file(self.name)
+    }
+
+    /// Renames the file, and replaces the one that has the new name.
+    pub(super) fn rename(self, to: Entry<'_>) -> Result<()> {
+        self.dir.rename(self.name, to.dir, to.name)
+    }
+
+    /// Exchanges two names atomically; `false` if the system or the file system cannot.
+    pub(super) fn exchange(self, with: Entry<'_>) -> Result<bool> {
+        self.dir.exchange(self.name, with.dir, with.name)
+    }
+
+    /// Gives the file a second name that must not exist.
+    pub(super) fn link(self, to: Entry<'_>) -> Result<()> {
+        self.dir.link(self.name, to.dir, to.name)
+    }
+
+    /// Removes the name of a file.
+    pub(super) fn remove(self) -> Result<()> {
+        self.dir.remove(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::regular_file;
+
+    fn opened() -> (tempfile::TempDir, Dir) {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = crate::platform::canonicalize(temporary.path()).unwrap();
+        let dir = Dir::open(&path).unwrap();
+        (temporary, dir)
+    }
+
+    fn entry<'a>(dir: &'a Dir, name: &'a str) -> Entry<'a> {
+        Entry::new(dir, name)
+    }
+
+    #[test]
+    fn files_are_created_renamed_linked_and_removed() {
+        let (_temporary, dir) = opened();
+        let (a, b, c) = (entry(&dir, "a"), entry(&dir, "b"), entry(&dir, "c"));
+        assert!(!a.exists().unwrap());
+        assert_eq!(a.open().unwrap_err().kind(), ErrorKind::NotFound);
+        let file = a.create().unwrap();
+        assert!(a.exists().unwrap() && a.is_file().unwrap() && a.leads_to(&file).unwrap());
+        assert_eq!(a.create().unwrap_err().kind(), ErrorKind::AlreadyExists);
+        a.rename(b).unwrap();
+        assert!(!a.exists().unwrap() && b.leads_to(&file).unwrap());
+        assert_eq!(b.link(b).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        b.link(c).unwrap();
+        b.remove().unwrap();
+        assert!(c.leads_to(&file).unwrap() && is_same_file(&file, &c.open().unwrap()).unwrap());
+        c.open_or_create().unwrap();
+        assert!(c.leads_to(&file).unwrap());
+        entry(&dir, "d").open_or_create().unwrap();
+        let mut names = dir.names().unwrap();
+        names.sort();
+        assert_eq!(names, ["c", "d"]);
+    }
+
+    #[test]
+    fn a_directory_in_a_directory_is_opened_and_is_no_file() {
+        let (_temporary, dir) = opened();
+        let name = OsStr::new("inner");
+        assert_eq!(dir.open_dir(name).unwrap_err().kind(), ErrorKind::NotFound);
+        dir.create_dir(name).unwrap();
+        assert_eq!(dir.create_dir(name).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        let inner = dir.open_dir(name).unwrap();
+        assert_eq!(inner.path(), dir.path().join("inner"));
+        assert!(dir.leads_to_dir(name, &inner) && !dir.leads_to_dir(OsStr::new("other"), &inner));
+        let named = Entry::new(&dir, name);
+        assert!(named.is_dir().unwrap() && !named.is_file().unwrap());
+        assert!(regular_file::is_not_regular(&named.open().unwrap_err()));
+        entry(&dir, "file").create().unwrap();
+        assert_eq!(dir.open_dir(OsStr::new("file")).unwrap_err().kind(), ErrorKind::NotADirectory);
+    }
+}

@@ -1,0 +1,311 @@
+//! A directory by its descriptor: openat(2) and the calls of its kind.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io::{Error, ErrorKind, Result};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::regular_file;
+
+/// What is opened is a directory, and not one that a symbolic link leads to.
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// For a directory that this user may search and not read. Names in it can be used, and nothing can
+/// be flushed or listed.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+const SEARCH: OFlags = OFlags::PATH;
+#[cfg(target_vendor = "apple")]
+const SEARCH: OFlags = OFlags::from_bits_retain(0x4000_0000); // O_SEARCH
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple")))]
+const SEARCH: OFlags = OFlags::RDONLY;
+
+/// An open directory.
+#[derive(Debug)]
+pub(in crate::install) struct Dir {
+    file: File,
+    path: PathBuf,
+    is_readable: bool,
+}
+
+impl Dir {
+    /// Opens a directory by a path whose last component is not a symbolic link.
+    pub(in crate::install) fn open(path: &Path) -> Result<Self> {
+        Dir::open_at(CWD, path.as_os_str(), path.into())
+    }
+
+    /// Opens a directory in this one.
+    pub(in crate::install) fn open_dir(&self, name: &OsStr) -> Result<Self> {
+        Dir::open_at(self.file.as_fd(), name, self.path.join(name))
+    }
+
+    fn open_at(dir: BorrowedFd<'_>, name: &OsStr, path: PathBuf) -> Result<Self> {
+        let open = |flags| match rustix::fs::openat(dir, name, DIRECTORY | flags, Mode::empty()) {
+            // NOTDIR on Linux, LOOP elsewhere, if it is a symbolic link.
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::from(ErrorKind::NotADirectory)),
+            opened => Ok(File::from(opened?)),
+        };
+        let (file, is_readable) = match open(OFlags::RDONLY) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => (open(SEARCH)?, false),
+            opened => (opened?, true),
+        };
+        if !file.metadata()?.is_dir() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        Ok(Dir { file, path, is_readable })
+    }
+
+    /// The path that it was opened by: for messages, and for programs that are started.
+    pub(in crate::install) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Owner and mode, of the descriptor.
+    pub(in crate::install) fn metadata(&self) -> Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// The descriptor, if it can be flushed and listed.
+    pub(in crate::install) fn readable(&self) -> Result<&File> {
+        if self.is_readable { Ok(&self.file) } else { Err(Errno::ACCESS.into()) }
+    }
+
+    /// Whether this user may write in the directory that a name leads to; `.` is this one.
+    pub(in crate::install) fn is_writable(&self, name: &OsStr) -> bool {
+        rustix::fs::accessat(&self.file, name, Access::WRITE_OK, AtFlags::empty()).is_ok()
+    }
+
+    /// Makes a directory in which only its owner may write.
+    pub(in crate::install) fn create_dir(&self, name: &OsStr) -> Result<()> {
+        Ok(rustix::fs::mkdirat(&self.file, name, Mode::from_raw_mode(0o755))?)
+    }
+
+    /// All names, without `.` and `..`.
+    pub(in crate::install) fn names(&self) -> Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(self.readable()?)? {
+            match entry?.file_name().to_bytes() {
+                b"." | b".." => {}
+                name => names.push(OsString::from_vec(name.to_vec())),
+            }
+        }
+        Ok(names)
+    }
+
+    pub(super) fn exists(&self, name: &OsStr) -> Result<bool> {
+        match rustix::fs::statat(&self.file, name, AtFlags::empty()) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn is_file(&self, name: &OsStr) -> Result<bool> {
+        Ok(is_regular(&self.stat(name)?))
+    }
+
+    pub(super) fn is_dir(&self, name: &OsStr) -> Result<bool> {
+        Ok(FileType::from_raw_mode(self.stat(name)?.st_mode) == FileType::Directory)
+    }
+
+    /// Without following a symbolic link.
+    fn stat(&self, name: &OsStr) -> std::result::Result<Stat, Errno> {
+        rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    pub(super) fn leads_to(&self, name: &OsStr, file: &File) -> Result<bool> {
+        match self.stat(name) {
+            Ok(found) => Ok(is_same(&found, &rustix::fs::fstat(file)?)),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a name in this directory leads to that open one.
+    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &Dir) -> bool {
+        self.leads_to(name, &dir.file).unwrap_or(false)
+    }
+
+    pub(super) fn open_file(&self, name: &OsStr) -> Result<File> {
+        self.open_regular(name, OFlags::RDONLY)
+    }
+
+    pub(super) fn open_or_create(&self, name: &OsStr) -> Result<File> {
+        self.open_regular(name, OFlags::WRONLY | OFlags::CREATE)
+    }
+
+    /// The type is checked before opening, because opening some devices has side effects.
+    fn open_regular(&self, name: &OsStr, flags: OFlags) -> Result<File> {
+        if self.stat(name).is_ok_and(|found| !is_regular(&found)) {
+            return Err(regular_file::not_regular());
+        }
+        self.open_at_once(name, flags)
+    }
+
+    /// The type is checked again after opening, because anyone who can write in the directory can
+    /// replace the file in between. NONBLOCK, because opening a FIFO blocks until its other end is
+    /// opened; it has no effect on a regular file.
+    fn open_at_once(&self, name: &OsStr, flags: OFlags) -> Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.file, name, flags, private()) {
+            // NXIO is a FIFO without a reader, LOOP a symbolic link.
+            Err(Errno::NXIO | Errno::LOOP) => return Err(regular_file::not_regular()),
+            opened => File::from(opened?),
+        };
+        if file.metadata()?.is_file() { Ok(file) } else { Err(regular_file::not_regular()) }
+    }
+
+    pub(super) fn create_file(&self, name: &OsStr) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.file, name, flags, private())?.into())
+    }
+
+    pub(super) fn rename(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {
+        Ok(rustix::fs::renameat(&self.file, from, &to.file, name)?)
+    }
+
+    pub(super) fn exchange(&self, name: &OsStr, other: &Dir, with: &OsStr) -> Result<bool> {
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        {
+            use rustix::fs::{RenameFlags, renameat_with};
+            match renameat_with(&self.file, name, &other.file, with, RenameFlags::EXCHANGE) {
+                Ok(()) => return Ok(true),
+                Err(errno) if cannot_exchange(errno) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let _ = (name, other, with);
+        Ok(false)
+    }
+
+    pub(super) fn link(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {
+        Ok(rustix::fs::linkat(&self.file, from, &to.file, name, AtFlags::empty())?)
+    }
+
+    pub(super) fn remove(&self, name: &OsStr) -> Result<()> {
+        Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::empty())?)
+    }
+}
+
+/// The mode of a new file: for its owner alone.
+fn private() -> Mode {
+    Mode::from_raw_mode(0o600)
+}
+
+fn is_regular(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
+}
+
+fn is_same(a: &Stat, b: &Stat) -> bool {
+    (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+}
+
+/// Whether two descriptors lead to one inode.
+pub(in crate::install) fn is_same_file(a: &File, b: &File) -> Result<bool> {
+    Ok(is_same(&rustix::fs::fstat(a)?, &rustix::fs::fstat(b)?))
+}
+
+/// An old kernel, a seccomp filter, or a file system without it.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn cannot_exchange(errno: Errno) -> bool {
+    [Errno::NOSYS, Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::PERM].contains(&errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What `ask` answers; fails if it blocks.
+    fn at_once<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> T {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || drop(sender.send(ask())));
+        receiver.recv_timeout(Duration::from_secs(30)).unwrap()
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    fn where_names_cannot_be_exchanged_the_other_way_is_taken() {
+        // macOS answers ENOTSUP on a file system without RENAME_SWAP.
+        for errno in [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL, Errno::PERM] {
+            assert!(cannot_exchange(errno), "{errno:?}");
+        }
+        for errno in [Errno::NOENT, Errno::ACCESS, Errno::ROFS, Errno::IO, Errno::NOSPC, Errno::XDEV] {
+            assert!(!cannot_exchange(errno), "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path();
+        assert!(std::process::Command::new("mkfifo").arg(path.join("fifo")).status().unwrap().success());
+        std::fs::write(path.join("file"), "x").unwrap();
+        symlink("file", path.join("link")).unwrap();
+        symlink("nothing", path.join("dangling")).unwrap();
+        let open = || Dir::open(&path.canonicalize().unwrap()).unwrap();
+        for name in ["fifo", "link", "dangling"] {
+            for flags in [OFlags::RDONLY, OFlags::WRONLY, OFlags::WRONLY | OFlags::CREATE] {
+                let (looked, raced) = (open(), open());
+                let refused = at_once(move || looked.open_regular(OsStr::new(name), flags));
+                assert!(regular_file::is_not_regular(&refused.unwrap_err()), "{name} {flags:?}");
+                // It replaced a regular file after the first look.
+                let refused = at_once(move || raced.open_at_once(OsStr::new(name), flags));
+                assert!(regular_file::is_not_regular(&refused.unwrap_err()), "{name} {flags:?}");
+            }
+        }
+        open().open_file(OsStr::new("file")).unwrap();
+        assert!(open().exists(OsStr::new("link")).unwrap());
+        assert!(!open().exists(OsStr::new("dangling")).unwrap());
+    }
+
+    #[test]
+    fn a_link_to_a_directory_is_no_directory() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir(path.join("inner")).unwrap();
+        symlink("inner", path.join("link")).unwrap();
+        let dir = Dir::open(&path).unwrap();
+        assert_eq!(Dir::open(&path.join("link")).unwrap_err().kind(), ErrorKind::NotADirectory);
+        assert_eq!(dir.open_dir(OsStr::new("link")).unwrap_err().kind(), ErrorKind::NotADirectory);
+    }
+
+    #[test]
+    fn an_open_directory_stays_the_one_that_was_opened() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().canonicalize().unwrap();
+        let (here, elsewhere) = (path.join("here"), path.join("elsewhere"));
+        std::fs::create_dir(&here).unwrap();
+        let dir = Dir::open(&here).unwrap();
+        std::fs::rename(&here, &elsewhere).unwrap();
+        symlink("elsewhere", &here).unwrap();
+        dir.create_file(OsStr::new("file")).unwrap();
+        assert!(elsewhere.join("file").exists());
+        assert!(!Dir::open(&path).unwrap().leads_to_dir(OsStr::new("here"), &dir));
+    }
+
+    #[test]
+    fn a_directory_without_read_permission_is_used_and_not_listed() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().canonicalize().unwrap();
+        let file = rustix::fs::openat(CWD, &path, DIRECTORY | SEARCH, Mode::empty()).unwrap().into();
+        let dir = Dir { file, path, is_readable: false };
+        let (a, b) = (OsStr::new("a"), OsStr::new("b"));
+        dir.create_file(a).unwrap();
+        dir.rename(a, &dir, b).unwrap();
+        assert!(
+            dir.metadata().unwrap().is_dir() && dir.is_file(b).unwrap() && dir.is_writable(OsStr::new("."))
+        );
+        dir.open_file(b).unwrap();
+        for error in [dir.names().unwrap_err(), dir.readable().unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        }
+    }
+}

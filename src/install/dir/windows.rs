@@ -1,0 +1,188 @@
+//! A directory on Windows: a handle that is held, and paths.
+//!
+//! The handle lets other processes rename and remove the directory, as the calls by path do.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Result};
+use std::path::{Path, PathBuf};
+
+use crate::regular_file;
+
+/// An open directory.
+#[derive(Debug)]
+pub(in crate::install) struct Dir {
+    #[cfg(windows)]
+    handle: File,
+    path: PathBuf,
+}
+
+impl Dir {
+    /// Opens a directory. The path was resolved before; a volume that is mounted there is followed.
+    pub(in crate::install) fn open(path: &Path) -> Result<Self> {
+        if !fs::metadata(path)?.is_dir() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        Ok(Dir {
+            #[cfg(windows)]
+            handle: handle::open(path, 0)?,
+            path: path.into(),
+        })
+    }
+
+    /// Opens a directory in this one. A link is refused.
+    pub(in crate::install) fn open_dir(&self, name: &OsStr) -> Result<Self> {
+        let path = self.path.join(name);
+        #[cfg(windows)]
+        let handle = handle::open(&path, handle::NO_FOLLOW)?;
+        #[cfg(windows)]
+        let found = handle.metadata()?;
+        #[cfg(not(windows))]
+        let found = fs::symlink_metadata(&path)?;
+        if !found.is_dir() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        Ok(Dir {
+            #[cfg(windows)]
+            handle,
+            path,
+        })
+    }
+
+    /// Its path.
+    pub(in crate::install) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The handle, which owner and access list are read from.
+    #[cfg(windows)]
+    pub(in crate::install) fn handle(&self) -> &File {
+        &self.handle
+    }
+
+    /// Whether this user may make files in the directory that a name leads to; `.` is this one.
+    pub(in crate::install) fn is_writable(&self, name: &OsStr) -> bool {
+        let path = if name == "." { self.path.clone() } else { self.path.join(name) };
+        #[cfg(windows)]
+        return crate::platform::windows::may_add_files(&path);
+        #[cfg(not(windows))]
+        return fs::metadata(path).is_ok_and(|meta| !meta.permissions().readonly());
+    }
+
+    /// Makes a directory, which inherits the access list of this one.
+    pub(in crate::install) fn create_dir(&self, name: &OsStr) -> Result<()> {
+        fs::create_dir(self.path.join(name))
+    }
+
+    /// All names.
+    pub(in crate::install) fn names(&self) -> Result<Vec<OsString>> {
+        fs::read_dir(&self.path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    pub(super) fn exists(&self, name: &OsStr) -> Result<bool> {
+        self.path.join(name).try_exists()
+    }
+
+    pub(super) fn is_file(&self, name: &OsStr) -> Result<bool> {
+        Ok(fs::symlink_metadata(self.path.join(name))?.is_file())
+    }
+
+    pub(super) fn is_dir(&self, name: &OsStr) -> Result<bool> {
+        Ok(fs::symlink_metadata(self.path.join(name))?.is_dir())
+    }
+
+    pub(super) fn leads_to(&self, name: &OsStr, file: &File) -> Result<bool> {
+        match self.open_file(name) {
+            Ok(named) => is_same_file(file, &named),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Whether a name in this directory leads to that open one.
+    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &Dir) -> bool {
+        #[cfg(windows)]
+        return self
+            .open_dir(name)
+            .and_then(|named| is_same_file(&named.handle, &dir.handle))
+            .unwrap_or(false);
+        #[cfg(not(windows))]
+        return self.path.join(name) == dir.path && dir.path.is_dir();
+    }
+
+    pub(super) fn open_file(&self, name: &OsStr) -> Result<File> {
+        self.open_regular(name, OpenOptions::new().read(true))
+    }
+
+    pub(super) fn open_or_create(&self, name: &OsStr) -> Result<File> {
+        self.open_regular(name, OpenOptions::new().create(true).truncate(false).write(true))
+    }
+
+    fn open_regular(&self, name: &OsStr, options: &mut OpenOptions) -> Result<File> {
+        let path = self.path.join(name);
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(regular_file::not_regular());
+        }
+        regular_file::open_regular_file_with(options, &path)
+    }
+
+    pub(super) fn create_file(&self, name: &OsStr) -> Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))
+    }
+
+    pub(super) fn rename(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {
+        fs::rename(self.path.join(from), to.path.join(name))
+    }
+
+    /// There is no exchange of names.
+    pub(super) fn exchange(&self, _: &OsStr, _: &Dir, _: &OsStr) -> Result<bool> {
+        Ok(false)
+    }
+
+    pub(super) fn link(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {
+        fs::hard_link(self.path.join(from), to.path.join(name))
+    }
+
+    pub(super) fn remove(&self, name: &OsStr) -> Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+}
+
+/// Whether two handles lead to one file.
+#[cfg(windows)]
+pub(in crate::install) fn is_same_file(a: &File, b: &File) -> Result<bool> {
+    use crate::platform::windows::identity;
+    Ok(identity(a)? == identity(b)?)
+}
+
+/// There is no known call for it. The name is in a private directory.
+#[cfg(not(windows))]
+pub(in crate::install) fn is_same_file(_: &File, _: &File) -> Result<bool> {
+    Ok(true)
+}
+
+#[cfg(windows)]
+mod handle {
+    use std::fs::{File, OpenOptions};
+    use std::io::{ErrorKind, Result};
+    use std::os::windows::fs::OpenOptionsExt;
+    use std::path::Path;
+
+    use windows_sys::Win32::Storage::FileSystem::{
+        FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, READ_CONTROL,
+    };
+
+    /// A link is opened itself, and not what it leads to.
+    pub(super) const NO_FOLLOW: u32 = FILE_FLAG_OPEN_REPARSE_POINT;
+
+    /// Opens a directory to read its access list, or at least to know which one it is.
+    pub(super) fn open(path: &Path, flags: u32) -> Result<File> {
+        let open = |access| {
+            let mut options = OpenOptions::new();
+            options.access_mode(access).custom_flags(FILE_FLAG_BACKUP_SEMANTICS | flags).open(path)
+        };
+        match open(READ_CONTROL) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => open(0),
+            opened => opened,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The two directories of an installation, each opened once for an operation.
+//!
+//! ```text
+//! Opened        before a lock: judged (step 1), or read; `.<exe>.relatch/` may not exist
+//! Directories   both exist
+//! ```
+
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::Installation;
+use super::dir::{Dir, Entry};
+use super::safety::{refuse_raised_privileges, refuse_writable_by_others, unsafe_site};
+use super::{durable, names};
+use crate::error::{Result, io};
+
+/// The directory of the executable, and `.<exe>.relatch/` if it exists.
+#[derive(Debug)]
+pub(super) struct Opened {
+    installation: Installation,
+    parent: Dir,
+    private: Option<Rc<Dir>>,
+}
+
+impl Opened {
+    pub(super) fn open(installation: &Installation) -> Result<Self> {
+        let path = installation.executable().parent().unwrap_or(Path::new("/"));
+        let parent = Dir::open(path).map_err(io("open the directory", path))?;
+        let mut opened = Opened { installation: installation.clone(), parent, private: None };
+        opened.private = opened.open_private()?.map(Rc::new);
+        Ok(opened)
+    }
+
+    fn open_private(&self) -> Result<Option<Dir>> {
+        match self.parent.open_dir(&self.private_name()) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                Err(unsafe_site(self.installation.dir(), "it is not a directory"))
+            }
+            Err(error) => Err(io("open the directory", self.installation.dir())(error)),
+        }
+    }
+
+    fn private_name(&self) -> std::ffi::OsString {
+        names::private_dir(self.installation.file_name())
+    }
+
+    pub(super) fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// `.<exe>.relatch/`, if it exists.
+    pub(super) fn private(&self) -> Option<&Dir> {
+        self.private.as_deref()
+    }
+
+    /// Whether this user may change anything here.
+    pub(super) fn is_writable(&self) -> bool {
+        let name = self.private_name();
+        self.parent.is_writable(if self.private.is_some() { &name } else { OsStr::new(".") })
+    }
+
+    /// SPEC step 1.
+    pub(super) fn check_safe(&self) -> Result<()> {
+        let executable = self.installation.executable();
+        refuse_raised_privileges(executable)?;
+        let entry = Entry::new(&self.parent, self.installation.file_name());
+        if !entry.is_file().map_err(io("look at", executable))? {
+            return Err(unsafe_site(executable, "it is not a regular file"));
+        }
+        self.check_safe_for_new()
+    }
+
+    /// SPEC step 1 for a first install, where there is no executable yet.
+    pub(super) fn check_safe_for_new(&self) -> Result<()> {
+        refuse_raised_privileges(self.installation.executable())?;
+        refuse_writable_by_others(&self.parent)?;
+        self.private().map_or(Ok(()), refuse_writable_by_others)
+    }
+
+    /// `.<exe>.relatch/`, which is made if it does not exist, with the owner of all that this
+    /// process makes. `None` if another process removed it at this moment, as an installer that
+    /// failed does.
+    pub(super) fn ensure_private(&mut self) -> Result<Option<Rc<Dir>>> {
+        if self.private.is_none() {
+            match self.parent.create_dir(&self.private_name()) {
+                // Its name is durable before the name of a file in it is.
+                Ok(()) => durable::sync_dir(&self.parent)?,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io("create", self.installation.dir())(error)),
+            }
+            self.private = self.open_private()?.map(Rc::new);
+            self.private().map_or(Ok(()), refuse_writable_by_others)?;
+        }
+        Ok(self.private.clone())
+    }
+
+    /// Forgets a directory that was removed, or renamed, so that the next one is opened.
+    pub(super) fn forget_private(&mut self) {
+        self.private = None;
+    }
+
+    /// Both, if the name still leads to this private directory.
+    pub(super) fn with_private(self, private: Rc<Dir>) -> Directories {
+        Directories { installation: self.installation, parent: self.parent, private }
+    }
+
+    /// Whether `.<exe>.relatch` still leads to this directory.
+    pub(super) fn leads_to(&self, private: &Dir) -> bool {
+        self.parent.leads_to_dir(&self.private_name(), private)
+    }
+}
+
+/// The directory of the executable and `.<exe>.relatch/`.
+#[derive(Debug)]
+pub(crate) struct Directories {
+    installation: Installation,
+    parent: Dir,
+    private: Rc<Dir>,
+}
+
+impl Directories {
+    pub(super) fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    pub(super) fn parent(&self) -> &Dir {
+        &self.parent
+    }
+
+    /// `.<exe>.relatch/`
+    pub(super) fn private(&self) -> &Dir {
+        &self.private
+    }
+
+    /// The same for a staged file, which may outlive this value.
+    pub(super) fn share_private(&self) -> Rc<Dir> {
+        self.private.clone()
+    }
+
+    /// The path that people run.
+    pub(super) fn executable(&self) -> Entry<'_> {
+        Entry::new(&self.parent, self.installation.file_name())
+    }
+
+    /// A file in `.<exe>.relatch/`.
+    pub(super) fn file<'a>(&'a self, name: &'a str) -> Entry<'a> {
+        Entry::new(&self.private, name)
+    }
+
+    /// For another lock.
+    pub(super) fn into_opened(self) -> Opened {
+        Opened { installation: self.installation, parent: self.parent, private: Some(self.private) }
+    }
+}

@@ -1,0 +1,68 @@
+//! A first install: a verified executable gets its first name (SPEC step 12).
+
+use super::dir::Entry;
+use super::lock::Locked;
+use super::record::Installed;
+use super::stage::Staged;
+use super::state::State;
+use super::{durable, swap};
+use crate::error::{Local, Result, io};
+use crate::trust::Epoch;
+
+/// Whether a file of unknown origin at the path may be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// There is none. If another process creates one now, it stays.
+    Keep,
+    /// The person asked for it, with `--force`.
+    Replace,
+}
+
+/// Names a verified executable and records it. A process that dies before the name leaves a record
+/// of an executable that does not exist, which the next install replaces.
+pub(super) fn first_install(
+    locked: &Locked,
+    state: &mut State,
+    staged: Staged,
+    epoch: Epoch,
+    existing: Existing,
+) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        staged.file().set_permissions(mode).map_err(io("make executable", staged.path()))?;
+        durable::sync(staged.file()).map_err(io("synchronise", staged.path()))?;
+    }
+    let (version, blake3) = (staged.version().clone(), staged.blake3());
+    state.record.first_install_began(Installed { version, blake3, epoch });
+    state.save(locked.private())?;
+    let named = match existing {
+        Existing::Replace => swap::put(locked, staged.entry(), locked.executable()),
+        Existing::Keep => claim(staged.entry(), locked.executable()),
+    };
+    if named.is_err() {
+        state.record.first_install_failed();
+        state.save(locked.private())?;
+    }
+    let path = locked.installation().executable();
+    match named {
+        Ok(()) => durable::sync_dir(locked.parent()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(Local::Exists { path: path.into() }.into())
+        }
+        Err(error) => Err(io("create", path)(error)),
+    }
+}
+
+/// Names a file where there is none. Unlike a rename, neither way replaces a file that another
+/// process creates there in the meantime.
+fn claim(from: Entry<'_>, to: Entry<'_>) -> std::io::Result<()> {
+    match from.link(to) {
+        // A file system without links, such as FAT: the name is claimed first.
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            to.create()?;
+            from.rename(to)
+        }
+        linked => linked,
+    }
+}

@@ -1,0 +1,60 @@
+//! The names of the files in `.<exe>.relatch/`, and of the directory itself.
+
+use std::ffi::{OsStr, OsString};
+
+/// What the last checks and swaps left to remember.
+pub(super) const STATE: &str = "state";
+/// The newest root that was verified, with its signatures.
+pub(super) const ROOT: &str = "root";
+/// How `relatch` updates an executable that does not carry this library.
+pub(super) const SETTINGS: &str = "settings";
+/// Locked by the process that changes files here.
+pub(super) const LOCK: &str = "lock";
+/// Locked by the process that downloads.
+pub(super) const STAGING: &str = "staging";
+
+/// What a record calls the file that a rollback exchanges, on every system.
+pub(super) const PREVIOUS: &str = "previous";
+/// The name of that file. Windows runs a file by its name only if the name ends in `.exe`.
+pub(super) const PREVIOUS_FILE: &str = if cfg!(windows) { "previous.exe" } else { PREVIOUS };
+/// The old executable during a swap on a file system that cannot exchange two names.
+pub(super) const BACKUP: &str = if cfg!(windows) { "leaving.exe" } else { "leaving" };
+
+/// A download, or an executable that is decoded, verified or tried.
+pub(super) const NEW: &str = "new-";
+/// A small file that is being written, before it is renamed.
+pub(super) const WRITE: &str = "write-";
+/// An old executable that is still running (Windows).
+pub(super) const OLD: &str = "old-";
+
+/// Whether a file of this name is left over if no download and no swap is under way.
+pub(super) fn is_leftover(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    [NEW, WRITE, OLD].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The name of the file that a record names.
+pub(super) fn file_of(recorded: &str) -> &str {
+    if recorded == PREVIOUS { PREVIOUS_FILE } else { recorded }
+}
+
+/// Whether the record of a swap may name this file: state is input, and the file it names is
+/// renamed and removed.
+pub(super) fn is_swappable(name: &str) -> bool {
+    let is_random = |rest: &str| rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_hexdigit());
+    name == PREVIOUS || name.strip_prefix(NEW).is_some_and(is_random)
+}
+
+/// `.<exe>.relatch` for `<exe>`.
+pub(super) fn private_dir(executable: &OsStr) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(executable);
+    name.push(".relatch");
+    name
+}
+
+/// `<exe>` for `.<exe>.relatch`.
+pub(super) fn executable_of(private_dir: &OsStr) -> Option<&str> {
+    let executable = private_dir.to_str()?.strip_prefix('.')?.strip_suffix(".relatch")?;
+    (!executable.is_empty()).then_some(executable)
+}

@@ -1,0 +1,322 @@
+//! One operation on an installation: what is locked, what is recorded, and what changes both.
+//!
+//! # System calls
+//! What an operation does in the two directories, as strace prints it on Linux. Descriptors have
+//! the names of their files: `parent` is the directory of the executable, and `private` is
+//! `.<exe>.relatch/`. Not shown: calls that only read or copy, `close`, `= 0`, and the flags
+//! `O_CLOEXEC`, `O_LARGEFILE` and `O_NOCTTY`. A test runs both commands under strace and compares
+//! each line (`each_step_of_a_swap_is_on_the_disk_before_the_next`).
+//!
+//! ## An update
+//! ```text
+//! # Steps 1 and 2. The clean-up takes `staging`, so that it removes no download in progress.
+//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
+//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! flock(lock, LOCK_EX|LOCK_NB)
+//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! flock(staging, LOCK_EX|LOCK_NB)
+//! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! flock(staging, LOCK_UN)
+//! # Steps 3 to 8. The save is step 7: only what was verified.
+//! openat(private, "root", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! # `failed` is set: if the process dies from here on, the next start checks again.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! # Step 9. A rollback does not wait for the download.
+//! flock(lock, LOCK_UN)
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! flock(staging, LOCK_EX|LOCK_NB)
+//! # If the process dies from here on, the next clean-up removes the file.
+//! openat(private, "new-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = new
+//! write(new, ...)
+//! # Step 10. The descriptor that wrote is closed: no system runs a file that can be written to.
+//! fsync(new)
+//! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
+//! # Step 11. The probe is started by its path.
+//! fchmod(new, 0700)
+//! # Steps 1 and 2 again. The clean-up does nothing: this process holds `staging`.
+//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
+//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! flock(lock, LOCK_EX|LOCK_NB)
+//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! flock(staging, LOCK_EX|LOCK_NB) = -1 EAGAIN
+//! # Step 12. The file is whole on the disk, with the mode of the old one, before a record
+//! # names it.
+//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
+//! fchmod(new, 0755)
+//! fsync(new)
+//! # `pending`. If the process dies before the rename, the old record is valid: nothing happened.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! # If it dies before this, the next session removes the new file; after this, it does the rest.
+//! renameat2(private, "new-*", parent, "<exe>", RENAME_EXCHANGE)
+//! # Both names are on the disk before the next rename depends on them.
+//! fsync(parent)
+//! fsync(private)
+//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
+//! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
+//! renameat(private, "new-*", private, "previous")
+//! fsync(private)
+//! # `installed`, `previous`, no `pending`: the swap is done.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! flock(lock, LOCK_UN)
+//! flock(staging, LOCK_UN)
+//! ```
+//!
+//! ## A rollback
+//! ```text
+//! # Steps 1 and 2.
+//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
+//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! flock(lock, LOCK_EX|LOCK_NB)
+//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! flock(staging, LOCK_EX|LOCK_NB)
+//! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
+//! flock(staging, LOCK_UN)
+//! # The hashes of both files.
+//! openat(private, "previous", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = previous
+//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
+//! # `pending`, with the version that becomes held.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! # If the process dies before this, the next session forgets the rollback; after this, it does
+//! # the rest.
+//! renameat2(private, "previous", parent, "<exe>", RENAME_EXCHANGE)
+//! fsync(parent)
+//! fsync(private)
+//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
+//! # The hold, `installed`, `previous`, no `pending`.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! flock(lock, LOCK_UN)
+//! ```
+//!
+//! ## Without an exchange of names
+//! An update where system or file system cannot exchange two names, from that call on:
+//! ```text
+//! renameat2(private, "new-*", parent, "<exe>", RENAME_EXCHANGE) = -1 EINVAL
+//! # What an attempt that died left.
+//! unlinkat(private, "leaving", 0) = -1 ENOENT
+//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
+//! openat(private, "leaving", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = leaving
+//! # The copy is whole and has its name on the disk before the original is replaced.
+//! fchmod(leaving, 0755)
+//! fsync(leaving)
+//! fsync(private)
+//! renameat(private, "new-*", parent, "<exe>")
+//! fsync(parent)
+//! fsync(private)
+//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = leaving
+//! renameat(private, "leaving", private, "previous")
+//! fsync(private)
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! fsync(write)
+//! renameat(private, "write-*", private, "state")
+//! fsync(private)
+//! flock(lock, LOCK_UN)
+//! flock(staging, LOCK_UN)
+//! ```
+
+use std::time::Duration;
+
+use super::directories::{Directories, Opened};
+use super::first_install::{Existing, first_install};
+use super::installation::Installation;
+use super::lock::{Lock, Locked};
+use super::record::Installed;
+use super::stage::Staged;
+use super::state::{Loaded, Settings, State, load_root, save_root};
+use super::{clean_up, digest, rollback, swap};
+use crate::check::NewRoot;
+use crate::error::{Result, io};
+use crate::report::Reporter;
+use crate::trust::{Epoch, Identity, Refusal, Roots, TrustAnchor, Version};
+
+/// Steps 1 and 2 are done: the lock is held, and no swap is half done. The lock is released when
+/// this is dropped.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Session {
+    locked: Locked,
+    pub(crate) state: State,
+    /// The file stays as it is until a verified check replaces it.
+    pub(crate) damaged: Option<Refusal>,
+}
+
+impl Session {
+    /// Steps 1 and 2 for an executable that exists. `None` if there is no state, and no identity to
+    /// make a new one for.
+    pub(crate) fn begin(
+        installation: &Installation,
+        identity: Option<&Identity>,
+        wait: Duration,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Option<Self>> {
+        if installation.is_missing_executable() {
+            // A crash left nothing at the path (only where names cannot be exchanged). Recovery
+            // puts an executable there.
+            drop(Session::begin_first_install(installation, identity, wait, reporter)?);
+            installation.ensure_executable()?;
+        }
+        let opened = Opened::open(installation)?;
+        opened.check_safe()?; // 1
+        Session::lock(opened, identity, wait, reporter) // 2
+    }
+
+    /// The same where there may be no executable yet.
+    pub(crate) fn begin_first_install(
+        installation: &Installation,
+        identity: Option<&Identity>,
+        wait: Duration,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Option<Self>> {
+        let opened = Opened::open(installation)?;
+        opened.check_safe_for_new()?; // 1
+        Session::lock(opened, identity, wait, reporter) // 2
+    }
+
+    fn lock(
+        opened: Opened,
+        identity: Option<&Identity>,
+        wait: Duration,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Option<Self>> {
+        let locked = Locked::take(opened, wait)?;
+        let (mut state, damaged) = match (State::load(locked.private(), identity)?, identity) {
+            (Loaded::Present(state), _) => (*state, None),
+            (Loaded::Absent, Some(identity)) => (State::new(identity)?, None),
+            (Loaded::Damaged(why), Some(identity)) => {
+                reporter.warn(&format!("{why}; the next successful check or install replaces it"));
+                (State::new(identity)?, Some(why))
+            }
+            (Loaded::Absent, None) => return Ok(None),
+            (Loaded::Damaged(why), None) => return Err(why.into()),
+        };
+        if damaged.is_none() {
+            swap::recover(&locked, &mut state)?;
+            clean_up::clean_up(&locked);
+        }
+        Ok(Some(Session { locked, state, damaged }))
+    }
+
+    /// The directories, to stage a file in.
+    pub(crate) fn directories(&self) -> &Directories {
+        &self.locked
+    }
+
+    /// Writes the state durably. A damaged one stays until a verified check has replaced it.
+    pub(crate) fn save(&self) -> Result<()> {
+        if self.damaged.is_none() { self.state.save(self.locked.private()) } else { Ok(()) }
+    }
+
+    /// The newest root that was verified and persisted after `anchor`; `anchor` if there is none.
+    pub(crate) fn load_root(&self, anchor: TrustAnchor) -> Result<Roots> {
+        load_root(self.locked.private(), anchor)
+    }
+
+    /// Persists a root as soon as it is verified, so that the next update of the root begins there.
+    pub(crate) fn save_root(&self, root: &NewRoot) -> Result<()> {
+        save_root(self.locked.private(), root)
+    }
+
+    /// Persists how `relatch` updates this executable.
+    pub(crate) fn save_settings(&self, settings: &Settings) -> Result<()> {
+        settings.save(self.locked.private())
+    }
+
+    /// Whether the file at the path is this recorded executable.
+    pub(crate) fn holds(&self, installed: &Installed) -> Result<bool> {
+        let path = self.locked.installation().executable();
+        let mut file = self.locked.executable().open().map_err(io("open", path))?;
+        let (_, found) = digest::digest_of(&mut file).map_err(io("read", path))?;
+        Ok(found == installed.blake3)
+    }
+
+    /// Swaps a staged executable in (SPEC step 12); the old one becomes `previous`. `unrecorded` is
+    /// version and epoch of the old one if the record does not know its bytes.
+    pub(crate) fn swap(&mut self, staged: Staged, unrecorded: (&Version, Epoch), epoch: Epoch) -> Result<()> {
+        swap::swap_in(&self.locked, &mut self.state, staged, unrecorded, epoch)
+    }
+
+    /// Goes back to the previous executable (SPEC section 6), and returns both versions.
+    pub(crate) fn rollback(&mut self, running: Option<&Version>) -> Result<(Version, Version)> {
+        rollback::rollback(&self.locked, &mut self.state, running)
+    }
+
+    /// Gives a verified executable its first name, and records it.
+    pub(crate) fn first_install(&mut self, staged: Staged, epoch: Epoch, existing: Existing) -> Result<()> {
+        first_install(&self.locked, &mut self.state, staged, epoch, existing)
+    }
+
+    /// Ends the session to download: the lock is released, because a rollback must not wait for a
+    /// download.
+    pub(crate) fn into_staging(self, wait: Duration) -> Result<Staging> {
+        let Session { locked, state, .. } = self;
+        let (directories, lock) = Lock::staging(locked.unlock().into_opened(), wait)?;
+        Ok(Staging { directories, decided_from: state, _lock: lock })
+    }
+
+    /// Ends the session of a first install that failed, and takes away the directory that it made.
+    /// The state and the root that the check recorded go while the lock is still held.
+    pub(crate) fn remove_directory(self) {
+        // By path: it removes a whole tree, also files of the program that was tried, and follows
+        // no link.
+        let path = self.locked.installation().dir().to_path_buf();
+        drop(std::fs::remove_dir_all(&path));
+        // On Windows the name of an open file stays until it is closed, and the lock's is still
+        // open.
+        drop(self);
+        drop(std::fs::remove_dir(&path));
+    }
+}
+
+/// A download: `staging` is held and `lock` is not, so that the state may change in the meantime.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Staging {
+    directories: Directories,
+    /// The state that led to this download.
+    pub(crate) decided_from: State,
+    _lock: Lock,
+}
+
+impl Staging {
+    pub(crate) fn directories(&self) -> &Directories {
+        &self.directories
+    }
+}
