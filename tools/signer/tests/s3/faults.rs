@@ -6,7 +6,7 @@ use relatch::source::Object;
 use relatch::trust::Digest;
 use signer::Failure;
 use signer::progress::Silent;
-use signer::store::{Content, Put, Store as _};
+use signer::store::{Body, Put, Store as _};
 use test_s3::{Fault, Options, When};
 
 use crate::bench::{ALL, Bench, KEYS, version};
@@ -61,12 +61,12 @@ fn what_became_of_an_upload_is_looked_at() {
         let last = || When::key(&key).method(method).query(if method == "POST" { "uploadId=" } else { "" });
         bench.server.fault(last(), Fault::ErrorAfterEffect(500, "InternalError"));
         let path = bench.desk.path("blob");
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         assert_eq!(put.unwrap(), Put::Existed, "{method}");
         bench.server.delete(&key);
         bench.server.clear_faults();
         bench.server.fault(last(), Fault::INTERNAL_ERROR);
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         assert!(matches!(put, Err(Failure::Storage { .. })), "{method}: {put:?}");
         assert_eq!(bench.server.keys(""), Vec::<String>::new());
     }

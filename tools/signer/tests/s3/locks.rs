@@ -7,7 +7,7 @@ use std::time::Duration;
 use relatch::source::Object;
 use signer::Failure;
 use signer::progress::{Progress, Silent};
-use signer::store::{Content, LockTimes, Store as _};
+use signer::store::{Body, LockTimes, Store as _};
 use test_s3::{Conditions, Credentials, Fault, Options, Rights, When};
 
 use crate::bench::{Bench, TIMES, version};
@@ -190,7 +190,7 @@ fn half_of_the_lease_must_be_left() {
         let times = LockTimes { settle, lease: settle, patience: Duration::from_secs(5) };
         let store = bench.store().with_lock_times(times);
         let done = match &object {
-            Object::RootSignatures(_) => store.put_new(&object, Content::Bytes(b"new"), &Silent).map(drop),
+            Object::RootSignatures(_) => store.put_new(&object, Body::Bytes(b"new"), &Silent).map(drop),
             _ => store.swap(&object, None, b"new", &Silent),
         };
         assert!(matches!(done, Err(Failure::Locked { .. })), "{object}: {done:?}");

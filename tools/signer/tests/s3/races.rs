@@ -5,7 +5,7 @@ use std::thread;
 
 use relatch::source::Object;
 use signer::progress::Silent;
-use signer::store::{Content, Put, Store as _};
+use signer::store::{Body, Put, Store as _};
 use signer::{Failure, Result};
 use test_s3::{Conditions, Options, When};
 
@@ -67,7 +67,7 @@ fn one_of_eight_writes_an_immutable_object() {
         let object = Object::RootSignatures(2);
         let bytes = |number| format!("signed by {number}").into_bytes();
         let outcomes =
-            race(&bench, |number, store| store.put_new(&object, Content::Bytes(&bytes(number)), &Silent));
+            race(&bench, |number, store| store.put_new(&object, Body::Bytes(&bytes(number)), &Silent));
         let created = |outcome: &Result<Put>| matches!(outcome, Ok(Put::Created));
         let winner = outcomes.iter().position(created).unwrap();
         for (number, outcome) in outcomes.iter().enumerate() {
