@@ -58,7 +58,7 @@ fn text_forms() {
             "7",
             |s| of(s, [0xff; 270]),
             2,
-            &["bad.key is not a minisign key: it is not text", advice],
+            &["bad.key is not a minisign key: it is not UTF-8", advice],
         ),
         row(
             "huge",
@@ -217,8 +217,7 @@ fn places() {
 #[test]
 fn pasted() {
     let line = |s: &Scene| s.desk.read("keys/ci.key").lines().nth(1).unwrap().to_owned();
-    let given =
-        "seems to be given itself; name its place instead. It stands in your shell's history now: replace it";
+    let given = "seems to be the key itself instead of its location. It is in your shell's history now: replace the key, and name the location of the new one";
     let as_key = |make: fn(&str, &str) -> String| {
         move |s: &Scene| {
             s.command(&["sign", "unsigned", "--key", &make(&line(s), &s.desk.read("keys/ci.key"))])

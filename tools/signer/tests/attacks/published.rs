@@ -60,7 +60,7 @@ pub fn version() {
                 |_, v| v.product = "gadget".parse().unwrap(),
                 &[
                     "VERSION is for the product gadget, not for widget",
-                    "Is --root the root of this repository?",
+                    "Check that --root is the root of this repository",
                 ],
             ),
             of(
@@ -69,7 +69,7 @@ pub fn version() {
                 |_, v| v.channel = "beta".parse().unwrap(),
                 &[
                     "VERSION is for the channel beta, not for stable",
-                    "Is --root the root of this repository?",
+                    "Check that --root is the root of this repository",
                 ],
             ),
             of(

@@ -256,7 +256,7 @@ pub fn public_key_files() {
             2,
             &["bad.pub: ", call],
         ),
-        row("no text", "3.2", of(vec![0xff; 60]), 2, &["bad.pub: it is no public key", "it is not text"]),
+        row("no text", "3.2", of(vec![0xff; 60]), 2, &["bad.pub: it is no public key", "it is not UTF-8"]),
         row(
             "too long",
             "3.2",

@@ -86,7 +86,7 @@ fn with_keys_that_may_not_list() {
         Options::new().credentials(Credentials::new("AKIDNOLIST", SECRET).rights(rights)),
         "demo",
     );
-    let says = ["s3:GetObject of demo/root/1.json", "And s3:ListBucket on the bucket"];
+    let says = ["s3:GetObject of demo/root/1.json", "Allow s3:ListBucket on the bucket too"];
     bench.fails(4, &says, &["init", "--product", "widget", "--no-password", "--keys", "keys"]);
 }
 
@@ -140,7 +140,7 @@ fn another_region() {
 fn nobody_there() {
     let bench = Bench::new(Options::new());
     let mut command = bench.command(&["show", "--endpoint", "http://127.0.0.1:9"]);
-    fails(&mut command, 4, &["127.0.0.1:9", "--endpoint is wrong"]);
+    fails(&mut command, 4, &["127.0.0.1:9", "Check the network, the proxy and --endpoint"]);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_certificate_of_somebody_else() {
 fn a_clock_that_is_wrong() {
     let bench = Bench::new(Options::new());
     bench.server.fault(When::any(), Fault::Error(403, "RequestTimeTooSkewed"));
-    bench.fails(4, &["RequestTimeTooSkewed", "is this machine's clock right?"], &["show"]);
+    bench.fails(4, &["RequestTimeTooSkewed", "that the system clock is correct"], &["show"]);
 }
 
 /// What a server says is shown, escaped and not in full.

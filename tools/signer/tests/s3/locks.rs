@@ -177,7 +177,7 @@ fn a_contest_that_nobody_wins_has_an_end() {
     let times = LockTimes { patience: Duration::from_secs(8), ..PATIENT };
     let swap = bench.store().with_lock_times(times).swap(&version(), None, b"new", &Silent);
     let Err(Failure::Locked { by, .. }) = &swap else { panic!("{swap:?}") };
-    assert_eq!(by, "others at the same moment");
+    assert_eq!(by, "another publisher at the same time");
     assert_eq!(bench.version_file(), None);
 }
 
@@ -207,7 +207,7 @@ fn who_may_not_delete_leaves_a_lock_that_ends_by_itself_and_is_told() {
     store.swap(&version(), None, b"new", &Silent).unwrap();
     let told = store.remarks();
     assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[1].contains("the probe's objects were not removed"), "{told:?}");
+    assert!(told[1].contains("the objects of the probe could not be removed"), "{told:?}");
     assert!(told[1].contains("s3:DeleteObject of demo/.probe-"), "{told:?}");
     assert!(
         told[2].contains("the lock object demo/stable/.lock was not removed and ends by itself after 60 s"),

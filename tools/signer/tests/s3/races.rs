@@ -101,7 +101,11 @@ fn two_releases_at_once_leave_one_that_verifies() {
                 Some(0) => won.push(version),
                 // It lost the race; or it began so late that it saw the other one, and is lower.
                 Some(4) => {
-                    assert!(stderr(&output).contains("was changed by somebody else"), "{}", stderr(&output))
+                    assert!(
+                        stderr(&output).contains("was changed by another publisher"),
+                        "{}",
+                        stderr(&output)
+                    )
                 }
                 _ => assert!(stderr(&output).contains("is not higher than"), "{}", stderr(&output)),
             }
@@ -139,7 +143,7 @@ fn who_is_overtaken_while_preparing_has_lost() {
         for ours in [refresh, &[&lower[..], &KEYS].concat(), &[&higher[..], &KEYS].concat()] {
             bench.restore(&before);
             at_reading(&bench, 1, newer.clone());
-            bench.fails(4, &["stable/VERSION was changed by somebody else since it was read"], ours);
+            bench.fails(4, &["stable/VERSION was changed by another publisher after it was read"], ours);
             assert_eq!(bench.objects(), newer, "{theirs} {ours:?}");
         }
     }
@@ -166,7 +170,7 @@ fn who_is_replaced_right_after_says_by_what() {
 #[test]
 fn what_everybody_reads_must_be_what_was_written() {
     let bench = Bench::new(Options::new().anonymous_read(true));
-    assert!(bench.released("1.0.0").contains("public: read back without credentials"));
+    assert!(bench.released("1.0.0").contains("public: also read back without credentials"));
     let old = test_s3::Fault::Answer(200, Vec::new(), bench.version_file().unwrap());
     bench.server.fault(When::key("demo/stable/VERSION").method("GET").skip(4).times(1), old);
     let told = bench.released("1.1.0");
