@@ -1,4 +1,5 @@
-//! An example of a tool that a team ships: it prints the line of a deploy log that failed. Copy this `main`.
+//! An example of a tool that a team ships: it prints the line of a deploy log that failed. Copy
+//! this `main`.
 
 mod log;
 
@@ -26,8 +27,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    // By default, a tool checks at most once an hour, for at most 1.5 s. The quickstart needs a check at every
-    // start, and one that completes even on a busy machine.
+    // By default, a tool checks at most once an hour, for at most 1.5 s. The quickstart needs a
+    // check at every start, and one that completes even on a busy machine.
     let startup = Startup::new("demo", VERSION, ROOT, REPOSITORY);
     startup.interval(Duration::ZERO).deadline(Duration::from_secs(20)).run();
     let arguments = Arguments::parse();

@@ -1,4 +1,5 @@
-//! Shows relatch on screen: keys, releases, an automatic update, a bad release, a rollback, and two attacks.
+//! Shows relatch on screen: keys, releases, an automatic update, a bad release, a rollback, and two
+//! attacks.
 //!
 //! It runs every command that it prints, exactly as a person would type it in this directory.
 
@@ -46,34 +47,52 @@ fn main() -> ExitCode {
 
 fn run(dir: &str, repository: Repository) -> Result<()> {
     let mut stage = Stage::new(dir)?;
-    stage.announce("Build the tools: `signer` for the publisher, `relatch` for every machine. The first build takes a minute or two.");
+    stage.announce(
+        "Build the tools: `signer` for the publisher, `relatch` for every machine. The first \
+         build takes a minute or two.",
+    );
     stage.run("cargo build --quiet -p signer -p relatch-cli -p demo", 0)?;
     if repository == Repository::Bucket {
-        stage.announce("Start the S3 server of the tests. It serves only this machine, and its key pair is worthless elsewhere.");
+        stage.announce(
+            "Start the S3 server of the tests. It serves only this machine, and its key pair is \
+             worthless elsewhere.",
+        );
         stage.run("cargo build --quiet -p test-s3", 0)?;
         stage.serve_bucket()?;
     }
 
     stage.announce("Make keys and the first root document. Only `root.json` is public; the demo embeds it.");
-    stage.run("target/debug/signer init --product demo --no-password --keys {dir}/keys --repo {repo} --root {dir}/root.json", 0)?;
+    stage.run(
+        "target/debug/signer init --product demo --no-password --keys {dir}/keys --repo {repo} \
+         --root {dir}/root.json",
+        0,
+    )?;
 
     stage.announce("Build the demo as 1.0.0 and publish it.");
     build(&stage, "1.0.0", "error")?;
     release(&stage, "1.0.0")?;
 
     stage.announce("A user installs it. `relatch` trusts only what the keys in root.json have signed.");
-    stage.run("target/debug/relatch install --from {repo} --root {dir}/root.json --product demo --to {dir}/bin/demo{exe}", 0)?;
+    stage.run(
+        "target/debug/relatch install --from {repo} --root {dir}/root.json --product demo --to \
+         {dir}/bin/demo{exe}",
+        0,
+    )?;
     stage.run("printf 'web-1 ok\\nweb-2 ok\\nweb-3 ERROR: disk full\\n' > {dir}/deploy.log", 0)?;
     stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?;
 
     stage.announce(
-        "The team publishes 1.1.0. The next start of the demo updates itself, and then does its work.",
+        "The team publishes 1.1.0. The next start of the demo updates itself, and then does its \
+         work.",
     );
     build(&stage, "1.1.0", "error")?;
     release(&stage, "1.1.0")?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
 
-    stage.announce("1.2.0 is a bad release: correctly signed, and it starts, but `error` is misspelt. It no longer finds failures.");
+    stage.announce(
+        "1.2.0 is a bad release: correctly signed, and it starts, but `error` is misspelt. It no \
+         longer finds failures.",
+    );
     build(&stage, "1.2.0", "eror")?;
     release(&stage, "1.2.0")?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 0)?, "demo 1.2.0: no failure found")?;
@@ -86,18 +105,29 @@ fn run(dir: &str, repository: Repository) -> Result<()> {
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.1.0: line 3")?;
     expect(&stage.run("{dir}/bin/demo --update", 0)?, "held")?;
 
-    stage.announce("1.3.0 is good. Before any user has it, an attacker who controls the repository changes eight bytes of every blob.");
+    stage.announce(
+        "1.3.0 is good. Before any user has it, an attacker who controls the repository changes \
+         eight bytes of every blob.",
+    );
     build(&stage, "1.3.0", "error")?;
     release(&stage, "1.3.0")?;
     stage.run("cp -R {files} {dir}/as-signed", 0)?;
-    stage.run("for blob in {files}/blobs/*; do printf tampered | dd of=$blob bs=1 seek=19 conv=notrunc 2>/dev/null; done", 0)?;
+    stage.run(
+        "for blob in {files}/blobs/*; do printf tampered | dd of=$blob bs=1 seek=19 conv=notrunc \
+         2>/dev/null; done",
+        0,
+    )?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "not updated: blobs/")?;
 
     stage.announce(
         "The attacker restores the blobs, and changes the version in the signed manifest to 1.4.0.",
     );
     stage.run("rm -r {files} && cp -R {dir}/as-signed {files}", 0)?;
-    stage.run("for file in {files}/manifests/*.json; do sed s/1.3.0/1.4.0/ $file > $file.new && mv $file.new $file; done", 0)?;
+    stage.run(
+        "for file in {files}/manifests/*.json; do sed s/1.3.0/1.4.0/ $file > $file.new && mv \
+         $file.new $file; done",
+        0,
+    )?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "not updated: the manifest")?;
     stage.run("target/debug/relatch check {dir}/bin/demo{exe}", 3)?;
 
@@ -122,20 +152,19 @@ fn run(dir: &str, repository: Repository) -> Result<()> {
 
 /// Builds one release of the demo. Releases differ only in these variables.
 fn build(stage: &Stage, version: &str, word: &str) -> Result<()> {
-    stage.run(
-        &format!(
-            "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT=\"$PWD/{{dir}}/root.json\" DEMO_REPOSITORY={{embedded}} \
-             cargo build --quiet -p demo{{features}} && cp target/debug/demo{{exe}} {{dir}}/builds/demo-{version}{{exe}}"
-        ),
-        0,
-    )
-    .map(drop)
+    let command = format!(
+        "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT=\"$PWD/{{dir}}/root.json\" \
+         DEMO_REPOSITORY={{embedded}} cargo build --quiet -p demo{{features}} \
+         && cp target/debug/demo{{exe}} {{dir}}/builds/demo-{version}{{exe}}"
+    );
+    stage.run(&command, 0).map(drop)
 }
 
 fn release(stage: &Stage, version: &str) -> Result<()> {
     let command = format!(
-        "target/debug/signer release --repo {{repo}} --root {{dir}}/root.json --key {{dir}}/keys/release.key \
-         --key {{dir}}/keys/timestamp.key --level 3 --version {version} --artifact {}={{dir}}/builds/demo-{version}{{exe}}",
+        "target/debug/signer release --repo {{repo}} --root {{dir}}/root.json --key \
+         {{dir}}/keys/release.key --key {{dir}}/keys/timestamp.key --level 3 --version {version} \
+         --artifact {}={{dir}}/builds/demo-{version}{{exe}}",
         host()?
     );
     stage.run(&command, 0).map(drop)

@@ -42,7 +42,8 @@ const SERVER: &str = "target/debug/s3-server --dir {dir}/s3 --bucket releases --
 const SERVER_START: Duration = Duration::from_secs(60);
 
 impl Stage {
-    /// Creates the directory. An existing one is emptied, but only if an earlier quickstart made it.
+    /// Creates the directory. An existing one is emptied, but only if an earlier quickstart made
+    /// it.
     pub fn new(dir: &str) -> Result<Self> {
         // Not canonicalized: on Windows, a shell does not start in a verbatim path.
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
@@ -51,7 +52,8 @@ impl Stage {
         let path = stage.path("");
         if path.exists() && !path.join("builds").is_dir() {
             return Err(format!(
-                "{} was not made by an earlier quickstart, and is left unchanged; choose another --dir",
+                "{} was not made by an earlier quickstart, and is left unchanged; choose another \
+                 --dir",
                 path.display()
             ));
         }

@@ -7,9 +7,9 @@ use relatch::trust::Name;
 
 /// Installs, updates and rolls back any executable that is published with relatch.
 ///
-/// Exit codes: 0 success, or nothing to do; 2 usage error; 3 refused as not trustworthy; 4 the repository
-/// cannot be reached or read; 5 an error of this machine: permissions, disk, a release that does not run.
-/// `check` exits with 100 if an update is available.
+/// Exit codes: 0 success, or nothing to do; 2 usage error; 3 refused as not trustworthy; 4 the
+/// repository cannot be reached or read; 5 an error of this machine: permissions, disk, a release
+/// that does not run. `check` exits with 100 if an update is available.
 #[derive(Parser)]
 #[command(name = "relatch", bin_name = "relatch", version, max_term_width = 110)]
 pub struct Arguments {
@@ -28,7 +28,8 @@ pub enum Command {
     Check {
         /// The installed executable
         path: PathBuf,
-        /// Ignore the rollout: report a release even if it is not rolled out to this installation yet
+        /// Ignore the rollout: report a release even if it is not rolled out to this installation
+        /// yet
         #[arg(long)]
         now: bool,
     },
@@ -36,7 +37,8 @@ pub enum Command {
     Update {
         /// The installed executable
         path: PathBuf,
-        /// Ignore the rollout: install a release even if it is not rolled out to this installation yet
+        /// Ignore the rollout: install a release even if it is not rolled out to this installation
+        /// yet
         #[arg(long)]
         now: bool,
     },
@@ -45,7 +47,8 @@ pub enum Command {
         /// The installed executable
         path: PathBuf,
     },
-    /// Show the installed version, the version that a rollback returns to, and the result of the last check
+    /// Show the installed version, the version that a rollback returns to, and the result of the
+    /// last check
     Status {
         /// The installed executable
         path: PathBuf,
@@ -54,8 +57,8 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct InstallArgs {
-    /// The repository: https://..., s3://bucket/prefix?region=..., or a directory. For s3, credentials come
-    /// from where AWS's own tools read them
+    /// The repository: https://..., s3://bucket/prefix?region=..., or a directory. For s3,
+    /// credentials come from where AWS's own tools read them
     #[arg(long, value_name = "REPO")]
     pub from: String,
     /// The root document, from a source that you trust; never from the repository itself
@@ -73,11 +76,13 @@ pub struct InstallArgs {
     /// The target [default: this machine's]
     #[arg(long, value_name = "TARGET")]
     pub target: Option<Name>,
-    /// Certificates (PEM) to trust in addition to the platform's, for a repository with an internal CA
+    /// Certificates (PEM) to trust in addition to the platform's, for a repository with an internal
+    /// CA
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Arguments to run each new version with before it is installed; it must exit with 0. Without this
-    /// option, an executable that links relatch is probed by the library, and any other one is not probed
+    /// Arguments to run each new version with before it is installed; it must exit with 0. Without
+    /// this option, an executable that links relatch is probed by the library, and any other one is
+    /// not probed
     #[arg(long, value_name = "ARGUMENTS", conflicts_with = "no_probe", allow_hyphen_values = true)]
     pub probe: Option<String>,
     /// Do not probe new versions

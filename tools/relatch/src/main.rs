@@ -1,5 +1,5 @@
-//! Installs, updates and rolls back any executable that is published with relatch: for executables that do
-//! not link the library, and to rescue those that do.
+//! Installs, updates and rolls back any executable that is published with relatch: for executables
+//! that do not link the library, and to rescue those that do.
 
 mod arguments;
 mod output;

@@ -87,8 +87,8 @@ impl CommandOutput {
     }
 }
 
-/// One line of JSON for scripts. Characters outside of printable ASCII have JSON escapes, which mean the
-/// same: a control character in a path cannot drive a terminal.
+/// One line of JSON for scripts. Characters outside of printable ASCII have JSON escapes, which
+/// mean the same: a control character in a path cannot drive a terminal.
 pub fn to_json(answer: &Result<CommandOutput>) -> String {
     let json = match answer {
         Ok(answer) => answer.json.to_string(),
@@ -112,5 +112,11 @@ fn failure(error: &Error) -> Value {
         Cause::Local => "machine",
         Cause::Usage => "usage",
     };
-    json!({"result": "error", "cause": cause, "error": error.to_string(), "advice": error.advice(), "exit_code": error.exit_code()})
+    json!({
+        "result": "error",
+        "cause": cause,
+        "error": error.to_string(),
+        "advice": error.advice(),
+        "exit_code": error.exit_code(),
+    })
 }

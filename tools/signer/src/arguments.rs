@@ -11,10 +11,11 @@ use signer::store::S3Options;
 
 /// Makes keys, signs and publishes releases for relatch.
 ///
-/// It passes everything that it publishes to the client's own code first, and publishes nothing that a
-/// client would refuse.
-/// Exit codes: 0 success; 2 usage error, or a key cannot be used; 3 refused; 4 the repository cannot be
-/// reached, or another publisher was faster; 5 an error of this machine.
+/// It passes everything that it publishes to the client's own code first, and publishes nothing
+/// that a client would refuse.
+///
+/// Exit codes: 0 success; 2 usage error, or a key cannot be used; 3 refused; 4 the repository
+/// cannot be reached, or another publisher was faster; 5 an error of this machine.
 #[derive(Parser)]
 #[command(name = "signer", bin_name = "signer", version, max_term_width = 110)]
 pub struct Arguments {
@@ -37,7 +38,8 @@ pub enum Command {
     Release(ReleaseArgs),
     /// First part of a release: hash, compress, and write the documents that must be signed
     Prepare(PrepareArgs),
-    /// Second part: add the signatures of a key to a release folder, on any machine that has the key
+    /// Second part: add the signatures of a key to a release folder, on any machine that has the
+    /// key
     Sign(SignArgs),
     /// Third part: upload a signed release folder, read it back and verify it; requires no key
     Publish(PublishArgs),
@@ -65,8 +67,8 @@ pub struct RepoArgs {
 /// The heading of the options for buckets.
 const S3: &str = "With s3://bucket/prefix";
 
-/// How to reach a bucket. Credentials, and settings that are not given here, come from where AWS's own
-/// tools read them.
+/// How to reach a bucket. Credentials, and settings that are not given here, come from where AWS's
+/// own tools read them.
 #[derive(Args, Clone)]
 pub struct S3Args {
     /// The URL of another vendor's S3 server [default: AWS_ENDPOINT_URL_S3, or AWS itself]
@@ -108,7 +110,8 @@ pub struct KeysArgs {
 
 #[derive(Args, Clone)]
 pub struct PasswordArgs {
-    /// The environment variable with the password of encrypted keys; if it is not set, signer prompts
+    /// The environment variable with the password of encrypted keys; if it is not set, signer
+    /// prompts
     #[arg(long, value_name = "VARIABLE", default_value = custody::PASSWORD)]
     pub password_env: String,
 }
@@ -163,8 +166,8 @@ pub struct KeygenArgs {
 
 #[derive(Args)]
 pub struct PublicArgs {
-    /// The key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS, where KEY is a
-    /// key id, `alias/NAME`, or the ARN of either
+    /// The key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS, where
+    /// KEY is a key id, `alias/NAME`, or the ARN of either
     #[arg(long, value_name = "KEY", value_parser = key_argument)]
     pub key: KeyArgument,
     /// The new public key file, in minisign's format
@@ -225,13 +228,15 @@ pub struct RootChangeArgs {
     /// How many keys of a role must sign, such as `release=2`
     #[arg(long, value_name = "ROLE=N")]
     pub threshold: Vec<Threshold>,
-    /// After a theft: signatures under the old epoch are no longer valid, and sequence numbers start again
+    /// After a theft: signatures under the old epoch are no longer valid, and sequence numbers
+    /// start again
     #[arg(long)]
     pub raise_epoch: bool,
     /// How long the root is valid
     #[arg(long, value_parser = humantime::parse_duration, default_value = "730d", value_name = "TIME")]
     pub expires_in: Duration,
-    /// Where to write the next root; without it the file itself is changed, if it has no signatures yet
+    /// Where to write the next root; without it the file itself is changed, if it has no signatures
+    /// yet
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -284,8 +289,8 @@ pub struct RootPublishArgs {
     /// The root document, with FILE.minisig beside it
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// After a theft: publish the root even if the published release does not verify under it. Publish a
-    /// new release immediately afterwards
+    /// After a theft: publish the root even if the published release does not verify under it.
+    /// Publish a new release immediately afterwards
     #[arg(long)]
     pub revoke_release: bool,
     #[command(flatten)]
@@ -313,8 +318,8 @@ pub struct PlanArgs {
     /// Lower versions are no longer installed, not rolled back to, and do not run under `Require`
     #[arg(long, value_name = "VERSION")]
     pub min_version: Option<Version>,
-    /// A version that must not run any more: its installations go to this release even if it is lower; may
-    /// be repeated
+    /// A version that must not run any more: its installations go to this release even if it is
+    /// lower; may be repeated
     #[arg(long = "retract", value_name = "VERSION")]
     pub retracts: Vec<Version>,
     /// How many of 100 installations update to it
@@ -334,8 +339,8 @@ pub struct PlanArgs {
     /// The compression level, 1 to 22
     #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22))]
     pub level: i32,
-    /// Make patches from the published release: smaller downloads, but a client holds both executables in
-    /// memory
+    /// Make patches from the published release: smaller downloads, but a client holds both
+    /// executables in memory
     #[arg(long)]
     pub patches: bool,
     /// The sequence number of this release, if the published VERSION was destroyed
@@ -363,7 +368,8 @@ impl PlanArgs {
 
 fn parse_artifact(text: &str) -> Result<(Name, PathBuf), String> {
     let (target, path) = text.split_once('=').ok_or(
-        "an artifact has the form TARGET=PATH, such as x86_64-unknown-linux-gnu=target/release/tool",
+        "an artifact has the form TARGET=PATH, such as \
+         x86_64-unknown-linux-gnu=target/release/tool",
     )?;
     Ok((target.parse()?, path.into()))
 }
@@ -426,8 +432,8 @@ pub struct RefreshArgs {
     /// Only make a release folder, to be signed elsewhere and then published
     #[arg(long, value_name = "DIR", conflicts_with = "keys")]
     pub out: Option<PathBuf>,
-    /// A timestamp key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be
-    /// repeated
+    /// A timestamp key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS;
+    /// may be repeated
     #[arg(long = "key", value_name = "KEY", required_unless_present = "out", value_parser = key_argument)]
     pub keys: Vec<KeyArgument>,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! The connection to AWS and to servers that speak its protocols: configured as AWS's own tools are,
-//! with TLS by ring, through the proxies of the environment, and with a bound on every answer.
+//! The connection to AWS and to servers that speak its protocols: configured as AWS's own tools
+//! are, with TLS by ring, through the proxies of the environment, and with a bound on every answer.
 
 use std::error::Error;
 use std::time::Duration;
@@ -21,9 +21,9 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::limits;
 
-/// The standard configuration: `AWS_*` variables, profiles, single sign-on, web identity, containers,
-/// instances. Each attempt may take `attempt`, and all attempts of one operation `operation`, unless
-/// the caller has its own timeout.
+/// The standard configuration: `AWS_*` variables, profiles, single sign-on, web identity,
+/// containers, instances. Each attempt may take `attempt`, and all attempts of one operation
+/// `operation`, unless the caller has its own timeout.
 pub fn loader(attempt: Duration, operation: Option<Duration>) -> ConfigLoader {
     let mut timeouts =
         TimeoutConfig::builder().connect_timeout(limits::CONNECT).operation_attempt_timeout(attempt);

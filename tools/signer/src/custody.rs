@@ -1,8 +1,8 @@
 //! Where secret keys and passwords come from, and where secret keys must not be stored.
 //!
-//! A key comes from a file, an environment variable, or standard input; a password from a prompt or an
-//! environment variable. Neither comes from an argument: arguments are visible in process lists and
-//! shell histories. A key in AWS KMS is only named, and never leaves the service.
+//! A key comes from a file, an environment variable, or standard input; a password from a prompt or
+//! an environment variable. Neither comes from an argument: arguments are visible in process lists
+//! and shell histories. A key in AWS KMS is only named, and never leaves the service.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -28,7 +28,8 @@ pub const PASSWORD: &str = "SIGNER_PASSWORD";
 pub enum KeySource {
     /// A file that only its owner may read.
     File(PathBuf),
-    /// `env:NAME`: the content of a key file in an environment variable, as CI systems store secrets.
+    /// `env:NAME`: the content of a key file in an environment variable, as CI systems store
+    /// secrets.
     Variable(String),
     /// `-`: standard input.
     Stdin,
@@ -36,8 +37,8 @@ pub enum KeySource {
     Kms(KmsName),
 }
 
-/// `--key` as typed. Parsing it cannot fail, so that no error of the argument parser repeats a secret key
-/// that was pasted by mistake. It has no `Display`.
+/// `--key` as typed. Parsing it cannot fail, so that no error of the argument parser repeats a
+/// secret key that was pasted by mistake. It has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyArgument(String);
 
@@ -66,8 +67,8 @@ impl KeyArgument {
         let kms = text.strip_prefix(kms::SCHEME);
         if is_key || (text.len() > KEY_ARGUMENT && kms.is_none()) {
             return refuse(
-                "seems to be the key itself instead of its location. It is in your shell's history now: \
-                 replace the key, and name the location of the new one",
+                "seems to be the key itself instead of its location. It is in your shell's history \
+                 now: replace the key, and name the location of the new one",
             );
         }
         if let Some(name) = kms {
@@ -107,11 +108,12 @@ impl std::fmt::Display for KeySource {
 }
 
 impl KeySource {
-    /// Loads the key, ready to sign: reads it and decrypts it if necessary, or requests its public half
-    /// from KMS. A password comes from the variable if it is set, otherwise from a prompt.
+    /// Loads the key, ready to sign: reads it and decrypts it if necessary, or requests its public
+    /// half from KMS. A password comes from the variable if it is set, otherwise from a prompt.
     ///
     /// # Errors
-    /// [`Failure::Key`], which never contains a byte of the key; `Failure::Kms` for a key in AWS KMS.
+    /// [`Failure::Key`], which never contains a byte of the key; `Failure::Kms` for a key in AWS
+    /// KMS.
     pub fn load(&self, password_variable: &str) -> Result<Box<dyn SigningKey>> {
         let fail = |why: String| Failure::Key { name: self.to_string(), why };
         let text = match self {
@@ -145,8 +147,8 @@ fn open_in_kms(name: &KmsName) -> Result<Box<dyn SigningKey>> {
     })
 }
 
-/// Reads the text of a key. The buffer is allocated at its full size: growing it would leave a copy of
-/// the key in freed memory.
+/// Reads the text of a key. The buffer is allocated at its full size: growing it would leave a copy
+/// of the key in freed memory.
 fn read_text(from: impl Read) -> std::result::Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::with_capacity(KEY_FILE as usize + 2));
     match from.take(KEY_FILE + 1).read_to_string(&mut text) {
@@ -195,8 +197,8 @@ fn readable_by_others(file: &File, _: &Path) -> std::io::Result<Option<String>> 
     let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions());
     Ok((mode & 0o077 != 0).then(|| {
         format!(
-            "can be read or written by other users (mode {:o}); run `chmod 600` on it, and replace the \
-             key if another user may have read it",
+            "can be read or written by other users (mode {:o}); run `chmod 600` on it, and replace \
+             the key if another user may have read it",
             mode & 0o777
         )
     }))
@@ -209,8 +211,9 @@ fn readable_by_others(file: &File, path: &Path) -> std::io::Result<Option<String
     Ok(security_of(file)?.stranger_to_secret(&user).map(|stranger| {
         let path = Printable(path.display());
         format!(
-            "can be read or written by other users: {stranger}; run `icacls \"{path}\" /inheritance:r \
-             /grant:r *{}:F` to restrict it to you, and replace the key if another user may have read it",
+            "can be read or written by other users: {stranger}; run `icacls \"{path}\" \
+             /inheritance:r /grant:r *{}:F` to restrict it to you, and replace the key if another \
+             user may have read it",
             user.0
         )
     }))
@@ -233,8 +236,8 @@ fn password_for(name: &str, variable: &str) -> std::result::Result<Zeroizing<Str
     })
 }
 
-/// The name of the password variable in an error. Any other name than the default is not repeated: it may
-/// be the password itself, given by mistake.
+/// The name of the password variable in an error. Any other name than the default is not repeated:
+/// it may be the password itself, given by mistake.
 fn shown_variable(variable: &str) -> &str {
     if variable == PASSWORD { "$SIGNER_PASSWORD" } else { "the variable that --password-env names" }
 }
@@ -252,7 +255,8 @@ pub enum KeyEncryption {
 /// encryption.
 ///
 /// # Errors
-/// [`Failure::Client`] if the password is empty, if the two entries differ, or if there is no terminal.
+/// [`Failure::Client`] if the password is empty, if the two entries differ, or if there is no
+/// terminal.
 pub fn new_password(encryption: KeyEncryption, variable: &str) -> Result<Option<Zeroizing<String>>> {
     if encryption == KeyEncryption::None {
         return Ok(None);
@@ -260,7 +264,8 @@ pub fn new_password(encryption: KeyEncryption, variable: &str) -> Result<Option<
     let refuse_empty = |password: Zeroizing<String>| {
         if password.is_empty() {
             return Err(Failure::usage(
-                "an empty password does not protect the key; use --no-password for a key without one",
+                "an empty password does not protect the key; use --no-password for a key without \
+                 one",
             ));
         }
         Ok(Some(password))
@@ -271,8 +276,8 @@ pub fn new_password(encryption: KeyEncryption, variable: &str) -> Result<Option<
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
             Failure::usage(format!(
-                "no password: {} is not set, and there is no terminal for a prompt ({error}); set it, or \
-                 use --no-password",
+                "no password: {} is not set, and there is no terminal for a prompt ({error}); set \
+                 it, or use --no-password",
                 shown_variable(variable)
             ))
         })
@@ -296,8 +301,8 @@ pub fn save(key: &SecretKey, path: &Path, password: Option<&str>) -> Result<()> 
     write_new(path, text.as_bytes(), Readers::Owner)
 }
 
-/// Refuses a path for secrets inside a git work tree, unless git ignores it: a later `git add` would
-/// publish the secret.
+/// Refuses a path for secrets inside a git work tree, unless git ignores it: a later `git add`
+/// would publish the secret.
 ///
 /// # Errors
 /// [`Failure::Refused`] for such a path; [`Failure::Client`] if its directory does not exist.
@@ -309,8 +314,9 @@ pub fn ensure_untracked(path: &Path) -> Result<()> {
         return Ok(());
     }
     let name = path.file_name().unwrap_or_default();
-    // git may run programs that the work tree's configuration names. They must not inherit a password or
-    // key from the environment, and GIT_DIR of a surrounding hook would name another work tree.
+    // git may run programs that the work tree's configuration names. They must not inherit a
+    // password or key from the environment, and GIT_DIR of a surrounding hook would name another
+    // work tree.
     let inherited = ["PATH", "HOME", "XDG_CONFIG_HOME", "SystemRoot", "USERPROFILE"];
     let inherited = inherited.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let ignored = Command::new("git")

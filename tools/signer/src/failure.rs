@@ -169,8 +169,9 @@ impl Failure {
 fn publisher_advice(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Threshold { .. } => {
-            "More key holders must sign: `signer sign`, or `signer root sign` for a root. If enough \
-             have signed, then --root is another repository's root, or the repository was changed."
+            "More key holders must sign: `signer sign`, or `signer root sign` for a root. If \
+             enough have signed, then --root is another repository's root, or the repository was \
+             changed."
         }
         Refusal::SelfThreshold { .. } => {
             "The holders of the root keys that the new root names must sign it too: `signer root \

@@ -109,8 +109,8 @@ pub(crate) fn sync_dir_of(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Locks an open file, waiting for at most [`LOCK_WAIT`]. The system releases the lock when the file is
-/// closed.
+/// Locks an open file, waiting for at most [`LOCK_WAIT`]. The system releases the lock when the
+/// file is closed.
 pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     let until = Instant::now() + LOCK_WAIT;
     while let Err(error) = fs4::FileExt::try_lock(file) {
@@ -190,9 +190,9 @@ pub(crate) fn read_regular(path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
 }
 
 /// Opens a regular file in a folder or a repository that another user may have made. Opening a FIFO
-/// blocks until its other end is opened, and reading a device may never end. The type is checked before
-/// opening, because opening some devices has side effects, and again after, because another process can
-/// replace the file in between.
+/// blocks until its other end is opened, and reading a device may never end. The type is checked
+/// before opening, because opening some devices has side effects, and again after, because another
+/// process can replace the file in between.
 pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
     let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
     if !std::fs::metadata(path)?.is_file() {
@@ -202,9 +202,9 @@ pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
 }
 
-/// Opens a file that the caller named: a regular file or a pipe, such as a shell's `<(...)`. It waits
-/// for the writer of a pipe only if the name led to a pipe from the start, not if another process
-/// replaced a file with a pipe in the meantime.
+/// Opens a file that the caller named: a regular file or a pipe, such as a shell's `<(...)`. It
+/// waits for the writer of a pipe only if the name led to a pipe from the start, not if another
+/// process replaced a file with a pipe in the meantime.
 pub(crate) fn open_given(path: &Path) -> std::io::Result<File> {
     let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a pipe");
     let named = std::fs::metadata(path)?;
@@ -242,8 +242,8 @@ pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
     Err(Refusal::BlobDigest { object: Object::Blob(expected), expected, found }.into())
 }
 
-/// Opens for reading without blocking: opening a pipe would otherwise wait for its writer. Regular files
-/// are opened as usual.
+/// Opens for reading without blocking: opening a pipe would otherwise wait for its writer. Regular
+/// files are opened as usual.
 fn open_at_once(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);

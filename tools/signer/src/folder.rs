@@ -1,5 +1,5 @@
-//! A release folder: prepared on one machine, signed on several, published from another. Nothing in it
-//! is secret.
+//! A release folder: prepared on one machine, signed on several, published from another. Nothing in
+//! it is secret.
 //!
 //! ```text
 //! manifest.json  manifest.json.minisig   the manifest, and the signatures of the release keys
@@ -132,8 +132,8 @@ impl Folder {
         Ok(version)
     }
 
-    /// The root that the folder was prepared under, not verified. Publishing uses the newest root that
-    /// follows from the anchor instead.
+    /// The root that the folder was prepared under, not verified. Publishing uses the newest root
+    /// that follows from the anchor instead.
     ///
     /// # Errors
     /// If it cannot be read, is too large, or is not a root.

@@ -5,8 +5,9 @@
 //! base64( "Ed" | kdf: "Sc" or 00 00 | "B2" | salt 32 | opslimit u64 | memlimit u64
 //!         | masked: key id 8, secret 32, public 32, checksum 32 )
 //! ```
-//! If the kdf is `Sc`, the last 104 bytes are masked with scrypt(password). The checksum is BLAKE2b-256 of
-//! `Ed`, id, secret and public; stock minisign leaves it zero in a key without a password.
+//! If the kdf is `Sc`, the last 104 bytes are masked with scrypt(password). The checksum is
+//! BLAKE2b-256 of `Ed`, id, secret and public; stock minisign leaves it zero in a key without a
+//! password.
 
 use base64ct::{Base64, Encoding};
 use blake2::digest::consts::U32;
@@ -18,8 +19,8 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::limits::{SCRYPT_LOG_N, SCRYPT_P};
 use crate::signing::{KeyId, SigningKey, UNTRUSTED};
 
-/// libsodium's "sensitive" parameters, as stock minisign writes them: a gibibyte of memory and a few
-/// seconds.
+/// libsodium's "sensitive" parameters, as stock minisign writes them: a gibibyte of memory and a
+/// few seconds.
 const OPSLIMIT: u64 = 33_554_432;
 const MEMLIMIT: u64 = 1_073_741_824;
 
@@ -123,7 +124,8 @@ impl SigningKey for SecretKey {
     fn public(&self) -> PublicKey {
         match PublicKey::from_bytes(*self.signing.verifying_key().as_bytes()) {
             Ok(public) => public,
-            // `from_text` has checked it, and the scalar of a new key gives no point of small order.
+            // `from_text` has checked it, and the scalar of a new key gives no point of small
+            // order.
             Err(why) => unreachable!("a usable secret key has a public half that is {why}"),
         }
     }

@@ -1,4 +1,5 @@
-//! Keys in AWS KMS: the secret half never leaves the service. Its answers are verified, not trusted.
+//! Keys in AWS KMS: the secret half never leaves the service. Its answers are verified, not
+//! trusted.
 //!
 //! ```text
 //! name      awskms:KEY, as checked; part of every build

@@ -23,7 +23,8 @@ pub const VALIDITY: std::ops::RangeInclusive<u64> = 1..=3_153_600_000;
 /// The window of plain zstd blobs, as a power of two: 8 MiB, so that a client's memory does not
 /// grow with the executable.
 pub const PLAIN_WINDOW_LOG: u32 = 23;
-/// Bytes that are copied and hashed at a time: enough to make the number of system calls irrelevant.
+/// Bytes that are copied and hashed at a time: enough to make the number of system calls
+/// irrelevant.
 pub const COPY_BUFFER: usize = 256 * 1024;
 
 /// How long to wait for another process that writes to the same folder or repository. It only
@@ -36,11 +37,11 @@ pub const POLL: Duration = Duration::from_millis(20);
 
 /// To connect to an AWS service, including DNS and TLS: the client's own limit.
 pub const CONNECT: Duration = relatch::limits::CONNECT;
-/// The body of an answer of an AWS service. A page of a list has some hundred kilobytes, every other
-/// answer less. Blobs are read by the client's code, which has its own limits.
+/// The body of an answer of an AWS service. A page of a list has some hundred kilobytes, every
+/// other answer less. Blobs are read by the client's code, which has its own limits.
 pub const ANSWER_BODY: usize = 8 * 1024 * 1024;
-/// Characters of an AWS error that are printed; the rest is cut off. AWS names the caller, the action
-/// and the resource in one long sentence, with the reason at the end.
+/// Characters of an AWS error that are printed; the rest is cut off. AWS names the caller, the
+/// action and the resource in one long sentence, with the reason at the end.
 pub const AWS_MESSAGE: usize = 600;
 
 /// One attempt of a request to KMS.
@@ -77,8 +78,8 @@ pub const BODIES_IN_FLIGHT: usize = 4;
 
 /// Writers that race for one key when the conditional writes of a server are probed.
 pub const PROBE_RACERS: usize = 8;
-/// Races to create an object, and as many to replace one. A server without atomicity may pass one by
-/// luck.
+/// Races to create an object, and as many to replace one. A server without atomicity may pass one
+/// by luck.
 pub const PROBE_RACES: usize = 2;
 /// Attempts of the probe if the server does not answer, or if a race is inconclusive.
 pub const PROBE_ATTEMPTS: usize = 4;
@@ -93,8 +94,8 @@ pub const CONFLICT_BACKOFF: Duration = Duration::from_millis(100);
 /// How long earlier writes take to become visible on a server without working conditional writes. A
 /// publisher whose own write takes longer does not get the lock.
 pub const LOCK_SETTLE: Duration = Duration::from_secs(2);
-/// The lock of a publisher that was killed ends after this long. Half of it is left for the requests
-/// made under the lock.
+/// The lock of a publisher that was killed ends after this long. Half of it is left for the
+/// requests made under the lock.
 pub const LOCK_LEASE: Duration = Duration::from_secs(60);
 /// How long a publisher waits for other publishers: three leases.
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(180);

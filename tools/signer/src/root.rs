@@ -221,8 +221,8 @@ impl RootFile {
         if path.exists() { read_limited(&path, limits::SIGNATURES) } else { Ok(Vec::new()) }
     }
 
-    /// Writes a new document. It never overwrites a file, except a draft without signatures that is being
-    /// changed.
+    /// Writes a new document. It never overwrites a file, except a draft without signatures that is
+    /// being changed.
     ///
     /// # Errors
     /// [`Failure::Client`] if the file exists or cannot be written.
@@ -248,18 +248,18 @@ impl RootFile {
         }
         Err(Failure::refused(
             format!("the key {} does not have the root role in root {}", public.to_hex(), root.version),
-            "Use a root key. To sign with a key that only the previous root names, give that root with \
-             --previous. Nothing was signed.",
+            "Use a root key. To sign with a key that only the previous root names, give that root \
+             with --previous. Nothing was signed.",
         ))
     }
 
-    /// Adds one signature per key: either all of them, or none. All are made before the file is replaced as
-    /// a whole. Signatures that another person adds during the call are kept.
+    /// Adds one signature per key: either all of them, or none. All are made before the file is
+    /// replaced as a whole. Signatures that another person adds during the call are kept.
     ///
     /// # Errors
-    /// [`Failure::Refused`] for a key that has the root role neither in this root nor in `previous`, for a
-    /// root that no client would accept now, and for a document that changed during the call; the errors
-    /// of the keys. The signatures are unchanged then.
+    /// [`Failure::Refused`] for a key that has the root role neither in this root nor in
+    /// `previous`, for a root that no client would accept now, and for a document that changed
+    /// during the call; the errors of the keys. The signatures are unchanged then.
     pub fn sign(&self, keys: &[&dyn SigningKey], previous: Option<&Root>) -> Result<()> {
         let document = self.document()?;
         let root = Verified::<Root>::anchor(&document)?;
@@ -277,8 +277,8 @@ impl RootFile {
                 let what = format!("{}: line {line}: {why}", Printable(path.display()));
                 Failure::refused(
                     what,
-                    "Another process is writing the file, or it is damaged. Try again; if that fails, \
-                     delete the file and sign again. Nothing was signed.",
+                    "Another process is writing the file, or it is damaged. Try again; if that \
+                     fails, delete the file and sign again. Nothing was signed.",
                 )
             })?;
             let publics = keys.iter().map(|key| key.public());

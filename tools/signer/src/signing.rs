@@ -10,8 +10,8 @@ use crate::{Failure, Result};
 /// The prefix of the first line of every minisign file.
 pub(crate) const UNTRUSTED: &str = "untrusted comment: ";
 
-/// The eight bytes by which minisign names a key: a label without any security. Displayed as minisign
-/// displays it.
+/// The eight bytes by which minisign names a key: a label without any security. Displayed as
+/// minisign displays it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -21,8 +21,8 @@ impl std::fmt::Display for KeyId {
     }
 }
 
-/// A key that signs. Implementations provide the public key and Ed25519 signatures; the minisign format
-/// around them is the same for all.
+/// A key that signs. Implementations provide the public key and Ed25519 signatures; the minisign
+/// format around them is the same for all.
 pub trait SigningKey {
     /// The public half.
     fn public(&self) -> PublicKey;
@@ -43,8 +43,8 @@ pub trait SigningKey {
         format!("{UNTRUSTED}minisign public key {}\n{}\n", self.id(), Base64::encode_string(&bytes))
     }
 
-    /// One prehashed minisign signature of four lines. `file` and `time` (Unix seconds) are written to the
-    /// trusted comment, for people.
+    /// One prehashed minisign signature of four lines. `file` and `time` (Unix seconds) are written
+    /// to the trusted comment, for people.
     ///
     /// # Errors
     /// If the key cannot be used; [`Failure::Refused`] if its signature does not verify.
@@ -62,8 +62,8 @@ pub trait SigningKey {
     }
 }
 
-/// Signs and verifies the result: a faulty machine or a compromised key service may return a signature
-/// that no client accepts.
+/// Signs and verifies the result: a faulty machine or a compromised key service may return a
+/// signature that no client accepts.
 fn verified(key: &(impl SigningKey + ?Sized), message: &[u8]) -> Result<[u8; 64]> {
     let signature = key.ed25519(message)?;
     let verifies = VerifyingKey::from_bytes(key.public().as_bytes())
@@ -72,9 +72,9 @@ fn verified(key: &(impl SigningKey + ?Sized), message: &[u8]) -> Result<[u8; 64]
         Ok(()) => Ok(signature),
         Err(_) => Err(Failure::refused(
             format!("a new signature does not verify with the key {}", key.public().to_hex()),
-            "The signature was not used. For a key in KMS: its alias may name another key now (check with \
-             `signer public`), or the service returned a wrong signature. For a key file: this machine's \
-             hardware is faulty.",
+            "The signature was not used. For a key in KMS: its alias may name another key now \
+             (check with `signer public`), or the service returned a wrong signature. For a key \
+             file: this machine's hardware is faulty.",
         )),
     }
 }

@@ -70,7 +70,8 @@ pub(super) fn init(arguments: InitArgs) -> Result<String> {
     with_remarks(&*store, published).map_err(|why| Failure::Unfinished {
         done: format!("{keys} and {root_path} were created, but root 1 was not published"),
         next: format!(
-            "{} Then publish it with `signer root publish {root_path} --root {root_path}` and the same --repo.",
+            "{} Then publish it with `signer root publish {root_path} --root {root_path}` and the \
+             same --repo.",
             why.advice()
         ),
         why: why.into(),

@@ -78,16 +78,16 @@ fn sign_with(folder: &Folder, keys: Vec<Box<dyn SigningKey>>) -> Result<()> {
     folder.sign(&borrowed(&keys))
 }
 
-/// Refuses a folder with too few signatures. The client's own code would refuse it too, but does not know
-/// which keys are missing.
+/// Refuses a folder with too few signatures. The client's own code would refuse it too, but does
+/// not know which keys are missing.
 fn ensure_signed(folder: &Folder) -> Result<()> {
     let statuses = folder.signature_status()?;
     let Some(missing) = statuses.iter().find(|status| !status.meets_threshold()) else { return Ok(()) };
     Err(Failure::refused(
         format!("{} of {} required {} keys have signed", missing.by.len(), missing.needed, missing.role),
-        "Give each missing key with --key; or run `signer prepare`, then `signer sign` on the machine of each \
-         key holder, then `signer publish`. If all of them have signed, the documents or signatures were \
-         changed afterwards.",
+        "Give each missing key with --key; or run `signer prepare`, then `signer sign` on the \
+         machine of each key holder, then `signer publish`. If all of them have signed, the \
+         documents or signatures were changed afterwards.",
     ))
 }
 

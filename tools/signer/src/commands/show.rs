@@ -94,8 +94,8 @@ pub(super) fn verify(arguments: VerifyArgs) -> Result<String> {
         None => {
             let report = signer::verify::everything(&*store, &anchor)?;
             let text = format!(
-                "{} verifies: root {}, channels: {}, stored forms decoded: {}; {} manifests and blobs match the \
-                 hashes in their names",
+                "{} verifies: root {}, channels: {}, stored forms decoded: {}; {} manifests and \
+                 blobs match the hashes in their names",
                 Printable(store.location()),
                 report.root,
                 report.channels,
@@ -108,7 +108,8 @@ pub(super) fn verify(arguments: VerifyArgs) -> Result<String> {
     if untried > 0 {
         let _ = write!(
             text,
-            "\n  {untried} patches were not decoded: the executables that they apply to are not in the repository"
+            "\n  {untried} patches were not decoded: the executables that they apply to are not in the \
+             repository"
         );
     }
     Ok(text)

@@ -19,8 +19,8 @@ fn encoding(encoding: Encoding) -> Result<Name> {
 }
 
 impl Folder {
-    /// Stores an executable as it is, compressed if that is smaller, and as a patch if the plan says so
-    /// and that is smaller still.
+    /// Stores an executable as it is, compressed if that is smaller, and as a patch if the plan
+    /// says so and that is smaller still.
     ///
     /// # Errors
     /// [`Failure::Refused`] for an empty executable; I/O errors of reading and writing.
@@ -104,8 +104,8 @@ impl Folder {
         self.store_blob(reopened, file.path())
     }
 
-    /// Copies a file to `blobs/<hash>`. It is hashed while it is copied, so that the published bytes are
-    /// the signed ones even if the file changes.
+    /// Copies a file to `blobs/<hash>`. It is hashed while it is copied, so that the published
+    /// bytes are the signed ones even if the file changes.
     fn store_blob(&self, mut from: File, name: &Path) -> Result<(u64, Digest)> {
         let mut output =
             tempfile::NamedTempFile::new_in(&self.path).map_err(Failure::io("create", &self.path))?;
@@ -147,6 +147,7 @@ fn previous_executable(target: &Name, published: &Published, source: &Fetcher) -
     let mut bytes = Vec::new();
     let read =
         source.stream(&Object::Blob(artifact.blake3), None)?.take(artifact.size + 1).read_to_end(&mut bytes);
-    // Without it there is no patch, but the release is complete; `signer verify` reports the damage.
+    // Without it there is no patch, but the release is complete; `signer verify` reports the
+    // damage.
     Ok((read.is_ok() && Digest::of(&bytes) == artifact.blake3).then_some(bytes))
 }

@@ -11,8 +11,8 @@ use crate::repository::{Published, now};
 use crate::{Failure, Result};
 
 impl Folder {
-    /// Hashes and compresses the executables, and writes all documents that must be signed. `path` must
-    /// not exist.
+    /// Hashes and compresses the executables, and writes all documents that must be signed. `path`
+    /// must not exist.
     ///
     /// # Errors
     /// [`Failure::Refused`] for a release that every client would refuse.
@@ -50,8 +50,8 @@ impl Folder {
         let rollout = rollout.unwrap_or(current.version.rollout);
         let mut version =
             timestamp(&published.root, &current.manifest, current.version.manifest, rollout, valid);
-        // Clients refuse an older `issued`. A second refresh within one second, or one on a machine with
-        // a slower clock, must still be newer.
+        // Clients refuse an older `issued`. A second refresh within one second, or one on a machine
+        // with a slower clock, must still be newer.
         version.issued = version.issued.max(current.version.issued + 1);
         folder.write_documents(&published.root, &current.manifest.to_canonical(), &version)?;
         folder.write(SIGNATURES, &current.signatures)?;
@@ -139,8 +139,8 @@ fn ensure_publishable(plan: &Plan, published: &Published) -> Result<()> {
     if let Some(artifact) = dropped.filter(|_| !plan.drop_targets) {
         return refuse(
             format!("the published release has the target {}, and this one does not", artifact.target),
-            "Users of this target would get no further updates. Name its executable with --artifact, or \
-             drop the target with --drop-targets.",
+            "Users of this target would get no further updates. Name its executable with \
+             --artifact, or drop the target with --drop-targets.",
         );
     }
     let Some(released) = &published.released else { return Ok(()) };
@@ -151,8 +151,8 @@ fn ensure_publishable(plan: &Plan, published: &Published) -> Result<()> {
         );
         return refuse(
             what,
-            "Clients would refuse this release. Use a version of the same kind, or start a new channel \
-             for the new kind.",
+            "Clients would refuse this release. Use a version of the same kind, or start a new \
+             channel for the new kind.",
         );
     };
     if order.is_gt() || plan.retracts.contains(released) {
@@ -160,6 +160,7 @@ fn ensure_publishable(plan: &Plan, published: &Published) -> Result<()> {
     }
     refuse(
         format!("version {} is not higher than {released}, which is published", plan.version),
-        "Clients would not install it. Use a higher version, or retract the published one with --retract.",
+        "Clients would not install it. Use a higher version, or retract the published one with \
+         --retract.",
     )
 }

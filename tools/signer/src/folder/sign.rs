@@ -12,16 +12,16 @@ use crate::signing::SigningKey;
 use crate::{Failure, Result};
 
 impl Folder {
-    /// Adds the signatures that these keys may make, at most one per key and document: either all of
-    /// them, or none. All signatures are made before the first one is written. Each file is replaced as
-    /// a whole, and only after all of them are durable under temporary names.
+    /// Adds the signatures that these keys may make, at most one per key and document: either all
+    /// of them, or none. All signatures are made before the first one is written. Each file is
+    /// replaced as a whole, and only after all of them are durable under temporary names.
     ///
-    /// Signing with a KMS key takes time, and another person may sign the same folder meanwhile. The
-    /// signatures of both are kept.
+    /// Signing with a KMS key takes time, and another person may sign the same folder meanwhile.
+    /// The signatures of both are kept.
     ///
     /// # Errors
-    /// [`Failure::Refused`] for a key without a role, and for documents that do not belong together or
-    /// that changed during the call; the errors of the keys. The folder is unchanged then.
+    /// [`Failure::Refused`] for a key without a role, and for documents that do not belong together
+    /// or that changed during the call; the errors of the keys. The folder is unchanged then.
     pub fn sign(&self, keys: &[&dyn SigningKey]) -> Result<()> {
         for key in keys {
             self.ensure_authorized(*key)?;
@@ -79,8 +79,8 @@ impl Folder {
     /// Refuses a key without a role.
     ///
     /// # Errors
-    /// [`Failure::Refused`] if the folder's root gives the key neither the release nor the timestamp
-    /// role.
+    /// [`Failure::Refused`] if the folder's root gives the key neither the release nor the
+    /// timestamp role.
     fn ensure_authorized(&self, key: &dyn SigningKey) -> Result<()> {
         let (root, public) = (self.root()?, key.public());
         if [Role::Release, Role::Timestamp].iter().any(|role| root.keys_of(*role).contains(&public)) {
@@ -92,13 +92,13 @@ impl Folder {
                 public.to_hex(),
                 root.version
             ),
-            "Use a key that the root names, or add this one to the root: `signer root add`. Nothing was \
-             signed.",
+            "Use a key that the root names, or add this one to the root: `signer root add`. \
+             Nothing was signed.",
         ))
     }
 
-    /// Refuses a folder that must not be signed or published: the documents do not belong together, are
-    /// outside of their validity, or have malformed signatures; or a blob was changed.
+    /// Refuses a folder that must not be signed or published: the documents do not belong together,
+    /// are outside of their validity, or have malformed signatures; or a blob was changed.
     ///
     /// # Errors
     /// [`Failure::Refused`] for such a folder; [`Failure::Client`] if it cannot be read.
@@ -107,7 +107,8 @@ impl Folder {
         ensure_documents_match(&root, &manifest, &version)?;
         self.ensure_signatures_parse()?;
         ensure_valid_now(&manifest, &version)?;
-        // A blob that is missing here is in the repository, as for a refresh. Publishing checks it there.
+        // A blob that is missing here is in the repository, as for a refresh. Publishing checks it
+        // there.
         for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
             let blob = self.blob(&stored.blake3);
             if blob.exists() {
@@ -132,8 +133,8 @@ impl Folder {
                 let path = self.path.join(name);
                 return Err(Failure::refused(
                     format!("{}: line {}: {why}", Printable(path.display()), lines_above + line),
-                    "The file was changed or damaged. Prepare the release again; nothing was signed or \
-                     published.",
+                    "The file was changed or damaged. Prepare the release again; nothing was \
+                     signed or published.",
                 ));
             }
         }
@@ -188,15 +189,15 @@ fn ensure_valid_now(manifest: &Manifest, version: &Timestamp) -> Result<()> {
                     Utc(issued),
                     Utc(now())
                 ),
-                "The clock of this machine, or of the machine that prepared the folder, is wrong. Set it, \
-                 and prepare the release again; nothing was signed or published.",
+                "The clock of this machine, or of the machine that prepared the folder, is wrong. \
+                 Set it, and prepare the release again; nothing was signed or published.",
             ));
         }
         if expires <= now() {
             return Err(Failure::refused(
                 format!("{document} of this folder expired at {}; it is now {}", Utc(expires), Utc(now())),
-                "The folder is too old, or this machine's clock is wrong. Prepare the release again; \
-                 nothing was signed or published.",
+                "The folder is too old, or this machine's clock is wrong. Prepare the release \
+                 again; nothing was signed or published.",
             ));
         }
     }

@@ -170,8 +170,8 @@ impl KmsError {
                  is wrong. `aws sts get-caller-identity` shows the current identity."
             }
             KmsError::Denied { .. } => {
-                "Allow kms:GetPublicKey and kms:Sign on this key for this caller; keys/README.md has \
-                 the minimal policy. The key's own policy must allow it too."
+                "Allow kms:GetPublicKey and kms:Sign on this key for this caller; keys/README.md \
+                 has the minimal policy. The key's own policy must allow it too."
             }
             KmsError::NotFound { .. } => {
                 "Check the name, the region and the account: `aws kms describe-key --key-id NAME`."
@@ -181,8 +181,8 @@ impl KmsError {
                  yours, find out in CloudTrail who made it before you continue."
             }
             KmsError::WrongKind { .. } => {
-                "Create a key with `aws kms create-key --key-spec ECC_NIST_EDWARDS25519 --key-usage \
-                 SIGN_VERIFY`. The kind of an existing key cannot be changed."
+                "Create a key with `aws kms create-key --key-spec ECC_NIST_EDWARDS25519 \
+                 --key-usage SIGN_VERIFY`. The kind of an existing key cannot be changed."
             }
             KmsError::PublicKey { .. } | KmsError::Signature { .. } => {
                 "KMS does not return this: check which server answers at AWS_ENDPOINT_URL_KMS or \

@@ -14,8 +14,8 @@ use crate::aws::{self, Background};
 use crate::signing::{KeyId, SigningKey};
 use crate::{Failure, Result, limits};
 
-/// SubjectPublicKeyInfo of an Ed25519 key in DER without the 32 bytes of the key at its end (RFC 8410).
-/// DER has no other encoding of it.
+/// SubjectPublicKeyInfo of an Ed25519 key in DER without the 32 bytes of the key at its end (RFC
+/// 8410). DER has no other encoding of it.
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// A key whose secret half only KMS can use.
@@ -58,8 +58,8 @@ impl SigningKey for KmsKey {
         self.public
     }
 
-    /// KMS has no such label. This one is derived from the public key, so that every call gives the same
-    /// public key file (SPEC section 3.2).
+    /// KMS has no such label. This one is derived from the public key, so that every call gives the
+    /// same public key file (SPEC section 3.2).
     fn id(&self) -> KeyId {
         let mut id = [0; 8];
         blake3::Hasher::new().update(self.public.as_bytes()).finalize_xof().fill(&mut id);

@@ -3,8 +3,8 @@
 /// The prefix of a `--key` that is in AWS KMS.
 pub const SCHEME: &str = "awskms:";
 
-/// A key id, a key ARN, `alias/NAME` or an alias ARN. Anything else is invalid, so that a secret pasted
-/// by mistake is never printed or sent.
+/// A key id, a key ARN, `alias/NAME` or an alias ARN. Anything else is invalid, so that a secret
+/// pasted by mistake is never printed or sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KmsName(String);
 

@@ -26,15 +26,15 @@ pub enum Put {
     Existed,
 }
 
-/// A repository to publish to, with the guarantees that clients rely on: an immutable object is written
-/// once and as a whole, and `VERSION` is replaced only if it is still the one that the publisher has
-/// read.
+/// A repository to publish to, with the guarantees that clients rely on: an immutable object is
+/// written once and as a whole, and `VERSION` is replaced only if it is still the one that the
+/// publisher has read.
 pub trait Store: Send + Sync {
     /// The repository as a client on this machine reads it.
     fn source(&self) -> Fetcher;
 
-    /// The repository as a client without credentials reads it; `None` if there is no such access, or
-    /// if it is the same.
+    /// The repository as a client without credentials reads it; `None` if there is no such access,
+    /// or if it is the same.
     fn public_source(&self) -> Option<Fetcher> {
         None
     }
@@ -47,8 +47,8 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
-    /// Facts about the store that were found while writing and that the publisher should know, one line
-    /// each.
+    /// Facts about the store that were found while writing and that the publisher should know, one
+    /// line each.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }
@@ -93,8 +93,8 @@ pub trait Store: Send + Sync {
     fn location(&self) -> String;
 }
 
-/// The object with this name in `manifests/` or `blobs/`; `None` for the signatures of a manifest, which
-/// are listed with it.
+/// The object with this name in `manifests/` or `blobs/`; `None` for the signatures of a manifest,
+/// which are listed with it.
 pub(super) fn listed(dir: &str, name: &str) -> Result<Option<Object>> {
     let (suffix, is_blob) = if dir == "blobs" { ("", true) } else { (".json", false) };
     if !is_blob && name.ends_with(".json.minisig") {

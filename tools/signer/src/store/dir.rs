@@ -88,8 +88,8 @@ impl Store for DirStore {
         }
     }
 
-    /// A lock file excludes other publishers on the same file system. Readers see the old object or the new
-    /// one, because it is replaced by a rename.
+    /// A lock file excludes other publishers on the same file system. Readers see the old object or
+    /// the new one, because it is replaced by a rename.
     fn swap(&self, object: &Object, expected: Option<&[u8]>, new: &[u8], _: &dyn Progress) -> Result<()> {
         let path = self.path_of(object)?;
         let lock_path = path.with_file_name(".lock");

@@ -68,9 +68,10 @@ impl Bucket {
         if address.region().is_none() {
             address = address.with_region(config.region().map_or(DEFAULT_REGION, Region::as_ref))?;
         }
-        // Every body is in memory, so that the request signature covers its SHA-256, and the published
-        // objects are read back and hashed. An additional CRC32 would only exclude servers that do not
-        // support it. Buckets with Object Lock require it: their users enable it by this setting.
+        // Every body is in memory, so that the request signature covers its SHA-256, and the
+        // published objects are read back and hashed. An additional CRC32 would only exclude
+        // servers that do not support it. Buckets with Object Lock require it: their users enable
+        // it by this setting.
         let setting = configured(&config, "AWS_REQUEST_CHECKSUM_CALCULATION", "request_checksum_calculation");
         let checksums = setting.is_some_and(|setting| setting.eq_ignore_ascii_case("when_supported"));
         let calculation = match checksums {
@@ -149,8 +150,8 @@ fn with_time_for(client: &Client, bytes: u64) -> Client {
     Client::from_conf(builder.timeout_config(timeouts(time)).build())
 }
 
-/// The timeouts of each attempt. All attempts together have no timeout here: the one that `load` sets for
-/// credentials would be too short for a body on a slow connection.
+/// The timeouts of each attempt. All attempts together have no timeout here: the one that `load`
+/// sets for credentials would be too short for a body on a slow connection.
 fn timeouts(time: Duration) -> TimeoutConfig {
     let builder = TimeoutConfig::builder().connect_timeout(CONNECT);
     builder.read_timeout(time).operation_attempt_timeout(time).disable_operation_timeout().build()

@@ -1,5 +1,5 @@
-//! Probes what a server does with `If-None-Match` and `If-Match` on writes: some servers ignore them
-//! silently, others check them without atomicity.
+//! Probes what a server does with `If-None-Match` and `If-Match` on writes: some servers ignore
+//! them silently, others check them without atomicity.
 
 use std::sync::Barrier;
 use std::thread;

@@ -23,8 +23,8 @@ pub(super) async fn load(address: &S3Address, keys: Option<Credentials>) -> SdkC
     }
     match (address.region(), address.endpoint()) {
         (Some(region), _) => loader.region(Region::new(region.to_owned())).load().await,
-        // The region of the AWS instance that this runs on has no meaning for another vendor's server, so
-        // that the instance metadata service is not queried.
+        // The region of the AWS instance that this runs on has no meaning for another vendor's
+        // server, so that the instance metadata service is not queried.
         (None, Some(_)) => {
             use aws_config::environment::EnvironmentVariableRegionProvider;
             use aws_config::profile::ProfileFileRegionProvider;

@@ -85,7 +85,8 @@ impl S3Store {
             _ if matches!(object, Object::Manifest(_)) => self.put_if_absent(object, bytes),
             // It never changes, so that it can be read without the lock.
             _ if self.read_limited(object, bytes.len())?.is_some() => self.compare(object, bytes),
-            // Its name is not its hash, so that publishers may write different bytes: the first write must win.
+            // Its name is not its hash, so that publishers may write different bytes: the first
+            // write must win.
             _ => self.under_lock(object, progress, || Ok(()), |lock| self.put_locked(lock, object, bytes)),
         }
     }

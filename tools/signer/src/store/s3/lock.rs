@@ -1,8 +1,8 @@
-//! The lock object: mutual exclusion of publishers on a server without a working compare-and-swap (SPEC
-//! section 8.2).
+//! The lock object: mutual exclusion of publishers on a server without a working compare-and-swap
+//! (SPEC section 8.2).
 //!
-//! It does not depend on the wall clocks of publishers. The server's clock gives the age of a lock; all
-//! other durations are measured locally.
+//! It does not depend on the wall clocks of publishers. The server's clock gives the age of a lock;
+//! all other durations are measured locally.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ use crate::{Failure, Result};
 /// The durations of the lock protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockTimes {
-    /// Earlier writes have taken effect after this long. A publisher whose own write takes longer does not
-    /// get the lock.
+    /// Earlier writes have taken effect after this long. A publisher whose own write takes longer
+    /// does not get the lock.
     pub settle: Duration,
     /// The lock of a publisher that was killed ends after this long.
     pub lease: Duration,
@@ -67,7 +67,8 @@ enum Acquisition {
 fn key_for(bucket: &Bucket, object: &Object) -> String {
     match object {
         Object::Version(channel) => bucket.address.key_of(format_args!("{channel}/{LOCK}")),
-        // One lock per manifest: publishers of different releases need not wait for each other here.
+        // One lock per manifest: publishers of different releases need not wait for each other
+        // here.
         Object::ManifestSignatures(digest) => {
             bucket.address.key_of(format_args!("manifests/{LOCK}-{digest}"))
         }
@@ -83,7 +84,8 @@ pub(super) struct LockWait<'a> {
     until: Instant,
     /// The holder that was last reported to the user.
     reported: String,
-    /// The pause after a lost race. It differs between publishers, so that they do not collide again.
+    /// The pause after a lost race. It differs between publishers, so that they do not collide
+    /// again.
     pause: Duration,
 }
 
@@ -98,8 +100,8 @@ impl<'a> LockWait<'a> {
     /// Takes the lock. Calls `precondition` before each attempt, and stops with its error.
     ///
     /// # Errors
-    /// [`Failure::Locked`] if other publishers hold it for too long; [`Failure::Storage`] if the server is
-    /// too slow for locks.
+    /// [`Failure::Locked`] if other publishers hold it for too long; [`Failure::Storage`] if the
+    /// server is too slow for locks.
     pub(super) fn take(
         &mut self,
         progress: &dyn Progress,
@@ -115,8 +117,8 @@ impl<'a> LockWait<'a> {
                     let rest = holder.lease - age;
                     if self.reported != holder.token {
                         progress.waiting(&format!(
-                            "waiting for publisher {}, whose lock {} is {} s old; if that publisher was killed, \
-                             the lock ends in {} s",
+                            "waiting for publisher {}, whose lock {} is {} s old; if that \
+                             publisher was killed, the lock ends in {} s",
                             holder.token,
                             self.key,
                             age.as_secs(),
@@ -165,23 +167,24 @@ impl<'a> LockWait<'a> {
     fn too_slow(&self, took: Duration) -> Failure {
         Failure::Storage {
             what: format!(
-                "the server took {:.1} s to write the lock {} in {}; the limit is {:.1} s (gave up after {} s)",
+                "the server took {:.1} s to write the lock {} in {}; the limit is {:.1} s (gave up \
+                 after {} s)",
                 took.as_secs_f64(),
                 self.key,
                 self.bucket.address,
                 self.times.settle.as_secs_f64(),
                 self.times.patience.as_secs()
             ),
-            advice:
-                "Without working conditional writes, mutual exclusion requires a fast server. Publish from a \
-                     machine closer to it, or when its load is lower."
-                    .into(),
+            advice: "Without working conditional writes, mutual exclusion requires a fast server. \
+                 Publish from a machine closer to it, or when its load is lower."
+                .into(),
         }
     }
 }
 
 impl LockObject<'_> {
-    /// Writes the token, waits until earlier writes have taken effect, and checks whose token is stored.
+    /// Writes the token, waits until earlier writes have taken effect, and checks whose token is
+    /// stored.
     fn try_take(&self) -> Result<Acquisition> {
         let lease = self.times.lease.as_secs();
         let text = json!({ "holder": self.token, "lease": lease }).to_string() + "\n";
@@ -189,8 +192,8 @@ impl LockObject<'_> {
             self.bucket.put_once(&self.key, text.into_bytes(), ObjectHeaders::PRIVATE, WriteCondition::None);
         match put {
             Err(failed) if !failed.is_ambiguous() => return Err(self.bucket.failure(failed)),
-            // It may have overwritten the lock of another publisher, taken in between, or may still be
-            // written later.
+            // It may have overwritten the lock of another publisher, taken in between, or may still
+            // be written later.
             _ if self.since.elapsed() > self.times.settle => {
                 let took = self.since.elapsed();
                 thread::sleep(self.times.settle);
@@ -205,7 +208,8 @@ impl LockObject<'_> {
         Ok(if self.is_held()? { Acquisition::Held } else { Acquisition::Overtaken })
     }
 
-    /// Whether the lock is still this publisher's, with enough of its lease left for the next request.
+    /// Whether the lock is still this publisher's, with enough of its lease left for the next
+    /// request.
     pub(super) fn is_held(&self) -> Result<bool> {
         let current = current(self.bucket, &self.key)?;
         Ok(current.is_some_and(|(holder, _)| holder.token == self.token)
@@ -217,8 +221,8 @@ impl LockObject<'_> {
         thread::sleep(self.times.settle);
     }
 
-    /// Removes the lock object if it is still this publisher's. Returns a remark if that fails: the lock then
-    /// ends with its lease.
+    /// Removes the lock object if it is still this publisher's. Returns a remark if that fails: the
+    /// lock then ends with its lease.
     pub(super) fn release(self) -> Option<String> {
         let why = self.remove().err()?;
         let lease = self.times.lease.as_secs();

@@ -84,8 +84,8 @@ impl S3Store {
         }
     }
 
-    /// The same store with other times for the lock object. All publishers of a repository must use the same
-    /// times.
+    /// The same store with other times for the lock object. All publishers of a repository must use
+    /// the same times.
     pub fn with_lock_times(self, times: LockTimes) -> Self {
         S3Store { times, ..self }
     }
@@ -108,7 +108,8 @@ impl S3Store {
         Ok(result.conditions)
     }
 
-    /// Runs `work` under the lock object, and again if `work` returns `None` because the lock was lost.
+    /// Runs `work` under the lock object, and again if `work` returns `None` because the lock was
+    /// lost.
     fn under_lock<T>(
         &self,
         object: &Object,

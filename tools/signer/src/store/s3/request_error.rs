@@ -158,21 +158,22 @@ impl RequestError {
 fn advice(class: &ErrorClass, action: &str, bucket: &str, key: &str, address: &S3Address) -> String {
     match class {
         ErrorClass::NoCredentials => {
-            "Give this process AWS credentials: a role by OIDC in CI, AWS_PROFILE (after `aws sso login`), or \
-             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            "Give this process AWS credentials: a role by OIDC in CI, AWS_PROFILE (after `aws sso \
+             login`), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
                 .into()
         }
         ErrorClass::Credentials => {
-            "The credentials are mistyped, expired, or belong to another server: check them and --endpoint. \
-             `aws sts get-caller-identity` shows the identity that AWS sees."
+            "The credentials are mistyped, expired, or belong to another server: check them and \
+             --endpoint. `aws sts get-caller-identity` shows the identity that AWS sees."
                 .into()
         }
         ErrorClass::Denied => {
             let why = if action == "s3:GetObject" {
-                " Allow s3:ListBucket on the bucket too: without it, S3 also denies access to an object that \
-                 does not exist."
+                " Allow s3:ListBucket on the bucket too: without it, S3 also denies access to an \
+                 object that does not exist."
             } else if key.contains(".probe-") {
-                " signer writes objects `.probe-*` to determine how the server treats conditional writes."
+                " signer writes objects `.probe-*` to determine how the server treats conditional \
+                 writes."
             } else {
                 ""
             };
@@ -184,8 +185,8 @@ fn advice(class: &ErrorClass, action: &str, bucket: &str, key: &str, address: &S
             format!("Allow these credentials {action} on {resource}.{why}")
         }
         ErrorClass::NoBucket => format!(
-            "Create the bucket `{bucket}`, or correct its name, --region and --endpoint. signer does not \
-             create buckets."
+            "Create the bucket `{bucket}`, or correct its name, --region and --endpoint. signer \
+             does not create buckets."
         ),
         ErrorClass::WrongRegion(Some(region)) => {
             format!("The bucket is in {region}: give --region {region}, or set AWS_REGION.")
@@ -193,32 +194,30 @@ fn advice(class: &ErrorClass, action: &str, bucket: &str, key: &str, address: &S
         ErrorClass::WrongRegion(None) => {
             "The bucket is in another region: give --region NAME, or set AWS_REGION.".into()
         }
-        ErrorClass::Skew => {
-            "Set this machine's clock: a request signature is valid for 15 minutes.".into()
-        }
+        ErrorClass::Skew => "Set this machine's clock: a request signature is valid for 15 minutes.".into(),
         ErrorClass::Certificate => {
-            "Another server or a proxy answers, or the server's CA is internal: name its certificates with \
-             SSL_CERT_FILE."
+            "Another server or a proxy answers, or the server's CA is internal: name its \
+             certificates with SSL_CERT_FILE."
                 .into()
         }
         ErrorClass::Unreachable => {
-            "Check the network, the proxy and --endpoint. Published releases are intact; run the same command \
-             again to finish."
+            "Check the network, the proxy and --endpoint. Published releases are intact; run the \
+             same command again to finish."
                 .into()
         }
         ErrorClass::Busy => {
-            "The server is overloaded or has a fault. Published releases are intact; run the same command again \
-             to finish."
-                .into()
-        }
-        ErrorClass::Precondition | ErrorClass::Conflict | ErrorClass::Absent => {
-            "Another client writes or removes the same object. Published releases are intact; run the same \
+            "The server is overloaded or has a fault. Published releases are intact; run the same \
              command again to finish."
                 .into()
         }
+        ErrorClass::Precondition | ErrorClass::Conflict | ErrorClass::Absent => {
+            "Another client writes or removes the same object. Published releases are intact; run \
+             the same command again to finish."
+                .into()
+        }
         ErrorClass::Unsupported | ErrorClass::Other => {
-            "signer does not know this error; see the server's message. Buckets with Object Lock require \
-             AWS_REQUEST_CHECKSUM_CALCULATION=when_supported."
+            "signer does not know this error; see the server's message. Buckets with Object Lock \
+             require AWS_REQUEST_CHECKSUM_CALCULATION=when_supported."
                 .into()
         }
     }

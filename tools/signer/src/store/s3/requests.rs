@@ -169,8 +169,8 @@ impl Bucket {
             .map_err(|error| RequestContext { action: "s3:DeleteObject", key }.error(&error))
     }
 
-    /// The names directly below `dir`, which is empty or ends in a slash: objects, and directories with
-    /// their slash.
+    /// The names directly below `dir`, which is empty or ends in a slash: objects, and directories
+    /// with their slash.
     pub(super) fn names_below(&self, dir: &str) -> Result<(Vec<String>, Vec<String>), RequestError> {
         let context = RequestContext { action: "s3:ListBucket", key: dir };
         let request = self.client.list_objects_v2().bucket(self.address.bucket()).prefix(dir).delimiter("/");
@@ -193,7 +193,8 @@ fn none_if_absent<T>(failed: RequestError) -> Result<Option<T>, RequestError> {
     if failed.class == ErrorClass::Absent { Ok(None) } else { Err(failed) }
 }
 
-/// The server's clock, from the `Date` header of its last answer, which the SDK's outputs do not contain.
+/// The server's clock, from the `Date` header of its last answer, which the SDK's outputs do not
+/// contain.
 #[derive(Debug, Clone, Default)]
 struct ServerDate(Arc<Mutex<Option<i64>>>);
 

@@ -62,8 +62,8 @@ impl S3Store {
         self.outcome_of_write(object, (expected, new), put.map(drop)).map(Some)
     }
 
-    /// Whether a write took effect, by what is stored now: the new bytes, the old ones, or those of another
-    /// publisher.
+    /// Whether a write took effect, by what is stored now: the new bytes, the old ones, or those of
+    /// another publisher.
     fn outcome_of_write(
         &self,
         object: &Object,
@@ -86,15 +86,15 @@ impl S3Store {
                     Ok(()) => format!("{object} was written, but reading it back failed"),
                     Err(failed) => {
                         format!(
-                            "it is unknown whether {object} was written: {failed}; reading it back failed"
+                            "it is unknown whether {object} was written: {failed}; reading it back \
+                             failed"
                         )
                     }
                 },
                 why: why.into(),
-                next:
-                    "Clients see either the old or the new release, and it is complete. Check which one with \
-                       `signer show` before you publish again."
-                        .into(),
+                next: "Clients see either the old or the new release, and it is complete. Check \
+                     which one with `signer show` before you publish again."
+                    .into(),
             }),
         }
     }

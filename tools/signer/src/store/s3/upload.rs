@@ -1,5 +1,5 @@
-//! Uploads blobs: small ones in one request, large ones in parts. The hash of the content must match the
-//! name.
+//! Uploads blobs: small ones in one request, large ones in parts. The hash of the content must
+//! match the name.
 
 use std::fs::File;
 use std::io::Read;
@@ -100,8 +100,8 @@ impl Uploads {
         ended
     }
 
-    /// Reads and hashes the file, and sends each part as soon as fewer than [`BODIES_IN_FLIGHT`] bodies are
-    /// in flight.
+    /// Reads and hashes the file, and sends each part as soon as fewer than [`BODIES_IN_FLIGHT`]
+    /// bodies are in flight.
     fn send_parts(
         &self,
         bucket: &Bucket,
@@ -148,8 +148,9 @@ impl Uploads {
     }
 }
 
-/// Classifies the result of an upload. A failed condition, a conflicting writer, and an upload that does not
-/// exist when it is completed may all mean that an earlier attempt succeeded and its answer was lost.
+/// Classifies the result of an upload. A failed condition, a conflicting writer, and an upload that
+/// does not exist when it is completed may all mean that an earlier attempt succeeded and its
+/// answer was lost.
 pub(super) fn upload_outcome(
     put: std::result::Result<(), RequestError>,
     bucket: &Bucket,
@@ -262,15 +263,15 @@ impl<'a> Upload<'a> {
             return send(None);
         }
         match send(Some("*")) {
-            // Some servers support the condition only for whole objects. The name is the hash of the content,
-            // so that an unconditional write can only write the same bytes.
+            // Some servers support the condition only for whole objects. The name is the hash of
+            // the content, so that an unconditional write can only write the same bytes.
             Err(failed) if failed.class == ErrorClass::Unsupported => send(None),
             sent => sent,
         }
     }
 
-    /// Removes the parts. If that fails they cost storage until a lifecycle rule removes them, but no reader
-    /// sees them.
+    /// Removes the parts. If that fails they cost storage until a lifecycle rule removes them, but
+    /// no reader sees them.
     fn abort(self, bucket: &Bucket) -> Option<String> {
         let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(self.key);
         let answer = bucket.wait(request.upload_id(&self.id).send());
