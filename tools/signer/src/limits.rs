@@ -1,7 +1,8 @@
 //! Every bound of `signer` on sizes, counts and waits, and its reason. Exceeding one is an error,
 //! never a truncation, unless the comment says otherwise.
 //!
-//! Bounds on signed documents are the client's: see [`relatch::limits`].
+//! SPEC section 9 lists those that matter to operators. Bounds on signed documents are the client's:
+//! see [`relatch::limits`].
 
 use std::time::Duration;
 

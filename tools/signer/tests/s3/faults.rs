@@ -293,7 +293,7 @@ fn what_was_left_behind_is_told_with_a_failure_too() {
     let artifact = bench.desk.build("1.0.0");
     let release = ["release", "--version", "1.0.0", "--artifact", &artifact];
     let says = [
-        "conditional writes: supported",
+        "conditional writes: honoured",
         "s3:DeleteObject of demo/.probe-",
         "s3:PutObject of demo/stable/VERSION",
     ];

@@ -36,11 +36,11 @@ fn from_the_first_root_to_the_second() {
     let bench = Bench::with_tls(Options::new().anonymous_read(true), "demo");
     let told = bench.init();
     assert!(told.contains("published root 1 to s3://test/demo"), "{told}");
-    assert!(told.contains("\n  conditional writes: supported"), "{told}");
+    assert!(told.contains("\n  conditional writes: honoured"), "{told}");
     let told = bench.released("1.0.0");
     assert!(told.contains("4 objects written, 0 were there; all read back and verified"), "{told}");
     assert!(told.contains("\n  public: also read back without credentials"), "{told}");
-    assert!(told.contains("\n  conditional writes: supported"), "{told}");
+    assert!(told.contains("\n  conditional writes: honoured"), "{told}");
     let mut client = installed(&bench);
     assert!(matches!(client.check(true).unwrap(), Checked::Nothing(_)));
 
@@ -236,7 +236,7 @@ fn leftovers_of_publishers_are_no_objects() {
 #[test]
 fn what_the_server_does_with_conditions_is_told() {
     for (conditions, told) in [
-        (Conditions::Atomic, "conditional writes: supported"),
+        (Conditions::Atomic, "conditional writes: honoured"),
         (Conditions::Racy, "conditional writes: not atomic on this server; a lock object is used"),
         (Conditions::Ignored, "conditional writes: ignored by this server; a lock object is used"),
     ] {

@@ -12,7 +12,8 @@ use crate::limits::{PROBE_ATTEMPTS, PROBE_BACKOFF, PROBE_RACERS, PROBE_RACES};
 /// How a server treats conditional writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConditionalWrites {
-    /// Check and write are one step: exactly one of several concurrent writers succeeds.
+    /// Check and write are one step (*honoured* in SPEC section 8.2): exactly one of several
+    /// concurrent writers succeeds.
     Atomic,
     /// The condition is checked, but several concurrent writers can succeed.
     NotAtomic,
@@ -24,7 +25,7 @@ impl ConditionalWrites {
     /// The result, for people.
     pub(super) fn remark(self) -> &'static str {
         match self {
-            ConditionalWrites::Atomic => "conditional writes: supported by this server",
+            ConditionalWrites::Atomic => "conditional writes: honoured",
             ConditionalWrites::NotAtomic => {
                 "conditional writes: not atomic on this server; a lock object is used instead"
             }
