@@ -84,7 +84,12 @@ fn ensure_signed(folder: &Folder) -> Result<()> {
     let statuses = folder.signature_status()?;
     let Some(missing) = statuses.iter().find(|status| !status.meets_threshold()) else { return Ok(()) };
     Err(Failure::refused(
-        format!("{} of {} required {} keys have signed", missing.by.len(), missing.needed, missing.role),
+        format!(
+            "{} of the {} {} keys that must sign have signed",
+            missing.by.len(),
+            missing.needed,
+            missing.role
+        ),
         "Give each missing key with --key; or run `signer prepare`, then `signer sign` on the \
          machine of each key holder, then `signer publish`. If all of them have signed, the \
          documents or signatures were changed afterwards.",

@@ -48,6 +48,7 @@ pub(super) fn show(arguments: ShowArgs) -> Result<String> {
         return Ok(text);
     };
     let (version, manifest) = (&current.version, &current.manifest);
+    // docs/ci/publish.sh parses this line.
     let _ = write!(text, "\n  {} on {}, release {}", version.version, version.channel, version.seq);
     let _ = write!(text, "\n  VERSION  {}, rollout {} of 100", validity(version.expires), version.rollout);
     let _ = write!(text, "\n  release  {}", validity(manifest.expires));
@@ -58,8 +59,9 @@ pub(super) fn show(arguments: ShowArgs) -> Result<String> {
         let _ = write!(text, "\n  minimum version: {min}");
     }
     let retracts: BTreeSet<String> = manifest.retracts.iter().map(ToString::to_string).collect();
+    // docs/ci/publish.sh parses this line.
     if !retracts.is_empty() {
-        let _ = write!(text, "\n  retracts {}", retracts.into_iter().collect::<Vec<_>>().join(", "));
+        let _ = write!(text, "\n  takes back {}", retracts.into_iter().collect::<Vec<_>>().join(", "));
     }
     let _ = write!(text, "\n{}", signer::verify::describe(manifest));
     if !manifest.notes.as_str().is_empty() {

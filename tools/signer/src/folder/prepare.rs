@@ -138,7 +138,7 @@ fn ensure_publishable(plan: &Plan, published: &Published) -> Result<()> {
     });
     if let Some(artifact) = dropped.filter(|_| !plan.drop_targets) {
         return refuse(
-            format!("the published release has the target {}, and this one does not", artifact.target),
+            format!("the published release has {} and this one has not", artifact.target),
             "Users of this target would get no further updates. Name its executable with \
              --artifact, or drop the target with --drop-targets.",
         );

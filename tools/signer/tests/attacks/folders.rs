@@ -13,6 +13,7 @@ use crate::unix::{make_fifo, symlink};
 
 const NO_FILE: &str = "it is not a regular file";
 const CHANGED: &str = "The folder was changed";
+const DAMAGED: &str = "The file was changed or damaged";
 
 fn sign(scene: &Scene) -> Command {
     scene.command(&[
@@ -88,7 +89,7 @@ pub fn a_file_with_other_bytes() {
             "6d",
             &["the manifest is not a canonical document", "every client would refuse"][..],
         ),
-        ("manifest.json.minisig", "6b", &["signed/manifest.json.minisig: line ", CHANGED]),
+        ("manifest.json.minisig", "6b", &["signed/manifest.json.minisig: line ", DAMAGED]),
         ("root.json", "3c", &["the root is not a canonical document", "every client would refuse"]),
         ("blobs", "9", &["has the blake3 hash", "is signed", "publish the damaged parts again"]),
     ] {
@@ -122,19 +123,19 @@ pub fn a_version_with_other_bytes() {
             "a signature's form",
             "4b",
             |path| flip(path, |size| size - 3),
-            &["signed/VERSION: line 6: not the standard base64", CHANGED],
+            &["signed/VERSION: line 6: not the standard base64", DAMAGED],
         ),
         (
             "a signature's newline",
             "4b",
             |path| rewrite(path, |bytes| bytes.truncate(bytes.len() - 1)),
-            &["signed/VERSION: line 6: no newline", CHANGED],
+            &["signed/VERSION: line 6: no newline", DAMAGED],
         ),
         (
             "a byte more",
             "4b",
             |path| rewrite(path, |bytes| bytes.push(b' ')),
-            &["signed/VERSION: line ", CHANGED],
+            &["signed/VERSION: line ", DAMAGED],
         ),
         ("one line", "4a", |path| rewrite(path, |bytes| bytes.truncate(6)), &["it has fewer than two lines"]),
         ("empty", "4a", |path| rewrite(path, Vec::clear), &["it has fewer than two lines"]),

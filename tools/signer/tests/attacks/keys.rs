@@ -68,7 +68,7 @@ fn without_terminal(command: &Command) -> Command {
 
 #[test]
 fn fields() {
-    let damaged = "the secret key bad.key does not match its checksum: it is damaged";
+    let damaged = "the secret key bad.key does not match its checksum: the key is damaged";
     let advice = "Name a minisign secret key file, `env:VARIABLE`";
     let huge = "requires more memory or time than scrypt may use";
     let limits = |ops: u64, mem: u64| {
@@ -175,8 +175,8 @@ fn passwords() {
             command
         }
     };
-    let wrong = "does not match its checksum: the password is wrong, or it is damaged";
-    let none = "bad.key is encrypted; $SIGNER_PASSWORD is not set and there is no terminal to ask at";
+    let wrong = "does not match its checksum: the password is wrong, or the key is damaged";
+    let none = "bad.key is encrypted; $SIGNER_PASSWORD is not set, and there is no terminal for a prompt";
     let give = "If the key has a password, provide it";
     refused(&[
         row("wrong", "7", with(WRONG_PASSWORD), 2, &[wrong, give]),

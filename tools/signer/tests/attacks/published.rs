@@ -204,6 +204,10 @@ pub fn an_older_refresh() {
             s.at_repo(&["publish", "older"])
         },
         3,
-        &["VERSION of release 2 was issued at", "was seen before", "Somebody published meanwhile"],
+        &[
+            "VERSION of release 2 was issued at",
+            "was seen before",
+            "Another release was published in the meantime",
+        ],
     )]);
 }

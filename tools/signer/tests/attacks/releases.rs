@@ -41,7 +41,7 @@ pub fn versions() {
             "5-6",
             |s| s.release("7", &[]),
             3,
-            &["1.1.0 is published and 7 is of the other kind", kind],
+            &["1.1.0 is published, and 7 is of the other kind", kind],
         ),
         row(
             "build metadata",

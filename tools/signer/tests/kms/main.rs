@@ -212,9 +212,9 @@ fn a_signature_that_does_not_verify_is_not_used() {
         (Fault::OtherKey(|length| length == 64), "does not verify with the key"),
         (Fault::OtherKey(|length| length > 64), "does not verify with the key"),
         (signature(64), "does not verify with the key"),
-        (signature(63), "a signature of 63 bytes, not 64"),
-        (signature(65), "a signature of 65 bytes, not 64"),
-        (Fault::Field("Sign", "Signature", Value::Null), "a signature of 0 bytes, not 64"),
+        (signature(63), "a signature of 63 bytes instead of 64"),
+        (signature(65), "a signature of 65 bytes instead of 64"),
+        (Fault::Field("Sign", "Signature", Value::Null), "a signature of 0 bytes instead of 64"),
     ];
     for (fault, says) in cases {
         let kms = Kms::start(fault);

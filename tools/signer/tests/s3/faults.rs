@@ -192,9 +192,9 @@ fn a_write_of_which_nobody_knows_what_became_is_told_as_that() {
         let swap = bench.store().swap(&version(), None, b"new", &Silent);
         let Err(failure @ Failure::Unfinished { .. }) = &swap else { panic!("{conditions:?}: {swap:?}") };
         let told = failure.to_string();
-        let begin = "whether stable/VERSION was written is not known: s3:PutObject of demo/stable/VERSION in s3://test/demo";
+        let begin = "it is unknown whether stable/VERSION was written: s3:PutObject of demo/stable/VERSION in s3://test/demo";
         assert!(told.starts_with(begin), "{told}");
-        assert!(told.contains("and then: s3:GetObject of demo/stable/VERSION"), "{told}");
+        assert!(told.contains("reading it back failed: s3:GetObject of demo/stable/VERSION"), "{told}");
         assert!(failure.advice().contains("`signer show`"), "{}", failure.advice());
         assert_eq!(failure.exit_code(), 4);
     }
@@ -224,7 +224,7 @@ fn a_write_that_is_not_to_be_seen_is_no_lost_race() {
     bench.server.fault(put, Fault::Answer(200, vec![("etag", "\"x\"".into())], Vec::new()));
     let swap = bench.store().swap(&version(), Some(b"old"), b"new", &Silent);
     let Err(Failure::Storage { what, .. }) = &swap else { panic!("{swap:?}") };
-    assert!(what.ends_with("failed: it was answered, and what was there before still is"), "{what}");
+    assert!(what.ends_with("failed: the server confirmed the write, but the object is unchanged"), "{what}");
 }
 
 #[test]

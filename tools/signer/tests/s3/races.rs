@@ -162,7 +162,10 @@ fn who_is_replaced_right_after_says_by_what() {
     // It is read to prepare, before publishing, for the swap, and then back.
     at_reading(&bench, 3, newer);
     let told = bench.released("1.1.0");
-    assert!(told.contains("\n  replaced since: there is 1.2.0 as release 3, issued "), "{told}");
+    assert!(
+        told.contains("\n  replaced by another publisher since then: 1.2.0 as release 3, issued "),
+        "{told}"
+    );
     bench.verify_released();
 }
 
@@ -174,7 +177,7 @@ fn what_everybody_reads_must_be_what_was_written() {
     let old = test_s3::Fault::Answer(200, Vec::new(), bench.version_file().unwrap());
     bench.server.fault(When::key("demo/stable/VERSION").method("GET").skip(4).times(1), old);
     let told = bench.released("1.1.0");
-    let stale = "not known whether it is public: without credentials, stable/VERSION is stale, that of 1.0.0 as release 1, issued ";
+    let stale = "it is unknown whether the repository is public: without credentials, stable/VERSION is stale, that of 1.0.0 as release 1, issued ";
     assert!(told.contains(stale), "{told}");
 }
 
@@ -206,6 +209,9 @@ fn who_is_replaced_under_a_newer_root_says_by_what() {
     bench.restore(&before);
     at_reading(&bench, 3, newer);
     let told = bench.released("1.1.0");
-    assert!(told.contains("\n  replaced since: there is 2.0.0 as release 1, issued "), "{told}");
+    assert!(
+        told.contains("\n  replaced by another publisher since then: 2.0.0 as release 1, issued "),
+        "{told}"
+    );
     bench.verify_released();
 }

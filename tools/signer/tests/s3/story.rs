@@ -38,7 +38,7 @@ fn from_the_first_root_to_the_second() {
     assert!(told.contains("published root 1 to s3://test/demo"), "{told}");
     assert!(told.contains("\n  conditional writes: honoured"), "{told}");
     let told = bench.released("1.0.0");
-    assert!(told.contains("4 objects written, 0 were there; all read back and verified"), "{told}");
+    assert!(told.contains("4 objects written, 0 existed already; all read back and verified"), "{told}");
     assert!(told.contains("\n  public: also read back without credentials"), "{told}");
     assert!(told.contains("\n  conditional writes: honoured"), "{told}");
     let mut client = installed(&bench);
