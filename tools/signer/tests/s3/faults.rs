@@ -137,7 +137,7 @@ fn a_conflict_is_tried_again() {
 /// Of the racers of the probe some are throttled: that says nothing about conditions.
 #[test]
 fn a_probe_is_not_misled_by_an_overloaded_server() {
-    for (conditions, told) in [(ALL[0], "honoured"), (ALL[1], "without atomicity"), (ALL[2], "ignored")] {
+    for (conditions, told) in [(ALL[0], "honoured"), (ALL[1], "not atomic"), (ALL[2], "ignored")] {
         let bench = Bench::bare(Options::new().conditions(conditions), "demo");
         for skip in [0, 5, 14, 23] {
             let put = When::prefix("demo/.probe-").method("PUT");
@@ -210,7 +210,7 @@ fn a_refusal_without_another_s_write_is_no_lost_race() {
         let swap = bench.store().swap(&version(), Some(b"old"), b"new", &Silent);
         let Err(Failure::Storage { what, advice }) = &swap else { panic!("{swap:?}") };
         assert!(what.contains(code), "{what}");
-        assert!(advice.contains("Try again"), "{advice}");
+        assert!(advice.contains("run the same command again"), "{advice}");
         assert_eq!(bench.version_file().unwrap(), b"old");
     }
 }
@@ -268,7 +268,7 @@ fn a_race_that_is_throttled_proves_nothing() {
     }
     let store = bench.store();
     store.prepare().unwrap();
-    assert!(store.remarks()[0].contains("without atomicity"), "{:?}", store.remarks());
+    assert!(store.remarks()[0].contains("not atomic"), "{:?}", store.remarks());
 }
 
 /// As other servers than AWS's throttle.

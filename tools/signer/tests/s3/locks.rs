@@ -48,7 +48,7 @@ fn a_fresh_lock_is_waited_for_and_its_holder_is_named() {
     assert!(*age < Duration::from_secs(60), "{age:?}");
     let told = told.0.into_inner().unwrap();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("another publisher, 0123\\u{1b}[2J,"), "{told:?}");
+    assert!(told[0].contains("waiting for publisher 0123\\u{1b}[2J,"), "{told:?}");
     // Nothing was written, and the lock is still the other's.
     assert_eq!(bench.server.keys(""), [LOCK]);
     assert_eq!(bench.server.get(LOCK).unwrap(), text.as_bytes());
