@@ -1,17 +1,17 @@
-//! What the tool is about.
+//! The actual work of the demo.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What a failure says. The quickstart builds a bad release by misspelling it.
+/// The word that marks a failure. The quickstart misspells it to build a bad release.
 const FAILURE: &str = match option_env!("DEMO_FAILURE") {
     Some(word) => word,
     None => "error",
 };
 
-/// Prints the first failure of a deploy log and where it stands; exit code 1 when there is one.
+/// Prints the first failure of a deploy log and its line number; exit code 1 if there is one.
 pub fn report(version: &str, path: Option<&Path>) -> ExitCode {
     match path.map_or(Ok(None), first_failure) {
         Ok(None) => {

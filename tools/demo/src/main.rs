@@ -1,4 +1,5 @@
-//! A tool of the kind a team ships: it says which line of a deploy log went wrong. Copy this `main`.
+//! An example of a tool that a team ships: it prints the line of a deploy log that failed. Copy
+//! this `main`.
 
 mod log;
 
@@ -8,14 +9,14 @@ use std::time::Duration;
 use clap::Parser;
 use relatch::{Startup, cli::UpdateArgs};
 
-/// In your tool: `env!("CARGO_PKG_VERSION")`, or the build number that your CI counts.
+/// In your tool: `env!("CARGO_PKG_VERSION")`, or the build number of your CI.
 const VERSION: &str = env!("DEMO_VERSION");
 /// In your tool: `include_bytes!("../root.json")`, the file that `signer init` wrote.
 const ROOT: &[u8] = include_bytes!(env!("DEMO_ROOT"));
 /// In your tool: `"https://releases.example.com/demo"`.
 const REPOSITORY: &str = env!("DEMO_REPOSITORY");
 
-/// Finds what went wrong in a deploy log
+/// Finds the first failure in a deploy log
 #[derive(Parser)]
 #[command(name = "demo", version = VERSION)]
 struct Arguments {
@@ -26,8 +27,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    // Without these two it checks once an hour and takes 1.5 s for it at most. Here it checks at every start, so that its story is quickly
-    // told, and by all means: a busy machine must not change the story.
+    // By default, a tool checks at most once an hour, for at most 1.5 s. The quickstart needs a
+    // check at every start, and one that completes even on a busy machine.
     let startup = Startup::new("demo", VERSION, ROOT, REPOSITORY);
     startup.interval(Duration::ZERO).deadline(Duration::from_secs(20)).run();
     let arguments = Arguments::parse();

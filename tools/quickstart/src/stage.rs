@@ -1,4 +1,4 @@
-//! Runs commands where they are shown, in a folder that is made anew.
+//! Prints and runs commands, in a directory that is created for them.
 
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
@@ -9,17 +9,17 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// An error is a sentence for the person who watches.
+/// The error is a message for the user.
 pub type Result<T> = std::result::Result<T, String>;
 
-/// The folder of the story, and the workspace that it is told in.
+/// The directory of the quickstart, and the workspace in which its commands run.
 pub struct Stage {
     workspace: PathBuf,
     dir: String,
     bucket: Option<Bucket>,
 }
 
-/// A server that runs as long as the story.
+/// A server that runs until the quickstart ends.
 struct Bucket {
     child: Child,
     /// `127.0.0.1:PORT`.
@@ -33,16 +33,17 @@ impl Drop for Bucket {
     }
 }
 
-/// What the server accepts: a key pair of this story, and of no other use.
+/// The key pair that the server accepts. It has no other use.
 const KEYS: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "QUICKSTART"), ("AWS_SECRET_ACCESS_KEY", "worthless-outside-of-this-story")];
 const SERVER: &str = "target/debug/s3-server --dir {dir}/s3 --bucket releases --address";
 
-/// As long may the server take to say where it listens.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the server may take to print its address.
+const SERVER_START: Duration = Duration::from_secs(60);
 
 impl Stage {
-    /// Empties the folder, if it is one of an earlier story or none at all.
+    /// Creates the directory. An existing one is emptied, but only if an earlier quickstart made
+    /// it.
     pub fn new(dir: &str) -> Result<Self> {
         // Not canonicalized: on Windows, a shell does not start in a verbatim path.
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
@@ -51,7 +52,8 @@ impl Stage {
         let path = stage.path("");
         if path.exists() && !path.join("builds").is_dir() {
             return Err(format!(
-                "{} is not a folder of an earlier quickstart; it is left as it is",
+                "{} was not made by an earlier quickstart, and is left unchanged; choose another \
+                 --dir",
                 path.display()
             ));
         }
@@ -65,12 +67,12 @@ impl Stage {
         Ok(stage)
     }
 
-    /// A file of the story.
+    /// A path in the directory.
     fn path(&self, name: &str) -> PathBuf {
         self.workspace.join(&self.dir).join(name)
     }
 
-    /// From now on the releases lie in a bucket.
+    /// Starts the server. From now on the releases are published to its bucket.
     pub fn serve_bucket(&mut self) -> Result<()> {
         let command = format!("{SERVER} 127.0.0.1:0").replace("{dir}", &self.dir);
         let [(id, pair), (secret, value)] = KEYS;
@@ -86,22 +88,22 @@ impl Stage {
             .map_err(|error| format!("cannot start the server: {error}"))?;
         let stdout = child.stdout.take().ok_or("the server has no output")?;
         let mut bucket = Bucket { child, address: String::new() };
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
             let read = BufReader::new(stdout.take(1024)).read_line(&mut line);
-            tell.send(read.map(|_| line))
+            sender.send(read.map(|_| line))
         });
-        let line = told.recv_timeout(PATIENCE).map_err(|_| "the server says nothing")?;
-        let line = line.map_err(|error| format!("the server cannot be read: {error}"))?;
+        let line = receiver.recv_timeout(SERVER_START).map_err(|_| "the server did not print its address")?;
+        let line = line.map_err(|error| format!("cannot read from the server: {error}"))?;
         println!("  {}", line.trim_end());
         let endpoint = line.split(' ').next().unwrap_or_default();
-        bucket.address = endpoint.strip_prefix("http://").ok_or("the server does not start")?.to_owned();
+        bucket.address = endpoint.strip_prefix("http://").ok_or("the server did not start")?.to_owned();
         self.bucket = Some(bucket);
         Ok(())
     }
 
-    /// The address of the repository, as a shell takes it.
+    /// The address of the repository, quoted for a shell.
     pub fn repo(&self) -> String {
         match &self.bucket {
             None => format!("{}/repo", self.dir),
@@ -111,20 +113,23 @@ impl Stage {
         }
     }
 
-    /// How the server is started once more, for playing.
-    pub fn server_again(&self) -> String {
+    /// The commands that start the server again after the quickstart has ended.
+    pub fn restart_server(&self) -> String {
         let Some(bucket) = &self.bucket else { return String::new() };
         let [(id, pair), (secret, value)] = KEYS;
         let server = SERVER.replace("{dir}", &self.dir);
         format!("\n  export {id}={pair} {secret}={value}\n  {server} {} &", bucket.address)
     }
 
-    /// What happens now and why.
-    pub fn tell(&self, text: &str) {
+    /// Prints what happens next, and why.
+    pub fn announce(&self, text: &str) {
         println!("\n# {text}");
     }
 
-    /// Shows a command, runs it as a shell would, shows what it says, and insists on its exit code. Returns what it printed.
+    /// Prints a command, runs it in a shell, and prints and returns its output.
+    ///
+    /// # Errors
+    /// If the exit code is another one.
     pub fn run(&self, command: &str, exit_code: i32) -> Result<String> {
         let (repo, dir) = (self.repo(), &self.dir);
         let (embedded, files, features) = match &self.bucket {
@@ -136,10 +141,10 @@ impl Stage {
             .replace("{embedded}", &embedded)
             .replace("{files}", &files)
             .replace("{features}", features)
-            .replace("{exe}", EXE_SUFFIX) // a shell finds commands without it, and files not
+            .replace("{exe}", EXE_SUFFIX) // only commands are found without it
             .replace("{dir}", dir);
         println!("$ {command}");
-        // The story is the same in a CI, where a start-up check keeps quiet by itself.
+        // A start-up check does nothing if CI is set.
         let output = Command::new("sh")
             .args(["-c", &command])
             .env_remove("CI")
@@ -159,7 +164,10 @@ impl Stage {
                 println!("  (exit code {code})");
                 Ok(text)
             }
-            _ => Err(format!("this ended with {}, expected was exit code {exit_code}", output.status)),
+            _ => Err(format!(
+                "the command ended with {}; the expected exit code is {exit_code}",
+                output.status
+            )),
         }
     }
 }

@@ -7,12 +7,13 @@ use relatch::trust::Name;
 
 /// Installs, updates and rolls back any executable that is published with relatch.
 ///
-/// Exit codes: 0 done, or nothing to do; 2 usage; 3 refused as not trustworthy; 4 the repository cannot be reached or read; 5 this
-/// machine: permissions, disk, cannot run. `check` says 100 when there is an update.
+/// Exit codes: 0 success, or nothing to do; 2 usage error; 3 refused as not trustworthy; 4 the
+/// repository cannot be reached or read; 5 an error of this machine: permissions, disk, a release
+/// that does not run. `check` exits with 100 if an update is available.
 #[derive(Parser)]
 #[command(name = "relatch", bin_name = "relatch", version, max_term_width = 110)]
 pub struct Arguments {
-    /// Answer with one line of JSON on stdout, errors too, but for those of usage
+    /// Print one line of JSON on stdout, also for errors, except usage errors
     #[arg(long, global = true)]
     pub json: bool,
     #[command(subcommand)]
@@ -21,13 +22,14 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Install the current release, verified from its very first byte
-    Install(Install),
-    /// Say whether there is an update; exit code 100 when there is
+    /// Install the current release; it is verified from its first byte
+    Install(InstallArgs),
+    /// Report whether an update is available; exit code 100 if one is
     Check {
         /// The installed executable
         path: PathBuf,
-        /// Count what is not rolled out to everybody yet
+        /// Ignore the rollout: report a release even if it is not rolled out to this installation
+        /// yet
         #[arg(long)]
         now: bool,
     },
@@ -35,16 +37,18 @@ pub enum Command {
     Update {
         /// The installed executable
         path: PathBuf,
-        /// Take what is not rolled out to everybody yet
+        /// Ignore the rollout: install a release even if it is not rolled out to this installation
+        /// yet
         #[arg(long)]
         now: bool,
     },
-    /// Go back to the previous version, without a network; once more goes forward again
+    /// Go back to the previous version, without a network; a second rollback goes forward again
     Rollback {
         /// The installed executable
         path: PathBuf,
     },
-    /// Say what is installed, what a rollback brings back, and what the last check found
+    /// Show the installed version, the version that a rollback returns to, and the result of the
+    /// last check
     Status {
         /// The installed executable
         path: PathBuf,
@@ -52,36 +56,39 @@ pub enum Command {
 }
 
 #[derive(Args)]
-pub struct Install {
-    /// The repository: https://..., s3://bucket/prefix?region=..., or a directory. For s3, credentials come from AWS's usual places
+pub struct InstallArgs {
+    /// The repository: https://..., s3://bucket/prefix?region=..., or a directory. For s3,
+    /// credentials come from where AWS's own tools read them
     #[arg(long, value_name = "REPO")]
     pub from: String,
-    /// The root document, from somewhere that you trust; never from the repository itself
+    /// The root document, from a source that you trust; never from the repository itself
     #[arg(long, value_name = "ROOT.json")]
     pub root: PathBuf,
-    /// The product
+    /// The product name
     #[arg(long)]
     pub product: Name,
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
-    /// Where the executable goes
+    /// The path of the installed executable
     #[arg(long, value_name = "PATH")]
     pub to: PathBuf,
-    /// The target to look for; this machine's without it
+    /// The target [default: this machine's]
     #[arg(long, value_name = "TARGET")]
     pub target: Option<Name>,
-    /// Certificates (PEM) to trust besides the platform's, for a repository with an internal CA
+    /// Certificates (PEM) to trust in addition to the platform's, for a repository with an internal
+    /// CA
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Arguments with which each new version is tried before it is installed; it must exit with 0. Without it, an executable that links
-    /// relatch is tried by its library, and another one is not
+    /// Arguments to run each new version with before it is installed; it must exit with 0. Without
+    /// this option, an executable that links relatch is probed by the library, and any other one is
+    /// not probed
     #[arg(long, value_name = "ARGUMENTS", conflicts_with = "no_probe", allow_hyphen_values = true)]
     pub probe: Option<String>,
-    /// Do not try new versions
+    /// Do not probe new versions
     #[arg(long)]
     pub no_probe: bool,
-    /// Replace an executable that is there
+    /// Replace an existing executable
     #[arg(long)]
     pub force: bool,
 }

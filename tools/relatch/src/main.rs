@@ -1,8 +1,8 @@
-//! Installs, updates and rolls back any executable that is published with relatch: the rescue command, and the everyday one for
-//! executables that do not link the library.
+//! Installs, updates and rolls back any executable that is published with relatch: for executables
+//! that do not link the library, and to rescue those that do.
 
-mod answer;
 mod arguments;
+mod output;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,46 +10,46 @@ use std::process::ExitCode;
 use clap::Parser;
 use relatch::install::{Installation, Probe};
 use relatch::trust::Name;
-use relatch::{Checked, Error, Install, Outcome, Printable, Result, Terminal, Updater};
+use relatch::{Error, Install, PrintableLines, Result, Terminal, Updater};
 
-use answer::Answer;
 use arguments::{Arguments, Command};
+use output::CommandOutput;
 
 fn main() -> ExitCode {
     let Arguments { json, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(wrong) if wrong.use_stderr() => {
-            let wrong = relatch::cli::printable(wrong);
-            complain(wrong.render().to_string().trim_end());
+        Err(error) if error.use_stderr() => {
+            let error = relatch::cli::printable(error);
+            print_error(error.render().to_string().trim_end());
             return ExitCode::from(2);
         }
         Err(help) => help.exit(),
     };
-    let answer = run(command);
-    let text = match (&answer, json) {
-        (answer, true) => Some(answer::to_json(answer)),
-        (Ok(answer), false) => Some(answer.text.clone()),
+    let result = run(command);
+    let text = match (&result, json) {
+        (result, true) => Some(output::to_json(result)),
+        (Ok(output), false) => Some(output.text.clone()),
         (Err(error), false) => {
-            complain(&format!("relatch: {error}\n  {}", error.advice()));
+            print_error(&format!("relatch: {error}\n  {}", error.advice()));
             None
         }
     };
     if let Some(text) = text {
-        drop(writeln!(std::io::stdout(), "{text}")); // a closed pipe is the reader's business
+        // The work is done, and a reader may close its pipe at any time.
+        drop(writeln!(std::io::stdout(), "{text}"));
     }
-    ExitCode::from(match answer {
-        Ok(answer) => answer.exit_code,
+    ExitCode::from(match result {
+        Ok(output) => output.exit_code,
         Err(error) => error.exit_code(),
     })
 }
 
-/// Lines stay lines. That nobody listens is no reason to end otherwise.
-fn complain(text: &str) {
-    let lines: Vec<String> = text.split('\n').map(|line| Printable(line).to_string()).collect();
-    drop(writeln!(std::io::stderr(), "{}", lines.join("\n")));
+/// Ignores a write error: the exit code reports the failure as well.
+fn print_error(text: &str) {
+    drop(writeln!(std::io::stderr(), "{}", PrintableLines(text)));
 }
 
-fn run(command: Command) -> Result<Answer> {
+fn run(command: Command) -> Result<CommandOutput> {
     match command {
         Command::Install(arguments) => {
             let target = match arguments.target {
@@ -75,24 +75,16 @@ fn run(command: Command) -> Result<Answer> {
                 force: arguments.force,
             };
             let (version, path) = install.run(Terminal::new("relatch"))?;
-            Ok(Answer::installed(&version, &path))
+            Ok(CommandOutput::installed(&version, &path))
         }
-        Command::Check { path, now } => match updater(&path)?.check(now)? {
-            Checked::Update { from, to, notes, critical } => {
-                Ok(Answer::available(&from, &to, &notes, critical))
-            }
-            Checked::Nothing(reason) => Ok(Answer::nothing(&reason)),
-        },
-        Command::Update { path, now } => match updater(&path)?.update(now)? {
-            Outcome::Updated { from, to } => Ok(Answer::updated(&from, &to)),
-            Outcome::Nothing(reason) => Ok(Answer::nothing(&reason)),
-        },
+        Command::Check { path, now } => Ok(CommandOutput::checked(&updater(&path)?.check(now)?)),
+        Command::Update { path, now } => Ok(CommandOutput::updated(&updater(&path)?.update(now)?)),
         Command::Rollback { path } => {
-            Ok(Answer::rolled_back(&Updater::rollback(&Installation::at(&path)?, None)?))
+            Ok(CommandOutput::rolled_back(&Updater::rollback(&Installation::at(&path)?, None)?))
         }
         Command::Status { path } => {
             let site = Installation::at(&path)?;
-            Ok(Answer::status(&site, Updater::status(&site, None)?))
+            Ok(CommandOutput::status(&site, Updater::status(&site, None)?))
         }
     }
 }

@@ -22,7 +22,7 @@ use serde_json::Value;
 use signer::folder::{Folder, Plan};
 use signer::key::SecretKey;
 use signer::repository::Published;
-use signer::root::{Holders, first};
+use signer::root::{KeysByRole, first};
 use signer::signing::SigningKey;
 use signer::store::{DirStore, Store};
 use tempfile::TempDir;
@@ -40,7 +40,7 @@ impl World {
     fn new() -> Self {
         let world = World { dir: tempfile::tempdir().unwrap(), key: SecretKey::generate().unwrap() };
         let keys = || vec![world.key.public()];
-        let holders = Holders { root: keys(), release: keys(), timestamp: keys() };
+        let holders = KeysByRole { root: keys(), release: keys(), timestamp: keys() };
         let root = first("widget".parse().unwrap(), &holders, &[], 86_400).unwrap();
         std::fs::write(world.path("root.json"), root.to_canonical()).unwrap();
         std::fs::create_dir(world.path("repo")).unwrap();

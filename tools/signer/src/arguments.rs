@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use relatch::trust::{Name, Role, Seq, Version};
-use signer::custody::{self, KeyArgument};
+use signer::custody::{self, KeyArgument, KeyEncryption};
 use signer::repository::Damage;
 use signer::root::{Threshold, parse_role};
-use signer::store::Server;
+use signer::store::S3Options;
 
 /// Makes keys, signs and publishes releases for relatch.
 ///
-/// Whatever it publishes, it first shows to the client's own code; what a client would refuse never leaves this program.
-/// Exit codes: 0 done; 2 usage, or a key that cannot be used; 3 refused; 4 the repository cannot be reached, or somebody else published
-/// first; 5 this machine.
+/// It passes everything that it publishes to the client's own code first, and publishes nothing
+/// that a client would refuse.
+///
+/// Exit codes: 0 success; 2 usage error, or a key cannot be used; 3 refused; 4 the repository
+/// cannot be reached, or another publisher was faster; 5 an error of this machine.
 #[derive(Parser)]
 #[command(name = "signer", bin_name = "signer", version, max_term_width = 110)]
 pub struct Arguments {
@@ -24,65 +26,71 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Make a key for each role and the first root, signed: all that one person needs to begin
-    Init(Init),
+    /// Make one key per role and the first root, signed: everything that a single person needs
+    Init(InitArgs),
     /// Make one key, to be named by a root
-    Keygen(Keygen),
+    Keygen(KeygenArgs),
     /// Write the public half of a key to a file, to be named by a root
-    Public(Public),
+    Public(PublicArgs),
     /// Make, change, sign, show and publish root documents
     #[command(subcommand)]
     Root(RootCommand),
-    /// Prepare, sign, publish and read back a release, in one go
-    Release(Release),
-    /// The first part of a release: hash, compress, write what is to be signed
-    Prepare(Prepare),
-    /// The second part: add this key's signatures to a release folder, on whatever machine the key lives
-    Sign(Sign),
-    /// The third part: upload a signed release folder, then read back and verify; needs no key
-    Publish(Publish),
-    /// Say again that the published release is the current one, before VERSION expires; or change its rollout
-    Refresh(Refresh),
-    /// Show what is published, or what a release folder holds
-    Show(Show),
-    /// Verify everything in a repository by the client's own code, every byte of it; or one channel's release
-    Verify(Verify),
+    /// Prepare, sign, publish and read back a release, in one step
+    Release(ReleaseArgs),
+    /// First part of a release: hash, compress, and write the documents that must be signed
+    Prepare(PrepareArgs),
+    /// Second part: add the signatures of a key to a release folder, on any machine that has the
+    /// key
+    Sign(SignArgs),
+    /// Third part: upload a signed release folder, read it back and verify it; requires no key
+    Publish(PublishArgs),
+    /// Re-sign VERSION before it expires, or change the rollout of the published release
+    Refresh(RefreshArgs),
+    /// Show the published release, or the content of a release folder
+    Show(ShowArgs),
+    /// Verify every byte of a repository by the client's own code, or only one channel's release
+    Verify(VerifyArgs),
 }
 
-/// Where releases lie, and whom to trust there.
+/// The repository, and the root of trust for it.
 #[derive(Args, Clone)]
-pub struct Repo {
+pub struct RepoArgs {
     /// The repository: a directory, or s3://bucket/prefix
     #[arg(long, env = "SIGNER_REPO", value_name = "REPO")]
     pub repo: String,
-    /// The root document that tools carry
+    /// The root document that is embedded in the tool
     #[arg(long, env = "SIGNER_ROOT", value_name = "FILE")]
     pub root: PathBuf,
     #[command(flatten)]
-    pub server: S3Server,
+    pub server: S3Args,
 }
 
-/// What else there is to say of a bucket.
+/// The heading of the options for buckets.
 const S3: &str = "With s3://bucket/prefix";
 
-/// Where a bucket is. Credentials, and what is not given here, come from where AWS's own tools take them.
+/// How to reach a bucket. Credentials, and settings that are not given here, come from where AWS's
+/// own tools read them.
 #[derive(Args, Clone)]
-pub struct S3Server {
-    /// The URL of another vendor's S3 server; without it AWS_ENDPOINT_URL_S3, or AWS itself
+pub struct S3Args {
+    /// The URL of another vendor's S3 server [default: AWS_ENDPOINT_URL_S3, or AWS itself]
     #[arg(long, help_heading = S3, value_name = "URL")]
     pub endpoint: Option<String>,
-    /// The region of the bucket; without it AWS_REGION, or the profile's
+    /// The region of the bucket [default: AWS_REGION, or the profile's]
     #[arg(long, help_heading = S3, value_name = "NAME")]
     pub region: Option<String>,
-    /// The bucket stands in the path of URLs and not in the host; so it is anyway where there is an endpoint
+    /// Put the bucket in the path of URLs, not in the host; always the case with an endpoint
     #[arg(long, help_heading = S3)]
     pub path_style: bool,
 }
 
-impl S3Server {
-    /// As the store takes it.
-    pub fn server(&self) -> Server {
-        Server { endpoint: self.endpoint.clone(), region: self.region.clone(), path_style: self.path_style }
+impl S3Args {
+    /// The options of the store.
+    pub fn options(&self) -> S3Options {
+        S3Options {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            path_style: self.path_style,
+        }
     }
 }
 
@@ -90,106 +98,119 @@ fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {
     Ok(KeyArgument::from(text.to_owned()))
 }
 
-/// Secret keys, never as arguments.
+/// The locations of secret keys. The keys themselves are never arguments.
 #[derive(Args, Clone)]
-pub struct Keys {
-    /// A key: a file that only its owner can read, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be repeated
+pub struct KeysArgs {
+    /// A key: a file that only its owner can read, `env:VARIABLE`, `-` for standard input, or
+    /// `awskms:KEY` in AWS KMS; may be repeated
     #[arg(long = "key", value_name = "KEY", required = true, value_parser = key_argument)]
     pub keys: Vec<KeyArgument>,
     #[command(flatten)]
-    pub password: Password,
+    pub password: PasswordArgs,
 }
 
 #[derive(Args, Clone)]
-pub struct Password {
-    /// The variable that holds the password of encrypted keys; without it you are asked
+pub struct PasswordArgs {
+    /// The environment variable with the password of encrypted keys; if it is not set, signer
+    /// prompts
     #[arg(long, value_name = "VARIABLE", default_value = custody::PASSWORD)]
     pub password_env: String,
 }
 
+/// How to protect new keys.
+#[derive(Args, Clone)]
+pub struct NewKeyArgs {
+    /// Do not encrypt the new keys with a password; CI requires this
+    #[arg(long)]
+    no_password: bool,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+impl NewKeyArgs {
+    pub fn encryption(&self) -> KeyEncryption {
+        if self.no_password { KeyEncryption::None } else { KeyEncryption::Password }
+    }
+}
+
 #[derive(Args)]
-pub struct Init {
-    /// The product; the same name that `Startup::new` gets
+pub struct InitArgs {
+    /// The product name; the same as in `Startup::new`
     #[arg(long)]
     pub product: Name,
     /// A new directory for the three secret keys, outside of version control
     #[arg(long, value_name = "DIR")]
     pub keys: PathBuf,
-    /// The repository to make, a directory or s3://bucket/prefix; the first root is published there
+    /// The new repository, a directory or s3://bucket/prefix; the first root is published there
     #[arg(long, env = "SIGNER_REPO", value_name = "REPO")]
     pub repo: String,
-    /// Where to write the root document that the tool embeds
+    /// Where to write the root document to embed in the tool
     #[arg(long, env = "SIGNER_ROOT", value_name = "FILE", default_value = "root.json")]
     pub root: PathBuf,
     /// How long the root is valid
     #[arg(long, value_parser = humantime::parse_duration, default_value = "730d", value_name = "TIME")]
     pub expires_in: Duration,
-    /// Keys without a password, as CI needs them
-    #[arg(long)]
-    pub no_password: bool,
     #[command(flatten)]
-    pub password: Password,
+    pub new_keys: NewKeyArgs,
     #[command(flatten)]
-    pub server: S3Server,
+    pub server: S3Args,
 }
 
 #[derive(Args)]
-pub struct Keygen {
-    /// The new secret key; the public one gets the same name and `.pub`
+pub struct KeygenArgs {
+    /// The new secret key; the public key gets the same name with `.pub`
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// A key without a password, as CI needs it
-    #[arg(long)]
-    pub no_password: bool,
     #[command(flatten)]
-    pub password: Password,
+    pub new_key: NewKeyArgs,
 }
 
 #[derive(Args)]
-pub struct Public {
-    /// The key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS: a key id, `alias/NAME`, or the ARN of one
+pub struct PublicArgs {
+    /// The key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS, where
+    /// KEY is a key id, `alias/NAME`, or the ARN of either
     #[arg(long, value_name = "KEY", value_parser = key_argument)]
     pub key: KeyArgument,
-    /// The public key file to make, in minisign's form
+    /// The new public key file, in minisign's format
     #[arg(long, value_name = "FILE.pub")]
     pub out: PathBuf,
     #[command(flatten)]
-    pub password: Password,
+    pub password: PasswordArgs,
 }
 
 #[derive(Subcommand)]
 pub enum RootCommand {
-    /// The first root, from the public keys of several people
-    New(RootNew),
-    /// Give a key a role: the next root, to be signed by old and new root keys
-    Add(RootAdd),
-    /// Take a key's role, or all of its roles
-    Remove(RootRemove),
-    /// Only renew the expiry, or change thresholds, or raise the epoch
-    Renew(RootChange),
+    /// Make the first root, from the public keys of several people
+    New(RootNewArgs),
+    /// Give a key a role: makes the next root, which old and new root keys must sign
+    Add(RootAddArgs),
+    /// Remove one role of a key, or all of its roles
+    Remove(RootRemoveArgs),
+    /// Renew the expiry, change thresholds, or raise the epoch
+    Renew(RootChangeArgs),
     /// Add a signature to a root document
-    Sign(RootSign),
-    /// Show a root document and who has signed it
-    Show(RootShow),
-    /// Publish a root that follows from what is published
-    Publish(RootPublish),
+    Sign(RootSignArgs),
+    /// Show a root document and the keys that have signed it
+    Show(RootShowArgs),
+    /// Publish a root that follows from the published one
+    Publish(RootPublishArgs),
 }
 
 #[derive(Args)]
-pub struct RootNew {
-    /// The product
+pub struct RootNewArgs {
+    /// The product name
     #[arg(long)]
     pub product: Name,
-    /// A public key file of the root role; may be repeated
+    /// A public key file for the root role; may be repeated
     #[arg(long, value_name = "FILE.pub", required = true)]
     pub root_key: Vec<PathBuf>,
-    /// A public key file of the release role; may be repeated
+    /// A public key file for the release role; may be repeated
     #[arg(long, value_name = "FILE.pub", required = true)]
     pub release_key: Vec<PathBuf>,
-    /// A public key file of the timestamp role; may be repeated
+    /// A public key file for the timestamp role; may be repeated
     #[arg(long, value_name = "FILE.pub", required = true)]
     pub timestamp_key: Vec<PathBuf>,
-    /// How many keys of a role must sign, such as `release=2`; 1 where not given
+    /// How many keys of a role must sign, such as `release=2` [default: 1 for each role]
     #[arg(long, value_name = "ROLE=N")]
     pub threshold: Vec<Threshold>,
     /// How long the root is valid
@@ -201,28 +222,30 @@ pub struct RootNew {
 }
 
 #[derive(Args)]
-pub struct RootChange {
+pub struct RootChangeArgs {
     /// The root to change
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// How many keys of a role must sign, such as `release=2`
     #[arg(long, value_name = "ROLE=N")]
     pub threshold: Vec<Threshold>,
-    /// After a theft: what was signed under the old epoch ends, and sequence numbers start again
+    /// After a theft: signatures under the old epoch are no longer valid, and sequence numbers
+    /// start again
     #[arg(long)]
     pub raise_epoch: bool,
     /// How long the root is valid
     #[arg(long, value_parser = humantime::parse_duration, default_value = "730d", value_name = "TIME")]
     pub expires_in: Duration,
-    /// Where to write the next root; without it the file itself is changed, while nobody has signed it
+    /// Where to write the next root; without it the file itself is changed, if it has no signatures
+    /// yet
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
 
 #[derive(Args)]
-pub struct RootAdd {
+pub struct RootAddArgs {
     #[command(flatten)]
-    pub change: RootChange,
+    pub change: RootChangeArgs,
     /// The role to give
     #[arg(long, value_parser = parse_role)]
     pub role: Role,
@@ -232,10 +255,10 @@ pub struct RootAdd {
 }
 
 #[derive(Args)]
-pub struct RootRemove {
+pub struct RootRemoveArgs {
     #[command(flatten)]
-    pub change: RootChange,
-    /// The role to take; all without it
+    pub change: RootChangeArgs,
+    /// The role to remove [default: all roles of the key]
     #[arg(long, value_parser = parse_role)]
     pub role: Option<Role>,
     /// The public key file
@@ -244,62 +267,69 @@ pub struct RootRemove {
 }
 
 #[derive(Args)]
-pub struct RootSign {
+pub struct RootSignArgs {
     /// The root document
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The root before it, whose keys must sign too
+    /// The previous root, whose keys must sign too
     #[arg(long, value_name = "FILE")]
     pub previous: Option<PathBuf>,
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeysArgs,
 }
 
 #[derive(Args)]
-pub struct RootShow {
+pub struct RootShowArgs {
     /// The root document
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
 
 #[derive(Args)]
-pub struct RootPublish {
+pub struct RootPublishArgs {
     /// The root document, with FILE.minisig beside it
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// After a theft: also a root under which the published release does not verify any more. Publish a release at once
+    /// After a theft: publish the root even if the published release does not verify under it.
+    /// Publish a new release immediately afterwards
     #[arg(long)]
     pub revoke_release: bool,
     #[command(flatten)]
-    pub repo: Repo,
+    pub repo: RepoArgs,
 }
 
-/// What a release is.
+/// The properties of a release.
 #[derive(Args)]
-pub struct Plan {
+pub struct PlanArgs {
     /// The version: SemVer, or a build number
     #[arg(long, value_name = "VERSION")]
     pub version: Version,
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
-    /// An executable and the target that it is for; may be repeated
+    /// An executable and its target; may be repeated
     #[arg(long = "artifact", value_name = "TARGET=PATH", value_parser = parse_artifact, required = true)]
     pub artifacts: Vec<(Name, PathBuf)>,
-    /// A text file with what has changed, for people
+    /// A text file with the changes, for people
     #[arg(long, value_name = "FILE")]
     pub notes: Option<PathBuf>,
-    /// Everybody takes it at once, rollout or not
+    /// All installations update at once, regardless of the rollout
     #[arg(long)]
     pub critical: bool,
-    /// No version below this one may run under `Require`, be installed or come back any more
+    /// Lower versions are no longer installed, not rolled back to, and do not run under `Require`
     #[arg(long, value_name = "VERSION")]
     pub min_version: Option<Version>,
-    /// A version that must not run any more; whoever has it goes to this release even if it is lower; may be repeated
+    /// A version that must not run any more: its installations go to this release even if it is
+    /// lower; may be repeated
     #[arg(long = "retract", value_name = "VERSION")]
     pub retracts: Vec<Version>,
-    /// How many of 100 installations take it
-    #[arg(long, default_value_t = 100, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    /// How many of 100 installations update to it
+    #[arg(
+        long,
+        default_value_t = 100,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(0..=100)
+    )]
     pub rollout: u8,
     /// How long the release may be installed
     #[arg(long, value_parser = humantime::parse_duration, default_value = "365d", value_name = "TIME")]
@@ -307,127 +337,133 @@ pub struct Plan {
     /// How long VERSION is valid; `signer refresh` renews it
     #[arg(long, value_parser = humantime::parse_duration, default_value = "30d", value_name = "TIME")]
     pub version_expires_in: Duration,
-    /// The level of compression, 1 to 22
+    /// The compression level, 1 to 22
     #[arg(long, default_value_t = 19, value_parser = clap::value_parser!(i32).range(1..=22))]
     pub level: i32,
-    /// Make patches from the release that is published now: smaller downloads, but a client holds both executables in memory
+    /// Make patches from the published release: smaller downloads, but a client holds both
+    /// executables in memory
     #[arg(long)]
     pub patches: bool,
-    /// The number of this release, where the published VERSION was destroyed and cannot tell
+    /// The sequence number of this release, if the published VERSION was destroyed
     #[arg(long)]
     pub seq: Option<u64>,
-    /// Leave those behind whose target the published release has and this one has not
+    /// Allow that targets of the published release are missing: their users get no further updates
     #[arg(long)]
     pub drop_targets: bool,
 }
 
-impl Plan {
-    /// A VERSION that does not verify may be replaced where the next number is given.
+impl PlanArgs {
+    /// A VERSION that does not verify may be replaced if the next number is given.
     pub fn damage(&self) -> Damage {
         if self.seq.is_some() { Damage::Repaired } else { Damage::Refused }
     }
 
     /// `--seq` as checked.
+    ///
+    /// # Errors
+    /// The reason completes "--seq ...".
     pub fn seq(&self) -> Result<Option<Seq>, String> {
         self.seq.map(Seq::try_from).transpose()
     }
 }
 
 fn parse_artifact(text: &str) -> Result<(Name, PathBuf), String> {
-    let (target, path) = text
-        .split_once('=')
-        .ok_or("an artifact reads TARGET=PATH, such as x86_64-unknown-linux-gnu=target/release/tool")?;
+    let (target, path) = text.split_once('=').ok_or(
+        "an artifact has the form TARGET=PATH, such as \
+         x86_64-unknown-linux-gnu=target/release/tool",
+    )?;
     Ok((target.parse()?, path.into()))
 }
 
 #[derive(Args)]
-pub struct Release {
+pub struct ReleaseArgs {
     #[command(flatten)]
-    pub repo: Repo,
+    pub repo: RepoArgs,
     #[command(flatten)]
-    pub plan: Plan,
+    pub plan: PlanArgs,
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeysArgs,
 }
 
 #[derive(Args)]
-pub struct Prepare {
+pub struct PrepareArgs {
     #[command(flatten)]
-    pub repo: Repo,
+    pub repo: RepoArgs,
     #[command(flatten)]
-    pub plan: Plan,
-    /// The release folder to make
+    pub plan: PlanArgs,
+    /// The new release folder
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
 
 #[derive(Args)]
-pub struct Sign {
+pub struct SignArgs {
     /// The release folder
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     #[command(flatten)]
-    pub keys: Keys,
+    pub keys: KeysArgs,
 }
 
 #[derive(Args)]
-pub struct Publish {
+pub struct PublishArgs {
     /// The release folder
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     #[command(flatten)]
-    pub repo: Repo,
-    /// Replace a published VERSION that does not verify any more
+    pub repo: RepoArgs,
+    /// Replace a published VERSION that no longer verifies
     #[arg(long)]
     pub repair: bool,
 }
 
 #[derive(Args)]
-pub struct Refresh {
+pub struct RefreshArgs {
     #[command(flatten)]
-    pub repo: Repo,
+    pub repo: RepoArgs,
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
-    /// How many of 100 installations take the release from now on; unchanged without it
+    /// How many of 100 installations update to the release from now on [default: unchanged]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub rollout: Option<u8>,
     /// How long VERSION is valid
     #[arg(long, value_parser = humantime::parse_duration, default_value = "30d", value_name = "TIME")]
     pub version_expires_in: Duration,
-    /// Only write a folder to be signed elsewhere and published then
+    /// Only make a release folder, to be signed elsewhere and then published
     #[arg(long, value_name = "DIR", conflicts_with = "keys")]
     pub out: Option<PathBuf>,
-    /// A timestamp key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS; may be repeated
+    /// A timestamp key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS;
+    /// may be repeated
     #[arg(long = "key", value_name = "KEY", required_unless_present = "out", value_parser = key_argument)]
     pub keys: Vec<KeyArgument>,
     #[command(flatten)]
-    pub password: Password,
+    pub password: PasswordArgs,
 }
 
 #[derive(Args)]
-pub struct Show {
-    /// A release folder to look at before you sign it, instead of what is published
+pub struct ShowArgs {
+    /// A release folder to inspect before signing it, instead of the published release
     #[arg(value_name = "DIR", conflicts_with_all = ["repo", "root"])]
     pub folder: Option<PathBuf>,
     /// The repository: a directory, or s3://bucket/prefix
     #[arg(long, env = "SIGNER_REPO", value_name = "REPO", required_unless_present = "folder")]
     pub repo: Option<String>,
-    /// The root document that tools carry
+    /// The root document that is embedded in the tool
     #[arg(long, env = "SIGNER_ROOT", value_name = "FILE", required_unless_present = "folder")]
     pub root: Option<PathBuf>,
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
     #[command(flatten)]
-    pub server: S3Server,
+    pub server: S3Args,
 }
 
 #[derive(Args)]
-pub struct Verify {
+pub struct VerifyArgs {
     #[command(flatten)]
-    pub repo: Repo,
-    /// Only the release that is current on this channel, as `signer release` reads it back
+    pub repo: RepoArgs,
+    /// Verify only the current release of this channel, as `signer release` reads it back
     #[arg(long)]
     pub channel: Option<Name>,
 }

@@ -1,5 +1,5 @@
-//! How AWS, and what speaks its protocols, is talked to: configured as its own tools are, with TLS by ring, through the proxies of the
-//! environment, and with an end to every answer.
+//! The connection to AWS and to servers that speak its protocols: configured as AWS's own tools
+//! are, with TLS by ring, through the proxies of the environment, and with a bound on every answer.
 
 use std::error::Error;
 use std::time::Duration;
@@ -19,16 +19,14 @@ use http_body_util::Limited;
 use relatch::Printable;
 use tokio::runtime::{Handle, Runtime};
 
-/// To connect, DNS and TLS included.
-pub const CONNECT: Duration = Duration::from_secs(5);
-/// A page of a list has some hundred kilobytes, and every other answer less; blobs are read by the client's code, which has limits of its
-/// own.
-const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
+use crate::limits;
 
-/// The standard configuration: `AWS_*` variables, profiles, single sign-on, web identity, containers, instances. Each try may take
-/// `attempt`, and all tries of one question `operation`, where the caller has no clock of its own.
+/// The standard configuration: `AWS_*` variables, profiles, single sign-on, web identity,
+/// containers, instances. Each attempt may take `attempt`, and all attempts of one operation
+/// `operation`, unless the caller has its own timeout.
 pub fn loader(attempt: Duration, operation: Option<Duration>) -> ConfigLoader {
-    let mut timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(attempt);
+    let mut timeouts =
+        TimeoutConfig::builder().connect_timeout(limits::CONNECT).operation_attempt_timeout(attempt);
     timeouts.set_operation_timeout(operation);
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client())
@@ -45,36 +43,37 @@ fn http_client() -> SharedHttpClient {
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()
     });
-    SharedHttpClient::new(Ended(client))
+    SharedHttpClient::new(BoundedBody(client))
 }
 
-/// Ends an answer that has no end.
+/// Ends every answer after [`limits::ANSWER_BODY`] bytes.
 #[derive(Debug)]
-struct Ended<T>(T);
+struct BoundedBody<T>(T);
 
-impl HttpClient for Ended<SharedHttpClient> {
+impl HttpClient for BoundedBody<SharedHttpClient> {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Ended(self.0.http_connector(settings, components)))
+        SharedHttpConnector::new(BoundedBody(self.0.http_connector(settings, components)))
     }
 }
 
-impl HttpConnector for Ended<SharedHttpConnector> {
+impl HttpConnector for BoundedBody<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
             let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
-            *answer.body_mut() = SdkBody::from_body_1_x(Limited::new(body, LONGEST_ANSWER));
+            *answer.body_mut() = SdkBody::from_body_1_x(Limited::new(body, limits::ANSWER_BODY));
             Ok(answer)
         })
     }
 }
 
-/// For https only: plain http goes to this machine, and to the services of a cloud's instance.
+/// Only for https: plain http is used to reach this machine, and the metadata services of a cloud
+/// instance.
 fn proxies() -> ProxyConfig {
     let variable = |names: [&str; 2]| {
         names.into_iter().filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
@@ -90,7 +89,7 @@ fn proxies() -> ProxyConfig {
     }
 }
 
-/// The threads on which requests run; left behind when dropped, whatever a resolver still waits for.
+/// The threads on which requests run. Dropping it does not wait for them: a DNS resolver may block.
 pub struct Background {
     handle: Handle,
     runtime: Option<Runtime>,
@@ -103,12 +102,12 @@ impl Background {
         Ok(Background { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
-    /// The answer, on the thread that asks.
-    pub fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
-        self.handle.block_on(asked)
+    /// Blocks the calling thread until the future is complete.
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.handle.block_on(future)
     }
 
-    /// Where what is not waited for yet goes on.
+    /// For tasks that run while the caller does something else.
     #[cfg(feature = "s3")]
     pub fn handle(&self) -> &Handle {
         &self.handle
@@ -128,20 +127,19 @@ pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a 
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 
-/// What they say, once each, on one line.
+/// The texts of an error and its causes on one line, without repetitions, as an [`excerpt`].
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut said: Vec<String> = Vec::new();
+    let mut texts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();
-        if !said.iter().any(|said| said.contains(&text)) {
-            said.push(text);
+        if !texts.iter().any(|earlier| earlier.contains(&text)) {
+            texts.push(text);
         }
     }
-    printable(&said.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
+    excerpt(&texts.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Text from outside, made safe to print: control and other invisible characters are escaped, and it has an end. AWS names caller, action
-/// and resource in one long sentence and gives the reason last.
-pub fn printable(text: &str) -> String {
-    Printable(text.chars().take(600).collect::<String>()).to_string()
+/// The first [`limits::AWS_MESSAGE`] characters of a text, as [`Printable`] displays them.
+pub fn excerpt(text: &str) -> String {
+    Printable(text.chars().take(limits::AWS_MESSAGE).collect::<String>()).to_string()
 }

@@ -1,7 +1,8 @@
-//! Where a secret key and its password come from, and where a secret key may never lie.
+//! Where secret keys and passwords come from, and where secret keys must not be stored.
 //!
-//! From a file, an environment variable, or standard input; a password from a prompt or an environment variable. Never from an argument:
-//! those stand in process lists and shell histories. A key in AWS KMS is only named: it stays there.
+//! A key comes from a file, an environment variable, or standard input; a password from a prompt or
+//! an environment variable. Neither comes from an argument: arguments are visible in process lists
+//! and shell histories. A key in AWS KMS is only named, and never leaves the service.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -14,23 +15,21 @@ use zeroize::Zeroizing;
 use crate::files::{Readers, dir_of, open_given, write_new};
 use crate::key::SecretKey;
 use crate::kms::{self, KmsName};
+use crate::limits::{KEY_ARGUMENT, KEY_FILE};
+use crate::redact::{SECRET_KEY_PREFIXES, redacted};
 use crate::signing::SigningKey;
-use crate::{Failure, Result, printable};
+use crate::{Failure, Result};
 
-/// A key file has some 270 bytes; what is much larger is something else.
-const KEY_FILE: u64 = 4096;
-/// The variable that a password is in where --password-env names no other.
+/// The variable with the password, unless --password-env names another one.
 pub const PASSWORD: &str = "SIGNER_PASSWORD";
-
-/// What the base64 of a minisign secret key begins with, unencrypted and encrypted.
-pub(crate) const SECRET_BEGINS: [&str; 2] = ["RWQAAEIy", "RWRTY0Iy"];
 
 /// Where a secret key is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// A file that only its owner can read.
+    /// A file that only its owner may read.
     File(PathBuf),
-    /// `env:NAME`: the content of a key file in an environment variable, as CI systems keep secrets.
+    /// `env:NAME`: the content of a key file in an environment variable, as CI systems store
+    /// secrets.
     Variable(String),
     /// `-`: standard input.
     Stdin,
@@ -38,7 +37,8 @@ pub enum KeySource {
     Kms(KmsName),
 }
 
-/// `--key` as typed. Parsing it cannot fail, so that no error of the argument parser repeats what somebody pasted; it has no `Display`.
+/// `--key` as typed. Parsing it cannot fail, so that no error of the argument parser repeats a
+/// secret key that was pasted by mistake. It has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyArgument(String);
 
@@ -55,25 +55,27 @@ impl std::fmt::Debug for KeyArgument {
 }
 
 impl KeyArgument {
-    /// Where the key is. A key itself, given by mistake, is refused and not repeated.
+    /// Where the key is. A secret key given instead of its location is refused, and not repeated.
     ///
     /// # Errors
-    /// [`Failure::Key`].
+    /// [`Failure::Key`] for a secret key itself, or an invalid variable or KMS name.
     pub fn source(&self) -> Result<KeySource> {
         let text = self.0.as_str();
-        let refuse = |why: &str| Err(Failure::Key { name: "that --key names".into(), why: why.into() });
-        let is_key = SECRET_BEGINS.iter().chain(&["\n", "untrusted comment"]).any(|part| text.contains(part));
+        let refuse = |why: &str| Err(Failure::Key { name: "in --key".into(), why: why.into() });
+        let is_key =
+            SECRET_KEY_PREFIXES.iter().chain(&["\n", "untrusted comment"]).any(|part| text.contains(part));
         let kms = text.strip_prefix(kms::SCHEME);
-        if is_key || (text.len() > 200 && kms.is_none()) {
+        if is_key || (text.len() > KEY_ARGUMENT && kms.is_none()) {
             return refuse(
-                "seems to be given itself; name its place instead. It stands in your shell's history now: replace it",
+                "seems to be the key itself instead of its location. It is in your shell's history \
+                 now: replace the key, and name the location of the new one",
             );
         }
         if let Some(name) = kms {
             return match name.parse() {
                 Ok(name) => Ok(KeySource::Kms(name)),
                 Err(why) => refuse(&format!(
-                    "is to be in AWS KMS under a name that is {why}; write it as in `awskms:alias/release`"
+                    "has an invalid KMS name: it is {why}; an example is `awskms:alias/release`"
                 )),
             };
         }
@@ -84,9 +86,7 @@ impl KeyArgument {
                     || !name.bytes().all(is_name)
                     || name.starts_with(|c: char| c.is_ascii_digit())
                 {
-                    return refuse(
-                        "is to be in a variable whose name is none: letters, digits and `_`, without `$`",
-                    );
+                    return refuse("has an invalid variable name: use letters, digits and `_`, without `$`");
                 }
                 Ok(KeySource::Variable(name.into()))
             }
@@ -108,11 +108,12 @@ impl std::fmt::Display for KeySource {
 }
 
 impl KeySource {
-    /// The key, ready to sign: read and, if need be, decrypted; or asked for its public half. A password comes from the variable if it is
-    /// set, else from a prompt.
+    /// Loads the key, ready to sign: reads it and decrypts it if necessary, or requests its public
+    /// half from KMS. A password comes from the variable if it is set, otherwise from a prompt.
     ///
     /// # Errors
-    /// [`Failure::Key`], which never holds a byte of the key; and what AWS KMS says.
+    /// [`Failure::Key`], which never contains a byte of the key; `Failure::Kms` for a key in AWS
+    /// KMS.
     pub fn load(&self, password_variable: &str) -> Result<Box<dyn SigningKey>> {
         let fail = |why: String| Failure::Key { name: self.to_string(), why };
         let text = match self {
@@ -140,12 +141,14 @@ fn open_in_kms(name: &KmsName) -> Result<Box<dyn SigningKey>> {
 fn open_in_kms(name: &KmsName) -> Result<Box<dyn SigningKey>> {
     Err(Failure::Key {
         name: name.to_string(),
-        why: "is in AWS KMS, and this signer was built without the feature `kms`; it has it by default: `cargo install --path tools/signer`"
+        why: "is in AWS KMS, and this signer was built without the feature `kms`. The default build has \
+              it: `cargo install --path tools/signer`"
             .into(),
     })
 }
 
-/// The text of a key, in room that need not grow, so that no copy is left behind.
+/// Reads the text of a key. The buffer is allocated at its full size: growing it would leave a copy
+/// of the key in freed memory.
 fn read_text(from: impl Read) -> std::result::Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::with_capacity(KEY_FILE as usize + 2));
     match from.take(KEY_FILE + 1).read_to_string(&mut text) {
@@ -154,19 +157,19 @@ fn read_text(from: impl Read) -> std::result::Result<Zeroizing<String>, String> 
         }
         Ok(_) => Ok(text),
         Err(error) if error.kind() == ErrorKind::InvalidData => {
-            Err("is not a minisign key: it is not text".into())
+            Err("is not a minisign key: it is not UTF-8".into())
         }
         Err(error) => Err(format!("cannot be read: {error}")),
     }
 }
 
 fn read_variable(name: &str) -> std::result::Result<Zeroizing<String>, String> {
-    let value = std::env::var(name).map(Zeroizing::new).map_err(|_| "is not set, or not text")?;
-    // Some CI systems cannot hold newlines, or drop the last one.
+    let value = std::env::var(name).map(Zeroizing::new).map_err(|_| "is not set, or is not UTF-8")?;
+    // Some CI systems cannot store newlines, or drop the last one.
     Ok(Zeroizing::new(value.replace("\\n", "\n")))
 }
 
-/// Past the buffer that the standard library keeps for standard input, which nobody wipes.
+/// Reads standard input without the standard library's buffer, which is never wiped.
 fn read_stdin() -> std::result::Result<Zeroizing<String>, String> {
     let stdin = std::io::stdin();
     #[cfg(unix)]
@@ -180,19 +183,22 @@ fn read_stdin() -> std::result::Result<Zeroizing<String>, String> {
 fn read_key_file(path: &Path) -> Result<Zeroizing<String>> {
     let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let file = open_given(path).map_err(Failure::io("open the secret key", path))?;
-    if let Some(why) = readable_by_others(&file, path).map_err(Failure::io("look at the secret key", path))? {
+    if let Some(why) = readable_by_others(&file, path)
+        .map_err(Failure::io("read the permissions of the secret key", path))?
+    {
         return Err(fail(why));
     }
     read_text(file).map_err(fail)
 }
 
-/// Who else could have been there, and what to do.
+/// Why the file does not protect a secret, and what to do.
 #[cfg(unix)]
 fn readable_by_others(file: &File, _: &Path) -> std::io::Result<Option<String>> {
     let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata()?.permissions());
     Ok((mode & 0o077 != 0).then(|| {
         format!(
-            "can be read or written by others (mode {:o}); `chmod 600` it, and replace the key if others were there",
+            "can be read or written by other users (mode {:o}); run `chmod 600` on it, and replace \
+             the key if another user may have read it",
             mode & 0o777
         )
     }))
@@ -205,7 +211,9 @@ fn readable_by_others(file: &File, path: &Path) -> std::io::Result<Option<String
     Ok(security_of(file)?.stranger_to_secret(&user).map(|stranger| {
         let path = Printable(path.display());
         format!(
-            "can be read or written by others: {stranger}; `icacls \"{path}\" /inheritance:r /grant:r *{}:F` makes it yours alone, and replace the key if others were there",
+            "can be read or written by other users: {stranger}; run `icacls \"{path}\" \
+             /inheritance:r /grant:r *{}:F` to restrict it to you, and replace the key if another \
+             user may have read it",
             user.0
         )
     }))
@@ -216,34 +224,48 @@ fn readable_by_others(_: &File, _: &Path) -> std::io::Result<Option<String>> {
     Ok(None)
 }
 
-/// The password from the variable, else from a prompt.
+/// The password from the variable, otherwise from a prompt.
 fn password_for(name: &str, variable: &str) -> std::result::Result<Zeroizing<String>, String> {
     if let Ok(password) = std::env::var(variable) {
         return Ok(Zeroizing::new(password));
     }
-    let prompt = printable(&format!("Password of the secret key {name}: "));
+    let prompt = redacted(&format!("Password of the secret key {name}: "));
     rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
-        format!("is encrypted; {} is not set and there is no terminal to ask at ({error})", told(variable))
+        let variable = shown_variable(variable);
+        format!("is encrypted; {variable} is not set, and there is no terminal for a prompt ({error})")
     })
 }
 
-/// How the variable of the password is told. Somebody may have given the password itself: no other name is repeated.
-fn told(variable: &str) -> &str {
+/// The name of the password variable in an error. Any other name than the default is not repeated:
+/// it may be the password itself, given by mistake.
+fn shown_variable(variable: &str) -> &str {
     if variable == PASSWORD { "$SIGNER_PASSWORD" } else { "the variable that --password-env names" }
 }
 
-/// The password for new keys: from the variable, else asked for twice; `None` where keys are to have none.
+/// Whether new secret keys are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyEncryption {
+    /// With a password.
+    Password,
+    /// Not encrypted, as CI systems require.
+    None,
+}
+
+/// The password for new keys: from the variable, otherwise prompted for twice; `None` without
+/// encryption.
 ///
 /// # Errors
-/// [`Failure::Client`] where the two differ or there is no terminal.
-pub fn new_password(no_password: bool, variable: &str) -> Result<Option<Zeroizing<String>>> {
-    if no_password {
+/// [`Failure::Client`] if the password is empty, if the two entries differ, or if there is no
+/// terminal.
+pub fn new_password(encryption: KeyEncryption, variable: &str) -> Result<Option<Zeroizing<String>>> {
+    if encryption == KeyEncryption::None {
         return Ok(None);
     }
     let refuse_empty = |password: Zeroizing<String>| {
         if password.is_empty() {
             return Err(Failure::usage(
-                "an empty password protects nothing; use --no-password if that is what you want",
+                "an empty password does not protect the key; use --no-password for a key without \
+                 one",
             ));
         }
         Ok(Some(password))
@@ -253,40 +275,48 @@ pub fn new_password(no_password: bool, variable: &str) -> Result<Option<Zeroizin
     }
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
-            Failure::usage(format!("no password: {} is not set and there is no terminal to ask at ({error}); or use --no-password", told(variable)))
+            Failure::usage(format!(
+                "no password: {} is not set, and there is no terminal for a prompt ({error}); set \
+                 it, or use --no-password",
+                shown_variable(variable)
+            ))
         })
     };
     let first = ask("Password for the new secret keys: ")?;
-    if *first != *ask("The same again: ")? {
-        return Err(Failure::usage("the two passwords differ; nothing was made"));
+    if *first != *ask("Repeat the password: ")? {
+        return Err(Failure::usage("the two passwords differ; no key was made"));
     }
     refuse_empty(first)
 }
 
-/// Writes a new secret key, readable by its owner alone, and never over another file.
+/// Writes a new secret key, readable only by its owner. It never overwrites a file.
 ///
 /// # Errors
-/// [`Failure::Refused`] for a path that git tracks or would; [`Failure::Client`] where the file exists.
+/// [`Failure::Refused`] for a path that git tracks or would track; [`Failure::Client`] if the file
+/// exists.
 pub fn save(key: &SecretKey, path: &Path, password: Option<&str>) -> Result<()> {
-    refuse_tracked(path)?;
+    ensure_untracked(path)?;
     let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let text = key.to_text(password).map_err(fail)?;
     write_new(path, text.as_bytes(), Readers::Owner)
 }
 
-/// Refuses a path for secrets that git tracks or would: a secret in a git work tree is one `git add` away from everybody: only a path that git ignores will do.
+/// Refuses a path for secrets inside a git work tree, unless git ignores it: a later `git add`
+/// would publish the secret.
 ///
 /// # Errors
-/// [`Failure::Refused`] for such a path.
-pub fn refuse_tracked(path: &Path) -> Result<()> {
-    let advice = "Keep secret keys outside of every work tree, or in a directory that .gitignore names.";
+/// [`Failure::Refused`] for such a path; [`Failure::Client`] if its directory does not exist.
+pub fn ensure_untracked(path: &Path) -> Result<()> {
+    let advice = "Store secret keys outside of every git work tree, or in a directory that .gitignore lists.";
     let dir = dir_of(path);
     let dir = relatch::platform::canonicalize(dir).map_err(Failure::io("find the directory", dir))?;
     if !dir.ancestors().any(|dir| dir.join(".git").exists()) {
         return Ok(());
     }
     let name = path.file_name().unwrap_or_default();
-    // git may start programs that the work tree's settings name: no password is in what they inherit, and no GIT_DIR of a hook.
+    // git may run programs that the work tree's configuration names. They must not inherit a
+    // password or key from the environment, and GIT_DIR of a surrounding hook would name another
+    // work tree.
     let inherited = ["PATH", "HOME", "XDG_CONFIG_HOME", "SystemRoot", "USERPROFILE"];
     let inherited = inherited.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let ignored = Command::new("git")
@@ -301,7 +331,7 @@ pub fn refuse_tracked(path: &Path) -> Result<()> {
     match ignored {
         Ok(status) if status.success() => Ok(()),
         _ => Err(Failure::refused(
-            format!("{} is inside a git work tree and not ignored by it", Printable(path.display())),
+            format!("{} is inside a git work tree, and git does not ignore it", Printable(path.display())),
             advice,
         )),
     }

@@ -1,86 +1,90 @@
-//! Why something was not signed or not published, and what to do next.
+//! Why signing or publishing failed, and what to do next.
+//!
+//! The text of a failure contains the text of its cause. `source()` therefore returns no cause.
 
 use std::path::Path;
 use std::time::Duration;
 
 use relatch::source::Object;
-use relatch::{Error, Local, Printable, Refusal, Unavailable};
+use relatch::{Error, Local, Refusal, Unavailable};
 
-use crate::custody::SECRET_BEGINS;
-
-/// What every fallible function of this tool returns.
+/// The result of every fallible function of this tool.
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// Nothing was published that a client would refuse.
+/// A failure. Nothing that a client would refuse was published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// What the client's own code says.
+    /// An error of the client's own code.
     #[error(transparent)]
     Client(#[from] Error),
-    /// A secret key that cannot be used.
+    /// A secret key cannot be used.
     #[error("the secret key {name} {why}")]
     Key {
-        /// Where it came from; never what it is.
+        /// Where it was read from; never its content.
         name: String,
-        /// What is wrong.
+        /// The reason; completes the sentence.
         why: String,
     },
-    /// A key in AWS KMS that did not sign.
+    /// A key in AWS KMS did not sign.
     #[cfg(feature = "kms")]
     #[error("the key {name} in AWS KMS {cause}")]
     Kms {
-        /// What it is called.
-        name: crate::kms::KmsName,
-        /// Why not.
-        cause: crate::kms::Cause,
+        /// Its name in KMS.
+        name: crate::kms::name::KmsName,
+        /// The reason; completes the sentence.
+        cause: crate::kms::error::KmsError,
     },
-    /// What was asked for would be refused by every client, or makes no sense.
+    /// Every client would refuse the result, or the request is contradictory.
     #[error("{what}")]
     Refused {
-        /// What, with both values.
+        /// The fact, with both values.
         what: String,
         /// What to do instead.
         advice: &'static str,
     },
-    /// Somebody else published between reading and writing.
-    #[error("{object} was changed by somebody else since it was read")]
+    /// Another publisher wrote between this publisher's read and its write.
+    #[error("{object} was changed by another publisher after it was read")]
     LostRace {
-        /// The object that was raced for.
+        /// The object that both wanted to write.
         object: Object,
     },
-    /// A server did not do what was asked.
+    /// A server did not do what was requested.
     #[error("{what}")]
     Storage {
-        /// What was asked, and the server's words.
+        /// The request, and the server's answer.
         what: String,
         /// The likely cause, and what to do.
         advice: String,
     },
     /// Another publisher holds the lock object of a server without conditional writes.
-    #[error("{key} was locked by {by} {} s ago, and still after waiting {} s", age.as_secs(), waited.as_secs())]
+    #[error(
+        "{key} was locked by {by} {} s ago, and is still locked after {} s of waiting",
+        age.as_secs(),
+        waited.as_secs()
+    )]
     Locked {
         /// The lock object.
         key: String,
-        /// What it says of its holder.
+        /// The holder that it names.
         by: String,
-        /// How old it is by the server's clock.
+        /// Its age by the server's clock.
         age: Duration,
         /// How long this publisher waited.
         waited: Duration,
     },
-    /// A part of the work is done, and the rest is not.
+    /// One part of the work is done, another one failed.
     #[error("{done}: {why}")]
     Unfinished {
-        /// What is done.
+        /// The part that is done.
         done: String,
-        /// Why the rest is not.
+        /// Why the rest is not done. Part of the message, and thus not the `source()`.
         why: Box<Failure>,
         /// What to do.
         next: String,
     },
-    /// An immutable object is there with other content.
-    #[error("{object} is already there with other content")]
+    /// An immutable object exists with different content.
+    #[error("{object} already exists with different content")]
     Occupied {
         /// The object.
         object: Object,
@@ -88,12 +92,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A refusal of this tool's own.
+    /// A refusal by this tool's own rules.
     pub fn refused(what: impl Into<String>, advice: &'static str) -> Self {
         Failure::Refused { what: what.into(), advice }
     }
 
-    /// Usage that clap cannot see.
+    /// A usage error that the argument parser cannot detect.
     pub fn usage(what: impl Into<String>) -> Self {
         Failure::Client(Error::Usage { what: what.into() })
     }
@@ -110,35 +114,44 @@ impl Failure {
             Failure::Client(Error::Refused(refusal)) => publisher_advice(refusal),
             Failure::Client(Error::Unavailable(why)) => match why {
                 Unavailable::Credentials { .. } => {
-                    "Give this process AWS credentials: a role by OIDC in CI, AWS_PROFILE (after `aws sso login`), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. If it has some: are they of this server and this day, and is this machine's clock right?"
+                    "Give this process AWS credentials: a role by OIDC in CI, AWS_PROFILE (after \
+                     `aws sso login`), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. If it has \
+                     credentials, check that they belong to this server and have not expired, and \
+                     that the system clock is correct."
                 }
                 Unavailable::Unreachable { .. } => {
-                    "The network is down, a proxy is in the way, --endpoint is wrong, the server's CA is one of your own (name it with SSL_CERT_FILE), or a directory is missing. What is published is whole; a rerun finishes."
+                    "Check the network, the proxy and --endpoint; for a directory, check that it \
+                     exists. If the server's CA is internal, name it with SSL_CERT_FILE. Published \
+                     releases are intact; run the same command again to finish."
                 }
                 _ => Error::Unavailable(why.clone()).advice(),
             },
             Failure::Client(error) => error.advice(),
             Failure::Key { .. } => {
-                "Name a minisign secret key file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY`; give its password if it has one."
+                "Name a minisign secret key file, `env:VARIABLE`, `-` for standard input, or \
+                 `awskms:KEY`. If the key has a password, provide it."
             }
             #[cfg(feature = "kms")]
             Failure::Kms { cause, .. } => cause.advice(),
             Failure::Refused { advice, .. } => advice,
             Failure::LostRace { .. } => {
-                "Nothing is torn: clients see the other release. Look at it with `signer show`, then prepare the release again."
+                "Nothing was overwritten: clients see the other release. Inspect it with `signer \
+                 show`, then prepare the release again."
             }
             Failure::Storage { advice, .. } => advice,
             Failure::Unfinished { next, .. } => next,
             Failure::Locked { .. } => {
-                "Wait for the other publisher to finish. If there is none, something keeps this object fresh: look at it, remove it, and try again."
+                "Wait for the other publisher to finish. If there is none, something keeps \
+                 rewriting this object: find out what, remove the object, and try again."
             }
             Failure::Occupied { .. } => {
-                "Somebody put it there, or changed it. Run `signer verify`; remove the object if it does not verify."
+                "The object was written or changed by another program or person. Run `signer \
+                 verify`, and remove the object if it does not verify."
             }
         }
     }
 
-    /// The exit code, as relatch's tools have them.
+    /// The exit code, as for all relatch tools.
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Client(error) => error.exit_code(),
@@ -152,35 +165,43 @@ impl Failure {
     }
 }
 
-/// What a client's refusal means to the one who publishes.
+/// What a client's refusal means for the publisher.
 fn publisher_advice(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Threshold { .. } => {
-            "Let more key holders sign: `signer sign`, or `signer root sign` for a root. If they have, --root is another repository's root, or somebody changed the repository."
+            "More key holders must sign: `signer sign`, or `signer root sign` for a root. If \
+             enough have signed, then --root is another repository's root, or the repository was \
+             changed."
         }
         Refusal::SelfThreshold { .. } => {
-            "The holders of the root keys that the new root names must sign it, too: `signer root sign`."
+            "The holders of the root keys that the new root names must sign it too: `signer root \
+             sign`."
         }
         Refusal::Expired { .. } => {
-            "VERSION is renewed by `signer refresh`, a manifest by publishing a release again, a root by `signer root renew`."
+            "Renew VERSION with `signer refresh`, a manifest by publishing a new release, a root \
+             with `signer root renew`."
         }
         Refusal::Equivocation { .. } | Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
-            "Somebody published meanwhile, or --seq is too low. Look with `signer show`, then prepare the release again."
+            "Another release was published in the meantime, or --seq is too low. Inspect the \
+             published release with `signer show`, then prepare this one again."
         }
         Refusal::NotYetValid { .. } => {
-            "This machine's clock is behind the one that it was made on. Set it and try again."
+            "This machine's clock is behind the clock of the machine that issued the document. Set \
+             the clock that is wrong, and try again."
         }
         Refusal::WrongProduct { .. } | Refusal::WrongChannel { .. } => {
-            "Is --root the root of this repository?"
+            "Check that --root is the root of this repository."
         }
         Refusal::Malformed { .. }
         | Refusal::WeakKey { .. }
         | Refusal::UnknownType { .. }
         | Refusal::OtherDocument { .. } => {
-            "Check the arguments and the file that is named; every client would refuse this document. A published VERSION that was destroyed is replaced by a release with --seq."
+            "Check the arguments and the named file: every client would refuse this document. To \
+             replace a damaged published VERSION, publish a release with --seq."
         }
         _ => {
-            "Somebody changed the repository or the folder since it was made. `signer verify` says what else; publish again what is wrong."
+            "The repository or the folder was changed after it was made. Run `signer verify` to \
+             find other damage, and publish the damaged parts again."
         }
     }
 }
@@ -191,23 +212,20 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// [`Printable`], but for the ends of its lines: a text that cannot drive a terminal. What looks like a secret key that somebody gave in
-/// the wrong place is left out.
-pub fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if SECRET_BEGINS.iter().any(|begin| rest.starts_with(begin)) {
-            safe.push_str("(a secret key)");
-            let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-            rest = rest.trim_start_matches(is_base64);
-            continue;
-        }
-        match c {
-            '\n' => safe.push(c),
-            c => safe.push_str(&Printable(c).to_string()),
-        }
-        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_printed_cause_is_not_the_source_too() {
+        let cause = Failure::usage("the cause");
+        let failure = Failure::Unfinished { done: "a part".into(), why: cause.into(), next: String::new() };
+        assert_eq!(failure.to_string(), "a part: the cause");
+        assert!(failure.source().is_none());
+        let io = Failure::io("read", Path::new("file"))(std::io::Error::other("the disk"));
+        assert_eq!(io.to_string(), "cannot read file: the disk");
+        assert!(io.source().is_none());
     }
-    safe
 }

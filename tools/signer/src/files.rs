@@ -1,34 +1,37 @@
-//! Files: read without waiting for anybody or taking more than belongs there; replaced whole, or not at all.
+//! Files: bounded reads that do not block, and atomic replacement.
 //!
-//! Release folders and repositories may have been made by others, who may still write there.
+//! Another user may have made a release folder or a repository, and may still write to it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fs4::TryLockError;
 #[cfg(not(windows))]
 use relatch::Error;
 use relatch::limits::ByteLimit;
-use relatch::{Local, Printable};
+use relatch::source::Object;
+use relatch::trust::Digest;
+use relatch::{Local, Printable, Refusal};
 use tempfile::NamedTempFile;
 
+use crate::limits::{LOCK_WAIT, POLL, REPLACE_WAIT};
 use crate::{Failure, Result};
 
-/// Who may read a new file.
+/// The users who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
-    /// Everybody who may read in that directory.
-    Everybody,
-    /// The one who makes it.
+    /// Every user who can read files in that directory.
+    Public,
+    /// Only the user who makes it.
     Owner,
 }
 
-/// Writes a file that must not exist.
+/// Writes a file that must not exist yet.
 ///
 /// # Errors
-/// [`Failure::Client`] where it does.
+/// [`Failure::Client`] if it exists, or if the disk fails.
 pub fn write_new(path: &Path, content: &[u8], readers: Readers) -> Result<()> {
     let mut file = create_new(path, readers).map_err(Failure::io("create", path))?;
     file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::io("write", path))
@@ -49,23 +52,24 @@ fn create_new(path: &Path, readers: Readers) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// What a file is to hold next, whole and durable under another name beside it. Dropped, it is gone, and the file is as it was.
+/// The next content of a file, complete and durable under a temporary name beside it. Dropping it
+/// removes it and leaves the file unchanged.
 #[must_use]
-pub(crate) struct Staged {
+pub(crate) struct PendingFile {
     file: NamedTempFile,
     path: PathBuf,
 }
 
-impl Staged {
-    /// Writes it. It may be read by whom the file may be read by.
+impl PendingFile {
+    /// Writes the temporary file, with the permissions of the file that it will replace.
     pub(crate) fn write(path: &Path, content: &[u8]) -> Result<Self> {
         let write = || -> std::io::Result<NamedTempFile> {
             let mut new = tempfile::Builder::new();
             new.prefix(".unfinished-");
             #[cfg(unix)]
-            let all: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666); // and what the umask takes away
+            let before_umask: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
             #[cfg(unix)]
-            new.permissions(all);
+            new.permissions(before_umask);
             let mut file = new.tempfile_in(dir_of(path))?;
             match std::fs::metadata(path) {
                 Ok(old) => file.as_file().set_permissions(old.permissions())?,
@@ -76,30 +80,27 @@ impl Staged {
             file.as_file().sync_all()?;
             Ok(file)
         };
-        Ok(Staged { file: write().map_err(Failure::io("write", path))?, path: path.into() })
+        Ok(PendingFile { file: write().map_err(Failure::io("write", path))?, path: path.into() })
     }
 
-    /// Puts it in the file's place, at one moment.
+    /// Replaces the file atomically.
     pub(crate) fn replace(self) -> Result<()> {
-        let Staged { mut file, path } = self;
+        let PendingFile { mut file, path } = self;
         let until = Instant::now() + REPLACE_WAIT;
         while let Err(failed) = file.persist(&path) {
-            // On Windows somebody who just reads the file may keep it from being replaced.
+            // On Windows, a process that has the file open for reading can prevent its replacement.
             let is_read = cfg!(windows) && failed.error.kind() == ErrorKind::PermissionDenied;
             if !is_read || Instant::now() >= until {
                 return Err(Failure::io("replace", &path)(failed.error));
             }
             file = failed.file;
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(POLL);
         }
         sync_dir_of(&path)
     }
 }
 
-/// How long a reader of what is to be replaced is waited for.
-const REPLACE_WAIT: Duration = Duration::from_secs(5);
-
-/// Makes the name of a file survive a power cut.
+/// Makes the name of a file durable: fsync of its directory.
 pub(crate) fn sync_dir_of(path: &Path) -> Result<()> {
     if cfg!(unix) {
         let dir = dir_of(path);
@@ -108,10 +109,8 @@ pub(crate) fn sync_dir_of(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How long another one who writes there is waited for.
-const LOCK_WAIT: Duration = Duration::from_secs(60);
-
-/// Takes the lock of an open file, waiting for at most a minute. The system releases it with the file.
+/// Locks an open file, waiting for at most [`LOCK_WAIT`]. The system releases the lock when the
+/// file is closed.
 pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     let until = Instant::now() + LOCK_WAIT;
     while let Err(error) = fs4::FileExt::try_lock(file) {
@@ -120,14 +119,14 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
             TryLockError::WouldBlock if Instant::now() >= until => {
                 return Err(Failure::Client(Local::Busy { path: path.into(), waited: LOCK_WAIT }.into()));
             }
-            TryLockError::WouldBlock => std::thread::sleep(Duration::from_millis(20)),
+            TryLockError::WouldBlock => std::thread::sleep(POLL),
         }
     }
     Ok(())
 }
 
-/// Whoever adds to a file of a directory excludes others who do, without a file of the lock's own. `None` where directories cannot be
-/// locked, as on some network file systems.
+/// Locks a directory, so that only one process at a time adds to its files. No lock file is needed.
+/// `None` if directories cannot be locked, as on some network file systems.
 #[cfg(not(windows))]
 pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
     let Ok(file) = File::open(dir) else { return Ok(None) };
@@ -138,14 +137,15 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
     }
 }
 
-/// The same on Windows, where a directory cannot be locked: by a file in it that is not shared with anybody, and that the system removes when
-/// it is closed, however this process ends.
+/// Locks a directory on Windows, where directories themselves cannot be locked: opens a file in it
+/// without sharing. The system removes the file when it is closed, even if this process is killed.
 #[cfg(windows)]
 pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
     use std::os::windows::fs::OpenOptionsExt;
     const GENERIC_WRITE_AND_DELETE: u32 = 0x4000_0000 | 0x0001_0000;
     const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
-    const ERROR_ACCESS_DENIED: i32 = 5; // while it is being removed; but also where nobody may write
+    // While the file is being removed, but also if this user may not write to the directory.
+    const ERROR_ACCESS_DENIED: i32 = 5;
     const ERROR_SHARING_VIOLATION: i32 = 32;
     let mut options = OpenOptions::new();
     options.write(true).create(true).share_mode(0);
@@ -164,35 +164,37 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
             Some(ERROR_ACCESS_DENIED) if began.elapsed() < REPLACE_WAIT => {}
             _ => return Ok(None),
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(POLL);
     }
 }
 
-/// The directory that a file lies in.
+/// The directory that contains a file.
 pub(crate) fn dir_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Reads a file of at most the bytes that a client would read of it.
+/// Reads a file of at most the size that a client accepts.
 ///
 /// # Errors
-/// [`Failure::Refused`] past the limit.
+/// [`Failure::Refused`] if it is larger; [`Failure::Client`] if it cannot be read.
 pub fn read_limited(path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
     read_at_most(File::open(path).map_err(Failure::io("open", path))?, path, limit)
 }
 
-/// The same of what may only be a regular file.
+/// As [`read_limited`], but only a regular file.
 ///
 /// # Errors
-/// As [`read_limited`], and for everything else.
+/// As [`read_limited`], and for a file of another type.
 pub(crate) fn read_regular(path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
     read_at_most(open_regular(path).map_err(Failure::io("open", path))?, path, limit)
 }
 
-/// Opens a regular file: in a folder or a repository, which others may have made, a pipe or a device would block, or never end. Looked at
-/// before, because to open a device can do something, and again after: they can change in between what a name leads to.
+/// Opens a regular file in a folder or a repository that another user may have made. Opening a FIFO
+/// blocks until its other end is opened, and reading a device may never end. The type is checked
+/// before opening, because opening some devices has side effects, and again after, because another
+/// process can replace the file in between.
 pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
-    let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
+    let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
     if !std::fs::metadata(path)?.is_file() {
         return Err(refused());
     }
@@ -200,8 +202,9 @@ pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
 }
 
-/// Opens what the caller named: a file, or a pipe, as a shell's `<(...)` makes it. A pipe's writer is waited for only where the caller named
-/// a pipe, and not where somebody puts one in a file's place meanwhile.
+/// Opens a file that the caller named: a regular file or a pipe, such as a shell's `<(...)`. It
+/// waits for the writer of a pipe only if the name led to a pipe from the start, not if another
+/// process replaced a file with a pipe in the meantime.
 pub(crate) fn open_given(path: &Path) -> std::io::Result<File> {
     let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is neither a file nor a pipe");
     let named = std::fs::metadata(path)?;
@@ -224,7 +227,23 @@ fn is_pipe(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Opens for reading without waiting for anybody, as a pipe does for its writer. It changes nothing for regular files.
+/// Checks that a blob of the folder is still the one that was signed.
+///
+/// # Errors
+/// [`Refusal::BlobDigest`] if it is not; [`Failure::Client`] if it cannot be read.
+pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
+    let mut hasher = blake3::Hasher::new();
+    let read = open_regular(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    read.map_err(Failure::io("read", path))?;
+    let found = Digest::from(hasher.finalize());
+    if found == expected {
+        return Ok(());
+    }
+    Err(Refusal::BlobDigest { object: Object::Blob(expected), expected, found }.into())
+}
+
+/// Opens for reading without blocking: opening a pipe would otherwise wait for its writer. Regular
+/// files are opened as usual.
 fn open_at_once(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -241,11 +260,8 @@ fn read_at_most(file: File, path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit.0 + 1).read_to_end(&mut bytes).map_err(Failure::io("read", path))?;
     if bytes.len() as u64 > limit.0 {
-        let what = format!(
-            "{} is larger than the {} bytes that a client accepts",
-            Printable(path.display()),
-            limit.0
-        );
+        let path = Printable(path.display());
+        let what = format!("{path} is larger than the {} bytes that a client accepts", limit.0);
         return Err(Failure::refused(what, "Shorten the notes, or use fewer keys or targets."));
     }
     Ok(bytes)
@@ -255,26 +271,26 @@ fn read_at_most(file: File, path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// What it answers, or that it waits.
+    /// Fails if opening blocks.
     #[cfg(unix)]
     fn at_once<T: Send + 'static>(path: &Path, open: fn(&Path) -> T) -> T {
         let (sender, receiver) = std::sync::mpsc::channel();
         let path = path.to_owned();
         std::thread::spawn(move || drop(sender.send(open(&path))));
-        receiver.recv_timeout(Duration::from_secs(30)).unwrap() // else it waits for a writer
+        receiver.recv_timeout(std::time::Duration::from_secs(30)).unwrap()
     }
 
     #[cfg(unix)]
     #[test]
-    fn nobody_waits_for_the_writer_of_a_pipe_that_came_in_a_files_place() {
+    fn opening_does_not_wait_for_the_writer_of_a_pipe_that_replaced_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("VERSION");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        // As where it came between a look and the opening.
+        // As if the pipe had replaced the file between the check and the opening.
         assert!(is_pipe(&at_once(&pipe, open_at_once).unwrap().metadata().unwrap()));
         let error = at_once(&pipe, open_regular).unwrap_err();
-        assert_eq!(error.to_string(), "it is no regular file");
-        // A pipe that the caller named is read, however late its writer comes.
+        assert_eq!(error.to_string(), "it is not a regular file");
+        // A pipe that the caller named is read, even if its writer comes late.
         let (to, write) = (pipe.clone(), |to: PathBuf| std::fs::write(to, "late"));
         let writer = std::thread::spawn(move || write(to));
         let mut text = String::new();
@@ -285,16 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_staged_replaces_all_or_is_gone() {
+    fn a_pending_file_replaces_the_whole_file_or_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("VERSION");
         std::fs::write(&path, "old").unwrap();
         #[cfg(unix)]
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o664)).unwrap();
         let names = || std::fs::read_dir(dir.path()).unwrap().count();
-        drop(Staged::write(&path, b"never").unwrap());
+        drop(PendingFile::write(&path, b"never").unwrap());
         assert_eq!((std::fs::read(&path).unwrap(), names()), (b"old".to_vec(), 1));
-        Staged::write(&path, b"new").unwrap().replace().unwrap();
+        PendingFile::write(&path, b"new").unwrap().replace().unwrap();
         assert_eq!((std::fs::read(&path).unwrap(), names()), (b"new".to_vec(), 1));
         #[cfg(unix)]
         {

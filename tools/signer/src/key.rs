@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! untrusted comment: ...
-//! base64( "Ed" | kdf: "Sc" or 00 00 | "B2" | salt 32 | opslimit u64 | memlimit u64 | masked: key id 8, secret 32, public 32, checksum 32 )
+//! base64( "Ed" | kdf: "Sc" or 00 00 | "B2" | salt 32 | opslimit u64 | memlimit u64
+//!         | masked: key id 8, secret 32, public 32, checksum 32 )
 //! ```
-//! The last 104 bytes are masked with scrypt(password) where the kdf is `Sc`. The checksum is BLAKE2b-256 of `Ed`, id, secret and
-//! public; stock minisign leaves it zero in a key without a password.
+//! If the kdf is `Sc`, the last 104 bytes are masked with scrypt(password). The checksum is
+//! BLAKE2b-256 of `Ed`, id, secret and public; stock minisign leaves it zero in a key without a
+//! password.
 
 use base64ct::{Base64, Encoding};
 use blake2::digest::consts::U32;
@@ -14,26 +16,25 @@ use ed25519_dalek::Signer;
 use relatch::trust::PublicKey;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::limits::{SCRYPT_LOG_N, SCRYPT_P};
 use crate::signing::{KeyId, SigningKey, UNTRUSTED};
 
-/// libsodium's "sensitive" limits, as stock minisign writes them: a gibibyte of memory and some seconds.
+/// libsodium's "sensitive" parameters, as stock minisign writes them: a gibibyte of memory and a
+/// few seconds.
 const OPSLIMIT: u64 = 33_554_432;
 const MEMLIMIT: u64 = 1_073_741_824;
-/// No more work than that is done for a key file, whatever it asks for.
-const MAX_LOG_N: u8 = 20;
-const MAX_P: u32 = 16;
 
-/// A secret key. It is wiped when dropped, and has no `Debug`, `Clone` or `Display`.
+/// A secret key. It is wiped when it is dropped, and has no `Debug`, `Clone` or `Display`.
 pub struct SecretKey {
     signing: ed25519_dalek::SigningKey,
     id: KeyId,
 }
 
 impl SecretKey {
-    /// A new key from the system's randomness.
+    /// A new key from the system's random number generator.
     ///
     /// # Errors
-    /// Where the system has none.
+    /// If the generator fails.
     pub fn generate() -> Result<Self, String> {
         let mut seed = Zeroizing::new([0; 32]);
         let mut id = [0; 8];
@@ -43,50 +44,54 @@ impl SecretKey {
         Ok(SecretKey { signing: ed25519_dalek::SigningKey::from_bytes(&seed), id: KeyId(id) })
     }
 
-    /// Whether a key file needs a password.
+    /// Whether a key file is encrypted with a password.
     pub fn is_encrypted(text: &str) -> bool {
         decode(text).is_ok_and(|bytes| bytes.get(2..4) == Some(b"Sc"))
     }
 
-    /// Reads a key file. The error completes "the secret key NAME ...", and never holds a byte of it.
+    /// Parses a key file.
+    ///
+    /// # Errors
+    /// The reason completes "the secret key NAME ...", and never contains a byte of the key.
     pub fn from_text(text: &str, password: Option<&str>) -> Result<Self, String> {
         let mut bytes = decode(text)?;
         let (head, masked) = bytes.split_at_mut(54);
         let (algorithm, kdf, checksum) = (head.get(..2), head.get(2..4), head.get(4..6));
         if algorithm != Some(b"Ed") || checksum != Some(b"B2") {
-            return Err("is not an Ed25519 key of minisign's format".into());
+            return Err("is not an Ed25519 key in minisign's format".into());
         }
         let encrypted = match kdf {
             Some(b"Sc") => true,
             Some([0, 0]) => false,
-            _ => return Err("is encrypted in a way that this program does not know".into()),
+            _ => return Err("is encrypted with an unknown key derivation function".into()),
         };
         if encrypted {
-            let password = password.ok_or("is encrypted and no password was given")?;
+            let password = password.ok_or("is encrypted, and no password was given")?;
             mask(masked, head, password)?;
         }
         let fields = (masked.first_chunk::<8>(), masked.get(8..).and_then(<[u8]>::first_chunk::<32>));
-        let (Some(id), Some(secret)) = fields else { return Err("is cut short".into()) };
+        let (Some(id), Some(secret)) = fields else { return Err("is truncated".into()) };
         let (public, stored) = (masked.get(40..72), masked.get(72..104));
         let computed = checksum_of(id, masked.get(8..72).unwrap_or_default());
         let unchecked = !encrypted && stored == Some(&[0; 32]);
         if stored != Some(&computed[..]) && !unchecked {
-            let cause = if encrypted { "the password is wrong, or it is damaged" } else { "it is damaged" };
+            let cause =
+                if encrypted { "the password is wrong, or the key is damaged" } else { "the key is damaged" };
             return Err(format!("does not match its checksum: {cause}"));
         }
         let key = SecretKey { signing: ed25519_dalek::SigningKey::from_bytes(secret), id: KeyId(*id) };
         if public != Some(key.signing.verifying_key().as_bytes()) {
-            return Err("does not match its own public half".into());
+            return Err("does not match its public half".into());
         }
         PublicKey::from_bytes(*key.signing.verifying_key().as_bytes())
             .map_err(|why| format!("has a public half that is {why}"))?;
         Ok(key)
     }
 
-    /// The key file, encrypted if there is a password.
+    /// The text of a key file, encrypted if there is a password.
     ///
     /// # Errors
-    /// Where the system has no randomness or not the memory for scrypt.
+    /// If the random number generator fails, or if there is not enough memory for scrypt.
     pub fn to_text(&self, password: Option<&str>) -> Result<Zeroizing<String>, String> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(158));
         bytes.extend_from_slice(b"Ed");
@@ -119,7 +124,8 @@ impl SigningKey for SecretKey {
     fn public(&self) -> PublicKey {
         match PublicKey::from_bytes(*self.signing.verifying_key().as_bytes()) {
             Ok(public) => public,
-            // Checked where keys are read; a fresh random scalar gives no point of small order.
+            // `from_text` has checked it, and the scalar of a new key gives no point of small
+            // order.
             Err(why) => unreachable!("a usable secret key has a public half that is {why}"),
         }
     }
@@ -139,9 +145,10 @@ fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
         return Err("is not a minisign key: it must have two lines".into());
     };
     if !comment.starts_with(UNTRUSTED) {
-        return Err("is not a minisign key: its first line is no untrusted comment".into());
+        return Err("is not a minisign key: its first line is not an untrusted comment".into());
     }
-    let mut bytes = Zeroizing::new(vec![0; encoded.len()]); // wiped, too, where the text turns out to be none
+    // Wiped even if the text turns out to be invalid.
+    let mut bytes = Zeroizing::new(vec![0; encoded.len()]);
     let decoded = Base64::decode(encoded, &mut bytes);
     let size = decoded.map_err(|_| "is not a minisign key: its second line is not base64")?.len();
     if size != 158 {
@@ -155,13 +162,13 @@ fn checksum_of(id: &[u8; 8], keys: &[u8]) -> [u8; 32] {
     Blake2b::<U32>::new().chain_update(b"Ed").chain_update(id).chain_update(keys).finalize().into()
 }
 
-/// XORs with the stream that scrypt makes of the password; does and undoes.
+/// XORs with the stream that scrypt derives from the password: masks and unmasks.
 fn mask(masked: &mut [u8], head: &[u8], password: &str) -> Result<(), String> {
     let number = |at: usize| {
         head.get(at..at + 8).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
     };
     let (log_n, p) = scrypt_parameters(number(38), number(46))
-        .ok_or("asks for more memory or time than any key should")?;
+        .ok_or("requires more memory or time than scrypt may use")?;
     let parameters = scrypt::Params::new(log_n, 8, p).map_err(|error| error.to_string())?;
     let mut stream = Zeroizing::new(vec![0; masked.len()]);
     scrypt::scrypt(password.as_bytes(), head.get(6..38).unwrap_or_default(), &parameters, &mut stream)
@@ -184,7 +191,7 @@ fn scrypt_parameters(opslimit: u64, memlimit: u64) -> Option<(u8, u32)> {
         let max_rp = ((opslimit / 4) / (1 << log_n)).min(0x3fff_ffff);
         (log_n, u32::try_from(max_rp / 8).ok()?.max(1))
     };
-    (log_n <= MAX_LOG_N && p <= MAX_P).then_some((log_n, p))
+    (log_n <= SCRYPT_LOG_N && p <= SCRYPT_P).then_some((log_n, p))
 }
 
 #[cfg(test)]
@@ -200,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_password_survives_its_file() {
+    fn a_key_without_a_password_round_trips() {
         let key = SecretKey::generate().unwrap();
         let text = key.to_text(None).unwrap();
         let read = SecretKey::from_text(&text, None).map_err(|why| panic!("{why}")).unwrap();
@@ -220,7 +227,7 @@ mod tests {
             assert!(SecretKey::from_text(&damaged, Some("")).is_err(), "byte {at}");
             bytes[at] ^= 1;
         }
-        // Without a checksum, as stock minisign writes it, the public half must still match.
+        // The public half must match even without a checksum, as stock minisign writes the key.
         bytes[126..].fill(0);
         let unchecked = |bytes: &[u8]| {
             SecretKey::from_text(&format!("{UNTRUSTED}x\n{}\n", Base64::encode_string(bytes)), None).is_ok()

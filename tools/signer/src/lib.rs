@@ -1,21 +1,24 @@
 //! Makes keys, signs and publishes releases for [`relatch`].
 //!
-//! The only place with secret keys, and the only one that publishes. Whatever it signs or publishes it first shows to the client's own
-//! code: what a client would refuse never leaves this program.
+//! The only program with secret keys, and the only one that publishes. It passes everything that it
+//! signs or publishes to the client's own code first, and publishes nothing that a client would
+//! refuse.
 //!
 //! ```text
-//! custody   where a secret key and its password come from; where they may never lie
+//! custody   where secret keys and passwords come from; where secret keys must not be stored
 //! key       minisign key files
 //! kms       keys that never leave AWS KMS; feature `kms`, in the default build
-//! signing   what signs, and signatures that stock minisign verifies
-//! files     read without waiting, replaced whole
-//! folder    a release on its way: prepared here, signed there, published elsewhere
+//! signing   signing keys of any kind, and signatures that stock minisign verifies
+//! files     reads that do not block, and atomic replacement
+//! folder    a release in progress: prepared here, signed there, published elsewhere
 //! root      root documents: make, change, show
-//! store     where it is published: a directory, a bucket; only-if-absent, compare-and-swap
+//! store     where to publish: a directory or a bucket; put-if-absent, compare-and-swap
 //! publish   blobs, root and manifest, then VERSION
-//! read_back what was published: it, or a newer one, and who can read it
-//! progress  what is told of it while it runs
-//! verify    a whole repository by the client's own code
+//! read_back what was published: this release or a newer one, and who can read it
+//! progress  what is shown during an upload
+//! verify    a whole repository, by the client's own code
+//! limits    every bound, with its reason
+//! redact    removes secret keys and control characters from what is printed
 //! ```
 
 #[cfg(any(feature = "kms", feature = "s3"))]
@@ -26,13 +29,16 @@ pub mod files;
 pub mod folder;
 pub mod key;
 pub mod kms;
+pub mod limits;
 pub mod progress;
 pub mod publish;
 mod read_back;
+mod redact;
 pub mod repository;
 pub mod root;
 pub mod signing;
 pub mod store;
 pub mod verify;
 
-pub use failure::{Failure, Result, printable};
+pub use failure::{Failure, Result};
+pub use redact::redacted;

@@ -1,4 +1,5 @@
-//! The command line of `signer`: arguments as typed, arguments as checked, and one place that turns a result into an exit code.
+//! The command line of `signer`: parses the arguments, runs the command, and turns its result into
+//! an exit code.
 
 mod arguments;
 mod commands;
@@ -6,31 +7,31 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::Parser;
-use signer::printable;
+use signer::redacted;
 
 fn main() -> ExitCode {
     let arguments = match arguments::Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(wrong) if wrong.use_stderr() => {
-            let wrong = relatch::cli::printable(wrong);
-            tell(&mut std::io::stderr(), wrong.render().to_string().trim_end());
+        Err(error) if error.use_stderr() => {
+            let error = relatch::cli::printable(error);
+            print(&mut std::io::stderr(), error.render().to_string().trim_end());
             return ExitCode::from(2);
         }
         Err(help) => help.exit(),
     };
     match commands::run(arguments.command) {
-        Ok(told) => {
-            tell(&mut std::io::stdout(), &told);
+        Ok(text) => {
+            print(&mut std::io::stdout(), &text);
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            tell(&mut std::io::stderr(), &format!("signer: {failure}\n  {}", failure.advice()));
+            print(&mut std::io::stderr(), &format!("signer: {failure}\n  {}", failure.advice()));
             ExitCode::from(failure.exit_code())
         }
     }
 }
 
-/// A closed pipe is the reader's business; what was done is done.
-fn tell(to: &mut dyn std::io::Write, text: &str) {
-    drop(writeln!(to, "{}", printable(text)));
+/// Ignores a write error: the work is done, and a reader may close its pipe at any time.
+fn print(to: &mut dyn std::io::Write, text: &str) {
+    drop(writeln!(to, "{}", redacted(text)));
 }

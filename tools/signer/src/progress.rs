@@ -1,30 +1,31 @@
-//! What is told of an upload while it runs: a bar on a terminal, or nothing.
+//! The progress of an upload: a bar on a terminal, or nothing.
 
+use std::io::Write as _;
 use std::sync::OnceLock;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Told of what takes long. Nothing here decides anything.
+/// Receives the progress of long operations.
 pub trait Progress: Send + Sync {
-    /// So many bytes of blobs are to be uploaded.
+    /// An upload of blobs begins, of this many bytes in total.
     fn begin(&self, total: u64);
 
-    /// So many more of them need no upload any more.
+    /// This many further bytes are uploaded, or need no upload.
     fn advance(&self, bytes: u64);
 
-    /// Why nothing happens for a while.
+    /// The upload pauses, for this reason.
     fn waiting(&self, why: &str);
 
-    /// All blobs are there, or it failed.
+    /// The upload has ended, with or without success.
     fn end(&self);
 
-    /// Whether what is uploaded is still wanted.
-    fn goes_on(&self) -> bool {
+    /// Whether to continue. False ends the upload of a blob between two of its parts.
+    fn should_continue(&self) -> bool {
         true
     }
 }
 
-/// Tells nobody.
+/// Shows nothing.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Silent;
 
@@ -38,17 +39,18 @@ impl Progress for Silent {
     fn end(&self) {}
 }
 
-/// Tells a person on stderr: a bar where that is a terminal, and a line for each wait everywhere.
+/// Shows a bar on stderr if that is a terminal, and a line for each pause in any case.
 #[derive(Debug, Default)]
-pub struct Terminal {
+pub struct ProgressOnStderr {
     bar: OnceLock<ProgressBar>,
 }
 
-impl Progress for Terminal {
+impl Progress for ProgressOnStderr {
     fn begin(&self, total: u64) {
-        let bar = self.bar.get_or_init(|| ProgressBar::new(total)); // hidden where stderr is no terminal
-        let style =
-            ProgressStyle::with_template("uploading {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+        // indicatif hides the bar if stderr is not a terminal.
+        let bar = self.bar.get_or_init(|| ProgressBar::new(total));
+        let template = "uploading {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+        let style = ProgressStyle::with_template(template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     }
 
@@ -59,10 +61,9 @@ impl Progress for Terminal {
     }
 
     fn waiting(&self, why: &str) {
-        use std::io::Write as _;
-        let tell =
-            || drop(std::io::stderr().write_all(crate::printable(&format!("signer: {why}\n")).as_bytes()));
-        self.bar.get().map_or_else(tell, |bar| bar.suspend(tell));
+        let line = crate::redact::redacted(&format!("signer: {why}\n"));
+        let print = || drop(std::io::stderr().write_all(line.as_bytes()));
+        self.bar.get().map_or_else(print, |bar| bar.suspend(print));
     }
 
     fn end(&self) {

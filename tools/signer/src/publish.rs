@@ -1,17 +1,15 @@
 //! From a signed folder to what clients see: blobs and manifest only if absent, `VERSION` last by compare-and-swap, then read back.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use relatch::limits;
 use relatch::source::{Dir, Fetcher, Object};
-use relatch::trust::{
-    Digest, Document as _, Fetched, Manifest, Name, Refusal, Root, Roots, TrustAnchor, Verified,
-};
+use relatch::trust::{Digest, Document as _, Fetched, Manifest, Name, Root, Roots, TrustAnchor, Verified};
 
-use crate::files::open_regular;
+use crate::files::check_file;
 use crate::folder::Folder;
 use crate::progress::Progress;
 use crate::read_back::read_back;
@@ -19,20 +17,20 @@ use crate::repository::{
     Current, Damage, Published, fetch, newest_root, read_documents, read_release_under, refuse_other_anchor,
     strict_times,
 };
-use crate::store::{Content, Put, Store};
+use crate::store::{Body, Put, Store};
 use crate::{Failure, Result, verify};
 
-pub use crate::read_back::Access;
+pub use crate::read_back::Visibility;
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub struct Publication {
     /// Objects that were written.
     pub created: usize,
     /// Objects that were there, from an earlier try or an earlier release.
     pub existed: usize,
     /// Who can read it.
-    pub access: Access,
+    pub access: Visibility,
     /// What somebody else published right after, and is there now.
     pub newer: Option<String>,
 }
@@ -50,7 +48,7 @@ pub fn publish(
     anchor: &[u8],
     damage: Damage,
     progress: &dyn Progress,
-) -> Result<Done> {
+) -> Result<Publication> {
     let published = Published::read(store, anchor, &folder.manifest()?.channel, damage)?;
     publish_over(folder, store, &published, progress)
 }
@@ -64,7 +62,7 @@ pub fn publish_over(
     store: &dyn Store,
     published: &Published,
     progress: &dyn Progress,
-) -> Result<Done> {
+) -> Result<Publication> {
     let channel = folder.manifest()?.channel;
     let (manifest_bytes, signatures, object) = folder.documents()?;
     let manifest = check(published, &channel, &manifest_bytes, &signatures, &object)?;
@@ -125,7 +123,7 @@ pub fn publish_over(
             ),
         }
     })?;
-    Ok(Done { created, existed, access, newer })
+    Ok(Publication { created, existed, access, newer })
 }
 
 /// Writes a manifest and its signatures: all that a folder adds to blobs and `VERSION`.
@@ -143,7 +141,7 @@ fn put_manifest(
     }
     // Signatures first, as for roots: every manifest that is there can be verified, whenever this ends.
     let by = Object::ManifestSignatures(digest);
-    let signed = match store.put_new(&by, Content::Bytes(signatures), progress) {
+    let signed = match store.put_new(&by, Body::Bytes(signatures), progress) {
         Err(Failure::Occupied { object: by }) => {
             // An earlier try uploaded the signatures of that time. They must do as they are, before VERSION names them.
             let there = fetch(&store.source(), &by, limits::SIGNATURES)?;
@@ -155,7 +153,7 @@ fn put_manifest(
         }
         put => put?,
     };
-    Ok([signed, store.put_new(&Object::Manifest(digest), Content::Bytes(manifest), progress)?])
+    Ok([signed, store.put_new(&Object::Manifest(digest), Body::Bytes(manifest), progress)?])
 }
 
 /// Uploads blobs, a few at a time; the first failure ends it.
@@ -176,10 +174,10 @@ fn upload(store: &dyn Store, uploads: &[(Object, PathBuf)], progress: &dyn Progr
         let mut puts = Vec::new();
         while let Some((object, path, size)) = next() {
             let counted = Counted { inner: progress, bytes: AtomicU64::new(0), failed: &failed };
-            if !counted.goes_on() {
+            if !counted.should_continue() {
                 break;
             }
-            match store.put_new(object, Content::File(path), &counted) {
+            match store.put_new(object, Body::File(path), &counted) {
                 Ok(put) => puts.push(put),
                 Err(failure) => {
                     if let Ok(mut failed) = failed.lock() {
@@ -227,7 +225,7 @@ impl Progress for Counted<'_> {
 
     fn end(&self) {}
 
-    fn goes_on(&self) -> bool {
+    fn should_continue(&self) -> bool {
         self.failed.lock().is_ok_and(|failed| failed.is_none())
     }
 }
@@ -263,18 +261,6 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
         "Somebody published meanwhile, or an earlier run of yours did: `signer verify` reads back what is there. Else prepare the release \
          again with a higher version.",
     ))
-}
-
-/// A blob of the folder must still be what was signed.
-pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
-    let mut hasher = blake3::Hasher::new();
-    let read = open_regular(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-    read.map_err(Failure::io("read", path))?;
-    let found = Digest::from(hasher.finalize());
-    if found == expected {
-        return Ok(());
-    }
-    Err(Refusal::BlobDigest { object: Object::Blob(expected), expected, found }.into())
 }
 
 /// Whether a root may be published under which a published release does not verify any more.
@@ -351,8 +337,8 @@ pub fn publish_root(
     }
     // Signatures first: a client that sees the document can have its signatures.
     store.prepare()?;
-    store.put_new(&Object::RootSignatures(claimed.version), Content::Bytes(signatures), progress)?;
-    store.put_new(&Object::Root(claimed.version), Content::Bytes(document), progress)?;
+    store.put_new(&Object::RootSignatures(claimed.version), Body::Bytes(signatures), progress)?;
+    store.put_new(&Object::Root(claimed.version), Body::Bytes(document), progress)?;
     Ok(claimed.version)
 }
 

@@ -10,7 +10,7 @@ use crate::{Failure, Result, verify};
 
 /// Who can read what was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
+pub enum Visibility {
     /// Whoever can read the directory.
     Local,
     /// Everybody: it was read back without credentials, too.
@@ -34,7 +34,7 @@ pub(crate) fn read_back(
     root: &Roots,
     channel: &Name,
     written: &[u8],
-) -> Result<(Option<String>, Access)> {
+) -> Result<(Option<String>, Visibility)> {
     let object = Object::Version(channel.clone());
     let raw = fetch(&store.source(), &object, limits::VERSION_FILE)?;
     let newer = match compare(&store.source(), root, channel, written, raw.bytes())? {
@@ -47,18 +47,18 @@ pub(crate) fn read_back(
             });
         }
     };
-    let Some(source) = store.public_source() else { return Ok((newer, Access::Local)) };
+    let Some(source) = store.public_source() else { return Ok((newer, Visibility::Local)) };
     let access = match fetch(&source, &object, limits::VERSION_FILE) {
         Ok(raw) => match compare(&source, root, channel, written, raw.bytes())? {
-            There::Written | There::Newer(_) => Access::Public,
+            There::Written | There::Newer(_) => Visibility::Public,
             There::Older(which) => {
-                Access::Unknown(format!("{object} is stale, that of {which}: is a cache in front?"))
+                Visibility::Unknown(format!("{object} is stale, that of {which}: is a cache in front?"))
             }
         },
         Err(Failure::Client(Error::Unavailable(
             Unavailable::Forbidden { .. } | Unavailable::Status { status: 401, .. },
-        ))) => Access::Private,
-        Err(failure) => Access::Unknown(failure.to_string()),
+        ))) => Visibility::Private,
+        Err(failure) => Visibility::Unknown(failure.to_string()),
     };
     Ok((newer, access))
 }

@@ -1,4 +1,4 @@
-//! Root documents: the first one, changes to it, signatures, and how to read them.
+//! Root documents: makes the first one, changes, signs and describes them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,23 @@ use relatch::trust::{
 };
 use relatch::{Printable, Utc, limits};
 
-use crate::files::{Staged, dir_of, lock_dir};
+use crate::files::{PendingFile, Readers, dir_of, lock_dir, read_limited, write_new};
 use crate::repository::{now, strict_times};
 use crate::signing::SigningKey;
 use crate::{Failure, Result};
 
-/// The public keys of the three roles and how many must sign.
+/// The public keys of each role.
 #[derive(Debug, Clone, Default)]
-pub struct Holders {
-    /// Sign roots.
+pub struct KeysByRole {
+    /// They sign roots.
     pub root: Vec<PublicKey>,
-    /// Sign manifests.
+    /// They sign manifests.
     pub release: Vec<PublicKey>,
-    /// Sign `VERSION`.
+    /// They sign `VERSION`.
     pub timestamp: Vec<PublicKey>,
 }
 
-/// A threshold for a role, as `release=2`.
+/// A threshold for a role, such as `release=2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threshold {
     /// The role.
@@ -38,7 +38,8 @@ impl std::str::FromStr for Threshold {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (role, count) = text.split_once('=').ok_or("a threshold reads ROLE=N, such as release=2")?;
+        let (role, count) =
+            text.split_once('=').ok_or("a threshold has the form ROLE=N, such as release=2")?;
         Ok(Threshold {
             role: parse_role(role)?,
             count: count.parse().map_err(|_| format!("`{}` is not a number", Printable(count)))?,
@@ -46,22 +47,21 @@ impl std::str::FromStr for Threshold {
     }
 }
 
-/// `root`, `release` or `timestamp`.
+/// Parses `root`, `release` or `timestamp`.
 ///
 /// # Errors
-/// For every other word.
+/// For any other word.
 pub fn parse_role(text: &str) -> std::result::Result<Role, String> {
-    Role::ALL
-        .into_iter()
-        .find(|role| role.to_string() == text)
-        .ok_or_else(|| format!("`{}` is not a role: root, release or timestamp", Printable(text)))
+    Role::ALL.into_iter().find(|role| role.to_string() == text).ok_or_else(|| {
+        format!("`{}` is not a role; the roles are root, release and timestamp", Printable(text))
+    })
 }
 
-/// The first root.
+/// Makes the first root.
 ///
 /// # Errors
-/// [`Failure::Client`] for a threshold that cannot be met.
-pub fn first(product: Name, holders: &Holders, thresholds: &[Threshold], valid: u64) -> Result<Root> {
+/// [`Failure::Client`] for a threshold that the keys cannot meet.
+pub fn first(product: Name, public: &KeysByRole, thresholds: &[Threshold], valid: u64) -> Result<Root> {
     let role = |keys: &[PublicKey]| {
         let mut keys: Vec<String> = keys.iter().map(PublicKey::to_hex).collect();
         keys.sort();
@@ -69,9 +69,9 @@ pub fn first(product: Name, holders: &Holders, thresholds: &[Threshold], valid: 
         RoleKeys { keys, threshold: 1 }
     };
     let roles = Roles {
-        root: role(&holders.root),
-        release: role(&holders.release),
-        timestamp: role(&holders.timestamp),
+        root: role(&public.root),
+        release: role(&public.release),
+        timestamp: role(&public.timestamp),
     };
     let time = now();
     let mut root = Root {
@@ -87,29 +87,38 @@ pub fn first(product: Name, holders: &Holders, thresholds: &[Threshold], valid: 
     checked(root)
 }
 
-/// What is to change from one root to the next.
+/// The differences between one root and the next.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
     /// A key that a role gains.
     pub add: Option<(Role, PublicKey)>,
-    /// A key that one role loses, or all.
+    /// A key that one role loses, or that all roles lose.
     pub remove: Option<(Option<Role>, PublicKey)>,
     /// New thresholds.
     pub thresholds: Vec<Threshold>,
-    /// After a theft: raise the epoch, so that what the thief signed ends with the old one.
+    /// After a theft: raise the epoch, so that what the thief signed is no longer valid.
     pub raise_epoch: bool,
     /// How long it is valid, in seconds.
     pub valid: u64,
 }
 
-/// The root after `root`, or the same number again where `root` is a draft that nobody has signed.
+/// Whether a root may still be changed in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootStatus {
+    /// It has no signatures. A change keeps its number.
+    Draft,
+    /// It is signed and final. A change makes the next root.
+    Final,
+}
+
+/// The root that follows `root`, or `root` itself with changes if it is a draft.
 ///
 /// # Errors
-/// [`Failure::Refused`] for a change that changes nothing or cannot be.
-pub fn change(root: &Root, is_draft: bool, change: &Change) -> Result<Root> {
+/// [`Failure::Refused`] for a change that has no effect or is impossible.
+pub fn change(root: &Root, status: RootStatus, change: &Change) -> Result<Root> {
     let mut next = root.clone();
-    let refuse = |what: String| Err(Failure::refused(what, "Look at the root with `signer root show`."));
-    if !is_draft {
+    let refuse = |what: String| Err(Failure::refused(what, "Inspect the root with `signer root show`."));
+    if status == RootStatus::Final {
         next.version += 1;
     }
     if let Some((role, key)) = &change.add {
@@ -129,14 +138,14 @@ pub fn change(root: &Root, is_draft: bool, change: &Change) -> Result<Root> {
             removed |= keys.len() != before;
         }
         if !removed {
-            return refuse(format!("{} has no role that could be taken", key.to_hex()));
+            return refuse(format!("{} does not have a role that can be removed", key.to_hex()));
         }
     }
     set_thresholds(&mut next, &change.thresholds);
     if change.raise_epoch {
         next.epoch = match root.epoch.next() {
             Some(epoch) => epoch,
-            None => return refuse("the epoch cannot grow any more".into()),
+            None => return refuse("the epoch has its largest value already".into()),
         };
     }
     next.issued = now();
@@ -150,7 +159,7 @@ fn set_thresholds(root: &mut Root, thresholds: &[Threshold]) {
     }
 }
 
-/// Lists all keys that roles name, and shows the result to the client's own code.
+/// Lists all keys that the roles name, and passes the result to the client's own code.
 fn checked(mut root: Root) -> Result<Root> {
     let mut keys: Vec<Key> = root.keys.iter().filter(|key| key.alg.as_str() != ED25519).cloned().collect();
     let mut named: Vec<String> =
@@ -166,6 +175,15 @@ fn checked(mut root: Root) -> Result<Root> {
     Ok(root)
 }
 
+/// What [`RootFile::write`] may overwrite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Nothing.
+    Nothing,
+    /// A draft without signatures.
+    Draft,
+}
+
 /// A root document in a file, with `FILE.minisig` beside it.
 #[derive(Debug, Clone)]
 pub struct RootFile {
@@ -173,40 +191,53 @@ pub struct RootFile {
 }
 
 impl RootFile {
-    /// The file at `path`, which need not exist yet.
+    /// A file at `path`, which may not exist yet.
     pub fn new(path: &Path) -> Self {
         RootFile { path: path.into() }
     }
 
-    /// The document's bytes.
+    /// The bytes of the document.
+    ///
+    /// # Errors
+    /// If it cannot be read or is too large.
     pub fn document(&self) -> Result<Vec<u8>> {
-        crate::files::read_limited(&self.path, limits::ROOT)
+        read_limited(&self.path, limits::ROOT)
     }
 
     /// The document, not verified.
+    ///
+    /// # Errors
+    /// If it cannot be read, is too large, or is not a root.
     pub fn read(&self) -> Result<Root> {
         Ok(Root::from_canonical(&self.document()?)?)
     }
 
-    /// The signatures so far; empty for none.
+    /// The signatures so far; empty if there are none.
+    ///
+    /// # Errors
+    /// If they cannot be read or are too large.
     pub fn signatures(&self) -> Result<Vec<u8>> {
         let path = self.signatures_path();
-        if path.exists() { crate::files::read_limited(&path, limits::SIGNATURES) } else { Ok(Vec::new()) }
+        if path.exists() { read_limited(&path, limits::SIGNATURES) } else { Ok(Vec::new()) }
     }
 
-    /// Writes a new document, never over another one unless that is a draft without signatures that is being changed.
-    pub fn write(&self, root: &Root, replace_draft: bool) -> Result<()> {
-        if replace_draft && !self.signatures_path().exists() {
+    /// Writes a new document. It never overwrites a file, except a draft without signatures that is
+    /// being changed.
+    ///
+    /// # Errors
+    /// [`Failure::Client`] if the file exists or cannot be written.
+    pub fn write(&self, root: &Root, overwrite: Overwrite) -> Result<()> {
+        if overwrite == Overwrite::Draft && !self.signatures_path().exists() {
             return fs::write(&self.path, root.to_canonical()).map_err(Failure::io("write", &self.path));
         }
-        crate::files::write_new(&self.path, &root.to_canonical(), crate::files::Readers::Everybody)
+        write_new(&self.path, &root.to_canonical(), Readers::Public)
     }
 
-    /// Refuses a key that has the root role neither here nor in the root before.
+    /// Refuses a key that has the root role neither in this root nor in the previous one.
     ///
     /// # Errors
     /// [`Failure::Refused`] for such a key.
-    fn refuse_stranger(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
+    fn ensure_authorized(&self, key: &dyn SigningKey, previous: Option<&Root>) -> Result<()> {
         let (root, public) = (self.read()?, key.public());
         if [Some(&root), previous]
             .into_iter()
@@ -217,23 +248,25 @@ impl RootFile {
         }
         Err(Failure::refused(
             format!("the key {} does not have the root role in root {}", public.to_hex(), root.version),
-            "Use a root key. To sign with a key that only the root before names, give that one with --previous. Nothing was signed.",
+            "Use a root key. To sign with a key that only the previous root names, give that root \
+             with --previous. Nothing was signed.",
         ))
     }
 
-    /// Adds signatures, once for each key: all of them, or none. They are all made before the file is replaced as a whole. What somebody
-    /// else adds meanwhile stays.
+    /// Adds one signature per key: either all of them, or none. All are made before the file is
+    /// replaced as a whole. Signatures that another person adds during the call are kept.
     ///
     /// # Errors
-    /// [`Failure::Refused`] for a key that has the root role neither here nor in the root before, given as `previous`; for a root that no
-    /// client would take today, or that became another one meanwhile. What keys fail with. The signatures are as they were.
+    /// [`Failure::Refused`] for a key that has the root role neither in this root nor in
+    /// `previous`, for a root that no client would accept now, and for a document that changed
+    /// during the call; the errors of the keys. The signatures are unchanged then.
     pub fn sign(&self, keys: &[&dyn SigningKey], previous: Option<&Root>) -> Result<()> {
         let document = self.document()?;
         let root = Root::from_canonical(&document)?;
         root.ensure_strong_keys()?;
         strict_times().ensure_current(root.kind(), root.issued, root.expires)?;
         for key in keys {
-            self.refuse_stranger(*key, previous)?;
+            self.ensure_authorized(*key, previous)?;
         }
         let path = self.signatures_path();
         let signed_by = |signatures: &[u8]| -> Result<Vec<PublicKey>> {
@@ -242,14 +275,18 @@ impl RootFile {
             }
             let text = SignatureText::parse(signatures).map_err(|(line, why)| {
                 let what = format!("{}: line {line}: {why}", Printable(path.display()));
-                Failure::refused(what, "Somebody writes it now, or it is damaged: then delete it and sign again. Nothing was signed.")
+                Failure::refused(
+                    what,
+                    "Another process is writing the file, or it is damaged. Try again; if that \
+                     fails, delete the file and sign again. Nothing was signed.",
+                )
             })?;
             let publics = keys.iter().map(|key| key.public());
             Ok(publics.filter(|public| text.count_valid(&[*public], &document) == 1).collect())
         };
         let mut by = signed_by(&self.signatures()?)?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // The trusted comment is printable ASCII, whatever the file is called.
+        // A trusted comment must be printable ASCII; a file name need not.
         let name = if name.bytes().all(|b| b.is_ascii_graphic()) { name } else { "root.json".into() };
         let mut made = Vec::new();
         for key in keys {
@@ -261,10 +298,10 @@ impl RootFile {
         }
         let _lock = lock_dir(dir_of(&path))?;
         if self.document()? != document {
-            let what = format!("{} became another root while it was signed", Printable(self.path.display()));
+            let what = format!("{} changed during signing", Printable(self.path.display()));
             return Err(Failure::refused(
                 what,
-                "Look at it with `signer root show`, and sign again; nothing was signed.",
+                "Inspect it with `signer root show`, and sign again. Nothing was signed.",
             ));
         }
         let mut signatures = self.signatures()?;
@@ -275,7 +312,7 @@ impl RootFile {
         if signatures.len() == before {
             return Ok(());
         }
-        Staged::write(&path, &signatures)?.replace()
+        PendingFile::write(&path, &signatures)?.replace()
     }
 
     fn signatures_path(&self) -> PathBuf {
@@ -285,7 +322,7 @@ impl RootFile {
     }
 }
 
-/// What a root says, and who has signed it, for people.
+/// Describes a root and its signatures, for people.
 pub fn describe(root: &Root, document: &[u8], signatures: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = format!("root {} of {}, epoch {}\n", root.version, root.product, root.epoch);
@@ -295,8 +332,7 @@ pub fn describe(root: &Root, document: &[u8], signatures: &[u8]) -> String {
         let _ = writeln!(text, "  {role}: {} of {}", held.threshold, held.keys.len());
         for public in &held.keys {
             let alg = root.keys.iter().find(|key| key.public == *public).map(|key| key.alg.as_str());
-            let note =
-                if alg == Some(ED25519) { "" } else { "  (of an algorithm that this program does not know)" };
+            let note = if alg == Some(ED25519) { "" } else { "  (unknown algorithm)" };
             let _ = writeln!(text, "    {public}{note}");
         }
     }
@@ -305,7 +341,7 @@ pub fn describe(root: &Root, document: &[u8], signatures: &[u8]) -> String {
             let by = signing_keys(root, Role::Root, document, &parsed);
             let _ = write!(
                 text,
-                "  signed by {} of its own root keys, {} needed",
+                "  signed by {} of its own root keys; the threshold is {}",
                 by.len(),
                 root.roles.root.threshold
             );
@@ -315,7 +351,7 @@ pub fn describe(root: &Root, document: &[u8], signatures: &[u8]) -> String {
         }
         Err(_) if signatures.is_empty() => text.push_str("  not signed yet"),
         Err((line, why)) => {
-            let _ = write!(text, "  its signatures cannot be read: line {line}: {why}");
+            let _ = write!(text, "  its signatures are malformed: line {line}: {why}");
         }
     }
     text

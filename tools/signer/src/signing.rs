@@ -1,4 +1,4 @@
-//! What signs, wherever its secret half is; and the one place where a minisign signature is put together.
+//! Signing keys, in a file or in KMS, and the one function that assembles a minisign signature.
 
 use base64ct::{Base64, Encoding};
 use blake2::{Blake2b512, Digest};
@@ -7,10 +7,11 @@ use relatch::trust::PublicKey;
 
 use crate::{Failure, Result};
 
-/// How the first line of every file of minisign's begins.
+/// The prefix of the first line of every minisign file.
 pub(crate) const UNTRUSTED: &str = "untrusted comment: ";
 
-/// The eight bytes by which minisign names a key: a label, nothing more. It is shown as minisign shows it.
+/// The eight bytes by which minisign names a key: a label without any security. Displayed as
+/// minisign displays it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -20,7 +21,8 @@ impl std::fmt::Display for KeyId {
     }
 }
 
-/// A key that signs. Implementations say who it is and make Ed25519 signatures; what minisign makes of them is the same for all.
+/// A key that signs. Implementations provide the public key and Ed25519 signatures; the minisign
+/// format around them is the same for all.
 pub trait SigningKey {
     /// The public half.
     fn public(&self) -> PublicKey;
@@ -28,23 +30,24 @@ pub trait SigningKey {
     /// The label.
     fn id(&self) -> KeyId;
 
-    /// The 64 bytes of an Ed25519 signature of exactly this message, which is short. Nobody else calls it: [`SigningKey::sign`] does not
-    /// believe the answer.
+    /// The 64 bytes of an Ed25519 signature of exactly this message, which is short. Only
+    /// [`SigningKey::sign`] calls it, because it verifies the result.
     ///
     /// # Errors
-    /// Where the key cannot be used.
+    /// If the key cannot be used.
     fn ed25519(&self, message: &[u8]) -> Result<[u8; 64]>;
 
-    /// The public key file that `minisign -V -p` takes.
+    /// The text of a public key file, as `minisign -V -p` accepts it.
     fn to_public_text(&self) -> String {
         let bytes = [&b"Ed"[..], &self.id().0, self.public().as_bytes()].concat();
         format!("{UNTRUSTED}minisign public key {}\n{}\n", self.id(), Base64::encode_string(&bytes))
     }
 
-    /// One prehashed minisign signature, four lines. `file` and `time` (Unix seconds) go into the trusted comment, for people.
+    /// One prehashed minisign signature of four lines. `file` and `time` (Unix seconds) are written
+    /// to the trusted comment, for people.
     ///
     /// # Errors
-    /// Where the key cannot be used, and [`Failure::Refused`] for a signature that does not verify.
+    /// If the key cannot be used; [`Failure::Refused`] if its signature does not verify.
     fn sign(&self, message: &[u8], file: &str, time: u64) -> Result<String> {
         let signature = verified(self, &Blake2b512::digest(message))?;
         let trusted = format!("timestamp:{time}\tfile:{file}\thashed");
@@ -59,7 +62,8 @@ pub trait SigningKey {
     }
 }
 
-/// A signature that every client will take, or none: whoever made it, a faulty machine or a service that lies, is not believed.
+/// Signs and verifies the result: a faulty machine or a compromised key service may return a
+/// signature that no client accepts.
 fn verified(key: &(impl SigningKey + ?Sized), message: &[u8]) -> Result<[u8; 64]> {
     let signature = key.ed25519(message)?;
     let verifies = VerifyingKey::from_bytes(key.public().as_bytes())
@@ -67,8 +71,10 @@ fn verified(key: &(impl SigningKey + ?Sized), message: &[u8]) -> Result<[u8; 64]
     match verifies {
         Ok(()) => Ok(signature),
         Err(_) => Err(Failure::refused(
-            format!("a signature was made that does not verify by the key {}", key.public().to_hex()),
-            "It was not used. A key service lies, or its alias was given to another key meanwhile: look with `signer public`. For a key file, this machine computes wrongly.",
+            format!("a new signature does not verify with the key {}", key.public().to_hex()),
+            "The signature was not used. For a key in KMS: its alias may name another key now \
+             (check with `signer public`), or the service returned a wrong signature. For a key \
+             file: this machine's hardware is faulty.",
         )),
     }
 }

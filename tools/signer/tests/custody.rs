@@ -84,7 +84,7 @@ fn a_key_in_kms_needs_the_feature() {
     let desk = Desk::bare();
     let public = |key| ["public", "--key", key, "--out", "x.pub"];
     desk.fails(2, "built without the feature `kms`", &public("awskms:alias/release"));
-    desk.fails(2, "under a name that is neither", &public("awskms:release"));
+    desk.fails(2, "has an invalid KMS name: it is neither", &public("awskms:release"));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn signatures_that_an_earlier_try_left_must_do_before_version_names_them() {
     let signatures = desk.read("folder/manifest.json.minisig");
     let version = desk.read("repo/stable/VERSION");
     desk.write(&there, version.split_inclusive('\n').skip(2).collect::<String>());
-    desk.fails(3, "is already there with other content", &[&["publish", "folder"][..], &repo].concat());
+    desk.fails(3, "already exists with different content", &[&["publish", "folder"][..], &repo].concat());
     assert_eq!(desk.read("repo/stable/VERSION"), version);
     // The same signature twice counts once and is enough.
     desk.write(&there, format!("{signatures}{signatures}"));
@@ -256,5 +256,5 @@ fn verify_finds_what_was_changed() {
     }
     desk.ok(&verify);
     desk.write("repo/blobs/letter", "to my love");
-    desk.fails(3, "is no object of a repository", &verify);
+    desk.fails(3, "is not an object of a repository", &verify);
 }

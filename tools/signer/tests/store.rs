@@ -20,7 +20,7 @@ use signer::folder::Folder;
 use signer::progress::{Progress, Silent};
 use signer::publish::publish;
 use signer::repository::Damage;
-use signer::store::{Content, DirStore, Put, Store};
+use signer::store::{Body, DirStore, Put, Store};
 use signer::{Failure, Result};
 use support::Desk;
 use tempfile::TempDir;
@@ -113,19 +113,15 @@ fn of_those_who_saw_the_same_one_wins() {
 fn an_immutable_object_is_written_once() {
     let place = Place::new();
     let object = Object::Blob(Digest::of(b"content"));
-    assert_eq!(place.store.put_new(&object, Content::Bytes(b"content"), &Silent).unwrap(), Put::Created);
+    assert_eq!(place.store.put_new(&object, Body::Bytes(b"content"), &Silent).unwrap(), Put::Created);
     let file = place.dir.path().join("upload");
     std::fs::write(&file, b"content").unwrap();
-    for same in [Content::Bytes(b"content"), Content::File(&file)] {
+    for same in [Body::Bytes(b"content"), Body::File(&file)] {
         assert_eq!(place.store.put_new(&object, same, &Silent).unwrap(), Put::Existed);
     }
     std::fs::write(&file, b"Content").unwrap();
-    for other in [
-        Content::Bytes(b"other content"),
-        Content::Bytes(b"conten"),
-        Content::Bytes(b""),
-        Content::File(&file),
-    ] {
+    for other in [Body::Bytes(b"other content"), Body::Bytes(b"conten"), Body::Bytes(b""), Body::File(&file)]
+    {
         let outcome = place.store.put_new(&object, other, &Silent);
         assert!(
             matches!(&outcome, Err(Failure::Occupied { object: found }) if *found == object),
@@ -148,13 +144,11 @@ impl Store for Faulty {
         self.inner.source()
     }
 
-    fn put_new(&self, object: &Object, content: Content<'_>, progress: &dyn Progress) -> Result<Put> {
+    fn put_new(&self, object: &Object, content: Body<'_>, progress: &dyn Progress) -> Result<Put> {
         match ((self.is_hit)(object), self.lost) {
             (false, _) => self.inner.put_new(object, content, progress),
             (true, true) => Ok(Put::Created),
-            (true, false) => {
-                self.inner.put_new(object, Content::Bytes(b"what the disk made of it"), progress)
-            }
+            (true, false) => self.inner.put_new(object, Body::Bytes(b"what the disk made of it"), progress),
         }
     }
 

@@ -25,5 +25,8 @@ fn a_key_is_its_owners() {
         assert!(status.unwrap().success());
     }
     let told = load(&copy).unwrap_err().to_string();
-    assert!(told.contains("can be read or written by others: Everyone (S-1-1-0); `icacls"), "{told}");
+    assert!(
+        told.contains("can be read or written by other users: Everyone (S-1-1-0); run `icacls"),
+        "{told}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Keys, and a repository with its first root.
+//! Makes keys, and a repository with its first root.
 
 use std::path::{MAIN_SEPARATOR as SEPARATOR, Path, PathBuf};
 
@@ -8,33 +8,35 @@ use relatch::trust::Role;
 use signer::custody;
 use signer::files::{Readers, write_new};
 use signer::key::SecretKey;
-use signer::progress::Terminal;
+use signer::progress::ProgressOnStderr;
 use signer::publish::{self, Revocation};
-use signer::root::{self, Holders, RootFile};
+use signer::root::{self, KeysByRole, Overwrite, RootFile};
 use signer::signing::SigningKey;
 use signer::store::from_location;
 use signer::{Failure, Result};
+use zeroize::Zeroizing;
 
-use super::{remarks, seconds, with_remarks};
-use crate::arguments::{Init, Keygen, Public};
+use super::inputs::seconds;
+use super::remarks::{remarks, with_remarks};
+use crate::arguments::{InitArgs, KeygenArgs, NewKeyArgs, PublicArgs};
 
-pub(super) fn init(arguments: Init) -> Result<String> {
+pub(super) fn init(arguments: InitArgs) -> Result<String> {
     for path in [&arguments.keys, &arguments.root] {
         if path.exists() {
-            return Err(Failure::usage(format!(
-                "{} already exists; nothing was made",
-                Printable(path.display())
-            )));
+            let path = Printable(path.display());
+            return Err(Failure::usage(format!("{path} already exists; nothing was created")));
         }
     }
-    let (store, valid) =
-        (from_location(&arguments.repo, &arguments.server.server())?, seconds(arguments.expires_in)?);
+    let store = from_location(&arguments.repo, &arguments.server.options())?;
+    let valid = seconds(arguments.expires_in)?;
     if store.read(&Object::Root(1))?.is_some() {
-        return Err(Failure::usage(format!("{} holds a root already; nothing was made", arguments.repo)));
+        let repo = &arguments.repo;
+        return Err(Failure::usage(format!("{repo} already contains a root; nothing was created")));
     }
-    custody::refuse_tracked(&arguments.keys)?;
-    let password = custody::new_password(arguments.no_password, &arguments.password.password_env)?;
-    with_remarks(&*store, store.prepare())?; // who may not write is told before there are keys
+    custody::ensure_untracked(&arguments.keys)?;
+    let password = new_password(&arguments.new_keys)?;
+    // A missing permission to write must fail before keys are made.
+    with_remarks(&*store, store.prepare())?;
     make_private_dir(&arguments.keys)?;
     let mut secrets = Vec::new();
     for role in Role::ALL {
@@ -44,16 +46,16 @@ pub(super) fn init(arguments: Init) -> Result<String> {
         )?);
     }
     let [root_key, release_key, timestamp_key] = &secrets[..] else {
-        return Err(Failure::usage("three roles, three keys"));
+        return Err(Failure::usage("there must be one key for each of the three roles"));
     };
-    let holders = Holders {
+    let public = KeysByRole {
         root: vec![root_key.public()],
         release: vec![release_key.public()],
         timestamp: vec![timestamp_key.public()],
     };
-    let root = root::first(arguments.product, &holders, &[], valid)?;
+    let root = root::first(arguments.product, &public, &[], valid)?;
     let file = RootFile::new(&arguments.root);
-    file.write(&root, false)?;
+    file.write(&root, Overwrite::Nothing)?;
     file.sign(&[root_key], None)?;
     let document = file.document()?;
     let (keys, root_path) = (Printable(arguments.keys.display()), Printable(arguments.root.display()));
@@ -63,24 +65,32 @@ pub(super) fn init(arguments: Init) -> Result<String> {
         &document,
         &file.signatures()?,
         Revocation::Refused,
-        &Terminal::default(),
+        &ProgressOnStderr::default(),
     );
     with_remarks(&*store, published).map_err(|why| Failure::Unfinished {
-        done: format!("{keys} and {root_path} are made, and root 1 is not published"),
+        done: format!("{keys} and {root_path} were created, but root 1 was not published"),
         next: format!(
-            "{} Then `signer root publish {root_path} --root {root_path}` publishes it, to the same --repo.",
+            "{} Then publish it with `signer root publish {root_path} --root {root_path}` and the \
+             same --repo.",
             why.advice()
         ),
         why: why.into(),
     })?;
     Ok(format!(
-        "{}\n\nmade\n  {keys}{SEPARATOR}root.key        keep it offline: it decides whose keys count\n  {keys}{SEPARATOR}release.key     signs what people run\n  \
-         {keys}{SEPARATOR}timestamp.key   says what is current; CI's cron needs this one alone\n  {root_path}   commit it; tools embed it, from src/main.rs as include_bytes!(\"../root.json\")\n\
+        "{}\n\ncreated\n  \
+         {keys}{SEPARATOR}root.key        keep it offline: it decides which keys are valid\n  \
+         {keys}{SEPARATOR}release.key     signs releases\n  \
+         {keys}{SEPARATOR}timestamp.key   signs VERSION; the scheduled CI job requires only this key\n  \
+         {root_path}   commit it; tools embed it, in src/main.rs as include_bytes!(\"../root.json\")\n\
          published root 1 to {}{}",
         root::describe(&root, &document, &file.signatures()?),
         Printable(store.location()),
         remarks(&*store)
     ))
+}
+
+fn new_password(new_keys: &NewKeyArgs) -> Result<Option<Zeroizing<String>>> {
+    custody::new_password(new_keys.encryption(), &new_keys.password.password_env)
 }
 
 fn make_private_dir(path: &Path) -> Result<()> {
@@ -101,7 +111,7 @@ fn new_key(path: &Path, password: Option<&str>) -> Result<SecretKey> {
     let fail = |why: String| Failure::Key { name: Printable(path.display()).to_string(), why };
     let key = SecretKey::generate().map_err(fail)?;
     custody::save(&key, path, password)?;
-    write_new(&public_path(path), key.to_public_text().as_bytes(), Readers::Everybody)?;
+    write_new(&public_path(path), key.to_public_text().as_bytes(), Readers::Public)?;
     Ok(key)
 }
 
@@ -109,7 +119,7 @@ fn public_path(path: &Path) -> PathBuf {
     path.with_extension("pub")
 }
 
-pub(super) fn keygen(arguments: Keygen) -> Result<String> {
+pub(super) fn keygen(arguments: KeygenArgs) -> Result<String> {
     let public = public_path(&arguments.out);
     if arguments.out.exists() || public.exists() {
         return Err(Failure::usage(format!(
@@ -118,18 +128,18 @@ pub(super) fn keygen(arguments: Keygen) -> Result<String> {
             Printable(public.display())
         )));
     }
-    let password = custody::new_password(arguments.no_password, &arguments.password.password_env)?;
+    let password = new_password(&arguments.new_key)?;
     let key = new_key(&arguments.out, password.as_ref().map(|text| text.as_str()))?;
     Ok(format!(
-        "made {} (secret) and {} (public)\n  public key {}",
+        "created {} (secret) and {} (public)\n  public key {}",
         Printable(arguments.out.display()),
         Printable(public.display()),
         key.public().to_hex()
     ))
 }
 
-pub(super) fn public(arguments: Public) -> Result<String> {
+pub(super) fn public(arguments: PublicArgs) -> Result<String> {
     let key = arguments.key.source()?.load(&arguments.password.password_env)?;
-    write_new(&arguments.out, key.to_public_text().as_bytes(), Readers::Everybody)?;
+    write_new(&arguments.out, key.to_public_text().as_bytes(), Readers::Public)?;
     Ok(format!("wrote {}\n  public key {}", Printable(arguments.out.display()), key.public().to_hex()))
 }

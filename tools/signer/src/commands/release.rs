@@ -1,4 +1,4 @@
-//! Releases on their way, in one go or from hand to hand.
+//! Makes, signs and publishes releases, in one step or in several.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,17 +7,18 @@ use relatch::trust::{Notes, Role};
 use relatch::{Printable, Utc, limits};
 use signer::files::read_limited;
 use signer::folder::{self, Folder};
-use signer::progress::Terminal;
-use signer::publish::{Access, Done, publish_over};
+use signer::progress::ProgressOnStderr;
+use signer::publish::{Publication, Visibility, publish_over};
 use signer::repository::{Damage, Published};
 use signer::signing::SigningKey;
 use signer::store::Store;
 use signer::{Failure, Result, verify};
 
-use super::{borrowed, load, remarks, seconds, with_remarks};
-use crate::arguments::{Plan, Prepare, Publish, Refresh, Release, Sign};
+use super::inputs::{borrowed, load, seconds};
+use super::remarks::{remarks, with_remarks};
+use crate::arguments::{PlanArgs, PrepareArgs, PublishArgs, RefreshArgs, ReleaseArgs, SignArgs};
 
-impl Plan {
+impl PlanArgs {
     fn checked(self) -> Result<folder::Plan> {
         let seq = self.seq().map_err(|why| Failure::usage(format!("--seq {why}")))?;
         let notes = match &self.notes {
@@ -49,7 +50,7 @@ impl Plan {
     }
 }
 
-fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: Plan) -> Result<(Folder, Published)> {
+fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: PlanArgs) -> Result<(Folder, Published)> {
     let damage = plan.damage();
     let plan = plan.checked()?;
     let published = Published::read(store, anchor, &plan.channel, damage)?;
@@ -57,7 +58,7 @@ fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: Plan) -> Resu
     Ok((folder, published))
 }
 
-pub(super) fn release(arguments: Release) -> Result<String> {
+pub(super) fn release(arguments: ReleaseArgs) -> Result<String> {
     let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
     let damage = arguments.plan.damage();
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
@@ -65,41 +66,41 @@ pub(super) fn release(arguments: Release) -> Result<String> {
     let channel = arguments.plan.channel.clone();
     let (folder, published) = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
     sign_with(&folder, keys)?;
-    refuse_unsigned(&folder)?;
+    ensure_signed(&folder)?;
     let published = published.again(&*store, &anchor, &channel, damage)?;
-    let done = publish_over(&folder, &*store, &published, &Terminal::default());
-    let done = with_remarks(&*store, done)?;
-    told_published(&folder, &*store, &done)
+    let result = publish_over(&folder, &*store, &published, &ProgressOnStderr::default());
+    let publication = with_remarks(&*store, result)?;
+    describe_publication(&folder, &*store, &publication)
 }
 
-/// The keys are wiped here: what is uploaded may take long, and needs none of them.
+/// Consumes the keys, which wipes them: the upload takes long and does not require them.
 fn sign_with(folder: &Folder, keys: Vec<Box<dyn SigningKey>>) -> Result<()> {
     folder.sign(&borrowed(&keys))
 }
 
-/// Says which keys are missing before a client has to say only that there are too few.
-fn refuse_unsigned(folder: &Folder) -> Result<()> {
-    for signed in folder.signed()? {
-        if !signed.is_enough() {
-            return Err(Failure::refused(
-                format!(
-                    "{} of the {} {} keys that must sign have signed",
-                    signed.by.len(),
-                    signed.needed,
-                    signed.role
-                ),
-                "Give each missing key with --key; or `signer prepare`, let each holder `signer sign`, then `signer publish`. If they have signed, \
-                 somebody changed what they signed, or their signatures.",
-            ));
-        }
-    }
-    Ok(())
+/// Refuses a folder with too few signatures. The client's own code would refuse it too, but does
+/// not know which keys are missing.
+fn ensure_signed(folder: &Folder) -> Result<()> {
+    let statuses = folder.signature_status()?;
+    let Some(missing) = statuses.iter().find(|status| !status.meets_threshold()) else { return Ok(()) };
+    Err(Failure::refused(
+        format!(
+            "{} of the {} {} keys that must sign have signed",
+            missing.by.len(),
+            missing.needed,
+            missing.role
+        ),
+        "Give each missing key with --key; or run `signer prepare`, then `signer sign` on the \
+         machine of each key holder, then `signer publish`. If all of them have signed, the \
+         documents or signatures were changed afterwards.",
+    ))
 }
 
-fn told_published(folder: &Folder, store: &dyn Store, done: &Done) -> Result<String> {
+fn describe_publication(folder: &Folder, store: &dyn Store, publication: &Publication) -> Result<String> {
     let (manifest, version) = (folder.manifest()?, folder.version()?);
     Ok(format!(
-        "published {} {} as release {} on {} to {}\n{}\n  VERSION valid until {}, rollout {} of 100\n  {} objects written, {} were there; all read back and verified{}{}{}",
+        "published {} {} as release {} on {} to {}\n{}\n  VERSION valid until {}, rollout {} of 100\n  \
+         {} objects written, {} existed already; all read back and verified{}{}{}",
         manifest.product,
         manifest.version,
         manifest.seq,
@@ -108,37 +109,39 @@ fn told_published(folder: &Folder, store: &dyn Store, done: &Done) -> Result<Str
         verify::describe(&manifest),
         Utc(version.expires),
         version.rollout,
-        done.created,
-        done.existed,
-        told_newer(done),
-        told_access(&done.access),
+        publication.created,
+        publication.existed,
+        describe_newer(publication),
+        describe_visibility(&publication.access),
         remarks(store)
     ))
 }
 
-fn told_newer(done: &Done) -> String {
-    let told = |newer: &String| format!("\n  replaced since: there is {newer}");
-    done.newer.as_ref().map(told).unwrap_or_default()
+fn describe_newer(publication: &Publication) -> String {
+    let line = |newer: &String| format!("\n  replaced by another publisher since then: {newer} is current");
+    publication.newer.as_ref().map(line).unwrap_or_default()
 }
 
-/// Who can read it, where that is not who can read the directory.
-fn told_access(access: &Access) -> String {
-    match access {
-        Access::Local => String::new(),
-        Access::Public => "\n  public: read back without credentials, too".into(),
-        Access::Private => "\n  private: it cannot be read without credentials".into(),
-        Access::Unknown(why) => format!("\n  not known whether it is public: without credentials, {why}"),
+/// Who can read the repository. A directory has its own permissions.
+fn describe_visibility(visibility: &Visibility) -> String {
+    match visibility {
+        Visibility::Local => String::new(),
+        Visibility::Public => "\n  public: also read back without credentials".into(),
+        Visibility::Private => "\n  private: cannot be read without credentials".into(),
+        Visibility::Unknown(why) => {
+            format!("\n  it is unknown whether the repository is public: without credentials, {why}")
+        }
     }
 }
 
-pub(super) fn prepare(arguments: Prepare) -> Result<String> {
+pub(super) fn prepare(arguments: PrepareArgs) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let (folder, _) = prepare_in(&arguments.out, &*store, &anchor, arguments.plan)?;
-    told_signed(&folder)
+    describe_folder(&folder)
 }
 
-/// What is in a folder and whose signatures it still needs.
-pub(super) fn told_signed(folder: &Folder) -> Result<String> {
+/// The content of a folder, its signatures, and the next step.
+pub(super) fn describe_folder(folder: &Folder) -> Result<String> {
     let manifest = folder.manifest()?;
     let mut text = format!(
         "{} {} as release {} on {}\n{}",
@@ -148,7 +151,8 @@ pub(super) fn told_signed(folder: &Folder) -> Result<String> {
         manifest.channel,
         verify::describe(&manifest)
     );
-    for signed in folder.signed()? {
+    let statuses = folder.signature_status()?;
+    for signed in &statuses {
         let document = if signed.role == Role::Release { "manifest" } else { "VERSION" };
         let _ = write!(
             text,
@@ -161,7 +165,7 @@ pub(super) fn told_signed(folder: &Folder) -> Result<String> {
             let _ = write!(text, "\n    {}", key.to_hex());
         }
     }
-    let missing = folder.signed()?.iter().any(|signed| !signed.is_enough());
+    let missing = statuses.iter().any(|status| !status.meets_threshold());
     let path = Printable(folder.path().display());
     let next = if missing {
         format!("signer sign {path} --key KEY")
@@ -172,38 +176,39 @@ pub(super) fn told_signed(folder: &Folder) -> Result<String> {
     Ok(text)
 }
 
-pub(super) fn sign(arguments: Sign) -> Result<String> {
+pub(super) fn sign(arguments: SignArgs) -> Result<String> {
     let folder = Folder::open(&arguments.folder)?;
     sign_with(&folder, load(&arguments.keys.keys, &arguments.keys.password)?)?;
-    told_signed(&folder)
+    describe_folder(&folder)
 }
 
-pub(super) fn publish(arguments: Publish) -> Result<String> {
+pub(super) fn publish(arguments: PublishArgs) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let folder = Folder::open(&arguments.folder)?;
-    folder.refuse_changed()?;
-    refuse_unsigned(&folder)?;
+    folder.ensure_consistent()?;
+    ensure_signed(&folder)?;
+    let progress = ProgressOnStderr::default();
     let damage = if arguments.repair { Damage::Repaired } else { Damage::Refused };
-    let done = signer::publish::publish(&folder, &*store, &anchor, damage, &Terminal::default());
-    let done = with_remarks(&*store, done)?;
-    told_published(&folder, &*store, &done)
+    let result = signer::publish::publish(&folder, &*store, &anchor, damage, &progress);
+    let publication = with_remarks(&*store, result)?;
+    describe_publication(&folder, &*store, &publication)
 }
 
-pub(super) fn refresh(arguments: Refresh) -> Result<String> {
+pub(super) fn refresh(arguments: RefreshArgs) -> Result<String> {
     let keys = load(&arguments.keys, &arguments.password)?;
     let (store, anchor) = arguments.repo.open()?;
     let published = Published::read(&*store, &anchor, &arguments.channel, Damage::Refused)?;
     let valid = seconds(arguments.version_expires_in)?;
     if let Some(out) = &arguments.out {
-        return told_signed(&Folder::refresh(out, &published, arguments.rollout, valid)?);
+        return describe_folder(&Folder::refresh(out, &published, arguments.rollout, valid)?);
     }
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     let folder = Folder::refresh(&scratch.path().join("refresh"), &published, arguments.rollout, valid)?;
     sign_with(&folder, keys)?;
-    refuse_unsigned(&folder)?;
+    ensure_signed(&folder)?;
     let published = published.again(&*store, &anchor, &arguments.channel, Damage::Refused)?;
-    let done = publish_over(&folder, &*store, &published, &Terminal::default());
-    let done = with_remarks(&*store, done)?;
+    let result = publish_over(&folder, &*store, &published, &ProgressOnStderr::default());
+    let publication = with_remarks(&*store, result)?;
     let version = folder.version()?;
     Ok(format!(
         "refreshed {} {} on {}: valid until {}, rollout {} of 100{}{}{}",
@@ -212,8 +217,8 @@ pub(super) fn refresh(arguments: Refresh) -> Result<String> {
         version.channel,
         Utc(version.expires),
         version.rollout,
-        told_newer(&done),
-        told_access(&done.access),
+        describe_newer(&publication),
+        describe_visibility(&publication.access),
         remarks(&*store)
     ))
 }

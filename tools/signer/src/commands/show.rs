@@ -1,4 +1,4 @@
-//! What is published, and whether it verifies.
+//! Shows and verifies what is published.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,16 +9,16 @@ use signer::folder::Folder;
 use signer::repository::{Damage, Published, newest_root, now};
 use signer::{Failure, Result};
 
-use super::release::told_signed;
-use crate::arguments::{Repo, Show, Verify};
+use super::release::describe_folder;
+use crate::arguments::{RepoArgs, ShowArgs, VerifyArgs};
 
-pub(super) fn show(arguments: Show) -> Result<String> {
+pub(super) fn show(arguments: ShowArgs) -> Result<String> {
     let (repo, root) = match (arguments.folder, arguments.repo, arguments.root) {
-        (Some(folder), ..) => return told_signed(&Folder::open(&folder)?),
+        (Some(folder), ..) => return describe_folder(&Folder::open(&folder)?),
         (None, Some(repo), Some(root)) => (repo, root),
-        _ => return Err(Failure::usage("name a release folder, or --repo and --root")),
+        _ => return Err(Failure::usage("give a release folder, or --repo and --root")),
     };
-    let (store, anchor) = Repo { repo, root, server: arguments.server }.open()?;
+    let (store, anchor) = RepoArgs { repo, root, server: arguments.server }.open()?;
     let published = Published::read(&*store, &anchor, &arguments.channel, Damage::Refused)?;
     let root = &published.root;
     let mut text = format!(
@@ -30,13 +30,14 @@ pub(super) fn show(arguments: Show) -> Result<String> {
         validity(root.expires)
     );
     for role in Role::ALL {
-        let held = root.roles.get(role);
-        let _ = write!(text, "\n    {role}: {} of {}", held.threshold, held.keys.len());
+        let keys = root.roles.get(role);
+        let _ = write!(text, "\n    {role}: {} of {}", keys.threshold, keys.keys.len());
     }
     if let Err(failure) = &published.current {
         let _ = write!(
             text,
-            "\n  VERSION on {} names {}, which does not verify under this root: {failure}\n  next: publish a release",
+            "\n  VERSION on {} names {}, which does not verify under this root: {failure}\n  \
+             next: publish a release",
             arguments.channel,
             published.released.as_ref().map(ToString::to_string).unwrap_or_default()
         );
@@ -47,6 +48,7 @@ pub(super) fn show(arguments: Show) -> Result<String> {
         return Ok(text);
     };
     let (version, manifest) = (&current.version, &current.manifest);
+    // docs/ci/publish.sh parses this line.
     let _ = write!(text, "\n  {} on {}, release {}", version.version, version.channel, version.seq);
     let _ = write!(text, "\n  VERSION  {}, rollout {} of 100", validity(version.expires), version.rollout);
     let _ = write!(text, "\n  release  {}", validity(manifest.expires));
@@ -54,9 +56,10 @@ pub(super) fn show(arguments: Show) -> Result<String> {
         text.push_str("\n  critical");
     }
     if let Some(min) = &manifest.min_version {
-        let _ = write!(text, "\n  lowest version that may run: {min}");
+        let _ = write!(text, "\n  minimum version: {min}");
     }
     let retracts: BTreeSet<String> = manifest.retracts.iter().map(ToString::to_string).collect();
+    // docs/ci/publish.sh parses this line.
     if !retracts.is_empty() {
         let _ = write!(text, "\n  takes back {}", retracts.into_iter().collect::<Vec<_>>().join(", "));
     }
@@ -67,15 +70,15 @@ pub(super) fn show(arguments: Show) -> Result<String> {
     Ok(text)
 }
 
-/// `valid until ..., 29 days`, or since when not.
+/// `valid until ..., 29 days`, or the time of expiry.
 fn validity(expires: u64) -> String {
     match expires.checked_sub(now()) {
         Some(rest) if rest > 0 => format!("valid until {}, {} days", Utc(expires), rest / 86_400),
-        _ => format!("EXPIRED at {}", Utc(expires)),
+        _ => format!("EXPIRED on {}", Utc(expires)),
     }
 }
 
-pub(super) fn verify(arguments: Verify) -> Result<String> {
+pub(super) fn verify(arguments: VerifyArgs) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
     let (mut text, untried) = match arguments.channel {
         Some(channel) => {
@@ -93,7 +96,8 @@ pub(super) fn verify(arguments: Verify) -> Result<String> {
         None => {
             let report = signer::verify::everything(&*store, &anchor)?;
             let text = format!(
-                "{} verifies: root {}, channels: {}, stored forms decoded: {}; {} manifests and blobs are what their names say",
+                "{} verifies: root {}, channels: {}, stored forms decoded: {}; {} manifests and \
+                 blobs match the hashes in their names",
                 Printable(store.location()),
                 report.root,
                 report.channels,
@@ -106,7 +110,8 @@ pub(super) fn verify(arguments: Verify) -> Result<String> {
     if untried > 0 {
         let _ = write!(
             text,
-            "\n  {untried} patches were not tried: the executables that they start from are not in the repository"
+            "\n  {untried} patches were not decoded: the executables that they apply to are not in the \
+             repository"
         );
     }
     Ok(text)

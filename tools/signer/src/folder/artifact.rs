@@ -1,4 +1,4 @@
-//! From an executable to the blobs in which it is stored.
+//! Stores an executable as blobs of a release folder.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -10,17 +10,20 @@ use relatch::{Printable, limits};
 
 use super::{Folder, Plan};
 use crate::files::open_given;
+use crate::limits::{COPY_BUFFER, PLAIN_WINDOW_LOG};
 use crate::repository::Published;
 use crate::{Failure, Result};
-
-/// The window of plain zstd blobs, as a power of two: 8 MiB, so that a client's memory does not grow with the executable.
-const PLAIN_WINDOW_LOG: u32 = 23;
 
 fn encoding(encoding: Encoding) -> Result<Name> {
     encoding.as_str().parse().map_err(Failure::usage)
 }
 
 impl Folder {
+    /// Stores an executable as it is, compressed if that is smaller, and as a patch if the plan
+    /// says so and that is smaller still.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for an empty executable; I/O errors of reading and writing.
     pub(super) fn add_artifact(
         &self,
         target: &Name,
@@ -34,7 +37,7 @@ impl Folder {
         if size == 0 {
             return Err(Failure::refused(
                 format!("{} is empty", Printable(executable.display())),
-                "Name the executable that was built.",
+                "Name the executable that the build produced.",
             ));
         }
         let mut stored = vec![Stored { encoding: encoding(Encoding::Identity)?, from: None, size, blake3 }];
@@ -72,7 +75,7 @@ impl Folder {
         Ok(Artifact { target: target.clone(), size, blake3, stored })
     }
 
-    /// Compresses a blob of this folder into another one. `prefix` makes it a patch.
+    /// Compresses a blob of this folder into another one. With a `prefix`, the result is a patch.
     fn compress(&self, blob: &Digest, size: u64, level: i32, prefix: &[u8]) -> Result<(u64, Digest)> {
         let path = self.blob(blob);
         let fail = |error| Failure::io("compress", &path)(error);
@@ -85,7 +88,7 @@ impl Folder {
             encoder.set_pledged_src_size(Some(size))?;
             encoder.include_contentsize(true)?;
             if !prefix.is_empty() {
-                // The window must reach back over the new executable into the whole of the old one.
+                // The window must span the new executable and all of the old one.
                 let reach = (size + prefix.len() as u64).next_power_of_two().trailing_zeros();
                 encoder.long_distance_matching(true)?;
                 encoder.window_log(reach.clamp(10, limits::ZSTD_WINDOW_LOG))?;
@@ -101,12 +104,13 @@ impl Folder {
         self.store_blob(reopened, file.path())
     }
 
-    /// Copies a file to `blobs/<hash>`; hashed while it is copied, so that what is signed is what is published.
+    /// Copies a file to `blobs/<hash>`. It is hashed while it is copied, so that the published
+    /// bytes are the signed ones even if the file changes.
     fn store_blob(&self, mut from: File, name: &Path) -> Result<(u64, Digest)> {
         let mut output =
             tempfile::NamedTempFile::new_in(&self.path).map_err(Failure::io("create", &self.path))?;
         let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = vec![0; COPY_BUFFER];
         let mut size = 0;
         loop {
             let count = from.read(&mut buffer).map_err(Failure::io("read", name))?;
@@ -130,7 +134,7 @@ impl Folder {
     }
 }
 
-/// The executable for a target that is published now, for making a patch from it.
+/// The published executable for a target, to make a patch from.
 fn previous_executable(target: &Name, published: &Published, source: &Fetcher) -> Result<Option<Vec<u8>>> {
     let Some(current) = published.current() else { return Ok(None) };
     let Some(artifact) = current.manifest.artifacts.iter().find(|artifact| artifact.target == *target) else {
@@ -143,6 +147,7 @@ fn previous_executable(target: &Name, published: &Published, source: &Fetcher) -
     let mut bytes = Vec::new();
     let read =
         source.stream(&Object::Blob(artifact.blake3), None)?.take(artifact.size + 1).read_to_end(&mut bytes);
-    // Without it there is no patch, and nothing else is lost; `signer verify` is there to complain.
+    // Without it there is no patch, but the release is complete; `signer verify` reports the
+    // damage.
     Ok((read.is_ok() && Digest::of(&bytes) == artifact.blake3).then_some(bytes))
 }

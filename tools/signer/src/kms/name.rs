@@ -1,9 +1,10 @@
-//! What a key in AWS KMS is called.
+//! The name of a key in AWS KMS.
 
-/// How `--key` says that a key is in AWS KMS.
+/// The prefix of a `--key` that is in AWS KMS.
 pub const SCHEME: &str = "awskms:";
 
-/// A key id, a key ARN, `alias/NAME` or an alias ARN. Nothing else is one, so that no secret pasted by mistake is ever shown or sent.
+/// A key id, a key ARN, `alias/NAME` or an alias ARN. Anything else is invalid, so that a secret
+/// pasted by mistake is never printed or sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KmsName(String);
 
@@ -14,7 +15,7 @@ impl std::str::FromStr for KmsName {
         let resource = match text.strip_prefix("arn:") {
             None if is_key_id(text) => return Ok(KmsName(text.into())),
             None => text,
-            Some(rest) => resource_of(rest).ok_or("an ARN that is not one of a key or alias in KMS")?,
+            Some(rest) => resource_of(rest).ok_or("an ARN, but not of a key or alias in KMS")?,
         };
         let is_name = match resource.split_once('/') {
             Some(("key", id)) => text != resource && is_key_id(id),
@@ -24,18 +25,18 @@ impl std::str::FromStr for KmsName {
         if is_name {
             Ok(KmsName(text.into()))
         } else {
-            Err("neither a key id, `alias/NAME`, nor the ARN of one of them")
+            Err("neither a key id, `alias/NAME`, nor the ARN of either")
         }
     }
 }
 
 impl KmsName {
-    /// As KMS takes it.
+    /// As a KMS request has it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The region, where the name says it.
+    /// The region, if the name is an ARN.
     pub fn region(&self) -> Option<&str> {
         if self.0.starts_with("arn:") { self.0.split(':').nth(3) } else { None }
     }
@@ -47,7 +48,7 @@ impl std::fmt::Display for KmsName {
     }
 }
 
-/// What follows `arn:PARTITION:kms:REGION:ACCOUNT:`.
+/// The part after `arn:PARTITION:kms:REGION:ACCOUNT:`.
 fn resource_of(rest: &str) -> Option<&str> {
     let parts: Vec<&str> = rest.split(':').collect();
     let [partition, "kms", region, account, resource] = parts[..] else { return None };
@@ -59,7 +60,7 @@ fn resource_of(rest: &str) -> Option<&str> {
     (is_word(partition) && is_word(region) && is_account).then_some(resource)
 }
 
-/// A UUID, or `mrk-` and 32 hex digits for a key of several regions.
+/// A UUID, or `mrk-` and 32 hex digits for a multi-Region key.
 fn is_key_id(text: &str) -> bool {
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     match text.strip_prefix("mrk-") {

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use relatch::source::{Dir, Fetcher, Object, Source as _};
 use relatch::trust::Name;
 
-use super::{Content, Put, Store, digest_of, listed, refuse_other_digest};
-use crate::files::{lock, open_regular, sync_dir_of};
+use super::contract::{Body, Put, Store, digest_of, ensure_digest, listed};
+use crate::files::{dir_of, lock, open_regular, sync_dir_of};
+use crate::limits::VERSION_READ;
 use crate::progress::Progress;
 use crate::{Failure, Result};
 
-/// What files are called while they are written.
+/// The prefix of temporary files.
 const UPLOAD: &str = ".upload-";
 
 /// A repository in a directory.
@@ -21,27 +22,27 @@ pub struct DirStore {
 }
 
 impl DirStore {
-    /// Publishes below `path`.
+    /// A repository at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         DirStore { path: path.into() }
     }
 
-    /// Where an object goes, in a directory that exists.
-    fn place(&self, object: &Object) -> Result<PathBuf> {
+    /// The path of an object. Creates its directory.
+    fn path_of(&self, object: &Object) -> Result<PathBuf> {
         let path = relatch::platform::join(&self.path, &object.to_string());
         let dir = path.parent().unwrap_or(&self.path);
         fs::create_dir_all(dir).map_err(Failure::io("create", dir))?;
         Ok(path)
     }
 
-    /// A whole, durable file under a temporary name beside `path`.
-    fn write_beside(path: &Path, content: Content<'_>) -> Result<tempfile::NamedTempFile> {
-        let dir = path.parent().unwrap_or(Path::new("."));
+    /// Writes a complete and durable file under a temporary name beside `path`.
+    fn write_beside(path: &Path, body: Body<'_>) -> Result<tempfile::NamedTempFile> {
+        let dir = dir_of(path);
         let write = || -> std::io::Result<tempfile::NamedTempFile> {
             let mut file = tempfile::Builder::new().prefix(UPLOAD).tempfile_in(dir)?;
-            match content {
-                Content::Bytes(bytes) => file.write_all(bytes)?,
-                Content::File(from) => drop(std::io::copy(&mut open_regular(from)?, &mut file)?),
+            match body {
+                Body::Bytes(bytes) => file.write_all(bytes)?,
+                Body::File(from) => drop(std::io::copy(&mut open_regular(from)?, &mut file)?),
             }
             #[cfg(unix)]
             file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
@@ -57,19 +58,19 @@ impl Store for DirStore {
         Fetcher::new(Dir::new(&self.path))
     }
 
-    fn put_new(&self, object: &Object, content: Content<'_>, _: &dyn Progress) -> Result<Put> {
-        let path = self.place(object)?;
+    fn put_new(&self, object: &Object, body: Body<'_>, _: &dyn Progress) -> Result<Put> {
+        let path = self.path_of(object)?;
         if !path.exists() {
-            let file = DirStore::write_beside(&path, content)?;
-            let written = || digest_of(Content::File(file.path())).map_err(Failure::io("read", file.path()));
-            refuse_other_digest(object, written)?;
+            let file = DirStore::write_beside(&path, body)?;
+            let written = || digest_of(Body::File(file.path())).map_err(Failure::io("read", file.path()));
+            ensure_digest(object, written)?;
             match file.persist_noclobber(&path) {
                 Ok(_) => return sync_dir_of(&path).map(|()| Put::Created),
                 Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Failure::io("create", &path)(error.error)),
             }
         }
-        let compare = || Ok(digest_of(content)? == digest_of(Content::File(&path))?);
+        let compare = || Ok(digest_of(body)? == digest_of(Body::File(&path))?);
         match compare() {
             Ok(true) => Ok(Put::Existed),
             Ok(false) => Err(Failure::Occupied { object: object.clone() }),
@@ -79,25 +80,25 @@ impl Store for DirStore {
 
     fn read(&self, object: &Object) -> Result<Option<Vec<u8>>> {
         let path = relatch::platform::join(&self.path, &object.to_string());
-        let limit = relatch::limits::VERSION_FILE.0 + 1;
         let mut bytes = Vec::new();
-        match open_regular(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        match open_regular(&path).and_then(|file| file.take(VERSION_READ).read_to_end(&mut bytes)) {
             Ok(_) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::io("read", &path)(error)),
         }
     }
 
-    /// Publishers on one file system exclude each other by a lock file; readers see the old object or the new one.
+    /// A lock file excludes other publishers on the same file system. Readers see the old object or
+    /// the new one, because it is replaced by a rename.
     fn swap(&self, object: &Object, expected: Option<&[u8]>, new: &[u8], _: &dyn Progress) -> Result<()> {
-        let path = self.place(object)?;
+        let path = self.path_of(object)?;
         let lock_path = path.with_file_name(".lock");
-        let held = File::create(&lock_path).map_err(Failure::io("open", &lock_path))?;
-        lock(&held, &lock_path)?;
+        let lock_file = File::create(&lock_path).map_err(Failure::io("open", &lock_path))?;
+        lock(&lock_file, &lock_path)?;
         if self.read(object)?.as_deref() != expected {
             return Err(Failure::LostRace { object: object.clone() });
         }
-        let file = DirStore::write_beside(&path, Content::Bytes(new))?;
+        let file = DirStore::write_beside(&path, Body::Bytes(new))?;
         file.persist(&path).map_err(|error| Failure::io("replace", &path)(error.error))?;
         sync_dir_of(&path)
     }
@@ -114,8 +115,9 @@ impl Store for DirStore {
             for entry in entries {
                 let entry = entry.map_err(Failure::io("list", &dir_path))?;
                 let name = entry.file_name().to_string_lossy().into_owned();
+                // A publisher that was killed leaves temporary files.
                 if !name.starts_with(UPLOAD) {
-                    objects.extend(listed(dir, &name)?); // the others are of a publisher that was killed
+                    objects.extend(listed(dir, &name)?);
                 }
             }
         }

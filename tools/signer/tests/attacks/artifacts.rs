@@ -62,7 +62,7 @@ pub fn executables() {
                 of(s, "empty")
             },
             3,
-            &["empty is empty", "Name the executable that was built"],
+            &["empty is empty", "Name the executable that the build produced"],
         ),
         row("a directory", "8", |s| of(s, "keys"), 5, &["cannot open keys", no_file]),
         row(

@@ -11,8 +11,9 @@ use crate::scene::Scene;
 use crate::table::{Row, harmless, refused, row};
 use crate::unix::{make_fifo, symlink};
 
-const NO_FILE: &str = "it is no regular file";
-const CHANGED: &str = "Somebody changed the folder";
+const NO_FILE: &str = "it is not a regular file";
+const CHANGED: &str = "The folder was changed";
+const DAMAGED: &str = "The file was changed or damaged";
 
 fn sign(scene: &Scene) -> Command {
     scene.command(&[
@@ -88,9 +89,9 @@ pub fn a_file_with_other_bytes() {
             "6d",
             &["the manifest is not a canonical document", "every client would refuse"][..],
         ),
-        ("manifest.json.minisig", "6b", &["signed/manifest.json.minisig: line ", CHANGED]),
+        ("manifest.json.minisig", "6b", &["signed/manifest.json.minisig: line ", DAMAGED]),
         ("root.json", "3c", &["the root is not a canonical document", "every client would refuse"]),
-        ("blobs", "9", &["has the blake3 hash", "is signed", "publish again what is wrong"]),
+        ("blobs", "9", &["has the blake3 hash", "is signed", "publish the damaged parts again"]),
     ] {
         for (damage, make) in damages {
             refused(&[
@@ -109,7 +110,7 @@ pub fn a_version_with_other_bytes() {
             "its first line",
             "4d",
             |path| flip(path, |_| 0),
-            &["the first line of VERSION is not its version", "Prepare the release again"],
+            &["the first line of VERSION is not the version in its second line", "Prepare the release again"],
         ),
         ("its object", "4d", |path| flip(path, |_| 9), &["VERSION", "every client would refuse"]),
         (
@@ -122,19 +123,19 @@ pub fn a_version_with_other_bytes() {
             "a signature's form",
             "4b",
             |path| flip(path, |size| size - 3),
-            &["signed/VERSION: line 6: not the standard base64", CHANGED],
+            &["signed/VERSION: line 6: not the standard base64", DAMAGED],
         ),
         (
             "a signature's newline",
             "4b",
             |path| rewrite(path, |bytes| bytes.truncate(bytes.len() - 1)),
-            &["signed/VERSION: line 6: no newline", CHANGED],
+            &["signed/VERSION: line 6: no newline", DAMAGED],
         ),
         (
             "a byte more",
             "4b",
             |path| rewrite(path, |bytes| bytes.push(b' ')),
-            &["signed/VERSION: line ", CHANGED],
+            &["signed/VERSION: line ", DAMAGED],
         ),
         ("one line", "4a", |path| rewrite(path, |bytes| bytes.truncate(6)), &["it has fewer than two lines"]),
         ("empty", "4a", |path| rewrite(path, Vec::clear), &["it has fewer than two lines"]),
@@ -270,21 +271,21 @@ pub fn documents_edited_after_signing() {
             sign(scene)
         }
     };
-    let clock = "clock or the one that prepared it is wrong";
+    let clock = "or of the machine that prepared the folder, is wrong";
     refused(&[
         row(
             "another release under the old signatures",
             "6c",
             edited,
             3,
-            &["0 of the 2 release keys", "somebody changed what they signed"],
+            &["0 of the 2 release keys", "the documents or signatures were changed afterwards"],
         ),
         row(
             "manifest from the future, signed",
             "6k",
             forged_to_sign(|m, _| m.issued = now() + 2 * DAY),
             3,
-            &["the manifest of this folder was issued at", "and here it is", clock],
+            &["the manifest of this folder was issued at", "but it is now", clock],
         ),
         row(
             "VERSION from the future, signed",
@@ -305,14 +306,14 @@ pub fn documents_edited_after_signing() {
             "6k",
             forged_to_sign(|m, _| (m.issued, m.expires) = (now() - 3 * DAY, now() - DAY)),
             3,
-            &["the manifest of this folder expired at", "lay too long"],
+            &["the manifest of this folder expired at", "The folder is too old"],
         ),
         row(
             "VERSION expired",
             "5",
             forged(|_, v| (v.issued, v.expires) = (now() - 3 * DAY, now() - DAY)),
             3,
-            &["VERSION of this folder expired at", "lay too long"],
+            &["VERSION of this folder expired at", "The folder is too old"],
         ),
         row(
             "expires before it is issued",

@@ -140,7 +140,7 @@ pub fn frames() {
                     next(s)
                 },
                 3,
-                &["blobs/", CANNOT, why, "publish again what is wrong"],
+                &["blobs/", CANNOT, why, "publish the damaged parts again"],
             )]);
         }
     }

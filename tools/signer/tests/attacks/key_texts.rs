@@ -10,7 +10,7 @@ use crate::unix::{make_fifo, set_mode, symlink};
 #[test]
 fn text_forms() {
     let two = "bad.key is not a minisign key: it must have two lines";
-    let first = "bad.key is not a minisign key: its first line is no untrusted comment";
+    let first = "bad.key is not a minisign key: its first line is not an untrusted comment";
     let base64 = "bad.key is not a minisign key: its second line is not base64";
     let advice = "Name a minisign secret key file";
     let second = |change: fn(&str) -> String| {
@@ -58,7 +58,7 @@ fn text_forms() {
             "7",
             |s| of(s, [0xff; 270]),
             2,
-            &["bad.key is not a minisign key: it is not text", advice],
+            &["bad.key is not a minisign key: it is not UTF-8", advice],
         ),
         row(
             "huge",
@@ -138,7 +138,7 @@ fn places() {
             "7",
             at("env:NOBODY_SET_THIS"),
             2,
-            &["in $NOBODY_SET_THIS is not set, or not text"],
+            &["in $NOBODY_SET_THIS is not set, or is not UTF-8"],
         ),
         row(
             "a variable that holds something else",
@@ -174,7 +174,7 @@ fn places() {
     ]);
     for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o660, 0o666, 0o777] {
         let others = format!(
-            "the secret key bad.key can be read or written by others (mode {mode:o}); `chmod 600` it, and replace the key"
+            "the secret key bad.key can be read or written by other users (mode {mode:o}); run `chmod 600` on it, and replace the key"
         );
         let open = |s: &Scene| {
             text(|key| key)(s);
@@ -217,8 +217,7 @@ fn places() {
 #[test]
 fn pasted() {
     let line = |s: &Scene| s.desk.read("keys/ci.key").lines().nth(1).unwrap().to_owned();
-    let given =
-        "seems to be given itself; name its place instead. It stands in your shell's history now: replace it";
+    let given = "seems to be the key itself instead of its location. It is in your shell's history now: replace the key, and name the location of the new one";
     let as_key = |make: fn(&str, &str) -> String| {
         move |s: &Scene| {
             s.command(&["sign", "unsigned", "--key", &make(&line(s), &s.desk.read("keys/ci.key"))])

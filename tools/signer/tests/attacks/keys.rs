@@ -68,9 +68,9 @@ fn without_terminal(command: &Command) -> Command {
 
 #[test]
 fn fields() {
-    let damaged = "the secret key bad.key does not match its checksum: it is damaged";
+    let damaged = "the secret key bad.key does not match its checksum: the key is damaged";
     let advice = "Name a minisign secret key file, `env:VARIABLE`";
-    let huge = "asks for more memory or time than any key should";
+    let huge = "requires more memory or time than scrypt may use";
     let limits = |ops: u64, mem: u64| {
         changed(move |file| {
             file.encrypt(PASSWORD);
@@ -97,7 +97,7 @@ fn fields() {
                 file.seal();
             }),
             2,
-            &["bad.key does not match its own public half", advice],
+            &["bad.key does not match its public half", advice],
         ),
         row(
             "public half of another key, checksum right",
@@ -109,7 +109,7 @@ fn fields() {
                 of(s, file.to_text())
             },
             2,
-            &["does not match its own public half"],
+            &["does not match its public half"],
         ),
         row(
             "seed changed, without a checksum",
@@ -119,14 +119,14 @@ fn fields() {
                 file.checksum = [0; 32];
             }),
             2,
-            &["does not match its own public half"],
+            &["does not match its public half"],
         ),
         row(
             "another algorithm",
             "7",
             changed(|file| file.algorithm = *b"RS"),
             2,
-            &["is not an Ed25519 key of minisign's format"],
+            &["is not an Ed25519 key in minisign's format"],
         ),
         row(
             "another checksum algorithm",
@@ -140,7 +140,7 @@ fn fields() {
             "7",
             changed(|file| file.kdf = *b"Ar"),
             2,
-            &["is encrypted in a way that this program does not know"],
+            &["is encrypted with an unknown key derivation function"],
         ),
         row("scrypt of 2 GiB", "7", with_password(Box::new(limits(OPSLIMIT * 2, 1 << 31))), 2, &[huge]),
         row("scrypt of 2^63 bytes", "7", with_password(Box::new(limits(u64::MAX, 1 << 63))), 2, &[huge]),
@@ -175,9 +175,9 @@ fn passwords() {
             command
         }
     };
-    let wrong = "does not match its checksum: the password is wrong, or it is damaged";
-    let none = "bad.key is encrypted; $SIGNER_PASSWORD is not set and there is no terminal to ask at";
-    let give = "give its password if it has one";
+    let wrong = "does not match its checksum: the password is wrong, or the key is damaged";
+    let none = "bad.key is encrypted; $SIGNER_PASSWORD is not set, and there is no terminal for a prompt";
+    let give = "If the key has a password, provide it";
     refused(&[
         row("wrong", "7", with(WRONG_PASSWORD), 2, &[wrong, give]),
         row("empty", "7", with(""), 2, &[wrong, give]),
@@ -214,7 +214,7 @@ fn passwords() {
                 c
             },
             2,
-            &["an empty password protects nothing", "--no-password"],
+            &["an empty password does not protect the key", "--no-password"],
         ),
         row(
             "for new keys: none, and nobody to ask",

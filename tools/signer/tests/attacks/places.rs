@@ -52,7 +52,7 @@ fn publish(scene: &Scene) -> Command {
 #[test]
 pub fn version() {
     let timestamp = "VERSION is signed by 0 of the 1 timestamp keys that it needs";
-    let who = "--root is another repository's root, or somebody changed the repository";
+    let who = "--root is another repository's root, or the repository was changed";
     let object = "VERSION";
     for (what, next) in
         [("a release", release as fn(&Scene) -> Command), ("a refresh", refresh), ("a folder", publish)]
@@ -99,7 +99,7 @@ pub fn version() {
                 "4a",
                 of(|path| rewrite(path, Vec::clear)),
                 3,
-                &["it has fewer than two lines", "replaced by a release with --seq"],
+                &["it has fewer than two lines", "publish a release with --seq"],
             ),
             row(
                 at("garbage"),
@@ -120,7 +120,7 @@ pub fn version() {
                 "10.1",
                 of(|path| replace(path, |path| symlink("/dev/zero", path).unwrap())),
                 5,
-                &["cannot read repo/stable/VERSION", "it is no regular file"],
+                &["cannot read repo/stable/VERSION", "it is not a regular file"],
             )
             .on_unix(),
             row(
@@ -128,7 +128,7 @@ pub fn version() {
                 "10.1",
                 of(|path| replace(path, make_fifo)),
                 5,
-                &["cannot read repo/stable/VERSION", "it is no regular file"],
+                &["cannot read repo/stable/VERSION", "it is not a regular file"],
             )
             .on_unix(),
         ]);
@@ -146,7 +146,7 @@ pub fn roots() {
             3,
             &[
                 "the manifest needs root 2, but the newest root that can be trusted is 1",
-                "Somebody changed the repository",
+                "The repository or the folder was changed",
             ],
         ),
         row(
@@ -156,7 +156,7 @@ pub fn roots() {
                 rewrite(path, |bytes| replace_text(bytes, "\"threshold\":2", "\"threshold\":1"))
             }),
             3,
-            &["root 2 is signed by 0 of the 2 root keys", "somebody changed the repository"],
+            &["root 2 is signed by 0 of the 2 root keys", "the repository was changed"],
         ),
         row(
             "its signatures taken away",
@@ -311,7 +311,7 @@ pub fn the_release_that_is_published() {
 #[test]
 pub fn what_is_to_be_written_is_there_already() {
     let digest = |scene: &Scene, file: &str| Digest::of(&scene.bytes(file));
-    let occupied = "is already there with other content";
+    let occupied = "already exists with different content";
     refused(&[
         row(
             "other signatures of the manifest",
@@ -345,7 +345,7 @@ pub fn what_is_to_be_written_is_there_already() {
                 publish(s)
             },
             5,
-            &["blobs/", "it is no regular file"],
+            &["blobs/", "it is not a regular file"],
         )
         .on_unix(),
     ]);
@@ -438,14 +438,14 @@ pub fn another_products() {
                 s.command(&["root", "publish", "other.json", "--repo", "repo", "--root", "other.json"])
             },
             3,
-            &["root/1.json", "already there with other content"],
+            &["root/1.json", "already exists with different content"],
         ),
         row(
             "nowhere",
             "8",
             |s| s.command(&["publish", "signed", "--repo", "nowhere", "--root", "root.json"]),
             4,
-            &["nowhere", "a directory is missing"],
+            &["nowhere", "for a directory, check that it exists"],
         ),
         row(
             "an address of a kind that nobody can publish to",

@@ -60,7 +60,7 @@ pub fn version() {
                 |_, v| v.product = "gadget".parse().unwrap(),
                 &[
                     "VERSION is for the product gadget, not for widget",
-                    "Is --root the root of this repository?",
+                    "Check that --root is the root of this repository",
                 ],
             ),
             of(
@@ -69,7 +69,7 @@ pub fn version() {
                 |_, v| v.channel = "beta".parse().unwrap(),
                 &[
                     "VERSION is for the channel beta, not for stable",
-                    "Is --root the root of this repository?",
+                    "Check that --root is the root of this repository",
                 ],
             ),
             of(
@@ -204,6 +204,10 @@ pub fn an_older_refresh() {
             s.at_repo(&["publish", "older"])
         },
         3,
-        &["VERSION of release 2 was issued at", "was seen before", "Somebody published meanwhile"],
+        &[
+            "VERSION of release 2 was issued at",
+            "was seen before",
+            "Another release was published in the meantime",
+        ],
     )]);
 }

@@ -38,9 +38,11 @@ fn who_is_overtaken_writes_no_version() {
     let output = finish(child);
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(4), "{told}");
-    for part in
-        ["stable/VERSION was changed by somebody else since it was read", "Nothing is torn", "signer show"]
-    {
+    for part in [
+        "stable/VERSION was changed by another publisher after it was read",
+        "Nothing was overwritten",
+        "signer show",
+    ] {
         assert!(told.contains(part), "{told}");
     }
     assert_eq!(scene.bytes("repo/stable/VERSION"), theirs);

@@ -10,8 +10,8 @@ const NAME_OF_65: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 
 #[test]
 pub fn versions() {
-    let higher = "Use a higher version, or take the published one back with --retract";
-    let kind = "Start a new channel for the new kind";
+    let higher = "Use a higher version, or retract the published one with --retract";
+    let kind = "start a new channel for the new kind";
     let neither = "is not a version: neither SemVer (1.2.3, 1.2.3-rc.1) nor a build number (41)";
     let zero = "is not a version: a build number has no leading zero and is from 1 to 2^64-1";
     refused(&[
@@ -41,7 +41,7 @@ pub fn versions() {
             "5-6",
             |s| s.release("7", &[]),
             3,
-            &["1.1.0 is published and 7 is of the other kind of version", kind],
+            &["1.1.0 is published, and 7 is of the other kind", kind],
         ),
         row(
             "build metadata",
@@ -83,7 +83,7 @@ pub fn versions() {
 
 #[test]
 pub fn numbers() {
-    let look = "--seq is too low. Look with `signer show`";
+    let look = "--seq is too low. Inspect the published release with `signer show`";
     refused(&[
         row(
             "number equal",
@@ -134,7 +134,7 @@ pub fn numbers() {
 
 #[test]
 pub fn times() {
-    let use_ = "is not a validity; use from a second to a hundred years, such as 90d";
+    let use_ = "is not a valid period: use one second to a hundred years, such as 90d";
     refused(&[
         row(
             "manifest valid for nothing",
@@ -157,7 +157,7 @@ pub fn times() {
             "3.3",
             |s| s.release("1.2.0", &["--expires-in", "101years"]),
             2,
-            &["s is not a validity"],
+            &["s is not a valid period"],
         ),
         row(
             "a refresh valid for nothing",

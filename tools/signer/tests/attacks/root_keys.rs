@@ -34,7 +34,13 @@ pub fn thresholds() {
         ),
         row("above what fits", "3.6", renew("root=4294967296"), 2, &["`4294967296` is not a number"]),
         row("negative", "3.6", renew("root=-1"), 2, &["`-1` is not a number"]),
-        row("of no role", "3.6", renew("admin=1"), 2, &["`admin` is not a role: root, release or timestamp"]),
+        row(
+            "of no role",
+            "3.6",
+            renew("admin=1"),
+            2,
+            &["`admin` is not a role; the roles are root, release and timestamp"],
+        ),
         row(
             "0, signed",
             "3c",
@@ -256,13 +262,19 @@ pub fn public_key_files() {
             2,
             &["bad.pub: ", call],
         ),
-        row("no text", "3.2", of(vec![0xff; 60]), 2, &["bad.pub: it is no public key", "it is not text"]),
+        row(
+            "no text",
+            "3.2",
+            of(vec![0xff; 60]),
+            2,
+            &["bad.pub: not a minisign public key", "it is not UTF-8"],
+        ),
         row(
             "too long",
             "3.2",
             of(vec![b'x'; 3000]),
             2,
-            &["bad.pub: it is no public key", "more than 2048 bytes"],
+            &["bad.pub: not a minisign public key", "more than 2048 bytes"],
         ),
         row(
             "without end",
@@ -281,7 +293,7 @@ pub fn public_key_files() {
                 ])
             },
             2,
-            &["/dev/zero: it is no public key", "more than 2048 bytes"],
+            &["/dev/zero: not a minisign public key", "more than 2048 bytes"],
         )
         .on_unix(),
         row(

@@ -239,7 +239,7 @@ fn a_panic_tells_no_secret() {
         ("while the others sign", "a bug in a dependency"),
         ("of an error of the key", "is not a minisign secret key"),
         ("of an error of the password", "does not match its checksum"),
-        ("of an error of the argument", "seems to be given itself"),
+        ("of an error of the argument", "seems to be the key itself"),
         ("of an error of the file", "damaged.key"),
         ("of a secret", "untrusted comment"),
     ] {

@@ -142,7 +142,10 @@ pub fn of_a_folder() {
                 publish_by(s, &["ci", "old", "clock"])
             },
             3,
-            &["the manifest is signed by 1 of the 2 release keys that it needs", "Let more key holders sign"],
+            &[
+                "the manifest is signed by 1 of the 2 release keys that it needs",
+                "More key holders must sign",
+            ],
         ),
         row(
             "the release key under VERSION",
@@ -356,7 +359,7 @@ fn all_or_none_where_a_key_fails() {
     let [root_a, root_b] = ["root-a", "root-b"].map(|name| scene.key(name));
     let failures: [(Does<'_>, &str); 2] = [
         (&|_, _| Err(Failure::usage("it is denied")), "it is denied"),
-        (&|_, _| Ok([1; 64]), "a signature was made that does not verify by the key"),
+        (&|_, _| Ok([1; 64]), "a new signature does not verify with the key"),
     ];
     let before = scene.tree();
     for (fails, says) in failures {

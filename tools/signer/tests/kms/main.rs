@@ -119,7 +119,7 @@ fn what_is_no_name_is_neither_shown_nor_sent() {
     let long = "x".repeat(5000);
     for name in [SECRET, "", "release", "///alias/release", "alias/a b", "arn:aws:s3:::bucket", &long] {
         let output = publisher.run(&["public", "--key", &format!("awskms:{name}"), "--out", "x.pub"]);
-        refused(&output, 2, &["in AWS KMS under a name that is ", "`awskms:alias/release`"]);
+        refused(&output, 2, &["an invalid KMS name: it is ", "`awskms:alias/release`"]);
         assert!(name.is_empty() || name == "release" || !stderr(&output).contains(name), "{name}");
     }
     assert!(kms.seen().is_empty());
@@ -190,7 +190,7 @@ fn a_key_of_another_kind_is_refused_before_it_signs() {
         refused(
             &publisher.release("1.0.0", KEY),
             2,
-            &["is not one of ECC_NIST_EDWARDS25519", says, "create-key"],
+            &["is not an ECC_NIST_EDWARDS25519 key", says, "create-key"],
         );
         assert_eq!(kms.seen().len(), 1);
     }
@@ -207,14 +207,14 @@ fn a_signature_that_does_not_verify_is_not_used() {
     let signature =
         |length| Fault::Field("Sign", "Signature", json!(Base64::encode_string(&vec![1; length])));
     let cases = [
-        (Fault::OtherMessage, "does not verify by the key"),
+        (Fault::OtherMessage, "does not verify with the key"),
         // The digest's, or the one over that and the trusted comment.
-        (Fault::OtherKey(|length| length == 64), "does not verify by the key"),
-        (Fault::OtherKey(|length| length > 64), "does not verify by the key"),
-        (signature(64), "does not verify by the key"),
-        (signature(63), "a signature of 63 bytes, not 64"),
-        (signature(65), "a signature of 65 bytes, not 64"),
-        (Fault::Field("Sign", "Signature", Value::Null), "a signature of 0 bytes, not 64"),
+        (Fault::OtherKey(|length| length == 64), "does not verify with the key"),
+        (Fault::OtherKey(|length| length > 64), "does not verify with the key"),
+        (signature(64), "does not verify with the key"),
+        (signature(63), "a signature of 63 bytes instead of 64"),
+        (signature(65), "a signature of 65 bytes instead of 64"),
+        (Fault::Field("Sign", "Signature", Value::Null), "a signature of 0 bytes instead of 64"),
     ];
     for (fault, says) in cases {
         let kms = Kms::start(fault);
@@ -254,9 +254,9 @@ fn a_key_file_does_not_sign_alone() {
     let before = tree(&publisher);
     let faults = [
         (Fault::Error("Sign", 400, "AccessDeniedException", "no"), 2, "kms:Sign was denied"),
-        (Fault::Error("Sign", 400, "ThrottlingException", "Rate exceeded"), 4, "not to be had just now"),
-        (Fault::OtherMessage, 3, "does not verify by the key"),
-        (Fault::OtherKey(|length| length > 64), 3, "does not verify by the key"),
+        (Fault::Error("Sign", 400, "ThrottlingException", "Rate exceeded"), 4, "temporarily unavailable"),
+        (Fault::OtherMessage, 3, "does not verify with the key"),
+        (Fault::OtherKey(|length| length > 64), 3, "does not verify with the key"),
     ];
     for (fault, code, says) in faults {
         let kms = Kms::start(fault);
@@ -289,7 +289,7 @@ fn what_kms_refuses_is_told_with_what_to_do() {
         ("Sign", 400, "AccessDeniedException", denied, 2, ["kms:Sign was denied", "keys/README.md"]),
         ("Sign", 400, "DisabledException", "KEY is disabled.", 2, ["KEY is disabled.", "enable-key"]),
         ("Sign", 400, "KMSInvalidStateException", "pending deletion", 2, ["state", "cancel-key-deletion"]),
-        ("GetPublicKey", 400, "ExpiredTokenException", "expired", 2, ["AWS refuses", "get-caller-identity"]),
+        ("GetPublicKey", 400, "ExpiredTokenException", "expired", 2, ["AWS rejects", "get-caller-identity"]),
         (
             "Sign",
             400,
@@ -298,7 +298,7 @@ fn what_kms_refuses_is_told_with_what_to_do() {
             2,
             ["SomethingNewException: new", "Nothing was signed"],
         ),
-        ("Sign", 400, "ThrottlingException", "Rate exceeded", 4, ["not to be had just now", "Try again"]),
+        ("Sign", 400, "ThrottlingException", "Rate exceeded", 4, ["temporarily unavailable", "Try again"]),
         ("GetPublicKey", 500, "KMSInternalException", "", 4, ["KMSInternalException", "Try again"]),
         ("GetPublicKey", 503, "SomethingNew", "", 4, ["SomethingNew", "Try again"]),
     ];
@@ -383,9 +383,9 @@ fn credentials_and_region_come_from_where_aws_keeps_them() {
         "AWS_ENDPOINT_URL_KMS",
     ];
     let region = public("x.pub", &without(&["AWS_REGION"]));
-    refused(&region, 2, &["is in no region", "Set AWS_REGION"]);
+    refused(&region, 2, &["has no region", "Set AWS_REGION"]);
     let credentials = public("x.pub", &without(&all[..3]));
-    refused(&credentials, 2, &["cannot be asked without credentials", "AWS_PROFILE", "OIDC"]);
+    refused(&credentials, 2, &["requires credentials", "AWS_PROFILE", "OIDC"]);
     let refusals = [
         ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLEOFANOTHER", "UnrecognizedClientException"),
         ("AWS_SECRET_ACCESS_KEY", "another", "InvalidSignatureException"),
@@ -394,7 +394,7 @@ fn credentials_and_region_come_from_where_aws_keeps_them() {
         let output = public("x.pub", &|command| {
             command.env(name, value);
         });
-        refused(&output, 2, &["credentials that AWS refuses", code, "get-caller-identity"]);
+        refused(&output, 2, &["credentials that AWS rejects", code, "get-caller-identity"]);
     }
     // A profile has everything.
     std::fs::create_dir(publisher.desk.path(".aws")).unwrap();

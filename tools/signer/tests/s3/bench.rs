@@ -9,7 +9,7 @@ use relatch::source::{Fetcher, Object};
 
 use signer::folder::Folder;
 use signer::repository::newest_root;
-use signer::store::{LockTimes, S3Store, Server as Flags, Store as _};
+use signer::store::{LockTimes, S3Options, S3Store, Store as _};
 use signer::verify;
 use test_s3::{Authority, Conditions, Options, Server};
 
@@ -151,7 +151,7 @@ impl Bench {
 
     /// The same repository, by a publisher in this process.
     pub fn store(&self) -> S3Store {
-        let flags = Flags {
+        let flags = S3Options {
             endpoint: Some(self.server.endpoint()),
             region: Some(self.server.region().into()),
             path_style: true,

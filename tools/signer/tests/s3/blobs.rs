@@ -6,7 +6,7 @@ use relatch::source::Object;
 use relatch::trust::Digest;
 use signer::Failure;
 use signer::progress::{Progress, Silent};
-use signer::store::{Content, Put, Store as _};
+use signer::store::{Body, Put, Store as _};
 use test_s3::{Fault, Options, Request, When};
 
 use crate::bench::{ALL, Bench};
@@ -38,7 +38,7 @@ fn a_large_blob_goes_in_parts_and_several_at_a_time() {
     let hold = bench.server.hold(When::any().method("PUT").query("partNumber="));
     let store = bench.store();
     let put = std::thread::scope(|scope| {
-        let put = scope.spawn(|| store.put_new(&object, Content::File(&path), &Silent));
+        let put = scope.spawn(|| store.put_new(&object, Body::File(&path), &Silent));
         assert!(hold.reached(4, Duration::from_secs(60)), "four parts at a time");
         hold.release();
         put.join().unwrap()
@@ -72,7 +72,7 @@ fn what_is_told_of_the_progress_adds_up() {
     let bench = Bench::bare(Options::new(), "demo");
     let (path, object) = blob(&bench, &noise(20 * MIB + 7));
     let sum = Sum(Default::default());
-    bench.store().put_new(&object, Content::File(&path), &sum).unwrap();
+    bench.store().put_new(&object, Body::File(&path), &sum).unwrap();
     assert_eq!(sum.0.into_inner(), 20 * MIB as u64 + 7);
 }
 
@@ -84,7 +84,7 @@ fn other_content_than_the_name_says_is_never_published() {
         let object = Object::Blob(Digest::of(&bytes));
         *bytes.last_mut().unwrap() ^= 1;
         let (path, _) = blob(&bench, &bytes);
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         let refused = matches!(&put, Err(Failure::Client(relatch::Error::Refused(
             relatch::Refusal::BlobDigest { expected, .. }))) if Object::Blob(*expected) == object);
         assert!(refused, "{put:?}");
@@ -105,19 +105,19 @@ fn an_immutable_object_is_written_once() {
         {
             let key = format!("demo/{object}");
             assert_eq!(
-                store.put_new(&object, Content::Bytes(b"content"), &Silent).unwrap(),
+                store.put_new(&object, Body::Bytes(b"content"), &Silent).unwrap(),
                 Put::Created,
                 "{object}"
             );
             assert_eq!(
-                store.put_new(&object, Content::Bytes(b"content"), &Silent).unwrap(),
+                store.put_new(&object, Body::Bytes(b"content"), &Silent).unwrap(),
                 Put::Existed,
                 "{object}"
             );
             for other in [&b"Content"[..], b"conten", b"content ", b""] {
                 // What somebody put there by other means.
                 bench.server.put(&key, other);
-                let put = store.put_new(&object, Content::Bytes(b"content"), &Silent);
+                let put = store.put_new(&object, Body::Bytes(b"content"), &Silent);
                 let is_occupied =
                     matches!(&put, Err(Failure::Occupied { object: found }) if *found == object);
                 assert!(is_occupied, "{conditions:?} {object}: {put:?}");
@@ -137,7 +137,7 @@ fn a_large_blob_that_somebody_else_uploads_meanwhile_is_compared() {
         let key = format!("demo/{object}");
         let meanwhile = When::key(&key).method("POST").query("uploadId=").times(1);
         bench.server.run(meanwhile, move |request| objects.put(&request.key, theirs.clone()));
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         match same {
             true => assert_eq!(put.unwrap(), Put::Existed),
             false => assert!(matches!(put, Err(Failure::Occupied { .. })), "{put:?}"),
@@ -153,7 +153,7 @@ fn an_upload_is_completed_where_its_condition_is_not_known() {
     let (path, object) = blob(&bench, &bytes);
     let complete = When::any().method("POST").query("uploadId=").times(1);
     bench.server.fault(complete, Fault::Error(501, "NotImplemented"));
-    assert_eq!(bench.store().put_new(&object, Content::File(&path), &Silent).unwrap(), Put::Created);
+    assert_eq!(bench.store().put_new(&object, Body::File(&path), &Silent).unwrap(), Put::Created);
     assert!(bench.server.get(&format!("demo/{object}")).unwrap() == bytes);
 }
 
@@ -194,7 +194,7 @@ fn two_targets_with_one_executable_are_one_upload() {
     let release =
         ["release", "--version", "1.0.0", "--artifact", "a=large", "--artifact", "b=large", "--level", "1"];
     let told = bench.ok(&[&release[..], &crate::bench::KEYS].concat());
-    assert!(told.contains("4 objects written, 0 were there"), "{told}");
+    assert!(told.contains("4 objects written, 0 existed already"), "{told}");
     assert_eq!(begins(&bench), 1);
     bench.verify_released();
 }
@@ -210,7 +210,7 @@ fn a_blob_that_somebody_else_writes_at_the_same_moment_is_tried_again() {
         let last = || When::key(&key).method(method).query(if method == "POST" { "uploadId=" } else { "" });
         let conflict = Fault::Error(409, "ConditionalRequestConflict");
         bench.server.fault(last().times(2), conflict.clone());
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         assert_eq!(put.unwrap(), Put::Created, "the other has failed");
         bench.server.delete(&key);
         bench.server.fault(last().times(1), conflict.clone());
@@ -218,11 +218,11 @@ fn a_blob_that_somebody_else_writes_at_the_same_moment_is_tried_again() {
         bench.server.run(When::key(&key).method("HEAD").skip(1).times(1), move |request| {
             objects.put(&request.key, bytes.clone());
         });
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         assert_eq!(put.unwrap(), Put::Existed, "the other was quicker");
         bench.server.delete(&key);
         bench.server.fault(last(), conflict);
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         assert!(matches!(put, Err(Failure::Storage { .. })), "it has an end: {put:?}");
     }
 }
@@ -234,7 +234,7 @@ fn an_upload_that_is_gone_is_told_as_that() {
     let (path, object) = blob(&bench, &noise(17 * MIB));
     let complete = When::any().method("POST").query("uploadId=");
     bench.server.fault(complete, Fault::Error(404, "NoSuchUpload"));
-    let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+    let put = bench.store().put_new(&object, Body::File(&path), &Silent);
     assert!(matches!(&put, Err(Failure::Storage { what, .. }) if what.contains("NoSuchUpload")), "{put:?}");
 }
 
@@ -247,7 +247,7 @@ fn an_upload_that_is_not_needed_any_more_ends() {
         fn advance(&self, _: u64) {}
         fn waiting(&self, _: &str) {}
         fn end(&self) {}
-        fn goes_on(&self) -> bool {
+        fn should_continue(&self) -> bool {
             false
         }
     }
@@ -256,9 +256,9 @@ fn an_upload_that_is_not_needed_any_more_ends() {
     let abort = When::any().method("DELETE").query("uploadId=");
     bench.server.fault(abort, Fault::Error(403, "AccessDenied"));
     let store = bench.store();
-    let put = store.put_new(&object, Content::File(&path), &Stopped);
+    let put = store.put_new(&object, Body::File(&path), &Stopped);
     assert!(matches!(put, Err(Failure::Client(_))), "{put:?}");
     assert!(!bench.server.requests().iter().any(is_part));
     let told = store.remarks();
-    assert!(told[1].contains("was not removed, either: s3:AbortMultipartUpload of demo/blobs/"), "{told:?}");
+    assert!(told[1].contains("could not be removed: s3:AbortMultipartUpload of demo/blobs/"), "{told:?}");
 }

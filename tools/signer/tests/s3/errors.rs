@@ -44,7 +44,7 @@ fn with_keys_that_may_only_read_nothing_changes() {
         let says = [
             "s3:PutObject of demo/.probe-",
             "AccessDenied",
-            "Allow these credentials s3:PutObject on arn:aws:s3:::test/demo/*. Before it writes, signer finds out",
+            "Allow these credentials s3:PutObject on arn:aws:s3:::test/demo/*. signer writes objects `.probe-*`",
         ];
         fails(&mut command, 4, &says);
         assert_eq!(bench.objects(), before);
@@ -70,8 +70,8 @@ fn init_without_rights_makes_nothing_and_with_too_few_says_how_to_go_on() {
     let denied = When::key("demo/root/1.json").method("PUT");
     bench.server.fault(denied, Fault::Error(403, "AccessDenied"));
     let says = [
-        "keys and root.json are made, and root 1 is not published: s3:PutObject of demo/root/1.json",
-        "Then `signer root publish root.json --root root.json` publishes it",
+        "keys and root.json were created, but root 1 was not published: s3:PutObject of demo/root/1.json",
+        "Then publish it with `signer root publish root.json --root root.json`",
     ];
     bench.fails(4, &says, &init);
     bench.server.clear_faults();
@@ -86,7 +86,7 @@ fn with_keys_that_may_not_list() {
         Options::new().credentials(Credentials::new("AKIDNOLIST", SECRET).rights(rights)),
         "demo",
     );
-    let says = ["s3:GetObject of demo/root/1.json", "And s3:ListBucket on the bucket"];
+    let says = ["s3:GetObject of demo/root/1.json", "Allow s3:ListBucket on the bucket too"];
     bench.fails(4, &says, &["init", "--product", "widget", "--no-password", "--keys", "keys"]);
 }
 
@@ -107,7 +107,7 @@ fn with_a_wrong_secret_or_an_unknown_key() {
 #[test]
 fn no_bucket() {
     let bench = Bench::new(Options::new());
-    let says = ["NoSuchBucket", "Make the bucket `other` first"];
+    let says = ["NoSuchBucket", "Create the bucket `other`"];
     bench.fails(
         4,
         &says,
@@ -140,7 +140,7 @@ fn another_region() {
 fn nobody_there() {
     let bench = Bench::new(Options::new());
     let mut command = bench.command(&["show", "--endpoint", "http://127.0.0.1:9"]);
-    fails(&mut command, 4, &["127.0.0.1:9", "--endpoint is wrong"]);
+    fails(&mut command, 4, &["127.0.0.1:9", "Check the network, the proxy and --endpoint"]);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_certificate_of_somebody_else() {
 fn a_clock_that_is_wrong() {
     let bench = Bench::new(Options::new());
     bench.server.fault(When::any(), Fault::Error(403, "RequestTimeTooSkewed"));
-    bench.fails(4, &["RequestTimeTooSkewed", "is this machine's clock right?"], &["show"]);
+    bench.fails(4, &["RequestTimeTooSkewed", "that the system clock is correct"], &["show"]);
 }
 
 /// What a server says is shown, escaped and not in full.

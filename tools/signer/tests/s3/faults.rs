@@ -6,7 +6,7 @@ use relatch::source::Object;
 use relatch::trust::Digest;
 use signer::Failure;
 use signer::progress::Silent;
-use signer::store::{Content, Put, Store as _};
+use signer::store::{Body, Put, Store as _};
 use test_s3::{Fault, Options, When};
 
 use crate::bench::{ALL, Bench, KEYS, version};
@@ -61,12 +61,12 @@ fn what_became_of_an_upload_is_looked_at() {
         let last = || When::key(&key).method(method).query(if method == "POST" { "uploadId=" } else { "" });
         bench.server.fault(last(), Fault::ErrorAfterEffect(500, "InternalError"));
         let path = bench.desk.path("blob");
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         assert_eq!(put.unwrap(), Put::Existed, "{method}");
         bench.server.delete(&key);
         bench.server.clear_faults();
         bench.server.fault(last(), Fault::INTERNAL_ERROR);
-        let put = bench.store().put_new(&object, Content::File(&path), &Silent);
+        let put = bench.store().put_new(&object, Body::File(&path), &Silent);
         assert!(matches!(put, Err(Failure::Storage { .. })), "{method}: {put:?}");
         assert_eq!(bench.server.keys(""), Vec::<String>::new());
     }
@@ -137,7 +137,7 @@ fn a_conflict_is_tried_again() {
 /// Of the racers of the probe some are throttled: that says nothing about conditions.
 #[test]
 fn a_probe_is_not_misled_by_an_overloaded_server() {
-    for (conditions, told) in [(ALL[0], "honoured"), (ALL[1], "without atomicity"), (ALL[2], "ignored")] {
+    for (conditions, told) in [(ALL[0], "honoured"), (ALL[1], "not atomic"), (ALL[2], "ignored")] {
         let bench = Bench::bare(Options::new().conditions(conditions), "demo");
         for skip in [0, 5, 14, 23] {
             let put = When::prefix("demo/.probe-").method("PUT");
@@ -192,9 +192,9 @@ fn a_write_of_which_nobody_knows_what_became_is_told_as_that() {
         let swap = bench.store().swap(&version(), None, b"new", &Silent);
         let Err(failure @ Failure::Unfinished { .. }) = &swap else { panic!("{conditions:?}: {swap:?}") };
         let told = failure.to_string();
-        let begin = "whether stable/VERSION was written is not known: s3:PutObject of demo/stable/VERSION in s3://test/demo";
+        let begin = "it is unknown whether stable/VERSION was written: s3:PutObject of demo/stable/VERSION in s3://test/demo";
         assert!(told.starts_with(begin), "{told}");
-        assert!(told.contains("and then: s3:GetObject of demo/stable/VERSION"), "{told}");
+        assert!(told.contains("reading it back failed: s3:GetObject of demo/stable/VERSION"), "{told}");
         assert!(failure.advice().contains("`signer show`"), "{}", failure.advice());
         assert_eq!(failure.exit_code(), 4);
     }
@@ -210,7 +210,7 @@ fn a_refusal_without_another_s_write_is_no_lost_race() {
         let swap = bench.store().swap(&version(), Some(b"old"), b"new", &Silent);
         let Err(Failure::Storage { what, advice }) = &swap else { panic!("{swap:?}") };
         assert!(what.contains(code), "{what}");
-        assert!(advice.contains("Try again"), "{advice}");
+        assert!(advice.contains("run the same command again"), "{advice}");
         assert_eq!(bench.version_file().unwrap(), b"old");
     }
 }
@@ -224,7 +224,7 @@ fn a_write_that_is_not_to_be_seen_is_no_lost_race() {
     bench.server.fault(put, Fault::Answer(200, vec![("etag", "\"x\"".into())], Vec::new()));
     let swap = bench.store().swap(&version(), Some(b"old"), b"new", &Silent);
     let Err(Failure::Storage { what, .. }) = &swap else { panic!("{swap:?}") };
-    assert!(what.ends_with("failed: it was answered, and what was there before still is"), "{what}");
+    assert!(what.ends_with("failed: the server confirmed the write, but the object is unchanged"), "{what}");
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn a_race_that_is_throttled_proves_nothing() {
     }
     let store = bench.store();
     store.prepare().unwrap();
-    assert!(store.remarks()[0].contains("without atomicity"), "{:?}", store.remarks());
+    assert!(store.remarks()[0].contains("not atomic"), "{:?}", store.remarks());
 }
 
 /// As other servers than AWS's throttle.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use relatch::source::Object;
 use signer::Failure;
 use signer::progress::{Progress, Silent};
-use signer::store::{Content, LockTimes, Store as _};
+use signer::store::{Body, LockTimes, Store as _};
 use test_s3::{Conditions, Credentials, Fault, Options, Rights, When};
 
 use crate::bench::{Bench, TIMES, version};
@@ -48,7 +48,7 @@ fn a_fresh_lock_is_waited_for_and_its_holder_is_named() {
     assert!(*age < Duration::from_secs(60), "{age:?}");
     let told = told.0.into_inner().unwrap();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("another publisher, 0123\\u{1b}[2J,"), "{told:?}");
+    assert!(told[0].contains("waiting for publisher 0123\\u{1b}[2J,"), "{told:?}");
     // Nothing was written, and the lock is still the other's.
     assert_eq!(bench.server.keys(""), [LOCK]);
     assert_eq!(bench.server.get(LOCK).unwrap(), text.as_bytes());
@@ -120,7 +120,7 @@ fn a_lock_is_removed_with_one_request() {
     let requests = bench.server.requests();
     assert_eq!(requests.iter().filter(|r| r.key == LOCK && r.method == "DELETE").count(), 1);
     let told = store.remarks();
-    assert!(told[1].contains("the lock object demo/stable/.lock was not removed"), "{told:?}");
+    assert!(told[1].contains("the lock object demo/stable/.lock could not be removed"), "{told:?}");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_server_that_is_too_slow_for_locks_is_blamed_and_not_others() {
     let Err(Failure::Storage { what, .. }) = &swap else { panic!("{swap:?}") };
     assert!(what.starts_with("the server took "), "{what}");
     assert!(what.contains(" s to write the lock demo/stable/.lock in s3://test/demo"), "{what}");
-    assert!(what.contains("; more than the 0.4 s within which it must, also after 1 s of tries"), "{what}");
+    assert!(what.contains("; the limit is 0.4 s (gave up after 1 s)"), "{what}");
     assert_eq!(bench.server.keys(""), Vec::<String>::new());
 }
 
@@ -177,7 +177,7 @@ fn a_contest_that_nobody_wins_has_an_end() {
     let times = LockTimes { patience: Duration::from_secs(8), ..PATIENT };
     let swap = bench.store().with_lock_times(times).swap(&version(), None, b"new", &Silent);
     let Err(Failure::Locked { by, .. }) = &swap else { panic!("{swap:?}") };
-    assert_eq!(by, "others at the same moment");
+    assert_eq!(by, "another publisher at the same time");
     assert_eq!(bench.version_file(), None);
 }
 
@@ -190,7 +190,7 @@ fn half_of_the_lease_must_be_left() {
         let times = LockTimes { settle, lease: settle, patience: Duration::from_secs(5) };
         let store = bench.store().with_lock_times(times);
         let done = match &object {
-            Object::RootSignatures(_) => store.put_new(&object, Content::Bytes(b"new"), &Silent).map(drop),
+            Object::RootSignatures(_) => store.put_new(&object, Body::Bytes(b"new"), &Silent).map(drop),
             _ => store.swap(&object, None, b"new", &Silent),
         };
         assert!(matches!(done, Err(Failure::Locked { .. })), "{object}: {done:?}");
@@ -207,10 +207,10 @@ fn who_may_not_delete_leaves_a_lock_that_ends_by_itself_and_is_told() {
     store.swap(&version(), None, b"new", &Silent).unwrap();
     let told = store.remarks();
     assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[1].contains("the probe's objects were not removed"), "{told:?}");
+    assert!(told[1].contains("the objects of the probe could not be removed"), "{told:?}");
     assert!(told[1].contains("s3:DeleteObject of demo/.probe-"), "{told:?}");
     assert!(
-        told[2].contains("the lock object demo/stable/.lock was not removed and ends by itself after 60 s"),
+        told[2].contains("the lock object demo/stable/.lock could not be removed, and expires after 60 s"),
         "{told:?}"
     );
     assert!(bench.server.get(LOCK).is_some());

@@ -5,7 +5,7 @@ use std::thread;
 
 use relatch::source::Object;
 use signer::progress::Silent;
-use signer::store::{Content, Put, Store as _};
+use signer::store::{Body, Put, Store as _};
 use signer::{Failure, Result};
 use test_s3::{Conditions, Options, When};
 
@@ -67,7 +67,7 @@ fn one_of_eight_writes_an_immutable_object() {
         let object = Object::RootSignatures(2);
         let bytes = |number| format!("signed by {number}").into_bytes();
         let outcomes =
-            race(&bench, |number, store| store.put_new(&object, Content::Bytes(&bytes(number)), &Silent));
+            race(&bench, |number, store| store.put_new(&object, Body::Bytes(&bytes(number)), &Silent));
         let created = |outcome: &Result<Put>| matches!(outcome, Ok(Put::Created));
         let winner = outcomes.iter().position(created).unwrap();
         for (number, outcome) in outcomes.iter().enumerate() {
@@ -101,7 +101,11 @@ fn two_releases_at_once_leave_one_that_verifies() {
                 Some(0) => won.push(version),
                 // It lost the race; or it began so late that it saw the other one, and is lower.
                 Some(4) => {
-                    assert!(stderr(&output).contains("was changed by somebody else"), "{}", stderr(&output))
+                    assert!(
+                        stderr(&output).contains("was changed by another publisher"),
+                        "{}",
+                        stderr(&output)
+                    )
                 }
                 _ => assert!(stderr(&output).contains("is not higher than"), "{}", stderr(&output)),
             }
@@ -139,7 +143,7 @@ fn who_is_overtaken_while_preparing_has_lost() {
         for ours in [refresh, &[&lower[..], &KEYS].concat(), &[&higher[..], &KEYS].concat()] {
             bench.restore(&before);
             at_reading(&bench, 1, newer.clone());
-            bench.fails(4, &["stable/VERSION was changed by somebody else since it was read"], ours);
+            bench.fails(4, &["stable/VERSION was changed by another publisher after it was read"], ours);
             assert_eq!(bench.objects(), newer, "{theirs} {ours:?}");
         }
     }
@@ -158,7 +162,10 @@ fn who_is_replaced_right_after_says_by_what() {
     // It is read to prepare, before publishing, for the swap, and then back.
     at_reading(&bench, 3, newer);
     let told = bench.released("1.1.0");
-    assert!(told.contains("\n  replaced since: there is 1.2.0 as release 3, issued "), "{told}");
+    assert!(
+        told.contains("\n  replaced by another publisher since then: 1.2.0 as release 3, issued "),
+        "{told}"
+    );
     bench.verify_released();
 }
 
@@ -166,11 +173,11 @@ fn who_is_replaced_right_after_says_by_what() {
 #[test]
 fn what_everybody_reads_must_be_what_was_written() {
     let bench = Bench::new(Options::new().anonymous_read(true));
-    assert!(bench.released("1.0.0").contains("public: read back without credentials"));
+    assert!(bench.released("1.0.0").contains("public: also read back without credentials"));
     let old = test_s3::Fault::Answer(200, Vec::new(), bench.version_file().unwrap());
     bench.server.fault(When::key("demo/stable/VERSION").method("GET").skip(4).times(1), old);
     let told = bench.released("1.1.0");
-    let stale = "not known whether it is public: without credentials, stable/VERSION is stale, that of 1.0.0 as release 1, issued ";
+    let stale = "it is unknown whether the repository is public: without credentials, stable/VERSION is stale, that of 1.0.0 as release 1, issued ";
     assert!(told.contains(stale), "{told}");
 }
 
@@ -202,6 +209,9 @@ fn who_is_replaced_under_a_newer_root_says_by_what() {
     bench.restore(&before);
     at_reading(&bench, 3, newer);
     let told = bench.released("1.1.0");
-    assert!(told.contains("\n  replaced since: there is 2.0.0 as release 1, issued "), "{told}");
+    assert!(
+        told.contains("\n  replaced by another publisher since then: 2.0.0 as release 1, issued "),
+        "{told}"
+    );
     bench.verify_released();
 }

@@ -1,4 +1,4 @@
-//! A bucket, and with which patience it is asked.
+//! A bucket: its address, and clients with suitable timeouts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,37 +14,31 @@ use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
 use relatch::source::{Fetcher, S3, S3Address};
 use tokio::runtime::Handle;
 
-use super::environment::{Shared, configured, load};
-use super::failed::Failed;
-use super::upload::{IN_FLIGHT, WHOLE};
-use crate::aws::{Background, CONNECT};
-use crate::store::Server;
+use super::environment::{SharedCredentials, configured, load};
+use super::request_error::RequestError;
+use crate::aws::Background;
+use crate::limits::{
+    BODIES_IN_FLIGHT, CONNECT, S3_ATTEMPT, S3_ATTEMPTS, S3_MINIMUM_RATE, S3_SMALL_BODY, WHOLE_BODY,
+};
+use crate::store::S3Options;
 use crate::{Failure, Result};
 
-/// For the answer to a small request.
-pub(super) const ANSWER: Duration = Duration::from_secs(30);
-/// Bytes that need no more time than none.
-const SMALL: u64 = 128 * 1024;
-/// Bytes a second of all bodies together below which uploads count as stuck.
-const SLOWEST: u64 = 64 * 1024;
-/// Tries of one request; between them the SDK waits up to 1, 2 and 4 s.
-const TRIES: u32 = 4;
-/// Of an address that names none, where the environment and the profile name none either.
+/// The region if neither the address, the environment nor the profile has one.
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// What is asked of a bucket, by callers that wait.
+/// A bucket. Its requests block the calling thread.
 pub(super) struct Bucket {
-    /// Where it is, with what the environment added.
+    /// The address, completed from the environment.
     pub(super) address: S3Address,
     /// For small requests.
     pub(super) client: Client,
-    /// The same without a second try, where it matters which try it was that took effect.
+    /// For requests that must not be retried, because it matters which attempt took effect.
     pub(super) once: Client,
-    /// The same with time for blobs.
+    /// For requests with a body of up to [`WHOLE_BODY`] bytes.
     bulk: Client,
-    /// Whether `AWS_REQUEST_CHECKSUM_CALCULATION` or a profile asks for CRC32.
+    /// Whether `AWS_REQUEST_CHECKSUM_CALCULATION` or a profile requires CRC32.
     pub(super) checksums: bool,
-    /// The client's own way to read it.
+    /// Reads the repository by the client's own code.
     pub(super) source: Fetcher,
     nonce: u64,
     tokens: AtomicU64,
@@ -52,15 +46,15 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn open(location: &str, server: &Server, keys: Option<Credentials>) -> Result<Self> {
+    pub(super) fn open(location: &str, options: &S3Options, keys: Option<Credentials>) -> Result<Self> {
         let mut address: S3Address = location.parse()?;
-        if let Some(endpoint) = &server.endpoint {
+        if let Some(endpoint) = &options.endpoint {
             address = address.with_endpoint(endpoint)?;
         }
-        if let Some(region) = &server.region {
+        if let Some(region) = &options.region {
             address = address.with_region(region)?;
         }
-        if server.path_style {
+        if options.path_style {
             address = address.with_path_style(true)?;
         }
         let runtime = Background::start().map_err(Failure::io("start threads for", location.as_ref()))?;
@@ -74,33 +68,34 @@ impl Bucket {
         if address.region().is_none() {
             address = address.with_region(config.region().map_or(DEFAULT_REGION, Region::as_ref))?;
         }
-        // Every body here is in memory, so that its SHA-256 is part of the signature, and what was published is read back and hashed. A
-        // CRC32 on top would only shut out servers that do not know it. Buckets with Object Lock want one all the same; who has such a
-        // bucket asks for it.
-        let asked = configured(&config, "AWS_REQUEST_CHECKSUM_CALCULATION", "request_checksum_calculation");
-        let checksums = asked.is_some_and(|asked| asked.eq_ignore_ascii_case("when_supported"));
-        let asked = match checksums {
+        // Every body is in memory, so that the request signature covers its SHA-256, and the
+        // published objects are read back and hashed. An additional CRC32 would only exclude
+        // servers that do not support it. Buckets with Object Lock require it: their users enable
+        // it by this setting.
+        let setting = configured(&config, "AWS_REQUEST_CHECKSUM_CALCULATION", "request_checksum_calculation");
+        let checksums = setting.is_some_and(|setting| setting.eq_ignore_ascii_case("when_supported"));
+        let calculation = match checksums {
             true => RequestChecksumCalculation::WhenSupported,
             false => RequestChecksumCalculation::WhenRequired,
         };
         let mut builder = Builder::from(&config)
             .region(address.region().map(|region| Region::new(region.to_owned())))
             .force_path_style(address.is_path_style())
-            .request_checksum_calculation(asked)
+            .request_checksum_calculation(calculation)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .timeout_config(timeouts(ANSWER))
-            .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
-            // The SDK knows throttling by AWS's codes, and 429 is what others say.
+            .timeout_config(timeouts(S3_ATTEMPT))
+            .retry_config(RetryConfig::standard().with_max_attempts(S3_ATTEMPTS))
+            // The SDK recognizes throttling by AWS's error codes. Other servers answer 429.
             .retry_classifier(HttpStatusCodeClassifier::new_from_codes(&[429]));
         builder.set_endpoint_url(address.endpoint().map(str::to_owned));
         let mut source = S3::at(address.clone());
         if let Some(provider) = config.credentials_provider() {
-            source = source.credentials(Shared { provider, runtime: Arc::clone(&runtime) });
+            source = source.credentials(SharedCredentials { provider, runtime: Arc::clone(&runtime) });
         }
         let once = builder.clone().retry_config(RetryConfig::disabled());
         let client = Client::from_conf(builder.build());
         Ok(Bucket {
-            bulk: with_time_for(&client, WHOLE),
+            bulk: with_time_for(&client, WHOLE_BODY),
             client,
             once: Client::from_conf(once.build()),
             checksums,
@@ -112,38 +107,38 @@ impl Bucket {
         })
     }
 
-    /// The client with time for a body of this size.
+    /// A client with a timeout for a body of this size.
     pub(super) fn client_for(&self, bytes: u64) -> Client {
-        if bytes <= SMALL {
+        if bytes <= S3_SMALL_BODY {
             self.client.clone()
-        } else if bytes <= WHOLE {
+        } else if bytes <= WHOLE_BODY {
             self.bulk.clone()
         } else {
             with_time_for(&self.client, bytes)
         }
     }
 
-    /// The answer.
-    pub(super) fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
-        self.runtime.wait(asked)
+    /// Blocks until the request is complete.
+    pub(super) fn wait<T>(&self, request: impl Future<Output = T>) -> T {
+        self.runtime.wait(request)
     }
 
-    /// As a person is told.
-    pub(super) fn failure(&self, failed: Failed) -> Failure {
-        failed.into_failure(&self.address)
+    /// The error with the address of the bucket and advice.
+    pub(super) fn failure(&self, error: RequestError) -> Failure {
+        error.into_failure(&self.address)
     }
 
-    /// 16 hex digits that no other publisher has, and not twice.
+    /// 16 hex digits that are unique among publishers and calls.
     pub(super) fn token(&self) -> String {
         format!("{:016x}", self.nonce.wrapping_add(self.tokens.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// From 0 to 1, for each publisher another one.
+    /// From 0 to 1, different for each publisher.
     pub(super) fn jitter(&self) -> f64 {
         f64::from(self.nonce as u32) / f64::from(u32::MAX)
     }
 
-    /// Where what is not waited for yet goes on.
+    /// For requests that run while the caller does something else.
     pub(super) fn runtime(&self) -> &Handle {
         self.runtime.handle()
     }
@@ -151,11 +146,12 @@ impl Bucket {
 
 fn with_time_for(client: &Client, bytes: u64) -> Client {
     let builder = client.config().to_builder();
-    let time = ANSWER + Duration::from_secs(bytes * IN_FLIGHT as u64 / SLOWEST);
+    let time = S3_ATTEMPT + Duration::from_secs(bytes * BODIES_IN_FLIGHT as u64 / S3_MINIMUM_RATE);
     Client::from_conf(builder.timeout_config(timeouts(time)).build())
 }
 
-/// For each try. All tries together have none: what credentials may take in all, which `load` says, is nothing for a slow line.
+/// The timeouts of each attempt. All attempts together have no timeout here: the one that `load`
+/// sets for credentials would be too short for a body on a slow connection.
 fn timeouts(time: Duration) -> TimeoutConfig {
     let builder = TimeoutConfig::builder().connect_timeout(CONNECT);
     builder.read_timeout(time).operation_attempt_timeout(time).disable_operation_timeout().build()
@@ -172,10 +168,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_has_as_long_as_it_is_large() {
+    fn the_timeout_grows_with_the_body() {
         let keys = Credentials::new("A", "S", None, None, "a test");
         let address = "s3://releases?endpoint=http://127.0.0.1:9&region=eu-test-1";
-        let bucket = Bucket::open(address, &Server::default(), Some(keys)).unwrap();
+        let bucket = Bucket::open(address, &S3Options::default(), Some(keys)).unwrap();
         let mib = 1024 * 1024;
         let of = |client: Client| client.config().timeout_config().cloned().unwrap();
         for (client, seconds) in [

@@ -1,155 +1,159 @@
-//! What a server really does with `If-None-Match` and `If-Match` on writes: some ignore them silently, some check without atomicity.
+//! Probes what a server does with `If-None-Match` and `If-Match` on writes: some servers ignore
+//! them silently, others check them without atomicity.
 
 use std::sync::Barrier;
 use std::thread;
-use std::time::Duration;
 
 use super::bucket::Bucket;
-use super::failed::{Failed, Kind};
-use super::requests::{Condition, Kept};
+use super::request_error::{ErrorClass, RequestError};
+use super::requests::{ObjectHeaders, WriteCondition};
+use crate::limits::{PROBE_ATTEMPTS, PROBE_BACKOFF, PROBE_RACERS, PROBE_RACES};
 
-/// What conditions of writes are worth on a server.
+/// How a server treats conditional writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Conditions {
-    /// Checked and written in one step: of those who race, one wins.
+pub(super) enum ConditionalWrites {
+    /// Check and write are one step (*honoured* in SPEC section 8.2): exactly one of several
+    /// concurrent writers succeeds.
     Atomic,
-    /// Checked, but more than one of those who race can win.
+    /// The condition is checked, but several concurrent writers can succeed.
     NotAtomic,
-    /// Not looked at, or not understood.
+    /// The condition is ignored or rejected.
     Ignored,
 }
 
-impl Conditions {
-    /// As a person is told.
-    pub(super) fn told(self) -> &'static str {
+impl ConditionalWrites {
+    /// The result, for people.
+    pub(super) fn remark(self) -> &'static str {
         match self {
-            Conditions::Atomic => "conditional writes: honoured",
-            Conditions::NotAtomic => {
-                "conditional writes: checked without atomicity by this server; a lock object is used"
+            ConditionalWrites::Atomic => "conditional writes: honoured",
+            ConditionalWrites::NotAtomic => {
+                "conditional writes: not atomic on this server; a lock object is used instead"
             }
-            Conditions::Ignored => "conditional writes: ignored by this server; a lock object is used",
+            ConditionalWrites::Ignored => {
+                "conditional writes: ignored by this server; a lock object is used instead"
+            }
         }
     }
 }
 
-/// What was found, and what is left of it.
-pub(super) struct Found {
-    pub(super) conditions: Conditions,
-    /// Objects that could not be removed again, and why.
-    pub(super) left: Option<(Vec<String>, Failed)>,
+/// The result of the probe.
+pub(super) struct ProbeResult {
+    pub(super) conditions: ConditionalWrites,
+    /// Objects of the probe that could not be removed, and why.
+    pub(super) leftover: Option<(Vec<String>, RequestError)>,
 }
 
-/// Writers that race for one key.
-const RACERS: usize = 8;
-/// Races to create, and as many to replace: a server that is not atomic may be lucky once.
-const RACES: usize = 2;
-/// Tries where the server does not answer, and the first wait between them.
-const TRIES: usize = 4;
-const BACKOFF: Duration = Duration::from_millis(500);
-
-/// Finds out by writing a few objects of its own, `.probe-*`, and removes them.
-pub(super) fn probe(bucket: &Bucket) -> Result<Found, Failed> {
+/// Probes the server with a few objects `.probe-*`, and removes them.
+pub(super) fn probe(bucket: &Bucket) -> Result<ProbeResult, RequestError> {
     let mut written = Vec::new();
-    let mut wait = BACKOFF;
-    let mut tries = 1;
+    let mut wait = PROBE_BACKOFF;
+    let mut attempts = 1;
     let conditions = loop {
-        match examine(bucket, &mut written) {
-            Err(failed) if (failed.is_ambiguous() || failed.kind == Kind::Conflict) && tries < TRIES => {
+        match try_probe(bucket, &mut written) {
+            Err(failed)
+                if (failed.is_ambiguous() || failed.class == ErrorClass::Conflict)
+                    && attempts < PROBE_ATTEMPTS =>
+            {
                 thread::sleep(wait);
-                (wait, tries) = (wait * 2, tries + 1);
+                (wait, attempts) = (wait * 2, attempts + 1);
             }
-            examined => break examined,
+            result => break result,
         }
     };
-    let mut left: Option<(Vec<String>, Failed)> = None;
+    let mut leftover: Option<(Vec<String>, RequestError)> = None;
     for key in written {
-        // A refusal would only be repeated.
-        let removed = if left.is_none() { bucket.delete(&key) } else { Ok(()) };
-        match (&mut left, removed) {
+        // After one failure the others would fail for the same reason.
+        let removed = if leftover.is_none() { bucket.delete(&key) } else { Ok(()) };
+        match (&mut leftover, removed) {
             (Some((keys, _)), _) => keys.push(key),
-            (None, Err(failed)) => left = Some((vec![key], failed)),
+            (None, Err(failed)) => leftover = Some((vec![key], failed)),
             (None, Ok(())) => {}
         }
     }
-    Ok(Found { conditions: conditions?, left })
+    Ok(ProbeResult { conditions: conditions?, leftover })
 }
 
-/// One try, on keys that nobody has used.
-fn examine(bucket: &Bucket, written: &mut Vec<String>) -> Result<Conditions, Failed> {
+/// One attempt, with new keys.
+fn try_probe(bucket: &Bucket, written: &mut Vec<String>) -> Result<ConditionalWrites, RequestError> {
     let mut new_key = || {
         let key = bucket.address.key_of(format_args!(".probe-{}", bucket.token()));
         written.push(key.clone());
         key
     };
     let key = new_key();
-    let put = |key: &str, text: String, condition: Condition<'_>| {
-        bucket.put_once(key, text.into_bytes(), Kept::PRIVATE, condition)
+    let put = |key: &str, text: String, condition: WriteCondition<'_>| {
+        bucket.put_once(key, text.into_bytes(), ObjectHeaders::PRIVATE, condition)
     };
-    let etag = match put(&key, "created".into(), Condition::Absent) {
-        Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Unsupported) => {
-            return Ok(Conditions::Ignored);
+    let etag = match put(&key, "created".into(), WriteCondition::Absent) {
+        Err(failed) if matches!(failed.class, ErrorClass::Precondition | ErrorClass::Unsupported) => {
+            return Ok(ConditionalWrites::Ignored);
         }
         created => created?,
     };
-    let Some(etag) = etag else { return Ok(Conditions::Ignored) }; // there is nothing to compare
-    for condition in [Condition::Absent, Condition::Matches("\"0123456789abcdef0123456789abcdef\"")] {
+    // Without an entity tag there is nothing to compare.
+    let Some(etag) = etag else { return Ok(ConditionalWrites::Ignored) };
+    for condition in [WriteCondition::Absent, WriteCondition::Matches("\"0123456789abcdef0123456789abcdef\"")]
+    {
         match put(&key, "overwritten".into(), condition) {
-            Err(failed) if failed.kind == Kind::Precondition => {}
-            Err(failed) if failed.kind != Kind::Unsupported => return Err(failed),
-            Ok(_) | Err(_) => return Ok(Conditions::Ignored),
+            Err(failed) if failed.class == ErrorClass::Precondition => {}
+            Err(failed) if failed.class != ErrorClass::Unsupported => return Err(failed),
+            Ok(_) | Err(_) => return Ok(ConditionalWrites::Ignored),
         }
     }
-    match put(&key, "replaced".into(), Condition::Matches(&etag)) {
+    match put(&key, "replaced".into(), WriteCondition::Matches(&etag)) {
         Ok(_) => {}
-        Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Unsupported) => {
-            return Ok(Conditions::Ignored);
+        Err(failed) if matches!(failed.class, ErrorClass::Precondition | ErrorClass::Unsupported) => {
+            return Ok(ConditionalWrites::Ignored);
         }
         Err(failed) => return Err(failed),
     }
     let (mut race, mut unclear) = (0, 0);
-    while race < RACES {
+    while race < PROBE_RACES {
         let key = new_key();
-        let create = |racer| put(&key, format!("race {race}, created by {racer}"), Condition::Absent);
-        let created = winners(create)?;
-        let Some(etag) = created.etag else { return Ok(Conditions::Ignored) };
+        let create = |racer| put(&key, format!("race {race}, created by {racer}"), WriteCondition::Absent);
+        let created = run_race(create)?;
+        let Some(etag) = created.etag else { return Ok(ConditionalWrites::Ignored) };
         let replace =
-            |racer| put(&key, format!("race {race}, replaced by {racer}"), Condition::Matches(&etag));
-        let replaced = winners(replace)?;
+            |racer| put(&key, format!("race {race}, replaced by {racer}"), WriteCondition::Matches(&etag));
+        let replaced = run_race(replace)?;
         if created.count > 1 || replaced.count > 1 {
-            return Ok(Conditions::NotAtomic);
+            return Ok(ConditionalWrites::NotAtomic);
         }
         if !created.unclear && !replaced.unclear {
             race += 1;
             continue;
         }
-        // Who got no answer may have won, too: this race has shown nothing.
+        // A writer without an answer may have succeeded too: this race is inconclusive.
         unclear += 1;
-        if unclear == TRIES {
-            return Ok(Conditions::NotAtomic);
+        if unclear == PROBE_ATTEMPTS {
+            return Ok(ConditionalWrites::NotAtomic);
         }
-        thread::sleep(BACKOFF);
+        thread::sleep(PROBE_BACKOFF);
     }
-    Ok(Conditions::Atomic)
+    Ok(ConditionalWrites::Atomic)
 }
 
-/// Of those who race.
-struct Winners {
+/// The outcome of one race.
+struct RaceResult {
+    /// Writers that succeeded.
     count: usize,
-    /// Whether others may have won that got no answer.
+    /// Whether a writer got no answer, and may have succeeded.
     unclear: bool,
-    /// What one of them wrote.
+    /// The entity tag of one of the successful writes.
     etag: Option<String>,
 }
 
-fn winners(write: impl Fn(usize) -> Result<Option<String>, Failed> + Sync) -> Result<Winners, Failed> {
-    let start = Barrier::new(RACERS);
+fn run_race(
+    write: impl Fn(usize) -> Result<Option<String>, RequestError> + Sync,
+) -> Result<RaceResult, RequestError> {
+    let start = Barrier::new(PROBE_RACERS);
     let run = |racer| {
         start.wait();
         write(racer)
     };
     let outcomes: Vec<_> = thread::scope(|scope| {
         let run = &run;
-        let racers: Vec<_> = (0..RACERS).map(|racer| scope.spawn(move || run(racer))).collect();
+        let racers: Vec<_> = (0..PROBE_RACERS).map(|racer| scope.spawn(move || run(racer))).collect();
         racers
             .into_iter()
             .map(|racer| racer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -162,13 +166,13 @@ fn winners(write: impl Fn(usize) -> Result<Option<String>, Failed> + Sync) -> Re
                 count += 1;
                 etag = written;
             }
-            Err(failed) if matches!(failed.kind, Kind::Precondition | Kind::Conflict) => {}
+            Err(failed) if matches!(failed.class, ErrorClass::Precondition | ErrorClass::Conflict) => {}
             Err(failed) => failure = Some(failed),
         }
     }
-    // Where nobody won, whoever got no answer may have.
+    // If no writer succeeded, one without an answer may have.
     match failure {
         Some(failed) if count == 0 || !failed.is_ambiguous() => Err(failed),
-        failure => Ok(Winners { count, unclear: failure.is_some(), etag }),
+        failure => Ok(RaceResult { count, unclear: failure.is_some(), etag }),
     }
 }

@@ -1,7 +1,6 @@
-//! What AWS's own tools take from their surroundings for a bucket: configuration and credentials.
+//! The configuration and credentials that AWS's own tools would use for a bucket.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::{Region, SdkConfig};
@@ -10,15 +9,12 @@ use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsP
 use aws_types::service_config::ServiceConfigKey;
 use relatch::source::S3Address;
 
-use super::bucket::ANSWER;
 use crate::aws::{self, Background, chain};
+use crate::limits;
 
-/// For credentials, all tries of all services that have a part in them.
-const CREDENTIALS: Duration = Duration::from_secs(60);
-
-/// What the machine says, as far as the address leaves it open.
+/// The configuration of this machine, for everything that the address does not specify.
 pub(super) async fn load(address: &S3Address, keys: Option<Credentials>) -> SdkConfig {
-    let mut loader = aws::loader(ANSWER, Some(CREDENTIALS));
+    let mut loader = aws::loader(limits::S3_ATTEMPT, Some(limits::S3_CREDENTIALS));
     if let Some(keys) = keys {
         loader = loader.credentials_provider(keys);
     }
@@ -27,7 +23,8 @@ pub(super) async fn load(address: &S3Address, keys: Option<Credentials>) -> SdkC
     }
     match (address.region(), address.endpoint()) {
         (Some(region), _) => loader.region(Region::new(region.to_owned())).load().await,
-        // The machine's own region, which an instance would be asked for, says nothing about another vendor's.
+        // The region of the AWS instance that this runs on has no meaning for another vendor's
+        // server, so that the instance metadata service is not queried.
         (None, Some(_)) => {
             use aws_config::environment::EnvironmentVariableRegionProvider;
             use aws_config::profile::ProfileFileRegionProvider;
@@ -44,19 +41,19 @@ pub(super) async fn load(address: &S3Address, keys: Option<Credentials>) -> SdkC
     }
 }
 
-/// What the environment (`NAME_S3`, `NAME`) or the profile says.
+/// A setting from the environment (`NAME_S3`, `NAME`) or the profile.
 pub(super) fn configured(config: &SdkConfig, variable: &str, of_profile: &str) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id("S3").env(variable).profile(of_profile).build().ok()?;
     config.service_config()?.load_config(key)
 }
 
-/// The credentials of writing, for reading.
-pub(super) struct Shared {
+/// The credentials for writing, also used for reading.
+pub(super) struct SharedCredentials {
     pub(super) provider: SharedCredentialsProvider,
     pub(super) runtime: Arc<Background>,
 }
 
-impl relatch::source::ProvideCredentials for Shared {
+impl relatch::source::ProvideCredentials for SharedCredentials {
     fn credentials(&self) -> std::result::Result<relatch::source::Credentials, String> {
         let key = self.runtime.wait(self.provider.provide_credentials());
         let key = key.map_err(|error| chain(&error))?;

@@ -1,23 +1,23 @@
 //! A repository in a bucket (SPEC section 8.2).
 //!
 //! ```text
-//! environment what AWS's own tools would take from it
-//! bucket      where the repository is
-//! requests    what is asked of it
-//! failed      what it means when that fails
-//! conditions  what the server does with conditions of writes
-//! lock        what is done where they are worth nothing
-//! immutable   objects that are written once
-//! upload      blobs, in parts where they are large
-//! swap        VERSION
+//! environment    configuration and credentials, as AWS's own tools find them
+//! bucket         the address, and clients with timeouts
+//! requests       the requests
+//! request_error  their errors, classified
+//! conditions     probes how the server treats conditional writes
+//! lock           the lock object, for servers without working ones
+//! immutable      objects that are written once
+//! upload         blobs, in parts if they are large
+//! swap           VERSION
 //! ```
 
 mod bucket;
 mod conditions;
 mod environment;
-mod failed;
 mod immutable;
 mod lock;
+mod request_error;
 mod requests;
 mod swap;
 mod upload;
@@ -31,11 +31,13 @@ use relatch::trust::Name;
 pub use lock::LockTimes;
 
 use self::bucket::Bucket;
-use self::conditions::{Conditions, probe};
-use self::failed::Failed;
-use self::lock::{LOCK, Lock, Wait};
+use self::conditions::{ConditionalWrites, probe};
+use self::lock::{LOCK, LockObject, LockWait};
+use self::request_error::RequestError;
 use self::upload::Uploads;
-use super::{Content, Put, Server, Store, listed};
+use super::contract::{Body, Put, Store, listed};
+use super::options::S3Options;
+use crate::limits::VERSION_READ;
 use crate::progress::Progress;
 use crate::{Failure, Result};
 
@@ -44,27 +46,32 @@ pub struct S3Store {
     bucket: Bucket,
     uploads: Uploads,
     times: LockTimes,
-    /// Found out before the first write, once.
-    conditions: Mutex<Option<Conditions>>,
+    /// Probed once, before the first write.
+    conditions: Mutex<Option<ConditionalWrites>>,
     remarks: Mutex<Vec<String>>,
 }
 
 impl S3Store {
-    /// Publishes below `s3://bucket/prefix`, with the credentials that AWS's own tools would find.
+    /// A repository at `s3://bucket/prefix`, with the credentials that AWS's own tools would find.
     ///
     /// # Errors
-    /// For what is no address. Whether the bucket exists shows when it is read.
-    pub fn open(location: &str, server: &Server) -> Result<Self> {
-        Bucket::open(location, server, None).map(S3Store::of)
+    /// For an invalid address. The first read shows whether the bucket exists.
+    pub fn open(location: &str, options: &S3Options) -> Result<Self> {
+        Bucket::open(location, options, None).map(S3Store::of)
     }
 
-    /// The same with a key pair that the caller has.
+    /// The same with the caller's key pair.
     ///
     /// # Errors
     /// As [`S3Store::open`].
-    pub fn open_with(location: &str, server: &Server, access_key: &str, secret_key: &str) -> Result<Self> {
+    pub fn open_with(
+        location: &str,
+        options: &S3Options,
+        access_key: &str,
+        secret_key: &str,
+    ) -> Result<Self> {
         let keys = Credentials::new(access_key, secret_key, None, None, "caller");
-        Bucket::open(location, server, Some(keys)).map(S3Store::of)
+        Bucket::open(location, options, Some(keys)).map(S3Store::of)
     }
 
     fn of(bucket: Bucket) -> Self {
@@ -77,46 +84,46 @@ impl S3Store {
         }
     }
 
-    /// The same with other times for the lock object. All publishers of a repository must have the same.
+    /// The same store with other times for the lock object. All publishers of a repository must use
+    /// the same times.
     pub fn with_lock_times(self, times: LockTimes) -> Self {
         S3Store { times, ..self }
     }
 
-    /// What the server does with conditions; asked once.
-    fn conditions(&self) -> Result<Conditions> {
-        let mut known = locked(&self.conditions);
+    /// How the server treats conditional writes. The first call probes it.
+    fn conditions(&self) -> Result<ConditionalWrites> {
+        let mut known = lock_mutex(&self.conditions);
         if let Some(conditions) = *known {
             return Ok(conditions);
         }
-        let found = probe(&self.bucket).map_err(|failed| self.bucket.failure(failed))?;
-        *known = Some(found.conditions);
-        let mut remarks = locked(&self.remarks);
-        remarks.push(found.conditions.told().into());
-        if let Some((keys, failed)) = found.left {
+        let result = probe(&self.bucket).map_err(|failed| self.bucket.failure(failed))?;
+        *known = Some(result.conditions);
+        let mut remarks = lock_mutex(&self.remarks);
+        remarks.push(result.conditions.remark().into());
+        if let Some((keys, failed)) = result.leftover {
             let why = self.bucket.failure(failed);
-            remarks.push(format!(
-                "the probe's objects were not removed, and may be: {}: {why}",
-                keys.join(", ")
-            ));
+            let keys = keys.join(", ");
+            remarks.push(format!("the objects of the probe could not be removed; remove {keys}: {why}"));
         }
-        Ok(found.conditions)
+        Ok(result.conditions)
     }
 
-    /// Does what must not be done by two at a time; again where `work` finds the lock lost.
-    fn locked<T>(
+    /// Runs `work` under the lock object, and again if `work` returns `None` because the lock was
+    /// lost.
+    fn under_lock<T>(
         &self,
         object: &Object,
         progress: &dyn Progress,
-        go_on: impl Fn() -> Result<()>,
-        work: impl Fn(&Lock<'_>) -> Result<Option<T>>,
+        precondition: impl Fn() -> Result<()>,
+        work: impl Fn(&LockObject<'_>) -> Result<Option<T>>,
     ) -> Result<T> {
-        let mut wait = Wait::new(&self.bucket, object, self.times);
+        let mut wait = LockWait::new(&self.bucket, object, self.times);
         loop {
-            let lock = wait.take(progress, &go_on)?;
+            let lock = wait.take(progress, &precondition)?;
             let done = work(&lock);
-            locked(&self.remarks).extend(lock.release());
+            lock_mutex(&self.remarks).extend(lock.release());
             match done {
-                Ok(None) => wait.refuse_late()?,
+                Ok(None) => wait.ensure_time_left()?,
                 Ok(Some(done)) => return Ok(done),
                 Err(failure) => return Err(failure),
             }
@@ -127,13 +134,11 @@ impl S3Store {
         self.bucket.address.key_of(object)
     }
 
-    fn asked<T>(&self, answer: std::result::Result<T, Failed>) -> Result<T> {
+    /// Adds the address of the bucket and advice to an error.
+    fn with_advice<T>(&self, answer: std::result::Result<T, RequestError>) -> Result<T> {
         answer.map_err(|failed| self.bucket.failure(failed))
     }
 }
-
-/// As much of `VERSION` as is ever read.
-const VERSION_LIMIT: u64 = relatch::limits::VERSION_FILE.0 + 1;
 
 impl Store for S3Store {
     fn source(&self) -> Fetcher {
@@ -152,22 +157,22 @@ impl Store for S3Store {
     }
 
     fn remarks(&self) -> Vec<String> {
-        [locked(&self.remarks).clone(), self.uploads.left()].concat()
+        [lock_mutex(&self.remarks).clone(), self.uploads.leftovers()].concat()
     }
 
-    fn put_new(&self, object: &Object, content: Content<'_>, progress: &dyn Progress) -> Result<Put> {
-        match (object, content) {
-            (Object::Blob(_), content) => self.put_blob(object, content, progress),
-            (_, Content::Bytes(bytes)) => self.put_document(object, bytes, progress),
-            (_, Content::File(_)) => {
-                Err(Failure::usage(format!("{object} is no blob: it is put from memory")))
+    fn put_new(&self, object: &Object, body: Body<'_>, progress: &dyn Progress) -> Result<Put> {
+        match (object, body) {
+            (Object::Blob(_), body) => self.put_blob(object, body, progress),
+            (_, Body::Bytes(bytes)) => self.put_document(object, bytes, progress),
+            (_, Body::File(_)) => {
+                Err(Failure::usage(format!("{object} is not a blob: it must be written from memory")))
             }
         }
     }
 
     fn read(&self, object: &Object) -> Result<Option<Vec<u8>>> {
-        let got = self.bucket.get(&self.key(object), VERSION_LIMIT);
-        Ok(self.asked(got)?.map(|got| got.bytes))
+        let got = self.bucket.get(&self.key(object), VERSION_READ);
+        Ok(self.with_advice(got)?.map(|got| got.bytes))
     }
 
     fn swap(
@@ -178,10 +183,11 @@ impl Store for S3Store {
         progress: &dyn Progress,
     ) -> Result<()> {
         match self.conditions()? {
-            Conditions::Atomic => self.swap_conditionally(object, expected, new),
-            Conditions::NotAtomic | Conditions::Ignored => {
-                let go_on = || self.refuse_other(object, expected);
-                self.locked(object, progress, go_on, |lock| self.swap_locked(lock, object, expected, new))
+            ConditionalWrites::Atomic => self.swap_conditionally(object, expected, new),
+            ConditionalWrites::NotAtomic | ConditionalWrites::Ignored => {
+                let precondition = || self.ensure_unchanged(object, expected);
+                let swap = |lock: &LockObject<'_>| self.swap_locked(lock, object, expected, new);
+                self.under_lock(object, progress, precondition, swap)
             }
         }
     }
@@ -190,8 +196,8 @@ impl Store for S3Store {
         let mut objects = Vec::new();
         for dir in ["manifests", "blobs"] {
             let below = self.bucket.address.key_of(format_args!("{dir}/"));
-            let (names, dirs) = self.asked(self.bucket.names_below(&below))?;
-            // A lock is a publisher's, and ends by itself.
+            let (names, dirs) = self.with_advice(self.bucket.names_below(&below))?;
+            // Lock objects expire by themselves.
             for name in names.iter().chain(&dirs).filter(|name| !name.starts_with(LOCK)) {
                 objects.extend(listed(dir, name)?);
             }
@@ -200,12 +206,12 @@ impl Store for S3Store {
     }
 
     fn channels(&self) -> Result<Vec<Name>> {
-        let (_, dirs) = self.asked(self.bucket.names_below(&self.bucket.address.key_of("")))?;
+        let (_, dirs) = self.with_advice(self.bucket.names_below(&self.bucket.address.key_of("")))?;
         let mut channels = Vec::new();
         for dir in dirs {
             let dir = dir.trim_end_matches('/');
             let version = self.bucket.address.key_of(format_args!("{dir}/VERSION"));
-            if self.asked(self.bucket.head(&version))?.is_some() {
+            if self.with_advice(self.bucket.head(&version))?.is_some() {
                 channels.push(dir.parse().map_err(Failure::usage)?);
             }
         }
@@ -218,7 +224,7 @@ impl Store for S3Store {
     }
 }
 
-/// What a thread that panicked left is as good as what it found.
-fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Ignores poisoning: the values are complete even if a thread panicked while it held the mutex.
+fn lock_mutex<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,18 +1,18 @@
-//! What is answered, for people and as JSON.
+//! The output of a command, for people and as JSON.
 
 use std::path::Path;
 
 use relatch::Finding;
 use relatch::install::Installation;
-use relatch::trust::{Notes, Version};
-use relatch::{Cause, Error, Printable, Result, RolledBack, Status};
+use relatch::trust::Version;
+use relatch::{Cause, Checked, Error, Outcome, Printable, Result, RolledBack, Status};
 use serde_json::{Value, json};
 
-/// There is an update: the exit code of `check`.
+/// The exit code of `check` if an update is available.
 const AVAILABLE: u8 = 100;
 
-/// The answer of a command that did what it was asked.
-pub struct Answer {
+/// The output of a command that succeeded.
+pub struct CommandOutput {
     /// For people, on stdout.
     pub text: String,
     /// 0, or 100.
@@ -20,39 +20,47 @@ pub struct Answer {
     json: Value,
 }
 
-impl Answer {
-    fn done(text: String, json: Value) -> Self {
-        Answer { text, exit_code: 0, json }
+impl CommandOutput {
+    fn success(text: String, json: Value) -> Self {
+        CommandOutput { text, exit_code: 0, json }
     }
 
     pub fn installed(version: &Version, path: &Path) -> Self {
         let text = format!("installed {version} at {}", Printable(path.display()));
-        Answer::done(
+        CommandOutput::success(
             text,
             json!({"result": "installed", "version": version, "path": path.display().to_string()}),
         )
     }
 
-    pub fn available(from: &Version, to: &Version, notes: &Notes, critical: bool) -> Self {
-        let mut text = format!(
-            "{to} is available, {from} is installed{}",
-            if critical { "; it is critical" } else { "" }
-        );
+    pub fn checked(checked: &Checked) -> Self {
+        let (from, to, notes, critical) = match checked {
+            Checked::Update { from, to, notes, critical } => (from, to, notes, critical),
+            Checked::Nothing(reason) => return CommandOutput::nothing(reason),
+        };
+        let mut text = format!("{to} is available, {from} is installed");
+        if *critical {
+            text.push_str("; it is critical");
+        }
         if !notes.as_str().is_empty() {
             text.push_str("\n  ");
             text.push_str(&notes.as_str().replace('\n', "\n  "));
         }
         let json =
             json!({"result": "available", "from": from, "to": to, "critical": critical, "notes": notes});
-        Answer { exit_code: AVAILABLE, ..Answer::done(text, json) }
+        CommandOutput { exit_code: AVAILABLE, ..CommandOutput::success(text, json) }
     }
 
-    pub fn updated(from: &Version, to: &Version) -> Self {
+    pub fn updated(outcome: &Outcome) -> Self {
+        let (from, to) = match outcome {
+            Outcome::Updated { from, to } => (from, to),
+            Outcome::Nothing(reason) => return CommandOutput::nothing(reason),
+        };
         let text = format!("updated {from} to {to}; `relatch rollback` with the same path goes back");
-        Answer::done(text, json!({"result": "updated", "from": from, "to": to}))
+        CommandOutput::success(text, json!({"result": "updated", "from": from, "to": to}))
     }
 
-    pub fn nothing(reason: &Finding) -> Self {
+    fn nothing(reason: &Finding) -> Self {
         let word = match reason {
             Finding::Current => "current",
             Finding::Held { .. } => "held",
@@ -61,24 +69,27 @@ impl Answer {
             _ => "nothing",
         };
         let text = format!("nothing to do: {reason}");
-        Answer::done(text, json!({"result": "nothing", "reason": word, "why": reason.to_string()}))
+        CommandOutput::success(text, json!({"result": "nothing", "reason": word, "why": reason.to_string()}))
     }
 
     pub fn rolled_back(done: &RolledBack) -> Self {
-        Answer::done(done.to_string(), json!({"result": "rolled-back", "from": done.from, "to": done.to}))
+        CommandOutput::success(
+            done.to_string(),
+            json!({"result": "rolled-back", "from": done.from, "to": done.to}),
+        )
     }
 
     pub fn status(site: &Installation, status: Status) -> Self {
         let text = format!("{}\n{status}", Printable(site.executable().display()));
         let json =
             json!({"result": "status", "path": site.executable().display().to_string(), "status": status});
-        Answer::done(text, json)
+        CommandOutput::success(text, json)
     }
 }
 
-/// One line of JSON for scripts, in ASCII: what is not, such as a control character of a path that a terminal would obey, is escaped as JSON
-/// knows it, and means the same.
-pub fn to_json(answer: &Result<Answer>) -> String {
+/// One line of JSON for scripts. Characters outside of printable ASCII have JSON escapes, which
+/// mean the same: a control character in a path cannot drive a terminal.
+pub fn to_json(answer: &Result<CommandOutput>) -> String {
     let json = match answer {
         Ok(answer) => answer.json.to_string(),
         Err(error) => failure(error).to_string(),
@@ -101,5 +112,11 @@ fn failure(error: &Error) -> Value {
         Cause::Local => "machine",
         Cause::Usage => "usage",
     };
-    json!({"result": "error", "cause": cause, "error": error.to_string(), "advice": error.advice(), "exit_code": error.exit_code()})
+    json!({
+        "result": "error",
+        "cause": cause,
+        "error": error.to_string(),
+        "advice": error.advice(),
+        "exit_code": error.exit_code(),
+    })
 }
