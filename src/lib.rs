@@ -48,9 +48,9 @@ mod object;
 pub mod platform;
 mod regular_file;
 mod report;
-mod restart;
 pub mod source;
 mod startup;
+mod target;
 pub mod trust;
 mod updater;
 
@@ -62,11 +62,9 @@ pub use object::Object;
 pub use report::{Quiet, Reporter, Terminal};
 pub use source::Unavailable;
 pub use startup::{Policy, Startup};
+pub use target::TARGET;
 pub use trust::Refusal;
 pub use updater::{Checked, Install, Outcome, RolledBack, Status, Updater};
-
-/// The Rust target triple that this library was built for: the name under which a tool finds its executable in a manifest.
-pub const TARGET: &str = env!("RELATCH_TARGET");
 
 /// For the targets in `fuzz/`; in no other build.
 #[cfg(fuzzing)]

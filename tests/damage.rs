@@ -138,7 +138,7 @@ fn a_damaged_state_is_told_and_installs_nothing() {
             "{name}: {warned:?}"
         );
         assert_eq!(scene.tool.snapshot(), before, "{name}");
-        let site = scene.tool.updater().site().clone();
+        let site = scene.tool.updater().installation().clone();
         let answer = Updater::rollback(&site, None);
         assert!(matches!(answer, Err(Error::Refused(Refusal::StateDamaged { .. }))), "{name}: {answer:?}");
         let status = Updater::status(&site, None).unwrap();
@@ -216,7 +216,7 @@ fn a_state_of_a_newer_version_is_left_alone() {
         |refusal: &Refusal| matches!(refusal, Refusal::StateTooNew { found } if found == "relatch-state/2");
     scene.refused("update", is);
     let before = scene.tool.snapshot();
-    let site = scene.tool.updater().site().clone();
+    let site = scene.tool.updater().installation().clone();
     for answer in [
         Updater::rollback(&site, None).map(drop),
         Updater::status(&site, None).map(drop),

@@ -264,7 +264,7 @@ fn a_held_release_costs_one_request_a_check_and_a_rollback_forgets_what_was_unch
     scene.repository.release("1.1.0", &fake("1.1.0"));
     assert!(matches!(scene.updater().update(false), Ok(Outcome::Updated { .. })));
     scene.finds_nothing(&Finding::Current);
-    let site = scene.updater().site().clone();
+    let site = scene.updater().installation().clone();
     Updater::rollback(&site, None).unwrap();
     assert_eq!(scene.state()["seen"], Value::Null);
     let held = Finding::Held { version: "1.1.0".parse().unwrap(), critical: false };
@@ -324,7 +324,7 @@ fn a_release_that_was_left_does_not_become_current_under_another_name() {
     let mut scene = Scene::new();
     scene.repository.release("1.1.0", &fake("1.1.0"));
     assert!(matches!(scene.updater().update(false), Ok(Outcome::Updated { .. })));
-    Updater::rollback(scene.updater().site(), None).unwrap();
+    Updater::rollback(scene.updater().installation(), None).unwrap();
     let before = scene.tool.snapshot();
     renamed(&scene.repository, |pointer| pointer["version"] = "1.0.0".into());
     match scene.updater().update(false) {

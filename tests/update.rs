@@ -46,7 +46,7 @@ fn an_installed_executable_is_updated_once_and_then_current() {
     repository.release("1.1.0", &executable(&repository, "1.1.0"));
     assert!(matches!(tool.updater().update(false), Ok(Outcome::Updated { .. })));
     assert_eq!(tool.version(), "1.1.0");
-    let site = tool.updater().site().clone();
+    let site = tool.updater().installation().clone();
     Updater::rollback(&site, None).unwrap();
     assert_eq!(tool.version(), "1.0.0");
     let held = tool.updater().update(true);
@@ -91,7 +91,7 @@ fn a_rollback_does_not_wait_for_a_download_and_the_download_respects_it() {
     repository.release("1.1.0", &executable(&repository, "1.1.0"));
     tool.updater().update(false).unwrap();
     repository.release("1.2.0", &executable(&repository, "1.2.0"));
-    let site = tool.updater().site().clone();
+    let site = tool.updater().installation().clone();
     let happens = move || drop(Updater::rollback(&site, None).unwrap());
     let source = Meanwhile { source: relatch::source::Dir::new(repository.dir.path()), happens };
     let outcome = tool.updater().source(source).update(false);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::Updater;
+use super::update::Updater;
 use crate::check::Decision;
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
@@ -13,14 +13,14 @@ use crate::report::Reporter;
 use crate::source::{Fetcher, from_location};
 use crate::trust::{Epoch, Identity, Name, Version};
 
-/// A first install: what to install, from where, and whom to trust.
+/// A first install: the product, its repository, and the root to trust.
 #[derive(Debug, Clone)]
 pub struct Install {
     /// The address of the repository.
     pub from: String,
     /// A file with certificates of further authorities, for an `https:` or `s3:` repository.
     pub ca_file: Option<PathBuf>,
-    /// The file with the root document that the person vouches for.
+    /// The file with the root document for which the caller vouches.
     pub root: PathBuf,
     /// The product.
     pub product: Name,
@@ -30,9 +30,10 @@ pub struct Install {
     pub target: Name,
     /// Where the executable goes.
     pub path: PathBuf,
-    /// How later versions show that they run; `None` finds out whether this one answers the library's probe.
+    /// How later versions prove that they run; `None` finds out whether this one answers the library's
+    /// probe.
     pub probe: Option<Probe>,
-    /// Replace an executable that is there.
+    /// Whether to replace an executable that exists.
     pub force: bool,
 }
 
@@ -47,12 +48,12 @@ impl Settings {
     }
 }
 
-/// An address that still means the same from another working directory.
+/// An address that means the same from every working directory.
 fn absolute(location: &str) -> Result<String> {
     if let Some((scheme, rest)) = location.split_once("://") {
         if scheme.eq_ignore_ascii_case("https") && rest.contains('?') {
             return Err(Error::usage(
-                "the address of the repository has a query; such a URL is a secret, and would be kept where everybody can read it",
+                "the address of the repository has a query: such a URL is a secret, and the settings are readable by every user",
             ));
         }
         return Ok(location.to_owned());
@@ -67,20 +68,21 @@ fn absolute(location: &str) -> Result<String> {
 }
 
 impl Install {
-    /// Installs the current release and remembers how to update it. Returns its version and the path, links resolved.
+    /// Installs the current release, and records how to update it. Returns its version and its path, with
+    /// links resolved.
     ///
     /// # Errors
     /// [`Local::Exists`] without `force`; otherwise as for an update. Nothing is left behind.
     pub fn run(self, reporter: impl Reporter + 'static) -> Result<(Version, PathBuf)> {
-        let site = Installation::for_new(&self.path)?;
-        let exists = site.executable().exists();
+        let installation = Installation::for_new(&self.path)?;
+        let exists = installation.executable().exists();
         if exists && !self.force {
-            return Err(Local::Exists { path: site.executable().into() }.into());
+            return Err(Local::Exists { path: installation.executable().into() }.into());
         }
         if exists {
-            site.check_safe()?
+            installation.check_safe()?
         } else {
-            site.check_safe_for_new()?
+            installation.check_safe_for_new()?
         }
         let root = read_text(&self.root, limits::ROOT)?;
         let settings = Settings {
@@ -97,24 +99,25 @@ impl Install {
         let anchor = settings.root.clone();
         let target = settings.target.clone();
         let probe = settings.probe.clone();
-        let updater = Updater::new(site.clone(), identity, target, None, anchor.as_bytes(), source, probe)?;
+        let updater =
+            Updater::new(installation.clone(), identity, target, None, anchor.as_bytes(), source, probe)?;
         let mut updater = updater.reporter(reporter);
-        Ok((updater.first_install(settings, self.probe, exists)?, site.executable().into()))
+        Ok((updater.first_install(settings, self.probe, exists)?, installation.executable().into()))
     }
 }
 
 impl Updater {
     fn first_install(&mut self, settings: Settings, probe: Option<Probe>, exists: bool) -> Result<Version> {
-        let site = self.site.clone();
-        let had_dir = site.dir().exists();
+        let installation = self.installation.clone();
+        let had_dir = installation.dir().exists();
         let (identity, wait) = (Some(&self.identity), limits::LOCK_WAIT);
-        let session = Session::begin_first_install(&site, identity, wait, &mut *self.reporter)?;
+        let session = Session::begin_first_install(&installation, identity, wait, &mut *self.reporter)?;
         let Some(mut session) = session else { return Err(Error::usage("nothing to install")) };
-        if site.executable().exists() != exists {
-            return Err(Local::ChangedMeanwhile { path: site.executable().into() }.into()); // another installer was quicker
+        if installation.executable().exists() != exists {
+            return Err(Local::ChangedMeanwhile { path: installation.executable().into() }.into()); // by another install
         }
         let installed = self.first_install_locked(&mut session, settings, probe, exists);
-        if installed.is_err() && !had_dir && !exists && !site.executable().exists() {
+        if installed.is_err() && !had_dir && !exists && !installation.executable().exists() {
             session.remove_directory();
         }
         installed

@@ -1,4 +1,4 @@
-//! What is answered: by a check, an update, a rollback, and without any of them.
+//! What checks, updates, rollbacks and status return.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use crate::trust::{Name, Notes, Version};
 /// What a check found.
 #[derive(Debug)]
 pub enum Checked {
-    /// This version is to be installed.
+    /// An update is available.
     Update {
-        /// What is installed.
+        /// The installed version.
         from: Version,
-        /// What is offered.
+        /// The offered version.
         to: Version,
-        /// What the publisher says about it.
+        /// The publisher's notes about it.
         notes: Notes,
         /// Whether the publisher marked it critical.
         critical: bool,
@@ -29,7 +29,7 @@ pub enum Checked {
 /// What an update did.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The executable at the path is now another one.
+    /// Another version was installed.
     Updated {
         /// The version that is now `previous`.
         from: Version,
@@ -43,16 +43,16 @@ pub enum Outcome {
 /// What a rollback did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolledBack {
-    /// The version that was left and is held now.
+    /// The version that was left, and is on hold now.
     pub from: Version,
     /// The version that is back.
     pub to: Version,
 }
 
-/// What is known without a network.
+/// What is recorded, without a network.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Status {
-    /// The product; `None` where nothing was ever recorded.
+    /// The product; `None` if nothing was ever recorded.
     pub product: Option<Name>,
     /// The channel.
     pub channel: Option<Name>,
@@ -60,7 +60,7 @@ pub struct Status {
     pub installed: Option<Version>,
     /// The version that a rollback brings back.
     pub previous: Option<Version>,
-    /// Versions that a person left by a rollback.
+    /// Versions on hold: the user rolled back from them.
     pub held: Vec<Version>,
     /// The lowest version that may run under `Require`, be installed, or come back.
     pub min_version: Option<Version>,
@@ -69,11 +69,11 @@ pub struct Status {
     pub finding: Option<Finding>,
     /// When a check last succeeded, in Unix seconds; 0 for never.
     pub checked: u64,
-    /// When a check or an update last failed, if it did since, in Unix seconds; 0 for not.
+    /// When a check or an update last failed, if none succeeded since, in Unix seconds; 0 for none.
     pub failed: u64,
     /// This installation's place in rollouts, 0 to 99.
     pub rollout: Option<u8>,
-    /// Why the recorded state cannot be read, where it cannot.
+    /// Why the recorded state cannot be read, if it cannot.
     pub damaged: Option<String>,
 }
 

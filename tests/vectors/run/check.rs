@@ -162,7 +162,7 @@ fn tell(place: &Place, client: &Map<String, Value>) -> Value {
     let running: Version = client["version"].as_str().unwrap().parse().unwrap();
     let updater = Updater::of_installed(&place.executable).unwrap().version(running.clone());
     let answer = if client["command"] == "rollback" {
-        Updater::rollback(updater.site(), Some(&running))
+        Updater::rollback(updater.installation(), Some(&running))
             .map(|done| json!({"result": "install", "version": done.to.to_string()}))
     } else {
         let mut updater = updater.clock(Stopped(client["clock"].as_u64().unwrap()));

@@ -138,7 +138,7 @@ fn a_stolen_key_that_signed_a_huge_number_bricks_nobody() {
     assert!(matches!(outcome, Ok(Outcome::Updated { .. })), "{outcome:?}");
     assert!(matches!(client.update(false), Ok(Outcome::Nothing(Finding::Current))));
     // What came under the old epoch does not come back.
-    let back = relatch::Updater::rollback(client.site(), None);
+    let back = relatch::Updater::rollback(client.installation(), None);
     assert!(matches!(back, Err(Error::Refused(Refusal::PreviousEpoch { .. }))), "{back:?}");
 }
 

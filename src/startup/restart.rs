@@ -16,7 +16,7 @@ const VARIABLE: &str = "RELATCH_RESTARTED";
 
 /// Whether a restart started this process image. It then does not check for updates again, so that
 /// restarts cannot loop.
-pub(crate) fn was_restarted() -> bool {
+pub(super) fn was_restarted() -> bool {
     let Some(found) = std::env::var_os(VARIABLE) else { return false };
     // On Unix the mark is the process ID, which stays the same across exec and differs in children.
     // On Windows it is the path, which a child would take for its own mark, so the variable is
@@ -27,24 +27,33 @@ pub(crate) fn was_restarted() -> bool {
 }
 
 /// The process ID; on Windows, where the restarted process has another ID, the executable's path.
-fn mark(site: Option<&Installation>) -> Option<OsString> {
+fn mark(installation: Option<&Installation>) -> Option<OsString> {
     if cfg!(unix) {
         return Some(std::process::id().to_string().into());
     }
-    match site {
-        Some(site) => Some(site.executable().into()),
-        None => Installation::of_running().ok().map(|site| site.executable().into()),
+    match installation {
+        Some(installation) => Some(installation.executable().into()),
+        None => Installation::of_running().ok().map(|found| found.executable().into()),
     }
 }
 
-/// Runs the installed executable with the same arguments and environment; `marked` adds the mark.
-/// Returns only on failure, which it reports on stderr.
-pub(crate) fn restart(site: &Installation, marked: bool) {
+/// Whether the restarted process gets the mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// It was just updated, and does not check again.
+    Restarted,
+    /// It checks for itself.
+    None,
+}
+
+/// Runs the installed executable with the same arguments and environment. Returns only on failure,
+/// which it reports on stderr.
+pub(super) fn restart(installation: &Installation, kind: Mark) {
     let mut arguments = std::env::args_os();
     let name = arguments.next();
-    let mut command = Command::new(platform::program(site.executable()));
+    let mut command = Command::new(platform::program(installation.executable()));
     command.args(arguments);
-    match mark(Some(site)).filter(|_| marked) {
+    match mark(Some(installation)).filter(|_| kind == Mark::Restarted) {
         Some(mark) => command.env(VARIABLE, mark),
         None => command.env_remove(VARIABLE),
     };
@@ -55,7 +64,10 @@ pub(crate) fn restart(site: &Installation, marked: bool) {
             command.arg0(name);
         }
         let error = command.exec();
-        print_line(format_args!("cannot restart {}: {error}", Printable(site.executable().display())));
+        print_line(format_args!(
+            "cannot restart {}: {error}",
+            Printable(installation.executable().display())
+        ));
     }
     #[cfg(not(unix))]
     {
@@ -66,9 +78,10 @@ pub(crate) fn restart(site: &Installation, marked: bool) {
         let _waiting = platform::windows::Uninterrupted::new();
         match command.status() {
             Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-            Err(error) => {
-                print_line(format_args!("cannot restart {}: {error}", Printable(site.executable().display())))
-            }
+            Err(error) => print_line(format_args!(
+                "cannot restart {}: {error}",
+                Printable(installation.executable().display())
+            )),
         }
     }
 }

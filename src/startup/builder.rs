@@ -1,0 +1,129 @@
+//! What the author of a tool sets.
+
+use std::time::Duration;
+
+use super::policy::Policy;
+use crate::error::{Error, Result};
+use crate::install::{Installation, Probe};
+use crate::limits;
+use crate::source::{Fetcher, Source, from_location};
+use crate::target::TARGET;
+use crate::trust::{Identity, Name, Version};
+use crate::updater::Updater;
+
+/// The start-up check. [`Startup::run`] belongs first in `main`, before arguments are parsed and
+/// threads are started.
+///
+/// If one of these is the only argument, it is answered: `--rollback`, `--update`, `--update=now` and
+/// `--update-status`. `--no-update`, anywhere before `--`, skips the check this time. With the feature
+/// `cli`, flatten `relatch::cli::UpdateArgs` into your arguments, so that `--help` lists them.
+///
+/// Two environment variables skip the check, except under [`Policy::Require`]: `RELATCH_NO_UPDATE`
+/// with any value, and `CI`.
+#[must_use = "nothing happens before .run()"]
+pub struct Startup {
+    pub(super) product: String,
+    pub(super) version: String,
+    pub(super) root: Vec<u8>,
+    pub(super) source: Result<Box<dyn Source>>,
+    pub(super) channel: String,
+    pub(super) target: String,
+    pub(super) policy: Policy,
+    pub(super) interval: Duration,
+    pub(super) deadline: Duration,
+    /// Whether the library reads the tool's arguments.
+    pub(super) flags: bool,
+}
+
+impl Startup {
+    /// - `product`: as in the root document.
+    /// - `version`: `env!("CARGO_PKG_VERSION")`, or a build number of the CI system.
+    /// - `root`: the root document, by `include_bytes!`.
+    /// - `repository`: `https://...`, `s3://bucket/prefix` (feature `s3`), or a directory.
+    ///
+    /// Nothing is checked yet: an invalid value is reported when the check runs.
+    pub fn new(product: &str, version: &str, root: &[u8], repository: &str) -> Self {
+        Startup {
+            product: product.into(),
+            version: version.into(),
+            root: root.into(),
+            source: from_location(repository),
+            channel: "stable".into(),
+            target: TARGET.into(),
+            policy: Policy::default(),
+            interval: limits::STARTUP_INTERVAL,
+            deadline: limits::STARTUP_CHECK,
+            flags: true,
+        }
+    }
+
+    /// Reads from this source in place of the repository's address: one with an internal CA, or one of
+    /// your own.
+    pub fn source(mut self, source: impl Source) -> Self {
+        self.source = Ok(Box::new(source));
+        self
+    }
+
+    /// Follows another channel than `stable`.
+    pub fn channel(mut self, channel: &str) -> Self {
+        self.channel = channel.into();
+        self
+    }
+
+    /// Looks for another target than [`crate::TARGET`] in manifests.
+    pub fn target(mut self, target: &str) -> Self {
+        self.target = target.into();
+        self
+    }
+
+    /// What a start does about a newer release. Default: [`Policy::Auto`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How long a check counts: starts within this time use no network. Default: an hour.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// How long a check may take, whatever the network does. A download that it begins is not counted.
+    /// Default: 1.5 s; at most 20 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Leaves `--rollback`, `--update`, `--update-status` and `--no-update` to the tool, which calls
+    /// [`Startup::updater`] and [`Updater::rollback`] instead. `examples/own_flags.rs` shows one.
+    pub fn own_flags(mut self) -> Self {
+        self.flags = false;
+        self
+    }
+
+    /// The updater of the running executable.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if product, version, channel, target or repository are invalid, or if the root is
+    /// that of another product; [`Error::Refused`] if the root document is invalid.
+    pub fn updater(self) -> Result<Updater> {
+        let identity = self.identity()?;
+        let target = name("target", &self.target)?;
+        let (installation, running) = (Installation::of_running()?, self.running()?);
+        let source = Fetcher::new(self.source?);
+        Updater::new(installation, identity, target, Some(running), &self.root, source, Probe::Library)
+    }
+
+    pub(super) fn identity(&self) -> Result<Identity> {
+        Ok(Identity { product: name("product", &self.product)?, channel: name("channel", &self.channel)? })
+    }
+
+    pub(super) fn running(&self) -> Result<Version> {
+        self.version.parse().map_err(Error::usage)
+    }
+}
+
+pub(super) fn name(what: &str, text: &str) -> Result<Name> {
+    text.parse().map_err(|why| Error::usage(format!("the {what}: {why}")))
+}

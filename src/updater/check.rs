@@ -1,0 +1,112 @@
+//! Steps 3 to 8 of SPEC section 5, by driving a [`Check`]: objects from the source, new roots and what
+//! is remembered to the disk.
+
+use std::time::Instant;
+
+use super::update::Updater;
+use crate::check::{Candidate, Check, Decision, Purpose, Verdict, Want};
+use crate::error::{Error, Local, Result};
+use crate::install::Session;
+use crate::trust::{Epoch, Notes, Roots, TrustAnchor, Version};
+
+/// How steps 3 to 8 ended.
+pub(super) struct CheckResult {
+    pub(super) decision: Decision,
+    /// The epoch of the newest root.
+    pub(super) epoch: Epoch,
+    /// Notes, and whether the release is critical, where a manifest was read.
+    pub(super) details: Option<(Notes, bool)>,
+}
+
+impl Updater {
+    /// Steps 3 to 8: from the newest root that was trusted to a decision. `installed` is `None` for a
+    /// first install. What the check remembers is saved where something was installed.
+    pub(super) fn run_check(
+        &mut self,
+        session: &mut Session,
+        installed: Option<Version>,
+        deadline: Instant,
+        now: bool,
+    ) -> Result<CheckResult> {
+        let is_first = installed.is_none();
+        let held = session.state.record.held().to_vec();
+        let candidate = Candidate { target: self.target.clone(), installed, held, now };
+        let start = self.load_roots(session)?;
+        let mut check = Check::new(
+            &start,
+            self.identity.clone(),
+            &self.source.location(),
+            session.state.memory.clone(),
+            Purpose::Client(candidate),
+            self.clock.now(),
+        );
+        while let Want::Object(wanted) = check.want() {
+            let answer = self.source.answer(&wanted, deadline)?;
+            if let Some(root) = check.supply(answer, self.clock.now()) {
+                session.save_root(&root)?;
+                session.state.memory = check.memory().clone();
+                session.save()?;
+            }
+        }
+        let epoch = check.roots().epoch;
+        let Verdict { memory, decision, release } = check.into_verdict()?;
+        session.state.memory = memory;
+        let manifest = release.as_ref().and_then(|release| release.manifest.as_ref());
+        let details = manifest.map(|manifest| (manifest.notes.clone(), manifest.critical));
+        if !is_first {
+            if release.is_some() {
+                // What was damaged is replaced by what was just verified.
+                session.damaged = None;
+            }
+            session.save()?;
+        }
+        Ok(CheckResult { decision: decision?, epoch, details })
+    }
+
+    /// The newest root that was persisted, or the one that the tool carries.
+    fn load_roots(&mut self, session: &Session) -> Result<Roots> {
+        let anchor = || TrustAnchor::new(&self.anchor);
+        match session.load_root(anchor()?) {
+            Ok(roots) => Ok(roots),
+            // The chain is read again from the root that the tool carries, and must reach as far as it
+            // did before.
+            Err(Error::Refused(why)) => {
+                self.reporter.warn(&format!("the recorded root is damaged ({why}); it is fetched again"));
+                Ok(anchor()?.into())
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Records that another version than the recorded one was put at the path by hand.
+    pub(super) fn note_replacement(&self, session: &mut Session) -> Result<()> {
+        let (Some(running), Some(recorded)) = (&self.running, session.state.record.installed()) else {
+            return Ok(());
+        };
+        if *running == recorded.version {
+            return Ok(());
+        }
+        if session.holds(recorded)? {
+            // The path was swapped after this process started: this process is not the one to decide
+            // about the executable that is there.
+            return Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into());
+        }
+        session.state.record.replaced_by_hand();
+        Ok(())
+    }
+
+    /// Which version is at the path.
+    pub(super) fn installed(&self, session: &Session) -> Result<Version> {
+        let not_installed =
+            |why: String| Local::NotInstalled { path: self.installation.executable().into(), why }.into();
+        match (&self.running, session.state.record.installed()) {
+            (Some(running), _) => Ok(running.clone()),
+            (None, Some(recorded)) if session.holds(recorded)? => Ok(recorded.version.clone()),
+            (None, Some(recorded)) => Err(not_installed(format!(
+                "the file there is not the {} that was installed",
+                recorded.version
+            ))),
+            (None, None) => Err(not_installed("there is no readable record of its version".into())),
+        }
+    }
+}

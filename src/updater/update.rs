@@ -1,0 +1,301 @@
+//! Checks, updates and rollbacks of one installed executable.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::budget::Budget;
+use super::outcome::{Checked, Outcome, RolledBack, Status};
+use crate::check::{Decision, Selected};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Local, Result};
+use crate::install::{Directories, Download, Installation, Installed, Loaded, Probe, Session, Staged, State};
+use crate::limits;
+use crate::report::{Quiet, Reporter};
+use crate::source::{Fetcher, Source};
+use crate::trust::{Epoch, Identity, Name, TrustAnchor, Version};
+
+/// Updates one installed executable.
+///
+/// [`crate::Startup::updater`] makes it for the running tool, and [`Updater::of_installed`] for an
+/// executable that [`crate::Install`] installed.
+pub struct Updater {
+    pub(super) installation: Installation,
+    pub(super) identity: Identity,
+    pub(super) target: Name,
+    /// The version at the path, if the running program knows it.
+    pub(super) running: Option<Version>,
+    pub(super) anchor: Vec<u8>,
+    pub(super) anchor_epoch: Epoch,
+    pub(super) source: Fetcher,
+    pub(super) probe: Probe,
+    pub(super) clock: Box<dyn Clock>,
+    pub(super) reporter: Box<dyn Reporter>,
+}
+
+impl Updater {
+    pub(crate) fn new(
+        installation: Installation,
+        identity: Identity,
+        target: Name,
+        running: Option<Version>,
+        anchor: &[u8],
+        source: Fetcher,
+        probe: Probe,
+    ) -> Result<Self> {
+        // An invalid root, or that of another product, is a mistake of the tool's author. It is reported
+        // at once, and not at the first release.
+        let root = TrustAnchor::new(anchor)?;
+        if root.product != identity.product {
+            return Err(Error::usage(format!(
+                "the root document is for the product {}, but this is {}",
+                root.product, identity.product
+            )));
+        }
+        let (clock, reporter) = (Box::new(SystemClock), Box::new(Quiet));
+        Ok(Updater {
+            installation,
+            identity,
+            target,
+            running,
+            anchor: anchor.to_vec(),
+            anchor_epoch: root.epoch,
+            source,
+            probe,
+            clock,
+            reporter,
+        })
+    }
+
+    /// The updater of the executable that [`crate::Install`] installed at `path`.
+    ///
+    /// # Errors
+    /// [`Local::NotInstalled`] if there are no settings beside it.
+    pub fn of_installed(path: &Path) -> Result<Self> {
+        let installation = Installation::at(path)?;
+        let settings = installation.settings()?;
+        let source = settings.source()?;
+        let identity = Identity { product: settings.product, channel: settings.channel };
+        Updater::new(
+            installation,
+            identity,
+            settings.target,
+            None,
+            settings.root.as_bytes(),
+            source,
+            settings.probe,
+        )
+    }
+
+    /// Sets the version at the path, as a tool that runs knows its own. Use it only for an executable that
+    /// carries the root document of its settings. The recorded hash is then not compared with the file,
+    /// and a state that is absent or damaged is not an error: the next check writes it again.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.running = Some(version);
+        self
+    }
+
+    /// Uses another clock than the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Reads from this source in place of the recorded address: a mirror, or one of your own. Nothing is
+    /// trusted because of its source.
+    #[must_use]
+    pub fn source(mut self, source: impl Source) -> Self {
+        self.source = Fetcher::new(source);
+        self
+    }
+
+    /// Reports progress and warnings. By default nothing is reported.
+    #[must_use]
+    pub fn reporter(mut self, reporter: impl Reporter + 'static) -> Self {
+        self.reporter = Box::new(reporter);
+        self
+    }
+
+    /// The paths of the executable and of its state.
+    pub fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// The address of the repository.
+    pub fn location(&self) -> String {
+        self.source.location()
+    }
+
+    /// Steps 1 to 8: what [`Updater::update`] would do now. The rollback guard moves as in an update. `now`
+    /// passes a staged rollout.
+    ///
+    /// # Errors
+    /// See [`Error`]; the executable is as it was. [`Local::NoExecutable`] if there is none: an update puts
+    /// it back, a check does not.
+    pub fn check(&mut self, now: bool) -> Result<Checked> {
+        self.check_at(&Budget::explicit(), now)
+    }
+
+    /// Steps 1 to 12. `now` passes a staged rollout.
+    ///
+    /// # Errors
+    /// See [`Error`]; the executable is as it was.
+    pub fn update(&mut self, now: bool) -> Result<Outcome> {
+        self.update_at(&Budget::explicit(), now, |_, _| {})
+    }
+
+    /// [`Updater::check`] within another budget.
+    pub(crate) fn check_at(&mut self, budget: &Budget, now: bool) -> Result<Checked> {
+        self.installation.ensure_executable()?;
+        let mut session = self.begin(budget.lock_wait)?;
+        self.note_replacement(&mut session)?;
+        let from = self.installed(&session)?;
+        let checked = self.run_check(&mut session, Some(from.clone()), budget.deadline, now)?;
+        Ok(match checked.decision {
+            Decision::Nothing(finding) => Checked::Nothing(finding),
+            Decision::Update(selected) => {
+                let (notes, critical) = checked.details.unwrap_or_default();
+                Checked::Update { from, to: selected.version().clone(), notes, critical }
+            }
+        })
+    }
+
+    /// [`Updater::update`] within another budget; `starting` is called before anything is downloaded.
+    pub(crate) fn update_at(
+        &mut self,
+        budget: &Budget,
+        now: bool,
+        starting: impl FnOnce(&Version, &Version),
+    ) -> Result<Outcome> {
+        let mut session = self.begin(budget.lock_wait)?;
+        self.note_replacement(&mut session)?;
+        let from = self.installed(&session)?;
+        let checked = self.run_check(&mut session, Some(from.clone()), budget.deadline, now)?;
+        let selected = match checked.decision {
+            Decision::Nothing(finding) => return Ok(Outcome::Nothing(finding)),
+            Decision::Update(selected) => selected,
+        };
+        let to = selected.version().clone();
+        if !budget.retry_failed && session.state.memory.is_failed_probe() {
+            let why = "it was tried before; an explicit update tries it again".into();
+            return Err(Local::CannotRun { version: to, why }.into());
+        }
+        // Whatever ends the update from here on, a closed terminal included, the next start does not
+        // take it for a check that found nothing to do.
+        session.state.memory.check_failed(self.clock.now());
+        session.save()?;
+        starting(&from, &to);
+        self.install(session, budget, &selected, &from, checked.epoch)?;
+        Ok(Outcome::Updated { from, to })
+    }
+
+    /// Brings the previous executable back (SPEC section 6), without a network. `running` is the version
+    /// at the path, for an executable that was never updated.
+    ///
+    /// # Errors
+    /// [`Local::NothingToRollBack`], [`Local::Busy`], [`crate::Refusal::PreviousAltered`],
+    /// [`crate::Refusal::BelowFloor`], [`crate::Refusal::PreviousEpoch`]; everything is as it was.
+    pub fn rollback(installation: &Installation, running: Option<&Version>) -> Result<RolledBack> {
+        let nothing = || Local::NothingToRollBack { path: installation.executable().into() };
+        // Without this directory there was never an update, and a rollback must not create it.
+        if !installation.dir().is_dir() {
+            return Err(nothing().into());
+        }
+        let session = Session::begin(installation, None, limits::LOCK_WAIT, &mut Quiet)?;
+        let (from, to) = session.ok_or_else(nothing)?.rollback(running)?;
+        Ok(RolledBack { from, to })
+    }
+
+    /// What is recorded beside an executable, without a network and without a lock.
+    ///
+    /// # Errors
+    /// [`Local::Io`], [`Local::NoExecutable`], and [`crate::Refusal::StateTooNew`].
+    pub fn status(installation: &Installation, running: Option<&Version>) -> Result<Status> {
+        installation.ensure_executable()?;
+        let (state, damaged) = match installation.recorded(None)? {
+            Loaded::Present(state) => (Some(*state), None),
+            Loaded::Absent => (None, None),
+            Loaded::Damaged(why) => (None, Some(why.to_string())),
+        };
+        let Some(State { product, channel, memory, record }) = state else {
+            return Ok(Status { installed: running.cloned(), damaged, ..Status::default() });
+        };
+        let recorded = |installed: &Installed| installed.version.clone();
+        Ok(Status {
+            product: Some(product),
+            channel: Some(channel),
+            installed: running.cloned().or(record.installed().map(recorded)),
+            previous: record.previous().map(recorded),
+            held: record.held().to_vec(),
+            min_version: memory.min_version().cloned(),
+            finding: Some(memory.finding().clone()),
+            checked: memory.checked().unwrap_or_default(),
+            failed: memory.failed().unwrap_or_default(),
+            rollout: Some(memory.rollout()),
+            damaged,
+        })
+    }
+
+    /// What is recorded, for the start-up check.
+    pub(crate) fn recorded(&self) -> Result<Loaded> {
+        self.installation.recorded(Some(&self.identity))
+    }
+
+    /// Records that a check failed, so that the next starts do not wait for a network that is down.
+    pub(crate) fn record_failure(&mut self) -> Result<()> {
+        let mut session = self.begin(Duration::ZERO)?;
+        session.state.memory.check_failed(self.clock.now());
+        session.save()
+    }
+
+    fn begin(&mut self, lock_wait: Duration) -> Result<Session> {
+        let session =
+            Session::begin(&self.installation, Some(&self.identity), lock_wait, &mut *self.reporter)?;
+        // With an identity there is always a state, if necessary a new one.
+        session.ok_or_else(|| Local::NothingToRollBack { path: self.installation.executable().into() }.into())
+    }
+
+    /// Steps 9 to 12. The lock is not held while downloading: a rollback does not wait for that.
+    fn install(
+        &mut self,
+        session: Session,
+        budget: &Budget,
+        selected: &Selected,
+        from: &Version,
+        epoch: Epoch,
+    ) -> Result<()> {
+        let staging = session.into_staging(budget.lock_wait)?;
+        let deadline = budget.download.map(|limit| Instant::now() + limit);
+        let staged = self.stage(staging.directories(), selected, deadline)?; // 9, 10
+        let runs = self.probe.run(&staged, &self.identity.product); // 11
+        let mut session = self.begin(limits::LOCK_WAIT)?; // 2
+        let state = &mut session.state;
+        if !state.same_basis(&staging.decided_from) {
+            return Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into());
+        }
+        if let Err(error) = runs {
+            match error.is_verdict() {
+                true => state.memory.probe_failed(),
+                false => state.memory.probe_inconclusive(),
+            }
+            session.save()?;
+            return Err(error.into_error(staged.version()));
+        }
+        state.memory.about_to_install(staged.version());
+        let running = (from, self.anchor_epoch);
+        session.swap(staged, running, epoch) // 12
+    }
+
+    pub(super) fn stage(
+        &mut self,
+        directories: &Directories,
+        selected: &Selected,
+        deadline: Option<Instant>,
+    ) -> Result<Staged> {
+        let (reporter, version) = (&mut self.reporter, selected.version());
+        let mut progress = |done, total| reporter.downloading(version, done, total);
+        let mut from = Download { source: &self.source, deadline, progress: &mut progress };
+        Staged::download(directories, selected.artifact(), version, &mut from)
+    }
+}
