@@ -95,7 +95,7 @@ fn what_was_left_is_not_installed_again_until_a_higher_version_comes() {
     repository.publish(&draft);
     stays("critical");
     let output = tool.run(&["--update"]);
-    assert!(stdout(&output).contains("1.1.0 is held"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("1.1.0 is on hold"), "{}", stdout(&output));
 
     let bytes = executable(&repository, "1.1.1");
     repository.release("1.1.1", &bytes);

@@ -21,7 +21,7 @@ fn install_update_rollback_and_hold() {
     assert_eq!(place.status().unwrap().previous.unwrap().to_string(), "1.0.0");
 
     let output = place.run(&["--rollback"]);
-    assert!(stdout(&output).starts_with("widget: back to 1.0.0; 2.0.0 is held"), "{output:?}");
+    assert!(stdout(&output).starts_with("widget: back to 1.0.0; 2.0.0 is on hold"), "{output:?}");
     assert_eq!(place.version(), "1.0.0");
     // The start after it does not install what was left.
     assert_eq!(stdout(&place.run(&["again"])), "widget 1.0.0 again\n");
@@ -76,6 +76,6 @@ fn the_previous_executable_closes_a_gap() {
     assert!(stderr(&output).contains("there is no executable at C:"), "{output:?}");
     let mut previous = clean(std::process::Command::new(place.inside("previous.exe")));
     let output = previous.arg("--rollback").output().unwrap();
-    assert!(stdout(&output).starts_with("widget: back to 2.0.0; 3.0.0 is held"), "{output:?}");
+    assert!(stdout(&output).starts_with("widget: back to 2.0.0; 3.0.0 is on hold"), "{output:?}");
     assert_eq!(place.version(), "2.0.0");
 }

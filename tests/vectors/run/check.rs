@@ -220,7 +220,9 @@ pub fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static s
             (by(document, ["3b", "4c", "6c"]), json!({"needed": needed, "valid": valid}))
         }
         Refusal::SelfThreshold { needed, valid, .. } => ("3e", json!({"needed": needed, "valid": valid})),
-        Refusal::Malformed { document: Timestamp, why } if why.contains("fewer than two lines") => plain("4a"),
+        Refusal::Malformed { document: Timestamp, why } if why.contains("fewer than two lines") => {
+            plain("4a")
+        }
         Refusal::Malformed { document, .. }
         | Refusal::UnknownType { document, .. }
         | Refusal::OtherDocument { document, .. } => plain(by(document, ["3c", "4d", "6d"])),

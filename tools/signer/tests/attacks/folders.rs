@@ -362,7 +362,7 @@ pub fn documents_edited_after_signing() {
             "6j",
             forged(|m, _| m.root_version = 3),
             3,
-            &["needs root 3, but the newest root that can be trusted is 2"],
+            &["requires root 3, but the newest trusted root is 2"],
         ),
         row(
             "a number that is taken",

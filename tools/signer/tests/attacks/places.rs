@@ -51,7 +51,7 @@ fn publish(scene: &Scene) -> Command {
 
 #[test]
 pub fn version() {
-    let timestamp = "VERSION is signed by 0 of the 1 timestamp keys that it needs";
+    let timestamp = "VERSION is signed by 0 of the 1 timestamp keys that it requires";
     let who = "--root is another repository's root, or the repository was changed";
     let object = "VERSION";
     for (what, next) in
@@ -80,7 +80,7 @@ pub fn version() {
                 "4b",
                 of(|path| flip(path, |size| size - 3)),
                 3,
-                &["the signatures of VERSION are not of the strict minisign form"],
+                &["the signatures of VERSION are not in the strict minisign form"],
             ),
             row(
                 at("without signatures"),
@@ -145,7 +145,7 @@ pub fn roots() {
             of("root/2.json", |path| replace(path, |_| ())),
             3,
             &[
-                "the manifest needs root 2, but the newest root that can be trusted is 1",
+                "the manifest requires root 2, but the newest trusted root is 1",
                 "The repository or the folder was changed",
             ],
         ),
@@ -170,7 +170,7 @@ pub fn roots() {
             "3a",
             of("root/2.json.minisig", |path| flip(path, |size| size - 3)),
             3,
-            &["the signatures of root 2 are not of the strict minisign form"],
+            &["the signatures of root 2 are not in the strict minisign form"],
         ),
         row(
             "one more that nobody signed",
@@ -181,7 +181,7 @@ pub fn roots() {
                 release(s)
             },
             3,
-            &["root 3 was asked for and the document says it is root 2"],
+            &["root 3 was requested, but the document is root 2"],
         ),
         row(
             "one more that is none",

@@ -91,7 +91,7 @@ pub fn version() {
                     next(s)
                 },
                 3,
-                &["VERSION says 9.9.9 in its first line and 1.2.0 in its signed object"],
+                &["VERSION has 9.9.9 in its first line and 1.2.0 in its signed object"],
             ),
         ]);
     }
@@ -144,7 +144,7 @@ pub fn manifest() {
             "of a root that is not there",
             "6j",
             |m, _| m.root_version = 3,
-            &["the manifest needs root 3, but the newest root that can be trusted is 2"],
+            &["the manifest requires root 3, but the newest trusted root is 2"],
         ),
         of(
             "from the future",
@@ -184,7 +184,7 @@ pub fn manifest() {
                 refresh(s)
             },
             3,
-            &["the signatures of the manifest are not of the strict minisign form"],
+            &["the signatures of the manifest are not in the strict minisign form"],
         ),
     ]);
 }

@@ -113,7 +113,7 @@ pub fn who_must_sign() {
                 s.at_repo(&["root", "publish", "next.json"])
             },
             3,
-            &["the signatures of root 3 are not of the strict minisign form"],
+            &["the signatures of root 3 are not in the strict minisign form"],
         ),
         row(
             "a stranger, asked to",

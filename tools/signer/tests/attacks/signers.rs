@@ -143,7 +143,7 @@ pub fn of_a_folder() {
             },
             3,
             &[
-                "the manifest is signed by 1 of the 2 release keys that it needs",
+                "the manifest is signed by 1 of the 2 release keys that it requires",
                 "More key holders must sign",
             ],
         ),

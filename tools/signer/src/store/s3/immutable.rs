@@ -5,11 +5,11 @@ use std::thread;
 use relatch::source::Object;
 use relatch::trust::Digest;
 
-use super::S3Store;
 use super::conditions::ConditionalWrites;
 use super::lock::LockObject;
 use super::request_error::{ErrorClass, RequestError};
 use super::requests::{ObjectHeaders, WriteCondition};
+use super::store::S3Store;
 use super::upload::{UploadOutcome, upload_outcome};
 use crate::limits::{CONFLICT_ATTEMPTS, CONFLICT_BACKOFF};
 use crate::progress::Progress;

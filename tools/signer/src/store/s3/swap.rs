@@ -2,10 +2,10 @@
 
 use relatch::source::Object;
 
-use super::S3Store;
 use super::lock::LockObject;
 use super::request_error::{ErrorClass, RequestContext, RequestError};
 use super::requests::{ObjectHeaders, WriteCondition};
+use super::store::S3Store;
 use crate::limits::VERSION_READ;
 use crate::store::contract::Store as _;
 use crate::{Failure, Result};
