@@ -1,42 +1,73 @@
 //! Signed self-updates for command-line tools, with an instant way back.
 //!
-//! What it protects: an attacker who owns the bucket, the CDN, the network and fewer keys than a threshold gets no byte executed, and no
-//! crash, full disk or bad release leaves a person without a working tool.
+//! An attacker who controls the bucket, the CDN and the network, but fewer keys than the threshold,
+//! cannot make a client run a single byte. No crash, full disk or bad release leaves a user without a
+//! working tool.
 //!
 //! ```no_run
-//! // First thing in main, before arguments are parsed:
-//! relatch::Startup::new(
-//!     "demo",
-//!     env!("CARGO_PKG_VERSION"),
-//! #   br#"
-//!     include_bytes!("root.json")
-//! #   "#
-//!     ,
-//!     "https://releases.example.com/demo",
-//! )
-//! .run();
+#![doc = include_str!("../examples/minimal.rs")]
 //! ```
+//! The root document comes from `signer init`; it is public, and every tool carries it.
+//! [`examples/own_flags.rs`] is a tool with commands of its own in place of the flags.
 //!
-//! # The way of an update
+//! # Flags
+//! Each is answered if it is the only argument. [`Startup::own_flags`] leaves all of them to the tool.
+//!
+//! | flag | effect |
+//! |---|---|
+//! | `--rollback` | brings the previous version back, without a network; once more goes forward again |
+//! | `--update` | updates now; `--update=now` also passes a staged rollout |
+//! | `--update-status` | prints what is installed, what a rollback brings back, what the last check found |
+//! | `--no-update` | skips the check this time; anywhere before `--` |
+//!
+//! # Policies
+//! What a start does about a newer release: [`Startup::policy`].
+//!
+//! | policy | a newer release | offline, or not trusted |
+//! |---|---|---|
+//! | [`Policy::Auto`] | is installed and runs at once | the installed version runs |
+//! | [`Policy::Notify`] | is reported in one line | the installed version runs |
+//! | [`Policy::Require`] | is installed and runs at once | nothing runs before a check succeeds |
+//! | [`Policy::Off`] | is ignored | the installed version runs |
+//!
+//! # Features
+//! A feature adds something. No feature, option or variable turns a check off.
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `https` | yes | repositories behind HTTPS |
+//! | `s3` | | private S3 buckets |
+//! | `s3-sdk` | | all credentials that AWS's SDK knows |
+//! | `cli` | | the flags as arguments of clap, for `--help` |
+//! | `progress` | | a progress bar for downloads |
+//! | `publisher` | | how a publisher reads its own repository, for `signer` |
+//!
+//! # The path of an update
 //! The numbers are the steps of `docs/SPEC.md`, section 5; the source cites them.
 //! ```text
-//!            source/             trust/                       policy            install/
-//!  1 safe?                                                                      safety
-//!  2 lock, state, recover                                                       session, swap
-//!  3 roots  ─▶ Fetched ─▶ Verified<Root>
+//!            source/             trust/                       check/               install/
+//!  1 safe place                                                                    safety
+//!  2 lock, state, recover                                                          session
+//!  3 roots  ─▶ Fetched ─▶ Roots ─▶ FinalRoot
 //!  4 VERSION ─▶ Fetched ─▶ Verified<Timestamp>   5 time
 //!  6 manifest ─▶ Fetched ─▶ Verified<Manifest>
-//!  7                                                                            State::advance
-//!  8                                                       Decision::Update(Selected)
-//!  9 blob ──────────────────────────────────────────────────────────────────▶   stage (10: hash) ─▶ Staged
-//! 11                                                                            probe
-//! 12                                                                            swap; rollback goes back
+//!  7                                                   Memory::accepted
+//!  8                                                   Decision::Update(Selected)
+//!  9 blob ──────────────────────────────────────────────────────────────────▶     stage (10: hash) ─▶ Staged
+//! 11                                                                               probe
+//! 12                                                                               swap; rollback
 //! ```
-//! Read the files in that order. Each arrow consumes its left side, so that no step can be left out.
+//! `ARCHITECTURE.md` walks through it file by file.
+//!
+//! [`examples/own_flags.rs`]: https://github.com/relatch/relatch/blob/main/examples/own_flags.rs
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(unnameable_types, unreachable_pub)]
 
 pub mod check;
 mod child;
 #[cfg(feature = "cli")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cli")))]
 pub mod cli;
 mod clock;
 mod error;

@@ -30,7 +30,7 @@ pub enum Decision {
 
 /// An artifact that was chosen from a verified manifest.
 ///
-/// It comes from [`decide`] alone:
+/// Only a check makes one:
 /// ```compile_fail,E0451
 /// let selected = relatch::check::Selected { artifact: todo!(), version: todo!() };
 /// ```

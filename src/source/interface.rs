@@ -26,7 +26,7 @@ impl Opened {
 
 /// A repository to read from.
 ///
-/// An implementation need not be trusted, bounded or fast: callers read through [`Fetcher`].
+/// An implementation need not be trusted, bounded or fast: callers read through [`super::Fetcher`].
 pub trait Source: Send + Sync + 'static {
     /// Begins to read an object from its first byte. With `known`, the result may be
     /// [`Opened::NotModified`] (`If-None-Match`, RFC 9110 section 13.1.2). A source without entity

@@ -41,14 +41,17 @@ pub use dir::Dir;
 pub use etag::Etag;
 pub use fetcher::Fetcher;
 #[cfg(feature = "https")]
+#[cfg_attr(docsrs, doc(cfg(feature = "https")))]
 pub use https::Https;
 pub use interface::{Opened, Source};
 pub use location::from_location;
 #[cfg(feature = "https")]
+#[cfg_attr(docsrs, doc(cfg(feature = "https")))]
 pub use location::from_location_with_ca_file;
 #[cfg(all(fuzzing, feature = "s3"))]
 pub(crate) use s3::fuzzing_credentials;
 #[cfg(feature = "s3")]
+#[cfg_attr(docsrs, doc(cfg(feature = "s3")))]
 pub use s3::{Credentials, ProvideCredentials, S3, S3Address};
 pub use stream::Stream;
 pub use unavailable::Unavailable;

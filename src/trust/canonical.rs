@@ -41,6 +41,7 @@ pub trait Document: Serialize + DeserializeOwned + sealed::Sealed {
 }
 
 pub(super) mod sealed {
+    #[allow(unnameable_types, reason = "no other type may be a document")]
     pub trait Sealed {}
 }
 

@@ -28,6 +28,7 @@ pub struct Leniency(());
 impl Leniency {
     /// For a publisher that reads what it replaces.
     #[cfg(feature = "publisher")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "publisher")))]
     pub fn of_a_publisher() -> Self {
         Leniency(())
     }
