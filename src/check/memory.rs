@@ -22,7 +22,7 @@ use crate::trust::{Digest, Epoch, Manifest, RollbackGuard, Root, Timestamp, Veri
 /// and no field can be written from outside:
 /// ```compile_fail,E0616
 /// fn forge(memory: &mut relatch::check::Memory) {
-///     memory.min_version = None;
+///     memory.trusted = todo!();
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,6 +22,9 @@ pub struct Times {
 ///
 /// Only the feature `publisher` has a function that makes one, and nothing that decides what a
 /// client installs takes it.
+/// ```compile_fail,E0423
+/// let leniency = relatch::trust::Leniency(());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leniency(());
 
