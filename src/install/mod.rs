@@ -4,8 +4,8 @@
 //! <exe>             changed by one exchange of names, and by nothing else       swap/
 //! .<exe>.relatch/
 //!     state         floors, what is installed, previous, held, pending          state.rs
-//!     root          the newest root that was verified, with its signatures      state.rs
-//!     settings      how `relatch` updates an executable without this library    state.rs
+//!     root          the newest root that was verified, with its signatures      root_file.rs
+//!     settings      how `relatch` updates an executable without this library    settings.rs
 //!     lock          held by the process that changes anything here              lock.rs
 //!     staging       held by the process that downloads                          lock.rs
 //!     previous      the executable that --rollback brings back                  rollback.rs
@@ -20,7 +20,8 @@
 //! names, random, digest, installation                the paths and names of an installation
 //! dir, durable, safety                               an open directory, small files, step 1
 //! directories, lock                                  both directories, step 2
-//! stage, probe (diagnosis, verdict), record, state   steps 9 to 11, records
+//! stage, probe (diagnosis, verdict)                  steps 9 to 11
+//! record_file, record, state, settings, root_file    what the disk remembers
 //! clean_up, swap, first_install, rollback            step 12
 //! unlocked, session                                  what the updater uses
 //! ```
@@ -38,9 +39,12 @@ mod names;
 mod probe;
 mod random;
 mod record;
+mod record_file;
 mod rollback;
+mod root_file;
 mod safety;
 mod session;
+mod settings;
 mod stage;
 mod state;
 mod swap;
@@ -54,7 +58,8 @@ pub use probe::Probe;
 pub(crate) use probe::{answer_probe, probe_nonce};
 pub use record::Installed;
 pub(crate) use session::Session;
+pub(crate) use settings::Settings;
 pub use stage::check_stored;
 pub(crate) use stage::{Download, Staged};
+pub(crate) use state::Loaded;
 pub use state::State;
-pub(crate) use state::{Loaded, Settings};

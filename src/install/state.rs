@@ -1,20 +1,17 @@
 //! What the client remembers beside an executable. State is input: it is bounded, checked and never
 //! believed beyond its checks.
-//!
-//! `state` is one line of JSON and one line with the BLAKE3 hash of the first. The hash is against
-//! faults, not against attackers: whoever can write here can write the executable.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::dir::Dir;
 use super::random::random;
 use super::record::Record;
+use super::record_file::{read_checked, write_checked};
 use super::{durable, names};
-use crate::check::{LastCheck, Memory, NewRoot, Trusted};
+use crate::check::{LastCheck, Memory, Trusted};
 use crate::error::{Error, Result};
-use crate::escape::Words;
 use crate::limits;
-use crate::trust::{Digest, Fetched, Identity, Name, Refusal, Roots, TrustAnchor, Version, is_object};
+use crate::trust::{Identity, Name, Refusal, Version};
 
 /// The state of one installed executable (SPEC section 4): what checks remember, and what the disk
 /// does.
@@ -162,92 +159,4 @@ impl From<State> for StateFile {
         let (trusted, last_check) = memory.into_parts();
         StateFile { product, channel, trusted, record, last_check }
     }
-}
-
-/// How `relatch` reads an executable that carries no root of its own: kept beside it by `relatch install`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename = "relatch-settings/1")]
-pub(crate) struct Settings {
-    pub(crate) product: Name,
-    pub(crate) channel: Name,
-    pub(crate) target: Name,
-    /// The address of the repository; trusted for nothing.
-    pub(crate) from: String,
-    pub(crate) ca_file: Option<String>,
-    pub(crate) probe: super::Probe,
-    /// The root document that the person gave, as text.
-    pub(crate) root: String,
-}
-
-impl Settings {
-    /// For `fuzz/`.
-    #[cfg(fuzzing)]
-    pub(crate) fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
-        read_checked::<Settings>(content, "relatch-settings/1").ok().map(|settings| write_checked(&settings))
-    }
-
-    /// `None` if there are none.
-    pub(super) fn load(private: &Dir) -> Result<Option<Settings>> {
-        let limit = limits::ByteLimit(2 * limits::ROOT.0);
-        let Some(content) = durable::read(private, names::SETTINGS, limit)? else { return Ok(None) };
-        Ok(Some(read_checked(&content, "relatch-settings/1")?))
-    }
-
-    pub(super) fn save(&self, private: &Dir) -> Result<()> {
-        durable::replace(private, names::SETTINGS, &write_checked(self))
-    }
-}
-
-/// The newest root that was verified and persisted after `anchor`; `anchor` where there is none.
-pub(super) fn load_root(private: &Dir, anchor: TrustAnchor) -> Result<Roots> {
-    let limit = limits::ByteLimit(limits::ROOT.0 + 1 + limits::SIGNATURES.0); // a newline between them
-    let Some(content) = durable::read(private, names::ROOT, limit)? else { return Ok(anchor.into()) };
-    let end = content.iter().position(|b| *b == b'\n').unwrap_or(content.len());
-    let (document, signatures) = content.split_at(end);
-    let signatures = signatures.get(1..).unwrap_or_default();
-    Ok(anchor.or_recorded(&Fetched::new(document.to_vec()), &Fetched::new(signatures.to_vec()))?)
-}
-
-/// Persists a root as soon as it is verified, so that the next check begins with it.
-pub(super) fn save_root(private: &Dir, root: &NewRoot) -> Result<()> {
-    let content = [
-        &root.document[..],
-        b"
-",
-        &root.signatures,
-    ]
-    .concat();
-    durable::replace(private, names::ROOT, &content)
-}
-
-fn write_checked(value: &impl Serialize) -> Vec<u8> {
-    // Writing strings, numbers and lists to memory cannot fail.
-    let mut content = serde_json::to_vec(value).unwrap_or_default();
-    let digest = Digest::of(&content);
-    content.extend(format!("\n{digest}\n").into_bytes());
-    content
-}
-
-fn read_checked<T: DeserializeOwned + Serialize>(content: &[u8], kind: &str) -> Result<T, Refusal> {
-    #[derive(Deserialize)]
-    struct Typed {
-        r#type: String,
-    }
-    let damaged = |why: &str| Refusal::StateDamaged { why: why.into() };
-    let end = content.iter().position(|b| *b == b'\n').ok_or_else(|| damaged("it has no second line"))?;
-    let (json, rest) = content.split_at(end);
-    if rest != format!("\n{}\n", Digest::of(json)).as_bytes() {
-        return Err(damaged("its second line is not the hash of its first"));
-    }
-    let typed = Some(json).filter(|json| is_object(json)).and_then(|json| serde_json::from_slice(json).ok());
-    let typed: Typed = typed.ok_or_else(|| damaged("its first line is not a JSON object with a type"))?;
-    if typed.r#type != kind {
-        return Err(Refusal::StateTooNew { found: Words(typed.r#type).to_string() });
-    }
-    let value: T =
-        serde_json::from_slice(json).map_err(|error| damaged(&Words(error.to_string()).to_string()))?;
-    if write_checked(&value) != content {
-        return Err(damaged("its bytes differ from its canonical form"));
-    }
-    Ok(value)
 }

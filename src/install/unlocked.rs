@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Installation;
 use super::directories::Opened;
-use super::state::{Loaded, Settings, State};
+use super::settings::Settings;
+use super::state::{Loaded, State};
 use crate::error::{Local, Result};
 use crate::escape::Printable;
 use crate::trust::Identity;

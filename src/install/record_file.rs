@@ -1,0 +1,49 @@
+//! A recorded value as a file: one line of JSON, and one line with the BLAKE3 hash of the first.
+//!
+//! The hash is against faults, not against attackers: an attacker who can write here can write the
+//! executable.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::escape::Words;
+use crate::trust::{Digest, Refusal, is_object};
+
+/// The content of the file.
+pub(super) fn write_checked(value: &impl Serialize) -> Vec<u8> {
+    // Writing strings, numbers and lists to memory cannot fail.
+    let mut content = serde_json::to_vec(value).unwrap_or_default();
+    let digest = Digest::of(&content);
+    content.extend(format!("\n{digest}\n").into_bytes());
+    content
+}
+
+/// The value in the file, if the hash is right and the bytes are the ones that [`write_checked`] makes.
+///
+/// # Errors
+/// [`Refusal::StateDamaged`]; [`Refusal::StateTooNew`] if a newer version wrote it.
+pub(super) fn read_checked<T: DeserializeOwned + Serialize>(
+    content: &[u8],
+    kind: &str,
+) -> Result<T, Refusal> {
+    #[derive(Deserialize)]
+    struct Typed {
+        r#type: String,
+    }
+    let damaged = |why: &str| Refusal::StateDamaged { why: why.into() };
+    let end = content.iter().position(|b| *b == b'\n').ok_or_else(|| damaged("it has no second line"))?;
+    let (json, rest) = content.split_at(end);
+    if rest != format!("\n{}\n", Digest::of(json)).as_bytes() {
+        return Err(damaged("its second line is not the hash of its first"));
+    }
+    let typed = Some(json).filter(|json| is_object(json)).and_then(|json| serde_json::from_slice(json).ok());
+    let typed: Typed = typed.ok_or_else(|| damaged("its first line is not a JSON object with a type"))?;
+    if typed.r#type != kind {
+        return Err(Refusal::StateTooNew { found: Words(typed.r#type).to_string() });
+    }
+    let value: T =
+        serde_json::from_slice(json).map_err(|error| damaged(&Words(error.to_string()).to_string()))?;
+    if write_checked(&value) != content {
+        return Err(damaged("its bytes differ from its canonical form"));
+    }
+    Ok(value)
+}
