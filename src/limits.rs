@@ -27,7 +27,7 @@ pub const COMMENT_LINE: usize = 1024;
 pub const VERSION_BYTES: usize = 128;
 /// Integers in signed documents are below 2^53, so that every JSON parser reads the same number.
 pub const INTEGER: u64 = 1 << 53;
-/// New roots that one check follows. The next check continues with the one after.
+/// New roots that one check follows. The next check continues from there.
 pub const NEW_ROOTS: usize = 32;
 /// The same for a publisher, who reads the whole chain: a root a week for eighty years.
 pub const PUBLISHED_ROOTS: usize = 4096;
@@ -49,7 +49,7 @@ pub const ROOT_INTERVAL: u64 = 24 * 60 * 60;
 /// A file of certificate authorities. A Linux distribution's whole bundle has a quarter of a MiB.
 pub const CA_FILE: ByteLimit = ByteLimit(4 * 1024 * 1024);
 
-/// To connect: DNS and TCP, each.
+/// To resolve a host name, and again to connect.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// From a request to the first byte of its response.
 pub const FIRST_BYTE: Duration = Duration::from_secs(5);

@@ -13,8 +13,10 @@ use ureq::{AsSendBody, Body, BodyReader};
 
 use super::authorities;
 use super::cancellation::Cancellation;
+use super::unavailable::Unavailable;
 use crate::error::Result;
 use crate::limits;
+use crate::object::Object;
 
 /// An HTTP client that follows no redirects and treats no status as an error.
 ///
@@ -56,7 +58,7 @@ pub(super) struct ReadClient {
 pub(super) struct RequestError {
     pub(super) why: String,
     /// Whether another request may succeed.
-    pub(super) is_transient: bool,
+    is_transient: bool,
 }
 
 impl Client {
@@ -165,6 +167,16 @@ impl From<ureq::Error> for RequestError {
             _ => error.to_string().trim_start_matches("io: ").to_owned(),
         };
         RequestError { why, is_transient: is_transient(&error) }
+    }
+}
+
+impl RequestError {
+    /// For the request of an object.
+    pub(super) fn into_unavailable(self, location: String, object: &Object) -> Unavailable {
+        match self.is_transient {
+            true => Unavailable::transient(location, object, self.why),
+            false => Unavailable::permanent(location, object, self.why),
+        }
     }
 }
 

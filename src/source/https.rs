@@ -151,10 +151,8 @@ impl Source for Https {
             let request = request
                 .body(())
                 .map_err(|_| permanent("the address cannot be sent in an HTTP request".into()))?;
-            let response = client.send(request).map_err(|error| match error.is_transient {
-                true => Unavailable::transient(self.location(), object, error.why),
-                false => permanent(error.why),
-            })?;
+            let response =
+                client.send(request).map_err(|error| error.into_unavailable(self.location(), object))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return opened(response, client, self.location(), object, known);
             }
@@ -166,7 +164,7 @@ impl Source for Https {
                 .map_err(|_| permanent("the server redirects to an address that is not ASCII".into()))?;
             uri = same_origin(&uri, target).ok_or_else(|| {
                 let target = shown(target);
-                permanent(format!("the server redirects to {target}, which is not the same https origin"))
+                permanent(format!("the server redirects to {target}, which is another origin"))
             })?;
         }
         Err(permanent(format!("the server redirects more than {REDIRECTS} times")))

@@ -92,7 +92,7 @@ pub(super) fn is_plain_loopback(uri: &Uri) -> bool {
     uri.scheme_str() == Some("http") && host(uri).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The target of a redirect from `from`, if it has the same scheme, host and port.
+/// The target of a redirect from `from`, if it has the same origin: scheme, host and port.
 #[cfg(feature = "https")]
 pub(super) fn same_origin(from: &Uri, target: &str) -> Option<Uri> {
     if target.starts_with('/') && !target.starts_with("//") {

@@ -217,10 +217,7 @@ impl S3 {
         let request = request.body(()).map_err(|_| {
             self.requires_credentials("these contain characters invalid in HTTP headers".into())
         })?;
-        client.send(request).map_err(|error| match error.is_transient {
-            true => Unavailable::transient(self.location(), object, error.why),
-            false => Unavailable::permanent(self.location(), object, error.why),
-        })
+        client.send(request).map_err(|error| error.into_unavailable(self.location(), object))
     }
 
     fn requires_credentials(&self, why: String) -> Unavailable {
