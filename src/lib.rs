@@ -63,6 +63,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(unnameable_types, unreachable_pub)]
+#![allow(clippy::needless_doctest_main, reason = "the first example is a whole program")]
 
 pub mod check;
 mod child;
