@@ -1,0 +1,420 @@
+//! The machine. Its match is the table of SPEC section 5, steps 3 to 8.
+
+use std::mem;
+
+use super::decide::{self, Candidate, Decision};
+use super::exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted, error_of};
+use super::finding::Finding;
+use super::memory::Memory;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::object::Object;
+use crate::source::Etag;
+use crate::trust::{
+    Digest, Document as _, DocumentKind, Fetched, FinalRoot, Identity, Manifest, Refusal, Roots, Times,
+    Timestamp, Verified, Version,
+};
+
+/// One check. See the module.
+pub struct Check<'a> {
+    start: &'a Roots,
+    newest: Option<Roots>,
+    identity: Identity,
+    /// The hash of the repository's address.
+    location: Digest,
+    purpose: Purpose,
+    memory: Memory,
+    now: u64,
+    chain: Chain,
+    /// New roots since the chain was last asked for from its start.
+    new_roots: usize,
+    phase: Phase,
+}
+
+/// Where the chain of roots stands.
+enum Chain {
+    /// It was asked for within a day.
+    Recent,
+    /// It is asked for before `VERSION` is.
+    First,
+    /// It is asked for because of what was found under this root.
+    Again { found: Result<Found>, under: u64 },
+    /// It was asked for.
+    Complete,
+}
+
+/// The object that is waited for, and what is needed to go on.
+enum Phase {
+    Root,
+    RootSignatures(Fetched),
+    /// With what would be found again where it was not modified.
+    Timestamp(Option<(Etag, Finding)>),
+    Manifest(Verified<Timestamp>, Option<Etag>),
+    ManifestSignatures(Verified<Timestamp>, Option<Etag>, Fetched),
+    Done(Result<Found>),
+}
+
+/// What was found under one root.
+enum Found {
+    NotModified(Finding),
+    Release(Box<Release>, Result<Decision, Refusal>),
+}
+
+impl<'a> Check<'a> {
+    /// A check that begins with the newest root that was trusted. `location` is the repository's
+    /// address, `now` the system clock in Unix seconds.
+    pub fn new(
+        start: &'a Roots,
+        identity: Identity,
+        location: &str,
+        memory: Memory,
+        purpose: Purpose,
+        now: u64,
+    ) -> Self {
+        let is_recent = matches!(&purpose, Purpose::Client(Candidate { installed: Some(_), .. }))
+            && memory.is_chain_recent(start.version, now);
+        let mut check = Check {
+            start,
+            newest: None,
+            identity,
+            location: Digest::of(location.as_bytes()),
+            purpose,
+            memory,
+            now,
+            chain: if is_recent { Chain::Recent } else { Chain::First },
+            new_roots: 0,
+            phase: Phase::Root,
+        };
+        if is_recent {
+            check.ask_for_timestamp(true);
+        }
+        check
+    }
+
+    /// The object that is to be read next.
+    pub fn want(&self) -> Want {
+        let next = self.roots().version + 1;
+        let (object, limit) = match &self.phase {
+            Phase::Root => (Object::Root(next), limits::ROOT),
+            Phase::RootSignatures(_) => (Object::RootSignatures(next), limits::SIGNATURES),
+            Phase::Timestamp(_) => (Object::Version(self.identity.channel.clone()), limits::VERSION_FILE),
+            Phase::Manifest(timestamp, _) => (Object::Manifest(timestamp.manifest), limits::MANIFEST),
+            Phase::ManifestSignatures(timestamp, ..) => {
+                (Object::ManifestSignatures(timestamp.manifest), limits::SIGNATURES)
+            }
+            Phase::Done(_) => return Want::Done,
+        };
+        let if_none_match = match &self.phase {
+            Phase::Timestamp(Some((etag, _))) => Some(etag.clone()),
+            _ => None,
+        };
+        Want::Object(Wanted { object, limit, if_none_match })
+    }
+
+    /// Goes on with what was found, at the time `now` of the system clock. A root that is returned
+    /// is to be persisted, together with [`Check::memory`].
+    pub fn supply(&mut self, answer: Answer, now: u64) -> Option<NewRoot> {
+        self.now = now;
+        let answer = match (self.want(), answer) {
+            (Want::Object(Wanted { object, limit, .. }), Answer::Found(bytes, _))
+                if bytes.bytes().len() as u64 > limit.0 =>
+            {
+                Answer::Oversized(Refusal::Oversized { object, limit: limit.0 })
+            }
+            (_, answer) => answer,
+        };
+        match (mem::replace(&mut self.phase, Phase::Root), answer) {
+            // Step 3: the chain of roots. One that does not exist ends it.
+            (Phase::Root, Answer::Absent(_)) => self.end_chain(),
+            (Phase::Root, Answer::Found(..)) if self.new_roots == self.most_roots() => {
+                let (limit, trusted) = (self.most_roots(), self.roots().version);
+                self.fail_chain(Refusal::TooManyRoots { limit, trusted }.into());
+            }
+            (Phase::Root, Answer::Found(document, _)) => {
+                self.phase = Phase::RootSignatures(document);
+            }
+            (Phase::RootSignatures(document), Answer::Found(signatures, _)) => {
+                return self.add_root(&document, &signatures); // 3a to 3i
+            }
+            (Phase::Root | Phase::RootSignatures(_), answer) => self.fail_chain(error_of(answer)),
+
+            // Steps 4 and 5: `VERSION`.
+            (Phase::Timestamp(Some((_, finding))), Answer::NotModified) => {
+                let (issued, expires) = (self.memory.guard().issued(), self.memory.expires());
+                let current = self.times().ensure_current(DocumentKind::Timestamp, issued, expires); // 5
+                self.end(current.map(|()| Found::NotModified(finding)).map_err(Error::from));
+            }
+            (Phase::Timestamp(_), Answer::Found(object, etag)) => self.read_timestamp(&object, etag), // 4a to 5
+
+            // Step 6: the manifest that it names.
+            (Phase::Manifest(timestamp, etag), Answer::Found(document, _)) => {
+                self.phase = Phase::ManifestSignatures(timestamp, etag, document);
+            }
+            (Phase::ManifestSignatures(timestamp, etag, document), Answer::Found(signatures, _)) => {
+                self.read_manifest(timestamp, etag, &document, &signatures); // 6a to 6k
+            }
+            (Phase::Timestamp(_) | Phase::Manifest(..) | Phase::ManifestSignatures(..), answer) => {
+                self.end(Err(error_of(answer)));
+            }
+            (done @ Phase::Done(_), _) => self.phase = done,
+        }
+        None
+    }
+
+    /// What is remembered so far, as it is to be persisted with a new root.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The newest root so far.
+    pub fn roots(&self) -> &Roots {
+        self.newest.as_ref().unwrap_or(self.start)
+    }
+
+    /// `VERSION`, as soon as it is verified and until its manifest is.
+    pub fn timestamp(&self) -> Option<&Verified<Timestamp>> {
+        match &self.phase {
+            Phase::Manifest(timestamp, _) | Phase::ManifestSignatures(timestamp, ..) => Some(timestamp),
+            _ => None,
+        }
+    }
+
+    /// The result of a client's check.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] and [`Error::Unavailable`]. Nothing is to be remembered then but the roots
+    /// that were persisted on the way.
+    pub fn into_verdict(self) -> Result<Verdict> {
+        match self.phase {
+            Phase::Done(Ok(Found::NotModified(finding))) => {
+                let decision = Ok(Decision::Nothing(finding));
+                Ok(Verdict { memory: self.memory, decision, release: None })
+            }
+            Phase::Done(Ok(Found::Release(release, decision))) => {
+                Ok(Verdict { memory: self.memory, decision, release: Some(*release) })
+            }
+            Phase::Done(Err(error)) => Err(error),
+            _ => Err(Error::usage("a check was ended before it was complete")),
+        }
+    }
+
+    /// What a publisher's check ends with: the newest root where it is not the one that the check began
+    /// with, and the release.
+    pub fn into_published(self) -> (Option<Roots>, Result<Release>) {
+        let release = match self.phase {
+            Phase::Done(Ok(Found::Release(release, _))) => Ok(*release),
+            Phase::Done(Err(error)) => Err(error),
+            _ => Err(Error::usage("a check was ended before it was complete")),
+        };
+        (self.newest, release)
+    }
+
+    /// Steps 3a to 3i.
+    fn add_root(&mut self, document: &Fetched, signatures: &Fetched) -> Option<NewRoot> {
+        match self.roots().next(document, signatures, &self.times()) {
+            Ok(next) => {
+                self.memory.root_trusted(&next);
+                self.new_roots += 1;
+                let (document, signatures) = (next.to_canonical(), signatures.bytes().to_vec());
+                self.newest = Some(next);
+                self.phase = Phase::Root;
+                Some(NewRoot { document, signatures })
+            }
+            Err(refusal) => {
+                self.fail_chain(refusal.into());
+                None
+            }
+        }
+    }
+
+    fn end_chain(&mut self) {
+        let trusted = self.roots().version;
+        if let Some(needed) = self.memory.root_version().filter(|needed| trusted < *needed) {
+            let document = self.roots().kind();
+            return self.fail_chain(Refusal::RootAhead { document, needed, trusted }.into());
+        }
+        self.memory.root_checked(self.now);
+        match mem::replace(&mut self.chain, Chain::Complete) {
+            Chain::Again { found, under } if under == trusted => self.end(found),
+            Chain::Again { .. } => self.ask_for_timestamp(false),
+            _ => self.ask_for_timestamp(true),
+        }
+    }
+
+    fn fail_chain(&mut self, error: Error) {
+        self.phase = Phase::Done(Err(match mem::replace(&mut self.chain, Chain::Complete) {
+            // What was refused stays refused; that newer roots cannot be read is the lesser news.
+            Chain::Again { found: Err(refused), .. } if matches!(error, Error::Unavailable(_)) => refused,
+            _ => error,
+        }));
+    }
+
+    /// Step 3, expiry of the last root, and the request for `VERSION`.
+    fn ask_for_timestamp(&mut self, may_be_conditional: bool) {
+        let times = self.times();
+        if let Err(refusal) = self.roots().last(&times) {
+            return self.end(Err(refusal.into()));
+        }
+        let known = self.known(times.now()).filter(|_| may_be_conditional);
+        self.phase = Phase::Timestamp(known);
+    }
+
+    /// The last answer's entity tag, and what would be found again, where everything that was verified
+    /// with that answer is still valid: under this root, at this address, for this version.
+    fn known(&self, now: u64) -> Option<(Etag, Finding)> {
+        let Purpose::Client(Candidate { installed: Some(installed), now: passes_rollout, .. }) =
+            &self.purpose
+        else {
+            return None;
+        };
+        let etag = self.memory.validator(self.location, self.roots().version, now)?;
+        Some((etag.clone(), self.found_again(installed, *passes_rollout)?))
+    }
+
+    /// What the last check found, if the same `VERSION` would lead to it again.
+    fn found_again(&self, installed: &Version, passes_rollout: bool) -> Option<Finding> {
+        match self.memory.finding_about(installed)? {
+            Finding::NotInRollout { .. } if passes_rollout => None,
+            found @ (Finding::Current | Finding::Held { .. } | Finding::NotInRollout { .. }) => {
+                Some(found.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Steps 4 and 5.
+    fn read_timestamp(&mut self, object: &Fetched, etag: Option<Etag>) {
+        match self.verify_timestamp(object) {
+            Err(refusal) => self.end(Err(refusal.into())),
+            Ok(timestamp) if self.is_installed(&timestamp) => {
+                let release = Release { timestamp, manifest: None, signatures: Vec::new(), etag };
+                let decision = Ok(Decision::Nothing(Finding::Current));
+                self.end(Ok(Found::Release(Box::new(release), decision)));
+            }
+            Ok(timestamp) => self.phase = Phase::Manifest(timestamp, etag),
+        }
+    }
+
+    fn verify_timestamp(&self, object: &Fetched) -> Result<Verified<Timestamp>, Refusal> {
+        let (times, guard) = (self.times(), self.memory.guard());
+        let root = self.last_root(&times)?;
+        let timestamp = Verified::<Timestamp>::verify(object, &root, &self.identity, guard, &times)?; // 4a to 5
+        match &self.purpose {
+            Purpose::Client(Candidate { installed: Some(installed), .. })
+                if !timestamp.version.same_kind(installed) =>
+            {
+                let (known, found) = (installed.clone(), timestamp.version.clone());
+                Err(Refusal::VersionSchemeChanged { known, found })
+            }
+            _ => Ok(timestamp),
+        }
+    }
+
+    /// Whether the manifest that it names was accepted before, and left nothing to do. It is not read
+    /// again to learn nothing. Whether a `VERSION` describes the same manifest in other words shows
+    /// only in 6g to 6i.
+    fn is_installed(&self, timestamp: &Timestamp) -> bool {
+        let Purpose::Client(Candidate { installed: Some(installed), .. }) = &self.purpose else {
+            return false;
+        };
+        let guard = self.memory.guard();
+        guard.release() == Some((timestamp.epoch, timestamp.seq))
+            && guard.manifest() == Some(timestamp.manifest)
+            && timestamp.version == *installed
+            && self.found_again(installed, false) == Some(Finding::Current)
+    }
+
+    /// Steps 6 to 8.
+    fn read_manifest(
+        &mut self,
+        timestamp: Verified<Timestamp>,
+        etag: Option<Etag>,
+        document: &Fetched,
+        signatures: &Fetched,
+    ) {
+        let times = self.times();
+        let manifest = self.last_root(&times).and_then(|root| {
+            Verified::<Manifest>::verify(document, signatures, &timestamp, &root, &self.identity, &times)
+        });
+        match manifest {
+            Err(refusal) => self.end(Err(refusal.into())),
+            Ok(manifest) => {
+                let mut memory = self.memory.clone();
+                memory.accepted(&timestamp, &manifest); // 7, as step 8 will see it
+                let decision = match &self.purpose {
+                    Purpose::Client(candidate) => {
+                        decide::decide(candidate, &memory, &timestamp, &manifest) // 8
+                    }
+                    Purpose::Publisher(_) => Ok(Decision::Nothing(Finding::Unknown)),
+                };
+                let (signatures, manifest) = (signatures.bytes().to_vec(), Some(manifest));
+                let release = Release { timestamp, manifest, signatures, etag };
+                self.end(Ok(Found::Release(Box::new(release), decision)));
+            }
+        }
+    }
+
+    /// What was found under the newest root so far. Before it leads to an update or to a refusal, the
+    /// chain of roots must be complete.
+    fn end(&mut self, found: Result<Found>) {
+        let is_settled = match &found {
+            Ok(Found::NotModified(_) | Found::Release(_, Ok(Decision::Nothing(_)))) => true,
+            Ok(Found::Release(..)) | Err(Error::Refused(_)) => false,
+            Err(_) => true,
+        };
+        if matches!(self.chain, Chain::Recent) && !is_settled {
+            self.chain = Chain::Again { found, under: self.roots().version };
+            self.phase = Phase::Root;
+            return;
+        }
+        if let Ok(found) = &found {
+            self.remember(found); // 7
+        }
+        self.phase = Phase::Done(found);
+    }
+
+    /// Step 7.
+    fn remember(&mut self, found: &Found) {
+        let Purpose::Client(candidate) = &self.purpose else { return };
+        let Found::Release(release, decision) = found else {
+            return self.memory.succeeded(self.now);
+        };
+        match &release.manifest {
+            Some(manifest) => self.memory.accepted(&release.timestamp, manifest),
+            None => self.memory.refreshed(&release.timestamp),
+        }
+        let root = self.newest.as_ref().unwrap_or(self.start);
+        self.memory.root_trusted(root);
+        self.memory.validated(release.validator(self.location));
+        match &candidate.installed {
+            None => self.memory.checked_for_first_install(self.now),
+            Some(installed) => {
+                self.memory.succeeded(self.now);
+                let finding = match decision {
+                    Ok(Decision::Nothing(finding)) => finding.clone(),
+                    _ => Finding::Outdated { version: release.timestamp.version.clone() },
+                };
+                self.memory.found(finding, installed);
+            }
+        }
+    }
+
+    fn last_root(&self, times: &Times) -> Result<FinalRoot<'_>, Refusal> {
+        self.roots().last(times)
+    }
+
+    fn times(&self) -> Times {
+        let seen = [self.memory.guard().issued(), self.roots().issued];
+        match &self.purpose {
+            Purpose::Client(_) => Times::new(self.now, &seen),
+            Purpose::Publisher(leniency) => Times::new(self.now, &seen).with_leniency(*leniency),
+        }
+    }
+
+    fn most_roots(&self) -> usize {
+        match &self.purpose {
+            Purpose::Client(_) => limits::NEW_ROOTS,
+            Purpose::Publisher(_) => limits::PUBLISHED_ROOTS,
+        }
+    }
+}
