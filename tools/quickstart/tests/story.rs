@@ -39,7 +39,7 @@ fn is_told(arguments: &[&str]) {
         "demo 1.2.0: no failure found",
         "demo: back to 1.1.0",
         "demo 1.1.0: line 3",
-        "1.2.0 is held",
+        "nothing to do: 1.2.0 is ",
         "not updated: blobs/",
         "not updated: the manifest has the blake3 hash",
         "demo 1.3.0: line 3",
