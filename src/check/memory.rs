@@ -68,13 +68,11 @@ pub(crate) struct LastCheck {
     rollout: u8,
     /// When a check last succeeded, by the system clock in Unix seconds; 0 for never. It decides only
     /// when to check again.
-    #[serde(deserialize_with = "integer")]
     checked: u64,
     /// When a check or an update last failed, likewise, if none succeeded since.
-    #[serde(deserialize_with = "integer")]
     failed: u64,
     /// When the next root was last asked for, likewise.
-    #[serde(rename = "root_walked", deserialize_with = "integer")]
+    #[serde(rename = "root_walked")]
     root_checked: u64,
 }
 
