@@ -32,48 +32,39 @@ pub struct Memory {
 }
 
 /// What was trusted, in the form of the state on the disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trusted {
     /// The number of the newest root that was trusted; 0 for none since the one that the tool carries.
-    #[serde(deserialize_with = "integer")]
-    root_version: u64,
+    pub(crate) root_version: u64,
     /// The epoch of that root; 0 for none.
-    #[serde(deserialize_with = "integer")]
-    root_epoch: u64,
-    #[serde(rename = "floors")]
-    guard: RollbackGuard,
+    pub(crate) root_epoch: u64,
+    pub(crate) guard: RollbackGuard,
     /// When the `VERSION` of the guard expires, in Unix seconds; 0 for none.
-    #[serde(deserialize_with = "integer")]
-    expires: u64,
-    #[serde(rename = "seen")]
-    validator: Option<CacheValidator>,
+    pub(crate) expires: u64,
+    pub(crate) validator: Option<CacheValidator>,
     /// Whether that release is critical.
-    critical: bool,
+    pub(crate) critical: bool,
     /// The lowest version that may be installed or come back.
-    min_version: Option<Version>,
+    pub(crate) min_version: Option<Version>,
 }
 
 /// How the last check ended, in the form of the state on the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LastCheck {
     /// The manifest of a release that failed its probe here: a start does not download it again.
-    #[serde(rename = "unable")]
-    failed_probe: Option<Digest>,
-    #[serde(rename = "standing")]
-    finding: Finding,
+    pub(crate) failed_probe: Option<Digest>,
+    pub(crate) finding: Finding,
     /// The version that the finding is about; another one may run by now.
-    #[serde(rename = "judged")]
-    checked_version: Option<Version>,
+    pub(crate) checked_version: Option<Version>,
     /// This installation's place in staged rollouts, 0 to 99, drawn once.
-    rollout: u8,
+    pub(crate) rollout: u8,
     /// When a check last succeeded, by the system clock in Unix seconds; 0 for never. It decides only
     /// when to check again.
-    checked: u64,
+    pub(crate) checked: u64,
     /// When a check or an update last failed, likewise, if none succeeded since.
-    failed: u64,
+    pub(crate) failed: u64,
     /// When the next root was last asked for, likewise.
-    #[serde(rename = "root_walked")]
-    root_checked: u64,
+    pub(crate) root_checked: u64,
 }
 
 /// Which `VERSION` was accepted last, by its server's entity tag: how to ask for a newer one only.

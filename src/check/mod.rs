@@ -41,4 +41,4 @@ pub use exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 pub use finding::Finding;
 pub use machine::Check;
 pub use memory::Memory;
-pub(crate) use memory::{LastCheck, Trusted};
+pub(crate) use memory::{CacheValidator, LastCheck, Trusted};
