@@ -2,7 +2,6 @@
 
 use super::decide::{Candidate, Decision};
 use super::memory::{CacheValidator, Memory};
-use crate::error::Error;
 use crate::limits::ByteLimit;
 use crate::object::Object;
 use crate::source::{Etag, Unavailable};
@@ -40,7 +39,7 @@ pub enum Answer {
     /// It cannot be read.
     Unreachable(Unavailable),
     /// It is larger than [`Wanted::limit`].
-    Oversized(Refusal),
+    Oversized,
 }
 
 impl From<Unavailable> for Answer {
@@ -96,16 +95,5 @@ impl Release {
         let of_manifest = self.manifest.as_ref().map_or(u64::MAX, |manifest| manifest.expires);
         let until = self.timestamp.expires.min(of_manifest);
         self.etag.clone().map(|etag| CacheValidator { location, etag, until })
-    }
-}
-
-/// Why an object was not had.
-pub(super) fn error_of(answer: Answer) -> Error {
-    match answer {
-        Answer::Absent(why) | Answer::Unreachable(why) => why.into(),
-        Answer::Oversized(refusal) => refusal.into(),
-        Answer::Found(..) | Answer::NotModified => {
-            Error::usage("unexpected 304 Not Modified to an unconditional request")
-        }
     }
 }

@@ -55,13 +55,13 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Finding::Unknown => f.write_str("no check has succeeded yet"),
-            Finding::Current => f.write_str("this is the newest release"),
+            Finding::Current => f.write_str("nothing newer is released"),
             Finding::Outdated { version } => write!(f, "{version} is offered and not installed yet"),
             Finding::Held { version, critical } => {
                 let critical = if *critical { ", although the publisher marked it critical" } else { "" };
                 write!(
                     f,
-                    "{version} is on hold because you rolled back from it{critical}. Run --rollback to return to it; the hold ends with the next higher release."
+                    "{version} is on hold because you rolled back from it{critical}; --rollback returns to it, and the next higher release ends the hold"
                 )
             }
             Finding::NotInRollout { version, rollout } => write!(

@@ -3,13 +3,13 @@
 use std::mem;
 
 use super::decide::{self, Candidate, Decision};
-use super::exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted, error_of};
+use super::exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 use super::finding::Finding;
 use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::object::Object;
-use crate::source::Etag;
+use crate::source::{Etag, Unavailable};
 use crate::trust::{
     Digest, Document as _, DocumentKind, Fetched, FinalRoot, Identity, Manifest, Refusal, Roots, Times,
     Timestamp, Verified, Version,
@@ -20,13 +20,13 @@ pub struct Check<'a> {
     start: &'a Roots,
     newest: Option<Roots>,
     identity: Identity,
-    /// The hash of the repository's address.
-    location: Digest,
+    /// The repository's address.
+    location: String,
     purpose: Purpose,
     memory: Memory,
     now: u64,
     chain: Chain,
-    /// New roots since the chain was last asked for from its start.
+    /// Roots that this check added to the chain.
     new_roots: usize,
     phase: Phase,
 }
@@ -77,7 +77,7 @@ impl<'a> Check<'a> {
             start,
             newest: None,
             identity,
-            location: Digest::of(location.as_bytes()),
+            location: location.to_owned(),
             purpose,
             memory,
             now,
@@ -115,13 +115,10 @@ impl<'a> Check<'a> {
     /// is to be persisted, together with [`Check::memory`].
     pub fn supply(&mut self, answer: Answer, now: u64) -> Option<NewRoot> {
         self.now = now;
-        let answer = match (self.want(), answer) {
-            (Want::Object(Wanted { object, limit, .. }), Answer::Found(bytes, _))
-                if bytes.bytes().len() as u64 > limit.0 =>
-            {
-                Answer::Oversized(Refusal::Oversized { object, limit: limit.0 })
-            }
-            (_, answer) => answer,
+        let Want::Object(wanted) = self.want() else { return None };
+        let answer = match answer {
+            Answer::Found(bytes, _) if bytes.bytes().len() as u64 > wanted.limit.0 => Answer::Oversized,
+            answer => answer,
         };
         match (mem::replace(&mut self.phase, Phase::Root), answer) {
             // Step 3: the chain of roots. One that does not exist ends it.
@@ -136,7 +133,9 @@ impl<'a> Check<'a> {
             (Phase::RootSignatures(document), Answer::Found(signatures, _)) => {
                 return self.add_root(&document, &signatures); // 3a to 3i
             }
-            (Phase::Root | Phase::RootSignatures(_), answer) => self.fail_chain(error_of(answer)),
+            (Phase::Root | Phase::RootSignatures(_), answer) => {
+                self.fail_chain(self.error_of(wanted, answer));
+            }
 
             // Steps 4 and 5: `VERSION`.
             (Phase::Timestamp(Some((_, finding))), Answer::NotModified) => {
@@ -154,7 +153,7 @@ impl<'a> Check<'a> {
                 self.read_manifest(timestamp, etag, &document, &signatures); // 6a to 6k
             }
             (Phase::Timestamp(_) | Phase::Manifest(..) | Phase::ManifestSignatures(..), answer) => {
-                self.end(Err(error_of(answer)));
+                self.end(Err(self.error_of(wanted, answer)));
             }
             (done @ Phase::Done(_), _) => self.phase = done,
         }
@@ -267,7 +266,7 @@ impl<'a> Check<'a> {
         else {
             return None;
         };
-        let etag = self.memory.validator(self.location, self.roots().version, now)?;
+        let etag = self.memory.validator(self.location_digest(), self.roots().version, now)?;
         Some((etag.clone(), self.found_again(installed, *passes_rollout)?))
     }
 
@@ -385,7 +384,7 @@ impl<'a> Check<'a> {
         }
         let root = self.newest.as_ref().unwrap_or(self.start);
         self.memory.root_trusted(root);
-        self.memory.validated(release.validator(self.location));
+        self.memory.validated(release.validator(self.location_digest()));
         match &candidate.installed {
             None => self.memory.checked_for_first_install(self.now),
             Some(installed) => {
@@ -399,15 +398,34 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// What a cache validator remembers of the address.
+    fn location_digest(&self) -> Digest {
+        Digest::of(self.location.as_bytes())
+    }
+
+    /// Why an object could not be read.
+    fn error_of(&self, Wanted { object, limit, .. }: Wanted, answer: Answer) -> Error {
+        match answer {
+            Answer::Absent(why) | Answer::Unreachable(why) => why.into(),
+            Answer::Oversized | Answer::Found(..) => Refusal::Oversized { object, limit: limit.0 }.into(),
+            Answer::NotModified => Unavailable::Unreachable {
+                location: self.location.clone(),
+                object,
+                why: "unexpected 304 Not Modified to an unconditional request".into(),
+                retryable: false,
+            }
+            .into(),
+        }
+    }
+
     fn last_root(&self, times: &Times) -> Result<FinalRoot<'_>, Refusal> {
         self.roots().last(times)
     }
 
     fn times(&self) -> Times {
-        let seen = [self.memory.guard().issued(), self.roots().issued];
         match &self.purpose {
-            Purpose::Client(_) => Times::new(self.now, &seen),
-            Purpose::Publisher(leniency) => Times::new(self.now, &seen).with_leniency(*leniency),
+            Purpose::Client(_) => Times::new(self.now, &[self.memory.guard().issued(), self.roots().issued]),
+            Purpose::Publisher(leniency) => Times::new(self.now, &[]).with_leniency(*leniency),
         }
     }
 

@@ -12,10 +12,10 @@ use crate::trust::{Digest, Epoch, Manifest, RollbackGuard, Root, Timestamp, Veri
 
 /// What the checks of one installation remember on one channel (SPEC section 4).
 ///
-/// The rollback guard moves by verified documents only:
-/// ```compile_fail,E0308
-/// use relatch::trust::{Manifest, Timestamp};
-/// fn forge(memory: &mut relatch::check::Memory, version: &Timestamp, manifest: &Manifest) {
+/// The rollback guard moves by a check alone:
+/// ```compile_fail,E0624
+/// use relatch::trust::{Manifest, Timestamp, Verified};
+/// fn forge(memory: &mut relatch::check::Memory, version: &Verified<Timestamp>, manifest: &Verified<Manifest>) {
 ///     memory.accepted(version, manifest);
 /// }
 /// ```
@@ -104,6 +104,16 @@ impl Memory {
         (self.trusted, self.last_check)
     }
 
+    /// What a client remembers that has accepted this `VERSION`, for a publisher. Its manifest may not
+    /// verify any more.
+    #[cfg(feature = "publisher")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "publisher")))]
+    pub fn of_published(version: &Verified<Timestamp>) -> Self {
+        let mut memory = Memory::new(0);
+        memory.refreshed(version);
+        memory
+    }
+
     /// The number of the newest root that was trusted, for as long as one was recorded.
     pub fn root_version(&self) -> Option<u64> {
         Some(self.trusted.root_version).filter(|version| *version != 0)
@@ -159,12 +169,13 @@ impl Memory {
     }
 
     /// Whether the release that was accepted last failed its probe here.
-    pub fn is_failed_probe(&self) -> bool {
-        self.last_check.failed_probe == self.trusted.guard.manifest()
+    pub(crate) fn is_failed_probe(&self) -> bool {
+        let failed = self.last_check.failed_probe;
+        failed.is_some() && failed == self.trusted.guard.manifest()
     }
 
     /// Whether a decision that was made from `other` would be made from this, too.
-    pub fn same_basis(&self, other: &Memory) -> bool {
+    pub(crate) fn same_basis(&self, other: &Memory) -> bool {
         let basis = |memory: &Memory| {
             (
                 memory.trusted.guard.release(),
@@ -203,7 +214,7 @@ impl Memory {
     }
 
     /// SPEC step 7: a `VERSION` and its manifest were accepted.
-    pub fn accepted(&mut self, version: &Verified<Timestamp>, manifest: &Verified<Manifest>) {
+    pub(super) fn accepted(&mut self, version: &Verified<Timestamp>, manifest: &Verified<Manifest>) {
         let new_epoch = self.trusted.guard.epoch() != Some(version.epoch);
         self.trusted.guard = RollbackGuard::after(version);
         self.trusted.expires = version.expires;
@@ -218,7 +229,7 @@ impl Memory {
     }
 
     /// A `VERSION` was accepted whose manifest had been accepted before.
-    pub fn refreshed(&mut self, version: &Verified<Timestamp>) {
+    pub(super) fn refreshed(&mut self, version: &Verified<Timestamp>) {
         self.trusted.guard = RollbackGuard::after(version);
         self.trusted.expires = version.expires;
     }
@@ -246,29 +257,34 @@ impl Memory {
     }
 
     /// A first install is about to put this version at the path.
-    pub fn about_to_install_first(&mut self, version: &Version) {
+    pub(crate) fn about_to_install_first(&mut self, version: &Version) {
         self.found(Finding::Current, version);
     }
 
-    /// A check failed, or an update began, which no later start takes for a check that found nothing.
-    pub fn check_failed(&mut self, now: u64) {
+    /// An update began. If it does not end, no later start takes it for a check that found nothing.
+    pub(crate) fn update_began(&mut self, now: u64) {
+        self.check_failed(now);
+    }
+
+    /// A check failed.
+    pub(crate) fn check_failed(&mut self, now: u64) {
         self.last_check.failed = now;
     }
 
     /// The release that was accepted last failed its probe, for a reason that is the release's own.
-    pub fn probe_failed(&mut self) {
+    pub(crate) fn probe_failed(&mut self) {
         self.last_check.failed_probe = self.trusted.guard.manifest();
         self.last_check.failed = 0;
     }
 
     /// The probe failed for a reason of the moment. The next start tries again after the interval and
     /// not sooner: each try is a download and a probe.
-    pub fn probe_inconclusive(&mut self) {
+    pub(crate) fn probe_inconclusive(&mut self) {
         self.last_check.failed = 0;
     }
 
     /// The current release passed its probe and is about to be installed.
-    pub fn about_to_install(&mut self, version: &Version) {
+    pub(crate) fn about_to_install(&mut self, version: &Version) {
         self.found(Finding::Current, version);
         self.last_check.failed_probe = None;
         self.last_check.failed = 0;
@@ -276,13 +292,13 @@ impl Memory {
 
     /// Another executable is at the path: what was decided from the last `VERSION` was about the one
     /// before.
-    pub fn swapped(&mut self) {
+    pub(crate) fn swapped(&mut self) {
         self.trusted.validator = None;
     }
 
     /// A person rolled back from one version to another. What the last check found was about the one
     /// that was left.
-    pub fn rolled_back(&mut self, from: &Version, to: &Version) {
+    pub(crate) fn rolled_back(&mut self, from: &Version, to: &Version) {
         self.last_check.checked_version = Some(to.clone());
         match &self.last_check.finding {
             Finding::Current => {
@@ -297,7 +313,7 @@ impl Memory {
     /// The tool follows another channel. Nothing that was seen on one channel says anything about
     /// another one; roots belong to the product.
     #[must_use]
-    pub fn on_another_channel(self) -> Self {
+    pub(crate) fn on_another_channel(self) -> Self {
         let fresh = Memory::new(self.last_check.rollout);
         let Trusted { root_version, root_epoch, .. } = self.trusted;
         Memory {

@@ -6,10 +6,10 @@
 //! ```no_run
 //! # use relatch::check::{Check, Verdict, Want};
 //! # fn drive(mut check: Check<'_>, fetch: impl Fn(&relatch::check::Wanted) -> relatch::check::Answer,
-//! #     persist: impl Fn(&relatch::check::NewRoot), now: u64) -> relatch::Result<Verdict> {
+//! #     persist: impl Fn(&relatch::check::NewRoot, &relatch::check::Memory), now: u64) -> relatch::Result<Verdict> {
 //! while let Want::Object(wanted) = check.want() {
 //!     if let Some(root) = check.supply(fetch(&wanted), now) {
-//!         persist(&root);
+//!         persist(&root, check.memory());
 //!     }
 //! }
 //! check.into_verdict()

@@ -105,7 +105,7 @@ pub(super) fn read(dir: &Dir, name: &str, limit: ByteLimit) -> Result<Option<Vec
     let path = entry.path();
     let damaged = |why: String| Refusal::StateDamaged { why };
     let mut content = Vec::new();
-    match entry.open().and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
+    match entry.open_following_links().and_then(|file| file.take(limit.0 + 1).read_to_end(&mut content)) {
         Ok(_) if content.len() as u64 > limit.0 => {
             Err(damaged(format!("{} has more than {} bytes", Printable(path.display()), limit.0)).into())
         }

@@ -19,12 +19,6 @@ pub(super) fn load_root(private: &Dir, anchor: TrustAnchor) -> Result<Roots> {
 
 /// Persists a root as soon as it is verified, so that the next check begins with it.
 pub(super) fn save_root(private: &Dir, root: &NewRoot) -> Result<()> {
-    let content = [
-        &root.document[..],
-        b"
-",
-        &root.signatures,
-    ]
-    .concat();
+    let content = [&root.document[..], b"\n", &root.signatures].concat();
     durable::replace(private, names::ROOT, &content)
 }

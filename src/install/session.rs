@@ -14,13 +14,13 @@
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
 //! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB)
 //! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! flock(staging, LOCK_UN)
 //! # Steps 3 to 8. The save is step 7: only what was verified.
-//! openat(private, "root", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
+//! openat(private, "root", O_RDONLY|O_NONBLOCK) = -1 ENOENT
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
 //! fchmod(write, 0644)
@@ -51,7 +51,7 @@
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
 //! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB) = -1 EAGAIN
 //! # Step 12. The file is whole on the disk, with the mode of the old one, before a record
@@ -93,7 +93,7 @@
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "state", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = state
+//! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
 //! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB)
 //! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private

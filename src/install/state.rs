@@ -108,6 +108,7 @@ impl State {
     }
 
     /// The same state after a check.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_memory(self, memory: Memory) -> Self {
         State { memory, ..self }

@@ -5,8 +5,7 @@ use crate::limits;
 
 /// The two clocks of SPEC step 5.
 ///
-/// Expiry cannot be turned off by a number: only [`Leniency`] does it, and a client has no way to
-/// make one.
+/// Expiry cannot be turned off by a number: only [`Leniency`] does it.
 /// ```compile_fail,E0451
 /// let no_expiry = relatch::trust::Times { system: 0, now: 0, leniency: None };
 /// ```
@@ -20,8 +19,8 @@ pub struct Times {
 /// What a publisher may read and a client may not: an expired document that is about to be replaced,
 /// and a root that was issued in the future.
 ///
-/// Only the feature `publisher` has a function that makes one, and nothing that decides what a
-/// client installs takes it.
+/// Only the feature `publisher` has a function that makes one. A client's check takes none: it decides
+/// under [`Times::new`] alone, whatever features are on.
 /// ```compile_fail,E0423
 /// let leniency = relatch::trust::Leniency(());
 /// ```

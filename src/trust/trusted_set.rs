@@ -59,11 +59,16 @@ impl TrustAnchor {
         Ok(if recorded.version > self.version { recorded } else { self.into() })
     }
 
-    /// The checks of [`TrustAnchor::or_recorded`], for a root of any number.
+    /// The checks of [`TrustAnchor::or_recorded`], for a publisher: a root of this product that a
+    /// threshold of its own keys signed. They do not make it a trusted root.
     ///
     /// # Errors
     /// As there.
-    pub fn reload(&self, document: &Fetched, signatures: &Fetched) -> Result<Roots, Refusal> {
+    pub fn ensure_signed_by_itself(&self, document: &Fetched, signatures: &Fetched) -> Result<(), Refusal> {
+        self.reload(document, signatures).map(drop)
+    }
+
+    fn reload(&self, document: &Fetched, signatures: &Fetched) -> Result<Roots, Refusal> {
         let root = signed_by_itself(document, signatures)?;
         if root.product != self.product {
             let expected = self.product.clone();
@@ -158,7 +163,8 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// A root that has not expired and that no newer one follows, as far as this check looked.
+/// The newest root of a chain, not expired. How recently the chain must have been asked for is the
+/// check's decision.
 ///
 /// Only [`Roots::last`] makes one:
 /// ```compile_fail,E0423
@@ -166,7 +172,7 @@ impl fmt::Debug for Roots {
 ///     relatch::trust::FinalRoot(roots)
 /// }
 /// ```
-/// A root of which nobody checked the expiry cannot verify `VERSION`:
+/// A root whose expiry was not checked cannot verify `VERSION`:
 /// ```compile_fail,E0308
 /// use relatch::trust::{Fetched, Identity, RollbackGuard, Roots, Times, Timestamp, Verified};
 /// fn load(object: &Fetched, roots: &Roots, identity: &Identity, times: &Times) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::check::{Answer, Wanted};
 use crate::error::{Error, Result};
 use crate::source::Fetcher;
+use crate::trust::Refusal;
 
 impl Fetcher {
     /// Reads what a check wants, or learns why it cannot be read.
@@ -21,7 +22,7 @@ impl Fetcher {
             Ok(Some((bytes, etag))) => Ok(Answer::Found(bytes, etag)),
             Ok(None) => Ok(Answer::NotModified),
             Err(Error::Unavailable(why)) => Ok(why.into()),
-            Err(Error::Refused(oversized)) => Ok(Answer::Oversized(oversized)),
+            Err(Error::Refused(Refusal::Oversized { .. })) => Ok(Answer::Oversized),
             Err(error) => Err(error),
         }
     }

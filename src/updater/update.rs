@@ -183,7 +183,7 @@ impl Updater {
         }
         // Whatever ends the update from here on, a closed terminal included, the next start does not
         // take it for a check that found nothing to do.
-        session.state.memory.check_failed(self.clock.now());
+        session.state.memory.update_began(self.clock.now());
         session.save()?;
         starting(&from, &to);
         self.install(session, budget, &selected, &from, checked.epoch)?;

@@ -9,7 +9,8 @@
 //! Windows has no calls relative to a handle in std. There the handle is held for the access list,
 //! and files are reached by their paths.
 //!
-//! No call follows a symbolic link in the last component, except [`Entry::exists`].
+//! No call follows a symbolic link in the last component, except [`Entry::exists`] and
+//! [`Entry::open_following_links`].
 
 #[cfg(unix)]
 mod unix;
@@ -67,6 +68,12 @@ impl<'a> Entry<'a> {
     /// [`crate::regular_file`].
     pub(super) fn open(self) -> Result<File> {
         self.dir.open_file(self.name)
+    }
+
+    /// The same, but a symbolic link is followed: for small files, whose content is checked, and which an
+    /// administrator may have put elsewhere (SPEC section 4.2).
+    pub(super) fn open_following_links(self) -> Result<File> {
+        self.dir.open_following_links(self.name)
     }
 
     /// Opens a regular file for locking, and creates it if it does not exist. It is not truncated.

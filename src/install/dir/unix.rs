@@ -134,6 +134,14 @@ impl Dir {
         self.open_regular(name, OFlags::RDONLY)
     }
 
+    pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {
+        let found = rustix::fs::statat(&self.file, name, AtFlags::empty());
+        if found.is_ok_and(|found| !is_regular(&found)) {
+            return Err(regular_file::not_regular());
+        }
+        self.open_at_once(name, OFlags::RDONLY)
+    }
+
     pub(super) fn open_or_create(&self, name: &OsStr) -> Result<File> {
         self.open_regular(name, OFlags::WRONLY | OFlags::CREATE)
     }
@@ -143,14 +151,14 @@ impl Dir {
         if self.stat(name).is_ok_and(|found| !is_regular(&found)) {
             return Err(regular_file::not_regular());
         }
-        self.open_at_once(name, flags)
+        self.open_at_once(name, flags | OFlags::NOFOLLOW)
     }
 
     /// The type is checked again after opening, because anyone who can write in the directory can
     /// replace the file in between. NONBLOCK, because opening a FIFO blocks until its other end is
     /// opened; it has no effect on a regular file.
     fn open_at_once(&self, name: &OsStr, flags: OFlags) -> Result<File> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.file, name, flags, private()) {
             // NXIO is a FIFO without a reader, LOOP a symbolic link.
             Err(Errno::NXIO | Errno::LOOP) => return Err(regular_file::not_regular()),

@@ -113,6 +113,10 @@ impl Dir {
         self.open_regular(name, OpenOptions::new().read(true))
     }
 
+    pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {
+        regular_file::open_regular_file(&self.path.join(name))
+    }
+
     pub(super) fn open_or_create(&self, name: &OsStr) -> Result<File> {
         self.open_regular(name, OpenOptions::new().create(true).truncate(false).write(true))
     }

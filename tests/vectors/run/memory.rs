@@ -65,12 +65,7 @@ pub fn run(vector: &Value, file: &Value) -> bool {
             let later = ["9", "10"].map(Value::from).contains(&vector["step"])
                 || vector["object"].as_str().is_some_and(|object| object.starts_with("blobs/"));
             assert!(vector["result"] == "install" || later, "{name}");
-            assert_eq!(
-                trusted_root.map(Value::from).as_ref(),
-                vector["after"].get("trusted_root"),
-                "{name}: root"
-            );
-            return true;
+            None
         }
         Ok(Decision::Nothing(finding)) => {
             let (step, reason) = match finding {
@@ -80,14 +75,14 @@ pub fn run(vector: &Value, file: &Value) -> bool {
                 Finding::NotInRollout { .. } => ("8e", "rollout"),
                 other => panic!("{other}"),
             };
-            json!({"result": "nothing", "step": step, "reason": reason})
+            Some(json!({"result": "nothing", "step": step, "reason": reason}))
         }
         Err(Error::Unavailable(Unavailable::Absent { object, .. })) => {
-            json!({"result": "unavailable", "object": object.to_string()})
+            Some(json!({"result": "unavailable", "object": object.to_string()}))
         }
         Err(Error::Refused(refusal)) => {
             let (step, more) = step(&refusal, false, &running);
-            refused(step, more)
+            Some(refused(step, more))
         }
         Err(other) => panic!("{name}: {other}"),
     };
@@ -97,7 +92,10 @@ pub fn run(vector: &Value, file: &Value) -> bool {
             expected.insert(field.into(), value.clone());
         }
     }
-    assert_eq!(outcome, Value::from(expected), "{name}");
+    let installs = outcome.is_none();
+    if let Some(outcome) = outcome {
+        assert_eq!(outcome, Value::from(expected), "{name}");
+    }
     assert_eq!(trusted_root.map(Value::from).as_ref(), vector["after"].get("trusted_root"), "{name}: root");
     if let (Some(recorded), Some(saved)) = (recorded, saved) {
         let text = recorded.with_memory(saved).to_bytes();
@@ -106,8 +104,10 @@ pub fn run(vector: &Value, file: &Value) -> bool {
         state.extend(
             vector["after"].get("state").map_or(Map::new(), |state| state.as_object().unwrap().clone()),
         );
-        for field in COMPARED {
-            assert_eq!(found[field], state[field], "{name}: {field}");
+        // The swap comes after these steps.
+        let swapped = ["installed", "previous", "held"];
+        for field in COMPARED.iter().filter(|field| !(installs && swapped.contains(field))) {
+            assert_eq!(found[*field], state[*field], "{name}: {field}");
         }
     }
     true

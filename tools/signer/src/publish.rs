@@ -307,7 +307,7 @@ pub fn publish_root(
                 "Tools carry one of the two. Publish the one that they carry.",
             ));
         }
-        drop(first.reload(&fetched, &by)?);
+        first.ensure_signed_by_itself(&fetched, &by)?;
         if store.read(&Object::Root(first.version + 1))?.is_none() {
             strict_times().ensure_current(first.kind(), first.issued, first.expires)?;
         }
@@ -316,7 +316,7 @@ pub fn publish_root(
         let newest = newest_root(&store.source(), anchor)?;
         let published = newest.version;
         if claimed.version == published && *newest == claimed {
-            drop(first.reload(&fetched, &by)?); // a rerun
+            first.ensure_signed_by_itself(&fetched, &by)?; // a rerun
         } else if claimed.version != published + 1 {
             return Err(Failure::refused(
                 format!("this root {} does not follow root {published}, which is published", claimed.version),

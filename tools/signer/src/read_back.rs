@@ -4,7 +4,7 @@ use relatch::source::{Fetcher, Object};
 use relatch::trust::{Name, Roots};
 use relatch::{Error, Unavailable, limits};
 
-use crate::repository::{Seen, fetch, read_version, roots_after};
+use crate::repository::{ReadVersion, fetch, read_version, roots_after};
 use crate::store::Store;
 use crate::{Failure, Result, verify};
 
@@ -73,7 +73,7 @@ fn compare(source: &Fetcher, root: &Roots, channel: &Name, written: &[u8], there
             Err(_) if newest.version != root.version => read_version(root, channel, there)?,
             theirs => theirs?,
         };
-        let order = |seen: &Seen| (seen.memory.guard().release(), seen.issued);
+        let order = |read: &ReadVersion| (read.memory.guard().release(), read.issued);
         let seq = theirs.memory.guard().release().map_or_else(String::new, |(_, seq)| seq.to_string());
         let which = format!("{} as release {seq}, issued {}", theirs.version, relatch::Utc(theirs.issued));
         if order(&theirs) <= order(&ours) {

@@ -159,7 +159,7 @@ impl Published {
         let nothing = |root, raw| Published { root, memory, released, current: Ok(None), raw };
         let Some(object) = &raw else { return Ok(nothing(root, raw)) };
         // A new epoch begins its own count; what the old one signed is not valid under it.
-        if Timestamp::read_unverified(object).is_ok_and(|version| version.epoch < root.epoch) {
+        if Timestamp::epoch_unverified(object).is_some_and(|epoch| epoch < root.epoch) {
             return Ok(nothing(root, raw));
         }
         let (version, current) = read(&source, &root, channel, object, Memory::new(0), leniency());
@@ -229,7 +229,7 @@ impl Published {
 }
 
 /// A `VERSION` that verified, before its manifest was read.
-pub(crate) struct Seen {
+pub(crate) struct ReadVersion {
     /// Its version.
     pub(crate) version: Version,
     /// What a client remembers of it.
@@ -273,11 +273,11 @@ pub(crate) fn read_release_under(source: &Fetcher, root: &Roots, channel: &Name,
 ///
 /// # Errors
 /// As for a client.
-pub(crate) fn read_version(root: &Roots, channel: &Name, raw: &[u8]) -> Result<Seen> {
+pub(crate) fn read_version(root: &Roots, channel: &Name, raw: &[u8]) -> Result<ReadVersion> {
     let mut check = begin(root, channel, Memory::new(0), leniency());
     supply_version(&mut check, raw);
     match check.timestamp() {
-        Some(version) => Ok(Seen::of(version)),
+        Some(version) => Ok(ReadVersion::of(version)),
         None => Err(failure_of(check)),
     }
 }
@@ -308,26 +308,25 @@ fn read(
     raw: &[u8],
     memory: Memory,
     leniency: Option<Leniency>,
-) -> (Result<Seen>, Result<Current>) {
+) -> (Result<ReadVersion>, Result<Current>) {
     let mut check = begin(root, channel, memory, leniency);
     supply_version(&mut check, raw);
-    let Some(seen) = check.timestamp().map(Seen::of) else {
+    let Some(read) = check.timestamp().map(ReadVersion::of) else {
         return (Err(failure_of(check)), Err(Failure::usage("there is no VERSION")));
     };
     while let Want::Object(wanted) = check.want() {
         match answer(source, &wanted) {
             Ok(answer) => drop(check.supply(answer, now())),
-            Err(failure) => return (Ok(seen), Err(failure)),
+            Err(failure) => return (Ok(read), Err(failure)),
         }
     }
-    (Ok(seen), check.into_published().1.map_err(Failure::from).and_then(Current::of))
+    (Ok(read), check.into_published().1.map_err(Failure::from).and_then(Current::of))
 }
 
-impl Seen {
+impl ReadVersion {
     fn of(version: &Verified<Timestamp>) -> Self {
-        let mut memory = Memory::new(0);
-        memory.refreshed(version);
-        Seen { version: version.version.clone(), memory, issued: version.issued }
+        let memory = Memory::of_published(version);
+        ReadVersion { version: version.version.clone(), memory, issued: version.issued }
     }
 }
 
