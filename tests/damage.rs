@@ -412,3 +412,19 @@ fn nothing_waits_for_the_other_end_of_a_fifo() {
         assert_eq!(support::tool::stdout(&run("go")), format!("widget {version} go\n"), "{file}");
     }
 }
+
+/// An administrator may have put small files elsewhere (SPEC section 4.2).
+#[cfg(unix)]
+#[test]
+fn a_state_behind_a_link_is_read() {
+    let mut scene = Scene::new();
+    scene.repository.release("1.1.0", &fake("1.1.0"));
+    scene.updates_to("behind a link", "1.1.0", &fake("1.1.0"));
+    let site = scene.tool.updater().installation().clone();
+    let (state, elsewhere) = (site.dir().join("state"), scene.tool.path.with_file_name("state-elsewhere"));
+    std::fs::rename(&state, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &state).unwrap();
+    let status = Updater::status(&site, None).unwrap();
+    assert_eq!((status.damaged, status.previous.map(|v| v.to_string())), (None, Some("1.0.0".into())));
+    Updater::rollback(&site, None).unwrap();
+}

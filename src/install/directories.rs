@@ -14,7 +14,7 @@ use super::Installation;
 use super::dir::{Dir, Entry};
 use super::safety::{refuse_raised_privileges, refuse_writable_by_others, unsafe_site};
 use super::{durable, names};
-use crate::error::{Result, io};
+use crate::error::{Local, Result, io};
 
 /// The directory of the executable, and `.<exe>.relatch/` if it exists.
 #[derive(Debug)]
@@ -93,7 +93,11 @@ impl Opened {
                 Err(error) => return Err(io("create", self.installation.dir())(error)),
             }
             self.private = self.open_private()?.map(Rc::new);
-            self.private().map_or(Ok(()), refuse_writable_by_others)?;
+            if let Err(error) = self.private().map_or(Ok(()), refuse_writable_by_others) {
+                // Only an empty directory is removed: the one that was just made.
+                drop(std::fs::remove_dir(self.installation.dir()));
+                return Err(error);
+            }
         }
         Ok(self.private.clone())
     }
@@ -111,6 +115,14 @@ impl Opened {
     /// Whether `.<exe>.relatch` still leads to this directory.
     pub(super) fn leads_to(&self, private: &Dir) -> bool {
         self.parent.leads_to_dir(&self.private_name(), private)
+    }
+
+    /// The error if the path of the executable's directory leads to another one by now.
+    pub(super) fn ensure_at_path(&self) -> Result<()> {
+        if self.parent.is_at_its_path() {
+            return Ok(());
+        }
+        Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into())
     }
 }
 
@@ -144,6 +156,12 @@ impl Directories {
     /// The path that people run.
     pub(super) fn executable(&self) -> Entry<'_> {
         Entry::new(&self.parent, self.installation.file_name())
+    }
+
+    /// Whether the paths still lead to both.
+    pub(super) fn is_current(&self) -> bool {
+        let name = names::private_dir(self.installation.file_name());
+        self.parent.is_at_its_path() && self.parent.leads_to_dir(&name, &self.private)
     }
 
     /// A file in `.<exe>.relatch/`.

@@ -61,6 +61,7 @@ impl Lock {
                     // waited: a lock without a name excludes no other process.
                     let is_named = entry.leads_to(&file).map_err(io("look at", &entry.path()))?;
                     if is_named && opened.leads_to(&private) {
+                        opened.ensure_at_path()?;
                         return Ok((opened.with_private(private), Lock { file }));
                     }
                 }

@@ -34,14 +34,28 @@ pub(crate) struct PendingSwap {
 /// What is recorded of an executable and of the one before it (SPEC section 4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Record {
-    pub(super) installed: Option<Installed>,
-    pub(super) previous: Option<Installed>,
+    installed: Option<Installed>,
+    previous: Option<Installed>,
     /// Versions that the user rolled back from, the last one last.
-    pub(super) held: Vec<Version>,
-    pub(super) pending: Option<PendingSwap>,
+    held: Vec<Version>,
+    pending: Option<PendingSwap>,
 }
 
+/// The fields of a [`Record`], in the order of the state on the disk.
+pub(super) type RecordParts = (Option<Installed>, Option<Installed>, Vec<Version>, Option<PendingSwap>);
+
 impl Record {
+    /// From the state on the disk; `None` if a value is out of its range.
+    pub(super) fn from_parts((installed, previous, held, pending): RecordParts) -> Option<Self> {
+        let record = Record { installed, previous, held, pending };
+        record.is_in_range().then_some(record)
+    }
+
+    /// For the state on the disk.
+    pub(super) fn into_parts(self) -> RecordParts {
+        (self.installed, self.previous, self.held, self.pending)
+    }
+
     /// What the last swap put at the path.
     pub(crate) fn installed(&self) -> Option<&Installed> {
         self.installed.as_ref()
@@ -63,7 +77,7 @@ impl Record {
     }
 
     /// The state on the disk is input: what it names is renamed and removed.
-    pub(super) fn is_in_range(&self) -> bool {
+    fn is_in_range(&self) -> bool {
         let twice = |(at, held): (usize, &Version)| self.held.iter().skip(at + 1).any(|v| v == held);
         self.held.len() <= limits::HOLDS
             && !self.held.iter().enumerate().any(twice)

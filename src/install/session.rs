@@ -12,10 +12,10 @@
 //! # Steps 1 and 2. The clean-up takes `staging`, so that it removes no download in progress.
 //! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
-//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
 //! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
-//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB)
 //! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! flock(staging, LOCK_UN)
@@ -36,7 +36,7 @@
 //! fsync(private)
 //! # Step 9. A rollback does not wait for the download.
 //! flock(lock, LOCK_UN)
-//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB)
 //! # If the process dies from here on, the next clean-up removes the file.
 //! openat(private, "new-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = new
@@ -49,10 +49,10 @@
 //! # Steps 1 and 2 again. The clean-up does nothing: this process holds `staging`.
 //! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
-//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
 //! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
-//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB) = -1 EAGAIN
 //! # Step 12. The file is whole on the disk, with the mode of the old one, before a record
 //! # names it.
@@ -71,7 +71,6 @@
 //! # Both names are on the disk before the next rename depends on them.
 //! fsync(parent)
 //! fsync(private)
-//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
 //! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
 //! renameat(private, "new-*", private, "previous")
 //! fsync(private)
@@ -91,10 +90,10 @@
 //! # Steps 1 and 2.
 //! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
-//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = lock
+//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
 //! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
-//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK|O_NOFOLLOW, 0600) = staging
+//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB)
 //! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! flock(staging, LOCK_UN)
@@ -113,7 +112,6 @@
 //! renameat2(private, "previous", parent, "<exe>", RENAME_EXCHANGE)
 //! fsync(parent)
 //! fsync(private)
-//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = -1 ENOENT
 //! # The hold, `installed`, `previous`, no `pending`.
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
@@ -299,6 +297,9 @@ impl Session {
         // By path: it removes a whole tree, also files of the program that was tried, and follows
         // no link.
         let path = self.locked.installation().dir().to_path_buf();
+        if !self.locked.is_current() {
+            return; // another process put its own there
+        }
         drop(std::fs::remove_dir_all(&path));
         // On Windows the name of an open file stays until it is closed, and the lock's is still
         // open.

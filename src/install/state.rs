@@ -184,15 +184,15 @@ impl StateFile {
             root_checked: self.root_walked,
         };
         let memory = Memory::from_parts(trusted, last_check)?;
-        let record = Record { installed, previous, held, pending };
-        record.is_in_range().then_some(State { product, channel, memory, record })
+        let record = Record::from_parts((installed, previous, held, pending))?;
+        Some(State { product, channel, memory, record })
     }
 }
 
 impl From<State> for StateFile {
     fn from(State { product, channel, memory, record }: State) -> Self {
         let (trusted, last_check) = memory.into_parts();
-        let Record { installed, previous, held, pending } = record;
+        let (installed, previous, held, pending) = record.into_parts();
         StateFile {
             product,
             channel,

@@ -15,7 +15,7 @@ fn without_a_dll(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// For another processor: the field `Local` of the header, at the offset that stands at 0x3c.
+/// For another processor: the field `Machine` of the header, at the offset that stands at 0x3c.
 fn for_another_machine(mut bytes: Vec<u8>) -> Vec<u8> {
     let header = u32::from_le_bytes(*bytes[0x3c..].first_chunk().unwrap()) as usize;
     assert_eq!(&bytes[header..header + 4], b"PE\0\0");

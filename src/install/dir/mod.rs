@@ -54,7 +54,7 @@ impl<'a> Entry<'a> {
         self.dir.is_file(self.name)
     }
 
-    /// Whether it is a directory.
+    /// Whether it leads to a directory.
     pub(super) fn is_dir(self) -> Result<bool> {
         self.dir.is_dir(self.name)
     }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Result};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,16 @@ pub(in crate::install) struct Dir {
     is_readable: bool,
 }
 
+/// A call that a signal interrupted is made again, as std does.
+fn open_at(
+    dir: BorrowedFd<'_>,
+    name: &OsStr,
+    flags: OFlags,
+    mode: Mode,
+) -> std::result::Result<OwnedFd, Errno> {
+    rustix::io::retry_on_intr(|| rustix::fs::openat(dir, name, flags, mode))
+}
+
 impl Dir {
     /// Opens a directory by a path whose last component is not a symbolic link.
     pub(in crate::install) fn open(path: &Path) -> Result<Self> {
@@ -44,7 +54,7 @@ impl Dir {
     }
 
     fn open_at(dir: BorrowedFd<'_>, name: &OsStr, path: PathBuf) -> Result<Self> {
-        let open = |flags| match rustix::fs::openat(dir, name, DIRECTORY | flags, Mode::empty()) {
+        let open = |flags| match open_at(dir, name, DIRECTORY | flags, Mode::empty()) {
             // NOTDIR on Linux, LOOP elsewhere, if it is a symbolic link.
             Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::from(ErrorKind::NotADirectory)),
             opened => Ok(File::from(opened?)),
@@ -109,7 +119,8 @@ impl Dir {
     }
 
     pub(super) fn is_dir(&self, name: &OsStr) -> Result<bool> {
-        Ok(FileType::from_raw_mode(self.stat(name)?.st_mode) == FileType::Directory)
+        let found = rustix::fs::statat(&self.file, name, AtFlags::empty())?;
+        Ok(FileType::from_raw_mode(found.st_mode) == FileType::Directory)
     }
 
     /// Without following a symbolic link.
@@ -117,8 +128,9 @@ impl Dir {
         rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
+    /// A symbolic link is followed, as by [`Dir::open_or_create`].
     pub(super) fn leads_to(&self, name: &OsStr, file: &File) -> Result<bool> {
-        match self.stat(name) {
+        match rustix::fs::statat(&self.file, name, AtFlags::empty()) {
             Ok(found) => Ok(is_same(&found, &rustix::fs::fstat(file)?)),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
@@ -127,7 +139,14 @@ impl Dir {
 
     /// Whether a name in this directory leads to that open one.
     pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &Dir) -> bool {
-        self.leads_to(name, &dir.file).unwrap_or(false)
+        let found = self.stat(name).map_err(Error::from);
+        found.and_then(|found| Ok(is_same(&found, &rustix::fs::fstat(&dir.file)?))).unwrap_or(false)
+    }
+
+    /// Whether its path still leads to it: a deployment may have replaced a whole tree.
+    pub(in crate::install) fn is_at_its_path(&self) -> bool {
+        let found = rustix::fs::lstat(&self.path).map_err(Error::from);
+        found.and_then(|found| Ok(is_same(&found, &rustix::fs::fstat(&self.file)?))).unwrap_or(false)
     }
 
     pub(super) fn open_file(&self, name: &OsStr) -> Result<File> {
@@ -135,15 +154,19 @@ impl Dir {
     }
 
     pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {
+        self.open_target(name, OFlags::RDONLY)
+    }
+
+    pub(super) fn open_or_create(&self, name: &OsStr) -> Result<File> {
+        self.open_target(name, OFlags::WRONLY | OFlags::CREATE)
+    }
+
+    fn open_target(&self, name: &OsStr, flags: OFlags) -> Result<File> {
         let found = rustix::fs::statat(&self.file, name, AtFlags::empty());
         if found.is_ok_and(|found| !is_regular(&found)) {
             return Err(regular_file::not_regular());
         }
-        self.open_at_once(name, OFlags::RDONLY)
-    }
-
-    pub(super) fn open_or_create(&self, name: &OsStr) -> Result<File> {
-        self.open_regular(name, OFlags::WRONLY | OFlags::CREATE)
+        self.open_at_once(name, flags)
     }
 
     /// The type is checked before opening, because opening some devices has side effects.
@@ -159,9 +182,12 @@ impl Dir {
     /// opened; it has no effect on a regular file.
     fn open_at_once(&self, name: &OsStr, flags: OFlags) -> Result<File> {
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&self.file, name, flags, private()) {
-            // NXIO is a FIFO without a reader, LOOP a symbolic link.
-            Err(Errno::NXIO | Errno::LOOP) => return Err(regular_file::not_regular()),
+        let file = match open_at(self.file.as_fd(), name, flags, private()) {
+            // NXIO is a FIFO without a reader, LOOP a symbolic link that must not be followed.
+            Err(Errno::NXIO) => return Err(regular_file::not_regular()),
+            Err(Errno::LOOP) if flags.contains(OFlags::NOFOLLOW) => {
+                return Err(regular_file::not_regular());
+            }
             opened => File::from(opened?),
         };
         if file.metadata()?.is_file() { Ok(file) } else { Err(regular_file::not_regular()) }
@@ -169,7 +195,7 @@ impl Dir {
 
     pub(super) fn create_file(&self, name: &OsStr) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.file, name, flags, private())?.into())
+        Ok(open_at(self.file.as_fd(), name, flags, private())?.into())
     }
 
     pub(super) fn rename(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {

@@ -109,6 +109,16 @@ impl Dir {
         return self.path.join(name) == dir.path && dir.path.is_dir();
     }
 
+    /// Whether its path still leads to it: a deployment may have replaced a whole tree.
+    pub(in crate::install) fn is_at_its_path(&self) -> bool {
+        #[cfg(windows)]
+        return Dir::open(&self.path)
+            .and_then(|named| is_same_file(&named.handle, &self.handle))
+            .unwrap_or(false);
+        #[cfg(not(windows))]
+        return self.path.is_dir();
+    }
+
     pub(super) fn open_file(&self, name: &OsStr) -> Result<File> {
         self.open_regular(name, OpenOptions::new().read(true))
     }
@@ -118,7 +128,9 @@ impl Dir {
     }
 
     pub(super) fn open_or_create(&self, name: &OsStr) -> Result<File> {
-        self.open_regular(name, OpenOptions::new().create(true).truncate(false).write(true))
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        regular_file::open_regular_file_with(&mut options, &self.path.join(name))
     }
 
     fn open_regular(&self, name: &OsStr, options: &mut OpenOptions) -> Result<File> {

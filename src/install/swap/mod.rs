@@ -103,7 +103,9 @@ fn sync_both(locked: &Locked) -> Result<()> {
 /// The new executable is at its path: keep the old one as `previous`, and remember both. A process
 /// that dies in here left `pending` in the record, and the next one does this again.
 fn commit(locked: &Locked, state: &mut State) -> Result<()> {
-    let Some(pending) = state.record.swap_ended() else { return Ok(()) };
+    // What follows may fail: the record of a swap that is under way stays until then.
+    let mut after = state.clone();
+    let Some(pending) = after.record.swap_ended() else { return Ok(()) };
     for name in [names::BACKUP, &pending.file] {
         let old = locked.file(names::file_of(name));
         if name != names::PREVIOUS && is_copy(old, &pending.from.blake3)? {
@@ -114,9 +116,10 @@ fn commit(locked: &Locked, state: &mut State) -> Result<()> {
         }
     }
     if pending.rollback {
-        state.memory.rolled_back(&pending.from.version, &pending.to.version);
+        after.memory.rolled_back(&pending.from.version, &pending.to.version);
     }
-    state.memory.swapped();
+    after.memory.swapped();
+    *state = after;
     state.save(locked.private())
 }
 
@@ -169,6 +172,9 @@ fn close_gap(locked: &Locked, pending: &PendingSwap) -> Result<bool> {
 
 /// Whether a file exists and has this hash. Anything but a regular file does not.
 fn is_copy(file: Entry<'_>, expected: &Digest) -> Result<bool> {
+    if !file.exists().unwrap_or(false) {
+        return Ok(false);
+    }
     let mut opened = match file.open() {
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound || regular_file::is_not_regular(&error) =>

@@ -236,7 +236,12 @@ impl Source for S3 {
         known: Option<&Etag>,
         cancellation: &Cancellation,
     ) -> Result<Opened, Unavailable> {
-        let endpoint = self.endpoint().map_err(|why| Unavailable::permanent(self.location(), object, why))?;
+        // Its parts were escaped, and it is not cut: the reason is at its end.
+        let unusable = |why| {
+            let (location, object) = (self.location(), object.clone());
+            Unavailable::Unreachable { location, object, why, retryable: false }
+        };
+        let endpoint = self.endpoint().map_err(unusable)?;
         let client = endpoint.client.for_read(cancellation);
         let mut used = Used::default();
         loop {
