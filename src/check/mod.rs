@@ -1,8 +1,8 @@
-//! SPEC section 5, steps 3 to 8: from the newest root that was trusted to a decision.
+//! SPEC section 5, steps 3 to 8: from the newest trusted root to a decision.
 //!
-//! A [`Check`] is a machine without IO. It says which object it wants, it is given what was found,
-//! and it ends with a [`Verdict`]. Clients, first installs, publishers, vectors and fuzzers all drive
-//! this one:
+//! A [`Check`] is a state machine without I/O. It names the object to read next, takes the answer,
+//! and ends with a [`Verdict`]. Clients, first installs, publishers, test vectors and fuzzers all
+//! use it:
 //! ```no_run
 //! # use relatch::check::{Check, Verdict, Want};
 //! # fn drive(mut check: Check<'_>, fetch: impl Fn(&relatch::check::Wanted) -> relatch::check::Answer,
@@ -26,9 +26,9 @@
 //!            ▼
 //!         decide                       7, 8
 //! ```
-//! The chain of roots is not asked for before `VERSION` where it was asked for within a day. If that
-//! `VERSION` is then refused, or would lead to an update, the chain is asked for first after all, and
-//! `VERSION` is read again where there was a newer root.
+//! If the chain of roots was requested within the last day, the check begins with `VERSION`. If
+//! that `VERSION` is then refused, or leads to an update, the check requests the chain as well. If
+//! there is a newer root, it then reads `VERSION` again.
 
 mod decide;
 mod finding;
@@ -51,13 +51,13 @@ use crate::trust::{
     Times, Timestamp, Verified, Version,
 };
 
-/// What the machine waits for.
+/// What the check requires next.
 #[derive(Debug)]
 #[must_use]
 pub enum Want {
     /// This object.
     Object(Wanted),
-    /// Nothing: [`Check::into_verdict`] has the result.
+    /// Nothing: [`Check::into_verdict`] returns the result.
     Done,
 }
 
@@ -66,23 +66,23 @@ pub enum Want {
 pub struct Wanted {
     /// Its name.
     pub object: Object,
-    /// The most bytes that it may have.
+    /// The largest size that is accepted.
     pub limit: ByteLimit,
-    /// It need not be read where it still has this entity tag.
+    /// If the object still has this entity tag, it need not be read.
     pub if_none_match: Option<Etag>,
 }
 
-/// What was found. Nothing of it is trusted.
+/// The answer to a [`Wanted`] object. It is not trusted.
 pub enum Answer {
-    /// The object, with its entity tag where the source has one.
+    /// The object, with its entity tag if the source has entity tags.
     Found(Fetched, Option<Etag>),
-    /// It still has the entity tag of [`Wanted::if_none_match`].
+    /// The object still has the entity tag of [`Wanted::if_none_match`].
     NotModified,
-    /// It does not exist, as far as this reader is told.
+    /// The object does not exist, or the source does not reveal whether it does.
     Absent(Unavailable),
-    /// It cannot be read.
+    /// The object cannot be read.
     Unreachable(Unavailable),
-    /// It is larger than [`Wanted::limit`].
+    /// The object is larger than [`Wanted::limit`].
     Oversized(Refusal),
 }
 
@@ -92,7 +92,7 @@ impl From<Unavailable> for Answer {
     }
 }
 
-/// A root that was verified, to be persisted before anything else is read.
+/// A verified root, which must be persisted before another object is read.
 #[derive(Debug)]
 #[must_use]
 pub struct NewRoot {
@@ -102,38 +102,38 @@ pub struct NewRoot {
     pub signatures: Vec<u8>,
 }
 
-/// What a check is for.
+/// The purpose of a check.
 #[derive(Debug)]
 pub enum Purpose {
-    /// A client decides what to install.
+    /// A client's check, which decides what to install.
     Client(Candidate),
-    /// A publisher reads what it published, and decides nothing.
+    /// A publisher's check of its own repository. It makes no decision.
     Publisher(Option<Leniency>),
 }
 
-/// A release that was verified.
+/// A verified release.
 pub struct Release {
     /// `VERSION`.
     pub timestamp: Verified<Timestamp>,
-    /// Its manifest; `None` where it was accepted before and the release is installed.
+    /// The manifest; `None` if it was accepted before and the release is installed.
     pub manifest: Option<Verified<Manifest>>,
-    /// The signatures of the manifest, as they were read; empty without a manifest.
+    /// The signatures of the manifest, as they were read; empty if there is no manifest.
     pub signatures: Vec<u8>,
     etag: Option<Etag>,
 }
 
-/// How a check ended.
+/// The result of a check.
 #[must_use]
 pub struct Verdict {
     /// What to remember from now on.
     pub memory: Memory,
-    /// What to do (step 8), or why the accepted release must not be installed.
+    /// The decision (step 8), or the reason why the accepted release must not be installed.
     pub decision: Result<Decision, Refusal>,
-    /// The release; `None` where `VERSION` was not modified since it was accepted.
+    /// The release; `None` if `VERSION` was not modified since it was accepted.
     pub release: Option<Release>,
 }
 
-/// One check. See the module.
+/// One check. The module documentation shows how to use it.
 pub struct Check<'a> {
     start: &'a Roots,
     newest: Option<Roots>,
@@ -143,44 +143,44 @@ pub struct Check<'a> {
     purpose: Purpose,
     memory: Memory,
     now: u64,
-    chain: Chain,
-    /// New roots since the chain was last asked for from its start.
+    chain: ChainState,
+    /// New roots during this check.
     new_roots: usize,
     phase: Phase,
 }
 
-/// Where the chain of roots stands.
-enum Chain {
-    /// It was asked for within a day.
+/// The progress of the request for newer roots.
+enum ChainState {
+    /// The chain was requested within the last day, by an earlier check.
     Recent,
-    /// It is asked for before `VERSION` is.
+    /// The chain is requested before `VERSION`.
     First,
-    /// It is asked for because of what was found under this root.
+    /// The chain is requested after `VERSION`, because of this result under the root `under`.
     Again { found: Result<Found>, under: u64 },
-    /// It was asked for.
+    /// The chain is complete.
     Complete,
 }
 
-/// The object that is waited for, and what is needed to go on.
+/// The object that is requested, and the data to continue with.
 enum Phase {
     Root,
     RootSignatures(Fetched),
-    /// With what would be found again where it was not modified.
+    /// With the entity tag and the finding that remains valid if `VERSION` was not modified.
     Timestamp(Option<(Etag, Finding)>),
     Manifest(Verified<Timestamp>, Option<Etag>),
     ManifestSignatures(Verified<Timestamp>, Option<Etag>, Fetched),
     Done(Result<Found>),
 }
 
-/// What was found under one root.
+/// The result under one root.
 enum Found {
     NotModified(Finding),
     Release(Box<Release>, Result<Decision, Refusal>),
 }
 
 impl<'a> Check<'a> {
-    /// A check that begins with the newest root that was trusted. `location` is the repository's
-    /// address, `now` the system clock in Unix seconds.
+    /// A check that begins with the newest trusted root, `start`. `location` is the repository's
+    /// address, and `now` is the system clock in Unix seconds.
     pub fn new(
         start: &'a Roots,
         identity: Identity,
@@ -199,7 +199,7 @@ impl<'a> Check<'a> {
             purpose,
             memory,
             now,
-            chain: if is_recent { Chain::Recent } else { Chain::First },
+            chain: if is_recent { ChainState::Recent } else { ChainState::First },
             new_roots: 0,
             phase: Phase::Root,
         };
@@ -209,7 +209,7 @@ impl<'a> Check<'a> {
         check
     }
 
-    /// The object that is to be read next.
+    /// The object to read next.
     pub fn want(&self) -> Want {
         let next = self.roots().version + 1;
         let (object, limit) = match &self.phase {
@@ -229,8 +229,8 @@ impl<'a> Check<'a> {
         Want::Object(Wanted { object, limit, if_none_match })
     }
 
-    /// Goes on with what was found, at the time `now` of the system clock. A root that is returned
-    /// is to be persisted, together with [`Check::memory`].
+    /// Continues with the answer. `now` is the system clock in Unix seconds. If a root is returned,
+    /// the caller must persist it together with [`Check::memory`].
     pub fn supply(&mut self, answer: Answer, now: u64) -> Option<NewRoot> {
         self.now = now;
         let answer = match (self.want(), answer) {
@@ -242,7 +242,7 @@ impl<'a> Check<'a> {
             (_, answer) => answer,
         };
         match (mem::replace(&mut self.phase, Phase::Root), answer) {
-            // Step 3: the chain of roots. One that does not exist ends it.
+            // Step 3: the chain of roots. It ends where the next root does not exist.
             (Phase::Root, Answer::Absent(_)) => self.end_chain(),
             (Phase::Root, Answer::Found(..)) if self.new_roots == self.most_roots() => {
                 let (limit, trusted) = (self.most_roots(), self.roots().version);
@@ -262,9 +262,9 @@ impl<'a> Check<'a> {
                 let current = self.times().ensure_current(DocumentKind::Timestamp, issued, expires); // 5
                 self.end(current.map(|()| Found::NotModified(finding)).map_err(Error::from));
             }
-            (Phase::Timestamp(_), Answer::Found(object, etag)) => self.read_timestamp(&object, etag), // 4a to 5
+            (Phase::Timestamp(_), Answer::Found(object, etag)) => self.read_timestamp(&object, etag), // 4, 5
 
-            // Step 6: the manifest that it names.
+            // Step 6: the manifest that `VERSION` names.
             (Phase::Manifest(timestamp, etag), Answer::Found(document, _)) => {
                 self.phase = Phase::ManifestSignatures(timestamp, etag, document);
             }
@@ -279,7 +279,7 @@ impl<'a> Check<'a> {
         None
     }
 
-    /// What is remembered so far, as it is to be persisted with a new root.
+    /// What is remembered so far. It is persisted together with each new root.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -289,7 +289,7 @@ impl<'a> Check<'a> {
         self.newest.as_ref().unwrap_or(self.start)
     }
 
-    /// `VERSION`, as soon as it is verified and until its manifest is.
+    /// `VERSION`, from its own verification until that of its manifest.
     pub fn timestamp(&self) -> Option<&Verified<Timestamp>> {
         match &self.phase {
             Phase::Manifest(timestamp, _) | Phase::ManifestSignatures(timestamp, ..) => Some(timestamp),
@@ -300,8 +300,8 @@ impl<'a> Check<'a> {
     /// The result of a client's check.
     ///
     /// # Errors
-    /// [`Error::Refused`] and [`Error::Unavailable`]. Nothing is to be remembered then but the roots
-    /// that were persisted on the way.
+    /// [`Error::Refused`] and [`Error::Unavailable`]. The caller then keeps only the roots that it
+    /// has already persisted. [`Error::Usage`] if the check is not complete.
     pub fn into_verdict(self) -> Result<Verdict> {
         match self.phase {
             Phase::Done(Ok(Found::NotModified(finding))) => {
@@ -316,8 +316,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What a publisher's check ends with: the newest root where it is not the one that the check began
-    /// with, and the release.
+    /// The result of a publisher's check: the newest root, if it is newer than the root at the
+    /// start, and the release.
+    ///
+    /// # Errors
+    /// The second value is an error as from [`Check::into_verdict`].
     pub fn into_published(self) -> (Option<Roots>, Result<Release>) {
         let release = match self.phase {
             Phase::Done(Ok(Found::Release(release, _))) => Ok(*release),
@@ -352,22 +355,25 @@ impl<'a> Check<'a> {
             return self.fail_chain(Refusal::RootAhead { document, needed, trusted }.into());
         }
         self.memory.root_checked(self.now);
-        match mem::replace(&mut self.chain, Chain::Complete) {
-            Chain::Again { found, under } if under == trusted => self.end(found),
-            Chain::Again { .. } => self.ask_for_timestamp(false),
+        match mem::replace(&mut self.chain, ChainState::Complete) {
+            ChainState::Again { found, under } if under == trusted => self.end(found),
+            ChainState::Again { .. } => self.ask_for_timestamp(false),
             _ => self.ask_for_timestamp(true),
         }
     }
 
     fn fail_chain(&mut self, error: Error) {
-        self.phase = Phase::Done(Err(match mem::replace(&mut self.chain, Chain::Complete) {
-            // What was refused stays refused; that newer roots cannot be read is the lesser news.
-            Chain::Again { found: Err(refused), .. } if matches!(error, Error::Unavailable(_)) => refused,
+        self.phase = Phase::Done(Err(match mem::replace(&mut self.chain, ChainState::Complete) {
+            // If newer roots cannot be read, the refusal that led to the request is the more
+            // important error.
+            ChainState::Again { found: Err(refused), .. } if matches!(error, Error::Unavailable(_)) => {
+                refused
+            }
             _ => error,
         }));
     }
 
-    /// Step 3, expiry of the last root, and the request for `VERSION`.
+    /// Step 3: checks the expiry of the last root, and requests `VERSION`.
     fn ask_for_timestamp(&mut self, may_be_conditional: bool) {
         let times = self.times();
         if let Err(refusal) = self.roots().last(&times) {
@@ -377,8 +383,9 @@ impl<'a> Check<'a> {
         self.phase = Phase::Timestamp(known);
     }
 
-    /// The last answer's entity tag, and what would be found again, where everything that was verified
-    /// with that answer is still valid: under this root, at this address, for this version.
+    /// The entity tag of the last `VERSION` and the finding about it. Both are returned only if all
+    /// documents that were verified then are still valid: under this root, from this address, and
+    /// for the installed version.
     fn known(&self, now: u64) -> Option<(Etag, Finding)> {
         let Purpose::Client(Candidate { installed: Some(installed), now: passes_rollout, .. }) =
             &self.purpose
@@ -389,7 +396,7 @@ impl<'a> Check<'a> {
         Some((etag.clone(), self.found_again(installed, *passes_rollout)?))
     }
 
-    /// What the last check found, if the same `VERSION` would lead to it again.
+    /// The last finding, if the same `VERSION` leads to it again.
     fn found_again(&self, installed: &Version, passes_rollout: bool) -> Option<Finding> {
         match self.memory.finding_about(installed)? {
             Finding::NotInRollout { .. } if passes_rollout => None,
@@ -416,10 +423,10 @@ impl<'a> Check<'a> {
     fn verify_timestamp(&self, object: &Fetched) -> Result<Verified<Timestamp>, Refusal> {
         let (times, guard) = (self.times(), self.memory.guard());
         let root = self.last_root(&times)?;
-        let timestamp = Verified::<Timestamp>::verify(object, &root, &self.identity, guard, &times)?; // 4a to 5
+        let timestamp = Verified::<Timestamp>::verify(object, &root, &self.identity, guard, &times)?; // 4, 5
         match &self.purpose {
             Purpose::Client(Candidate { installed: Some(installed), .. })
-                if !timestamp.version.same_kind(installed) =>
+                if !timestamp.version.same_scheme(installed) =>
             {
                 let (known, found) = (installed.clone(), timestamp.version.clone());
                 Err(Refusal::VersionSchemeChanged { known, found })
@@ -428,9 +435,9 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Whether the manifest that it names was accepted before, and left nothing to do. It is not read
-    /// again to learn nothing. Whether a `VERSION` describes the same manifest in other words shows
-    /// only in 6g to 6i.
+    /// Whether this `VERSION` names a manifest that was accepted before and is installed. The
+    /// manifest is then not read again. Epoch, sequence number and version must be equal as well,
+    /// because only steps 6g to 6i detect a `VERSION` that contradicts its manifest.
     fn is_installed(&self, timestamp: &Timestamp) -> bool {
         let Purpose::Client(Candidate { installed: Some(installed), .. }) = &self.purpose else {
             return false;
@@ -458,7 +465,7 @@ impl<'a> Check<'a> {
             Err(refusal) => self.end(Err(refusal.into())),
             Ok(manifest) => {
                 let mut memory = self.memory.clone();
-                memory.accepted(&timestamp, &manifest); // 7, as step 8 will see it
+                memory.accepted(&timestamp, &manifest); // 7, because step 8 depends on it
                 let decision = match &self.purpose {
                     Purpose::Client(candidate) => {
                         decide::decide(candidate, &memory, &timestamp, &manifest) // 8
@@ -472,16 +479,16 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What was found under the newest root so far. Before it leads to an update or to a refusal, the
-    /// chain of roots must be complete.
+    /// Ends the check with the result under the newest root so far. Before an update or a refusal,
+    /// the chain of roots must be complete.
     fn end(&mut self, found: Result<Found>) {
         let is_settled = match &found {
             Ok(Found::NotModified(_) | Found::Release(_, Ok(Decision::Nothing(_)))) => true,
             Ok(Found::Release(..)) | Err(Error::Refused(_)) => false,
             Err(_) => true,
         };
-        if matches!(self.chain, Chain::Recent) && !is_settled {
-            self.chain = Chain::Again { found, under: self.roots().version };
+        if matches!(self.chain, ChainState::Recent) && !is_settled {
+            self.chain = ChainState::Again { found, under: self.roots().version };
             self.phase = Phase::Root;
             return;
         }
@@ -538,7 +545,7 @@ impl<'a> Check<'a> {
 }
 
 impl Release {
-    /// How to ask whether it is still the current one, for as long as all of it is valid.
+    /// The validator for the next conditional request. It expires with the first of the documents.
     fn validator(&self, location: Digest) -> Option<CacheValidator> {
         let of_manifest = self.manifest.as_ref().map_or(u64::MAX, |manifest| manifest.expires);
         let until = self.timestamp.expires.min(of_manifest);
@@ -546,7 +553,7 @@ impl Release {
     }
 }
 
-/// Why an object was not had.
+/// The error for an object that was not found.
 fn error_of(answer: Answer) -> Error {
     match answer {
         Answer::Absent(why) | Answer::Unreachable(why) => why.into(),
