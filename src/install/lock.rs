@@ -43,7 +43,7 @@ impl Lock {
         Lock::take(opened, names::STAGING, wait)
     }
 
-    /// The same without waiting, where the directories are open.
+    /// As [`Lock::staging`], without waiting, in directories that are already open.
     pub(super) fn try_staging(directories: &Directories) -> Result<Option<Lock>> {
         let path = directories.installation().executable();
         Ok(Lock::wait_for(directories.private(), names::STAGING, path, Instant::now(), Duration::ZERO)?

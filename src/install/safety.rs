@@ -50,7 +50,8 @@ pub(super) fn refuse_raised_privileges(_: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Judges the open directory. A path could lead to another one by the time a file is made in it.
+/// Checks the open directory, not its path: the path could lead to another directory by the time a
+/// file is created in it.
 #[cfg(unix)]
 pub(super) fn refuse_writable_by_others(dir: &OpenDir) -> Result<()> {
     use std::os::unix::fs::MetadataExt;

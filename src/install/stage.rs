@@ -67,8 +67,8 @@ pub(crate) struct Staged {
     blake3: Digest,
 }
 
-/// Where a download comes from, when it is given up, and what reports its progress: bytes so far,
-/// bytes in all.
+/// The source of a download, its deadline, and the callback for its progress: bytes so far, and
+/// bytes in total.
 pub(crate) struct Download<'a> {
     pub(crate) source: &'a Fetcher,
     pub(crate) deadline: Option<Instant>,
