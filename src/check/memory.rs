@@ -32,52 +32,41 @@ pub struct Memory {
 }
 
 /// What was trusted, as stored in the state on the disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trusted {
     /// The number of the newest trusted root; 0 if none was recorded and the tool's own root
     /// applies.
-    #[serde(deserialize_with = "integer")]
-    root_version: u64,
+    pub(crate) root_version: u64,
     /// The epoch of that root; 0 for none.
-    #[serde(deserialize_with = "integer")]
-    root_epoch: u64,
-    #[serde(rename = "floors")]
-    guard: RollbackGuard,
+    pub(crate) root_epoch: u64,
+    pub(crate) guard: RollbackGuard,
     /// When the `VERSION` of the guard expires, in Unix seconds; 0 for none.
-    #[serde(deserialize_with = "integer")]
-    expires: u64,
-    #[serde(rename = "seen")]
-    validator: Option<CacheValidator>,
+    pub(crate) expires: u64,
+    pub(crate) validator: Option<CacheValidator>,
     /// Whether that release is critical.
-    critical: bool,
+    pub(crate) critical: bool,
     /// The lowest version that may be installed, or restored by a rollback.
-    min_version: Option<Version>,
+    pub(crate) min_version: Option<Version>,
 }
 
 /// The result of the last check, as stored in the state on the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LastCheck {
     /// The manifest of a release that failed its probe on this machine. The start-up check does not
     /// download it again.
-    #[serde(rename = "unable")]
-    failed_probe: Option<Digest>,
-    #[serde(rename = "standing")]
-    finding: Finding,
+    pub(crate) failed_probe: Option<Digest>,
+    pub(crate) finding: Finding,
     /// The version that the finding is about. A different version may be installed by now.
-    #[serde(rename = "judged")]
-    checked_version: Option<Version>,
+    pub(crate) checked_version: Option<Version>,
     /// This installation's place in staged rollouts, 0 to 99, drawn once.
-    rollout: u8,
+    pub(crate) rollout: u8,
     /// When a check last succeeded, by the system clock in Unix seconds; 0 for never. It only
     /// determines when to check again.
-    #[serde(deserialize_with = "integer")]
-    checked: u64,
+    pub(crate) checked: u64,
     /// When a check or an update last failed, if none succeeded since; the same clock.
-    #[serde(deserialize_with = "integer")]
-    failed: u64,
+    pub(crate) failed: u64,
     /// When the repository last had no newer root; the same clock.
-    #[serde(rename = "root_walked", deserialize_with = "integer")]
-    root_checked: u64,
+    pub(crate) root_checked: u64,
 }
 
 /// The entity tag of the last accepted `VERSION`, for a conditional request (RFC 9110 section 13).

@@ -32,13 +32,13 @@ pub(crate) struct PendingSwap {
 }
 
 /// The record of an executable and of the one before it (SPEC section 4).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Record {
-    installed: Option<Installed>,
-    previous: Option<Installed>,
+    pub(super) installed: Option<Installed>,
+    pub(super) previous: Option<Installed>,
     /// The versions from which the user rolled back, the latest one last.
-    held: Vec<Version>,
-    pending: Option<PendingSwap>,
+    pub(super) held: Vec<Version>,
+    pub(super) pending: Option<PendingSwap>,
 }
 
 impl Record {

@@ -246,8 +246,9 @@ fn decode(
     from: &mut Download<'_>,
 ) -> Result<TempFile> {
     let mut blob = download(dir, stored, from)?;
-    if encoding == Encoding::Identity {
-        return Ok(blob);
+    match encoding {
+        Encoding::Identity => return Ok(blob),
+        Encoding::Zstd | Encoding::ZstdPatch => {}
     }
     let object = Object::Blob(stored.blake3);
     let undecodable = |error: std::io::Error| Refusal::Undecodable {

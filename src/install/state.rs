@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::dir::OpenDir;
 use super::random::random;
-use super::record::Record;
+use super::record::{Installed, PendingSwap, Record};
 use super::record_file::{read_checked, write_checked};
 use super::{durable, names};
-use crate::check::{LastCheck, Memory, Trusted};
+use crate::check::{CacheValidator, Finding, LastCheck, Memory, Trusted};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::trust::{Identity, Name, Refusal, Version};
+use crate::trust::{Digest, Identity, Name, Refusal, RollbackGuard, Version, integer};
 
 /// The state of one installed executable (SPEC section 4): the memory of checks, and the record of
 /// what is installed.
@@ -132,25 +132,60 @@ impl State {
     }
 }
 
-/// The content of the file. The order of the parts is that of the fields in the file.
+/// The content of the file. Names and order of the fields are those of its first version (SPEC
+/// section 4).
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename = "relatch-state/1")]
 struct StateFile {
     product: Name,
     channel: Name,
-    #[serde(flatten)]
-    trusted: Trusted,
-    #[serde(flatten)]
-    record: Record,
-    #[serde(flatten)]
-    last_check: LastCheck,
+    #[serde(deserialize_with = "integer")]
+    root_version: u64,
+    #[serde(deserialize_with = "integer")]
+    root_epoch: u64,
+    floors: RollbackGuard,
+    #[serde(deserialize_with = "integer")]
+    expires: u64,
+    seen: Option<CacheValidator>,
+    critical: bool,
+    min_version: Option<Version>,
+    installed: Option<Installed>,
+    previous: Option<Installed>,
+    held: Vec<Version>,
+    pending: Option<PendingSwap>,
+    unable: Option<Digest>,
+    standing: Finding,
+    judged: Option<Version>,
+    rollout: u8,
+    checked: u64,
+    failed: u64,
+    root_walked: u64,
 }
 
 impl StateFile {
     /// `None` if a value is out of range.
     fn checked(self) -> Option<State> {
-        let StateFile { product, channel, trusted, record, last_check } = self;
+        let StateFile { product, channel, installed, previous, held, pending, .. } = self;
+        let trusted = Trusted {
+            root_version: self.root_version,
+            root_epoch: self.root_epoch,
+            guard: self.floors,
+            expires: self.expires,
+            validator: self.seen,
+            critical: self.critical,
+            min_version: self.min_version,
+        };
+        let last_check = LastCheck {
+            failed_probe: self.unable,
+            finding: self.standing,
+            checked_version: self.judged,
+            rollout: self.rollout,
+            checked: self.checked,
+            failed: self.failed,
+            root_checked: self.root_walked,
+        };
         let memory = Memory::from_parts(trusted, last_check)?;
+        let record = Record { installed, previous, held, pending };
         record.is_in_range().then_some(State { product, channel, memory, record })
     }
 }
@@ -158,6 +193,28 @@ impl StateFile {
 impl From<State> for StateFile {
     fn from(State { product, channel, memory, record }: State) -> Self {
         let (trusted, last_check) = memory.into_parts();
-        StateFile { product, channel, trusted, record, last_check }
+        let Record { installed, previous, held, pending } = record;
+        StateFile {
+            product,
+            channel,
+            root_version: trusted.root_version,
+            root_epoch: trusted.root_epoch,
+            floors: trusted.guard,
+            expires: trusted.expires,
+            seen: trusted.validator,
+            critical: trusted.critical,
+            min_version: trusted.min_version,
+            installed,
+            previous,
+            held,
+            pending,
+            unable: last_check.failed_probe,
+            standing: last_check.finding,
+            judged: last_check.checked_version,
+            rollout: last_check.rollout,
+            checked: last_check.checked,
+            failed: last_check.failed,
+            root_walked: last_check.root_checked,
+        }
     }
 }

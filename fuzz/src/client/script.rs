@@ -321,7 +321,7 @@ impl<'a> Run<'a> {
             }
             Step::Rollback => self
                 .place
-                .installation()
+                .site()
                 .and_then(|site| Updater::rollback(&site, running.as_ref()))
                 .map(|done| done.to_string()),
             Step::Install => self.place.install(&self.repository, now).map(|to| format!("installed {to}")),

@@ -44,7 +44,7 @@ const SEEN: &[(&str, &[&str])] = &[
     ("6g", &["the manifest has the epoch", "do not belong together"]),
     ("6h", &["the manifest has the sequence number", "do not belong together"]),
     ("6i", &["the manifest is of version", "do not belong together"]),
-    ("6j", &["but the newest root that can be trusted is"]),
+    ("6j", &["but the newest trusted root is"]),
     ("6k", &["the manifest expired at", "the manifest was issued at", "the manifest of this folder"]),
     ("8b", &["is not higher than"]),
     ("8d", &["is below 1.0.5"]),

@@ -253,7 +253,7 @@ fn who_is_really_overtaken_by_a_lower_build_tries_again() {
     ));
     let output = ci.script("publish.sh", &["test=pipe"]).env("VERSION", "44").output().unwrap();
     let complaint = text(&output.stderr);
-    assert!(complaint.contains("stable/VERSION was changed by somebody else"), "{complaint}");
+    assert!(complaint.contains("stable/VERSION was changed by another publisher"), "{complaint}");
     assert!(complaint.contains("publish: try 1 of 3 did not get through"), "{complaint}");
     assert!(worked(output).contains("published widget 44 as release 3"));
 }
