@@ -116,14 +116,14 @@ mod tests {
         for work in ["sleep 0.2", "echo .; echo . >&2; sleep 0.2"] {
             let mut command = Command::new("sh");
             let loops = format!("i=0; while [ $i -lt 300 ] && ! [ -e \"$0\" ]; do i=$((i+1)); {work}; done");
-            command.arg("-c").arg(format!("echo told; echo why >&2; ({loops}) & exit 3")).arg(&end);
+            command.arg("-c").arg(format!("echo out; echo err >&2; ({loops}) & exit 3")).arg(&end);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let (child, started) = (command.spawn().unwrap(), Instant::now());
             let (status, stdout, stderr) = wait(child, LIFE, 1 << 20).unwrap().unwrap();
             let took = started.elapsed();
             std::fs::write(&end, "").unwrap();
             assert_eq!(status.code(), Some(3));
-            assert!(stdout.starts_with(b"told\n") && stderr.starts_with(b"why\n"), "{stdout:?} {stderr:?}");
+            assert!(stdout.starts_with(b"out\n") && stderr.starts_with(b"err\n"), "{stdout:?} {stderr:?}");
             assert!(took < LIFE / 2, "{work}: {took:?}");
             std::fs::remove_file(&end).unwrap();
         }

@@ -1,8 +1,8 @@
-//! One error, grouped by cause: attack, publisher, environment, this machine, caller.
+//! The error type, grouped by cause: not trusted, repository, this machine, invalid call.
 //!
-//! Every error reports what happened, with both values; [`Error::advice`] gives the likely causes and
-//! the next step. No error can drive a terminal: text from outside is escaped where it enters an error,
-//! names of files and addresses where they are displayed.
+//! Each error reports what happened, with the expected and the found value. [`Error::advice`] gives
+//! the likely causes and the next step. No error can control a terminal: text from outside is
+//! escaped when it is put into an error, and file names and addresses when they are displayed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,13 +13,12 @@ use crate::object::Object;
 use crate::source::Unavailable;
 use crate::trust::{Refusal, Version};
 
-/// What every fallible function of this library returns.
+/// The result of the fallible functions of this library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why something was not done. The disk is as it was before.
+/// The reason why an operation failed. The executable is unchanged.
 ///
-/// No variant prints another error and returns it from `source()` as well: what caused it is part of
-/// the message.
+/// The message includes the cause, and `source()` does not return it again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,7 +28,8 @@ pub enum Error {
     /// The repository cannot be reached, or does not have the object.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// This machine cannot do it: permissions, disk, another process, an executable that does not run here.
+    /// This machine cannot do it: permissions, disk, another process, or an executable that does
+    /// not run on it.
     #[error(transparent)]
     Local(#[from] Local),
     /// The call is invalid.
@@ -40,7 +40,7 @@ pub enum Error {
     },
 }
 
-/// Why this machine cannot do it.
+/// The reason why this machine cannot do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message of each variant names its fields")]
@@ -65,16 +65,16 @@ pub enum Local {
     NotInstalled { path: PathBuf, why: String },
 }
 
-/// What an error means to its reader.
+/// The group of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Not trustworthy: an attack, or a publisher's mistake. Exit code 3.
+    /// Not trusted: an attack, or a mistake of the publisher. Exit code 3.
     Refused,
     /// The repository cannot be reached or read. Exit code 4.
     Unavailable,
-    /// This machine: permissions, disk, cannot run. Exit code 5.
+    /// This machine: permissions, disk, or a release that does not run. Exit code 5.
     Local,
-    /// Usage. Exit code 2.
+    /// An invalid call. Exit code 2.
     Usage,
 }
 
@@ -83,7 +83,7 @@ impl Error {
         Error::Usage { what: what.into() }
     }
 
-    /// The group that this error belongs to.
+    /// The group of this error.
     pub fn cause(&self) -> Cause {
         match self {
             Error::Refused(_) => Cause::Refused,
@@ -93,8 +93,8 @@ impl Error {
         }
     }
 
-    /// Whether the repository could not be asked for news, as opposed to a release that could not be
-    /// fetched.
+    /// Whether the repository could not be checked for a newer release. It is not if only the blob
+    /// of a release could not be fetched.
     pub(crate) fn is_offline(&self) -> bool {
         let Error::Unavailable(why) = self else { return false };
         !matches!(
@@ -107,7 +107,7 @@ impl Error {
         )
     }
 
-    /// The process exit code that the group has in all of relatch's tools (SPEC section 10).
+    /// The exit code of this group in all of relatch's tools (SPEC section 10).
     pub fn exit_code(&self) -> u8 {
         match self.cause() {
             Cause::Usage => 2,
@@ -122,22 +122,29 @@ impl Error {
         match self {
             Error::Refused(refusal) => refusal.advice(),
             Error::Unavailable(Unavailable::Absent { object: Object::Version(_), .. }) => {
-                "Nothing was published on this channel, or the address of the repository is wrong. Compare it with the publisher's."
+                "Nothing was published on this channel, or the address of the repository is wrong. \
+                 Compare the address and the channel with the publisher's."
             }
             Error::Unavailable(Unavailable::Absent { .. }) => {
-                "The repository is incomplete: an upload was interrupted, or objects were deleted. The publisher can run `signer verify` and publish again."
+                "The repository is incomplete: an upload was interrupted, or objects were deleted. \
+                 The publisher can run `signer verify` and publish again."
             }
             Error::Unavailable(Unavailable::Forbidden { .. }) => {
-                "The server requires credentials, or the object does not exist (S3 answers 403 to both). Check the address, and who may read it."
+                "The server requires credentials, or the object does not exist (S3 answers 403 in \
+                 both cases). Check the address, and who may read it."
             }
             Error::Unavailable(Unavailable::Credentials { .. }) => {
-                "Provide credentials that may read the bucket in one of these places, or name a profile in the address (?profile=NAME). A public bucket is read by its https URL and requires no credentials."
+                "Provide credentials that may read the bucket in one of these places, or name a \
+                 profile in the address (?profile=NAME). For a public bucket, use its https URL, \
+                 which requires no credentials."
             }
             Error::Unavailable(Unavailable::Status { code: Some(_), .. }) => {
-                "The bucket, region or endpoint of the address is wrong, or the service has a fault. Compare the address with the publisher's; try again later."
+                "The bucket, region or endpoint of the address is wrong, or the service has a \
+                 fault. Compare the address with the publisher's; try again later."
             }
             Error::Unavailable(_) => {
-                "The network or the server is down, a proxy blocks the connection, or a directory is missing or not mounted. Try again later."
+                "The network or the server is down, a proxy blocks the connection, or a directory \
+                 is missing or not mounted. Try again later."
             }
             Error::Local(local) => local.advice(),
             Error::Usage { .. } => "Correct the call and try again; nothing was changed.",
@@ -150,35 +157,49 @@ impl Local {
         match self {
             Local::Io { error, .. } => match error.kind() {
                 std::io::ErrorKind::PermissionDenied => {
-                    "You do not have permission to write there. Run the command as the owner, or install the tool in a directory of your own."
+                    "You do not have permission to write there. Run the command as the owner, or \
+                     install the tool in a directory of your own."
                 }
                 std::io::ErrorKind::StorageFull => {
-                    "The disk is full. Free some space and try again; the installed version still works."
+                    "The disk is full. Free some space and try again; the installed version still \
+                     works."
                 }
                 std::io::ErrorKind::NotFound => "There is no such file or directory. Check the path.",
                 _ => "Nothing was changed. Check the disk and the directory's permissions, then try again.",
             },
             Local::UnsafeSite { .. } if cfg!(windows) => {
-                "Other users could put their own program there. Change that, or install the tool in a directory of your own, such as one in %LOCALAPPDATA%\\Programs."
+                "Other users could replace the program there. Change the permissions, or install \
+                 the tool in a directory of your own, such as one in %LOCALAPPDATA%\\Programs."
             }
             Local::UnsafeSite { .. } => {
-                "Other users could put their own program there. Install the tool in a directory that only its owner can write to."
+                "Other users could replace the program there. Install the tool in a directory that \
+                 only its owner can write to."
             }
             Local::Busy { .. } => "Wait for it to finish, then try again.",
             Local::NoExecutable { interrupted: true, .. } => {
-                "Run `relatch update` with this path, which first puts the executable back. For a tool that updates itself run `relatch rollback` instead, or the previous executable in the directory beside it with --rollback: both put it back, and then go back a version."
+                "Run `relatch update` with this path: it first restores the executable. If the \
+                 tool updates itself, run `relatch rollback` with this path, or run the previous \
+                 executable in the directory beside it with --rollback. Both restore the \
+                 executable and then go back one version."
             }
-            Local::NoExecutable { .. } => "It was removed. Install it again with `relatch install`.",
+            Local::NoExecutable { .. } => {
+                "The executable was removed. Install it again with `relatch install`."
+            }
             Local::ChangedMeanwhile { .. } => "Start the tool again.",
             Local::CannotRun { .. } => {
-                "The release was built for another system, requires something that is not installed here, is another build than its version says, or does not call relatch first in main. The installed version stays. Report it to the publisher."
+                "The release was built for another system, requires something that is not \
+                 installed here, reports another version than the signed one, or does not call \
+                 relatch first in main. The installed version stays. Report the error to the \
+                 publisher."
             }
             Local::Exists { .. } => "Choose another path, or replace it with --force.",
             Local::NothingToRollBack { .. } => {
-                "Only an update leaves a previous version. Install the version that you want instead."
+                "Only an update keeps a previous version. Install the version that you need \
+                 instead."
             }
             Local::NotInstalled { .. } => {
-                "If the tool updates itself, use its own --update. Else install it again: `relatch install --force`."
+                "If the tool updates itself, use its own --update. Otherwise install it again: \
+                 `relatch install --force`."
             }
         }
     }

@@ -1,29 +1,30 @@
-//! Signed self-updates for command-line tools, with an instant way back.
+//! Signed self-updates for command-line tools, with instant rollback.
 //!
 //! An attacker who controls the bucket, the CDN and the network, but fewer keys than the threshold,
-//! cannot make a client run a single byte. No crash, full disk or bad release leaves a user without a
-//! working tool.
+//! cannot make a client run a single byte. No crash, full disk or bad release leaves a user without
+//! a working tool.
 //!
 //! ```no_run
 #![doc = include_str!("../examples/minimal.rs")]
 //! ```
-//! The root document comes from `signer init`; it is public, and every tool carries it.
-//! [`examples/own_flags.rs`] is a tool with commands of its own in place of the flags.
+//! `signer init` creates the root document. It is public, and every tool contains it.
+//! [`examples/own_flags.rs`] is a tool with its own commands instead of the flags.
 //!
 //! # Flags
-//! Each is answered if it is the only argument. [`Startup::own_flags`] leaves all of them to the tool.
+//! A flag is handled if it is the only argument. [`Startup::own_flags`] leaves all of them to the
+//! tool.
 //!
 //! | flag | effect |
 //! |---|---|
-//! | `--rollback` | brings the previous version back, without a network; once more goes forward again |
-//! | `--update` | updates now; `--update=now` also passes a staged rollout |
-//! | `--update-status` | prints what is installed, what a rollback brings back, what the last check found |
+//! | `--rollback` | returns to the previous version, without a network; run again, goes forward |
+//! | `--update` | updates now; `--update=now` ignores a staged rollout |
+//! | `--update-status` | prints the installed and the previous version, and the last finding |
 //! | `--no-update` | skips the check this time; anywhere before `--` |
 //!
 //! # Policies
-//! What a start does about a newer release: [`Startup::policy`].
+//! [`Startup::policy`] sets what a start does about a newer release.
 //!
-//! | policy | a newer release | offline, or not trusted |
+//! | policy | newer release | offline, or not trusted |
 //! |---|---|---|
 //! | [`Policy::Auto`] | is installed and runs at once | the installed version runs |
 //! | [`Policy::Notify`] | is reported in one line | the installed version runs |
@@ -31,16 +32,16 @@
 //! | [`Policy::Off`] | is ignored | the installed version runs |
 //!
 //! # Features
-//! A feature adds something. No feature, option or variable turns a check off.
+//! Features only add functions. No feature, option or variable disables a check of a client.
 //!
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `https` | yes | repositories behind HTTPS |
 //! | `s3` | | private S3 buckets |
-//! | `s3-sdk` | | all credentials that AWS's SDK knows |
-//! | `cli` | | the flags as arguments of clap, for `--help` |
+//! | `s3-sdk` | | all credential sources of AWS's SDK |
+//! | `cli` | | the flags as clap arguments, for `--help` |
 //! | `progress` | | a progress bar for downloads |
-//! | `publisher` | | how a publisher reads its own repository, for `signer` |
+//! | `publisher` | | reading expired documents of one's own repository, for `signer` |
 //!
 //! # The path of an update
 //! The numbers are the steps of `docs/SPEC.md`, section 5; the source cites them.
@@ -57,7 +58,7 @@
 //! 11                                                                               probe
 //! 12                                                                               swap; rollback
 //! ```
-//! `ARCHITECTURE.md` walks through it file by file.
+//! `ARCHITECTURE.md` explains it file by file.
 //!
 //! [`examples/own_flags.rs`]: https://github.com/relatch/relatch/blob/main/examples/own_flags.rs
 
@@ -106,8 +107,8 @@ pub mod fuzzing {
         crate::install::State::rewritten(content)
     }
 
-    /// The updater of a tool at `path` that carries this root and knows its version: [`crate::Startup::updater`] makes one for the running
-    /// executable only, which is the fuzzer.
+    /// The updater of a tool at `path` with this root and version. [`crate::Startup::updater`]
+    /// creates one for the running executable only, which is the fuzzer.
     pub fn updater(
         path: &std::path::Path,
         identity: crate::trust::Identity,
@@ -116,10 +117,10 @@ pub mod fuzzing {
         anchor: &[u8],
         source: impl crate::source::Source,
     ) -> crate::Result<crate::Updater> {
-        let site = crate::install::Installation::at(path)?;
+        let installation = crate::install::Installation::at(path)?;
         let source = crate::source::Fetcher::new(source);
         let probe = crate::install::Probe::Library;
-        crate::Updater::new(site, identity, target, Some(running), anchor, source, probe)
+        crate::Updater::new(installation, identity, target, Some(running), anchor, source, probe)
     }
 
     /// Reads a settings file and writes it again.
@@ -127,7 +128,8 @@ pub mod fuzzing {
         crate::install::Settings::rewritten(content)
     }
 
-    /// Reads what services, files and programs say of credentials: how many of them took it for some.
+    /// Parses the content as the credentials of each service, file and program. Returns how many of
+    /// the parsers accept it.
     #[cfg(feature = "s3")]
     pub fn credentials(content: &[u8]) -> usize {
         crate::source::fuzzing_credentials(content)

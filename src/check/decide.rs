@@ -1,36 +1,37 @@
-//! SPEC step 8: what to do about a verified release. Pure: the answer is a value that says why.
+//! SPEC step 8: the decision about a verified release. It has no side effects; the result contains
+//! the reason.
 
 use std::cmp::Ordering;
 
 use super::{Finding, Memory};
 use crate::trust::{Artifact, Manifest, Name, Refusal, Timestamp, Verified, Version};
 
-/// What a release is checked for.
+/// The installation for which a release is checked.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The target of the executable: a release is installed for this one.
+    /// The target whose executable is installed.
     pub target: Name,
     /// The version at the path; `None` for a first install.
     pub installed: Option<Version>,
     /// Versions that the user rolled back from.
     pub held: Vec<Version>,
-    /// Whether a person asked to pass the staged rollout. Nothing else is passed by asking.
+    /// Whether the user chose to ignore the staged rollout. This skips no other condition.
     pub now: bool,
 }
 
-/// What is to be done.
+/// The decision about a release.
 #[derive(Debug)]
 #[must_use]
 pub enum Decision {
-    /// This artifact is to be installed.
+    /// Install this artifact.
     Update(Selected),
-    /// Nothing, and why.
+    /// Install nothing, for this reason.
     Nothing(Finding),
 }
 
-/// An artifact that was chosen from a verified manifest.
+/// An artifact that was selected from a verified manifest.
 ///
-/// Only a check makes one:
+/// Only a check creates one:
 /// ```compile_fail,E0451
 /// let selected = relatch::check::Selected { artifact: todo!(), version: todo!() };
 /// ```
@@ -53,7 +54,7 @@ impl Selected {
     }
 }
 
-/// SPEC step 8, after step 7: `memory` has accepted this release.
+/// SPEC step 8. `memory` has already accepted this release (step 7).
 ///
 /// # Errors
 /// [`Refusal::VersionSchemeChanged`] and [`Refusal::BelowFloor`].
@@ -63,10 +64,10 @@ pub(super) fn decide(
     release: &Verified<Timestamp>,
     manifest: &Verified<Manifest>,
 ) -> Result<Decision, Refusal> {
-    judge(candidate, memory, release.rollout, manifest)
+    decide_with_rollout(candidate, memory, release.rollout, manifest)
 }
 
-fn judge(
+fn decide_with_rollout(
     candidate: &Candidate,
     memory: &Memory,
     rollout: u8,
@@ -77,7 +78,8 @@ fn judge(
         let changed = |_| Refusal::VersionSchemeChanged { known: known.clone(), found: version.clone() };
         version.compare(known).map_err(changed)
     };
-    // 8b before 8a: a tool that is current is current, whatever the release lacks for its target.
+    // 8b before 8a: the installed version is current even if the release has no executable for this
+    // target.
     if let Some(installed) = &candidate.installed {
         if order(installed)? != Ordering::Greater && !manifest.retracts.contains(installed) {
             return Ok(Decision::Nothing(Finding::Current)); // 8b
@@ -90,7 +92,7 @@ fn judge(
         _ => Ok(()),
     };
     if candidate.installed.is_none() {
-        below_floor()?; // 8d before 8a: a first install reports an attack rather than a gap
+        below_floor()?; // 8d before 8a: of the two, a first install reports the attack
     }
     let for_target = |artifact: &&Artifact| artifact.target == candidate.target;
     let Some(artifact) = manifest.artifacts.iter().find(for_target) else {
@@ -152,9 +154,9 @@ mod tests {
         Candidate { target: name("t"), installed: Some(installed), held, now }
     }
 
-    /// What comes out, in a word.
+    /// The decision, in one word.
     fn outcome(candidate: &Candidate, memory: &Memory, rollout: u8, manifest: &Manifest) -> String {
-        match judge(candidate, memory, rollout, manifest) {
+        match decide_with_rollout(candidate, memory, rollout, manifest) {
             Ok(Decision::Update(selected)) => format!("update {}", selected.version()),
             Ok(Decision::Nothing(Finding::Current)) => "current".into(),
             Ok(Decision::Nothing(Finding::Held { .. })) => "held".into(),
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rollout_is_passed_by_number_critical_or_wish() {
+    fn the_rollout_is_ignored_by_number_critical_or_now() {
         let critical = Manifest { critical: true, ..manifest("1.1.0") };
         for (rollout, manifest, now, expected) in [
             (0, &manifest("1.1.0"), false, "rollout"),
@@ -240,9 +242,10 @@ mod tests {
         }
     }
 
-    /// Every combination of few versions of both kinds: what is chosen is what SPEC step 8 says, read as a set of conditions.
+    /// Combinations of versions of both schemes: an update is selected exactly if all conditions of
+    /// SPEC step 8 are met.
     #[test]
-    fn an_update_is_wanted_by_all_or_by_nobody() {
+    fn an_update_requires_all_conditions() {
         use proptest::prelude::*;
         use proptest::sample::select;
         use proptest::test_runner::{RngSeed, TestRunner};
@@ -259,7 +262,7 @@ mod tests {
             rng_seed: RngSeed::Fixed(1),
             ..ProptestConfig::default()
         };
-        let judged = TestRunner::new(config).run(
+        let result = TestRunner::new(config).run(
             &inputs,
             |((from, to, floor, held, retracts), (place, rollout, critical, now, for_this_target))| {
                 let (from, to) = (version(from), version(to));
@@ -270,11 +273,11 @@ mod tests {
                     manifest.artifacts.clear();
                 }
                 let candidate = candidate(from.clone(), &held, now);
-                let decision = judge(&candidate, &memory, rollout, &manifest);
+                let decision = decide_with_rollout(&candidate, &memory, rollout, &manifest);
 
                 let above = |a: &Version, b: &Version| a.compare(b).is_ok_and(Ordering::is_gt);
                 let comparable =
-                    from.same_kind(&to) && memory.min_version().iter().all(|min| min.same_kind(&to));
+                    from.same_scheme(&to) && memory.min_version().iter().all(|min| min.same_scheme(&to));
                 let wanted = comparable
                     && (above(&to, &from) || manifest.retracts.contains(&from))
                     && for_this_target
@@ -292,6 +295,6 @@ mod tests {
                 Ok(())
             },
         );
-        judged.unwrap();
+        result.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! What a check asks for, what it is given, and how it ends.
+//! The inputs and outputs of a check: the objects that it requires, the answers, and the result.
 
 use super::decide::{Candidate, Decision};
 use super::memory::{CacheValidator, Memory};
@@ -7,13 +7,13 @@ use crate::object::Object;
 use crate::source::{Etag, Unavailable};
 use crate::trust::{Digest, Fetched, Leniency, Manifest, Refusal, Timestamp, Verified};
 
-/// What the machine waits for.
+/// What the check requires next.
 #[derive(Debug)]
 #[must_use]
 pub enum Want {
     /// This object.
     Object(Wanted),
-    /// Nothing: [`Check::into_verdict`] has the result.
+    /// Nothing: [`super::Check::into_verdict`] returns the result.
     Done,
 }
 
@@ -22,21 +22,21 @@ pub enum Want {
 pub struct Wanted {
     /// Its name.
     pub object: Object,
-    /// The most bytes that it may have.
+    /// The largest size that is accepted.
     pub limit: ByteLimit,
-    /// It need not be read where it still has this entity tag.
+    /// If the object still has this entity tag, it need not be read.
     pub if_none_match: Option<Etag>,
 }
 
-/// What was found. Nothing of it is trusted.
+/// The answer to a [`Wanted`] object. It is not trusted.
 pub enum Answer {
-    /// The object, with its entity tag where the source has one.
+    /// The object, with its entity tag if the source has entity tags.
     Found(Fetched, Option<Etag>),
-    /// It still has the entity tag of [`Wanted::if_none_match`].
+    /// The object still has the entity tag of [`Wanted::if_none_match`].
     NotModified,
-    /// It does not exist, as far as this reader is told.
+    /// The object does not exist, or the source does not reveal whether it does.
     Absent(Unavailable),
-    /// It cannot be read.
+    /// The object cannot be read.
     Unreachable(Unavailable),
     /// It is larger than [`Wanted::limit`].
     Oversized,
@@ -48,7 +48,7 @@ impl From<Unavailable> for Answer {
     }
 }
 
-/// A root that was verified, to be persisted before anything else is read.
+/// A verified root, which must be persisted before another object is read.
 #[derive(Debug)]
 #[must_use]
 pub struct NewRoot {
@@ -58,39 +58,39 @@ pub struct NewRoot {
     pub signatures: Vec<u8>,
 }
 
-/// What a check is for.
+/// The purpose of a check.
 #[derive(Debug)]
 pub enum Purpose {
-    /// A client decides what to install.
+    /// A client's check, which decides what to install.
     Client(Candidate),
-    /// A publisher reads what it published, and decides nothing.
+    /// A publisher's check of its own repository. It makes no decision.
     Publisher(Option<Leniency>),
 }
 
-/// A release that was verified.
+/// A verified release.
 pub struct Release {
     /// `VERSION`.
     pub timestamp: Verified<Timestamp>,
-    /// Its manifest; `None` where it was accepted before and the release is installed.
+    /// The manifest; `None` if it was accepted before and the release is installed.
     pub manifest: Option<Verified<Manifest>>,
-    /// The signatures of the manifest, as they were read; empty without a manifest.
+    /// The signatures of the manifest, as they were read; empty if there is no manifest.
     pub signatures: Vec<u8>,
     pub(super) etag: Option<Etag>,
 }
 
-/// How a check ended.
+/// The result of a check.
 #[must_use]
 pub struct Verdict {
     /// What to remember from now on.
     pub memory: Memory,
-    /// What to do (step 8), or why the accepted release must not be installed.
+    /// The decision (step 8), or the reason why the accepted release must not be installed.
     pub decision: Result<Decision, Refusal>,
-    /// The release; `None` where `VERSION` was not modified since it was accepted.
+    /// The release; `None` if `VERSION` was not modified since it was accepted.
     pub release: Option<Release>,
 }
 
 impl Release {
-    /// How to ask whether it is still the current one, for as long as all of it is valid.
+    /// The validator for the next conditional request. It expires with the first of the documents.
     pub(super) fn validator(&self, location: Digest) -> Option<CacheValidator> {
         let of_manifest = self.manifest.as_ref().map_or(u64::MAX, |manifest| manifest.expires);
         let until = self.timestamp.expires.min(of_manifest);

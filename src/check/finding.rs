@@ -1,4 +1,4 @@
-//! What a check found.
+//! The result of a check, for the user and for the state.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::trust::{Name, Version};
 
-/// What a check found about the installed version. No finding is an error.
+/// The result of a check of the installed version. No finding is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Finding {
     /// No check has succeeded yet.
     Unknown,
-    /// The newest release is installed, or it is older than what is installed.
+    /// The newest release is installed, or is older than the installed version.
     Current,
-    /// A newer release is offered and not installed.
+    /// A newer release is available and is not installed.
     Outdated {
-        /// The version that is offered.
+        /// The available version.
         version: Version,
     },
     /// The user rolled back from the newest release.
@@ -27,11 +27,11 @@ pub enum Finding {
         /// Whether the publisher marked it critical.
         critical: bool,
     },
-    /// The newest release is offered to a part of all installations, and this is not one of them yet.
+    /// The newest release is rolled out to some installations, and not yet to this one.
     NotInRollout {
-        /// The version that is offered to others.
+        /// The version that is being rolled out.
         version: Version,
-        /// How many of 100 installations have it.
+        /// How many of 100 installations may install it.
         rollout: u8,
     },
     /// The newest release has no executable for this target.
@@ -45,7 +45,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Whether a rollout is from 0 to 100: the state on the disk is input.
+    /// Whether a rollout is from 0 to 100: the state on the disk is untrusted input.
     pub(crate) fn is_in_range(&self) -> bool {
         !matches!(self, Finding::NotInRollout { rollout: 101.., .. })
     }
@@ -66,7 +66,8 @@ impl fmt::Display for Finding {
             }
             Finding::NotInRollout { version, rollout } => write!(
                 f,
-                "{version} is rolled out to {rollout} of 100 installations, and this is not one of them yet"
+                "{version} is rolled out to {rollout} of 100 installations, and this is not one of \
+                 them yet"
             ),
             Finding::NoTarget { version, target: Some(target) } => {
                 write!(f, "{version} has no executable for {target}")

@@ -1,4 +1,5 @@
-//! The machine. Its match is the table of SPEC section 5, steps 3 to 8.
+//! The state machine of a check. The match in [`Check::supply`] is the state table of SPEC section
+//! 5, steps 3 to 8.
 
 use std::mem;
 
@@ -15,7 +16,7 @@ use crate::trust::{
     Timestamp, Verified, Version,
 };
 
-/// One check. See the module.
+/// One check. The module documentation shows how to use it.
 pub struct Check<'a> {
     start: &'a Roots,
     newest: Option<Roots>,
@@ -25,44 +26,44 @@ pub struct Check<'a> {
     purpose: Purpose,
     memory: Memory,
     now: u64,
-    chain: Chain,
+    chain: ChainState,
     /// Roots that this check added to the chain.
     new_roots: usize,
     phase: Phase,
 }
 
-/// Where the chain of roots stands.
-enum Chain {
-    /// It was asked for within a day.
+/// The progress of the request for newer roots.
+enum ChainState {
+    /// The chain was requested within the last day, by an earlier check.
     Recent,
-    /// It is asked for before `VERSION` is.
+    /// The chain is requested before `VERSION`.
     First,
-    /// It is asked for because of what was found under this root.
+    /// The chain is requested after `VERSION`, because of this result under the root `under`.
     Again { found: Result<Found>, under: u64 },
-    /// It was asked for.
+    /// The chain is complete.
     Complete,
 }
 
-/// The object that is waited for, and what is needed to go on.
+/// The object that is requested, and the data to continue with.
 enum Phase {
     Root,
     RootSignatures(Fetched),
-    /// With what would be found again where it was not modified.
+    /// With the entity tag and the finding that remains valid if `VERSION` was not modified.
     Timestamp(Option<(Etag, Finding)>),
     Manifest(Verified<Timestamp>, Option<Etag>),
     ManifestSignatures(Verified<Timestamp>, Option<Etag>, Fetched),
     Done(Result<Found>),
 }
 
-/// What was found under one root.
+/// The result under one root.
 enum Found {
     NotModified(Finding),
     Release(Box<Release>, Result<Decision, Refusal>),
 }
 
 impl<'a> Check<'a> {
-    /// A check that begins with the newest root that was trusted. `location` is the repository's
-    /// address, `now` the system clock in Unix seconds.
+    /// A check that begins with the newest trusted root, `start`. `location` is the repository's
+    /// address, and `now` is the system clock in Unix seconds.
     pub fn new(
         start: &'a Roots,
         identity: Identity,
@@ -81,7 +82,7 @@ impl<'a> Check<'a> {
             purpose,
             memory,
             now,
-            chain: if is_recent { Chain::Recent } else { Chain::First },
+            chain: if is_recent { ChainState::Recent } else { ChainState::First },
             new_roots: 0,
             phase: Phase::Root,
         };
@@ -91,7 +92,7 @@ impl<'a> Check<'a> {
         check
     }
 
-    /// The object that is to be read next.
+    /// The object to read next.
     pub fn want(&self) -> Want {
         let next = self.roots().version + 1;
         let (object, limit) = match &self.phase {
@@ -111,8 +112,8 @@ impl<'a> Check<'a> {
         Want::Object(Wanted { object, limit, if_none_match })
     }
 
-    /// Goes on with what was found, at the time `now` of the system clock. A root that is returned
-    /// is to be persisted, together with [`Check::memory`].
+    /// Continues with the answer. `now` is the system clock in Unix seconds. If a root is returned,
+    /// the caller must persist it together with [`Check::memory`].
     pub fn supply(&mut self, answer: Answer, now: u64) -> Option<NewRoot> {
         self.now = now;
         let Want::Object(wanted) = self.want() else { return None };
@@ -121,7 +122,7 @@ impl<'a> Check<'a> {
             answer => answer,
         };
         match (mem::replace(&mut self.phase, Phase::Root), answer) {
-            // Step 3: the chain of roots. One that does not exist ends it.
+            // Step 3: the chain of roots. It ends where the next root does not exist.
             (Phase::Root, Answer::Absent(_)) => self.end_chain(),
             (Phase::Root, Answer::Found(..)) if self.new_roots == self.most_roots() => {
                 let (limit, trusted) = (self.most_roots(), self.roots().version);
@@ -145,7 +146,7 @@ impl<'a> Check<'a> {
             }
             (Phase::Timestamp(_), Answer::Found(object, etag)) => self.read_timestamp(&object, etag), // 4a to 5
 
-            // Step 6: the manifest that it names.
+            // Step 6: the manifest that `VERSION` names.
             (Phase::Manifest(timestamp, etag), Answer::Found(document, _)) => {
                 self.phase = Phase::ManifestSignatures(timestamp, etag, document);
             }
@@ -160,7 +161,7 @@ impl<'a> Check<'a> {
         None
     }
 
-    /// What is remembered so far, as it is to be persisted with a new root.
+    /// What is remembered so far. It is persisted together with each new root.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -170,7 +171,7 @@ impl<'a> Check<'a> {
         self.newest.as_ref().unwrap_or(self.start)
     }
 
-    /// `VERSION`, as soon as it is verified and until its manifest is.
+    /// `VERSION`, from its own verification until that of its manifest.
     pub fn timestamp(&self) -> Option<&Verified<Timestamp>> {
         match &self.phase {
             Phase::Manifest(timestamp, _) | Phase::ManifestSignatures(timestamp, ..) => Some(timestamp),
@@ -181,8 +182,8 @@ impl<'a> Check<'a> {
     /// The result of a client's check.
     ///
     /// # Errors
-    /// [`Error::Refused`] and [`Error::Unavailable`]. Nothing is to be remembered then but the roots
-    /// that were persisted on the way.
+    /// [`Error::Refused`] and [`Error::Unavailable`]. The caller then keeps only the roots that it
+    /// has already persisted. [`Error::Usage`] if the check is not complete.
     pub fn into_verdict(self) -> Result<Verdict> {
         match self.phase {
             Phase::Done(Ok(Found::NotModified(finding))) => {
@@ -197,8 +198,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What a publisher's check ends with: the newest root where it is not the one that the check began
-    /// with, and the release.
+    /// The result of a publisher's check: the newest root, if it is newer than the root at the
+    /// start, and the release.
+    ///
+    /// # Errors
+    /// The second value is an error as from [`Check::into_verdict`].
     pub fn into_published(self) -> (Option<Roots>, Result<Release>) {
         let release = match self.phase {
             Phase::Done(Ok(Found::Release(release, _))) => Ok(*release),
@@ -233,22 +237,25 @@ impl<'a> Check<'a> {
             return self.fail_chain(Refusal::RootAhead { document, needed, trusted }.into());
         }
         self.memory.root_checked(self.now);
-        match mem::replace(&mut self.chain, Chain::Complete) {
-            Chain::Again { found, under } if under == trusted => self.end(found),
-            Chain::Again { .. } => self.ask_for_timestamp(false),
+        match mem::replace(&mut self.chain, ChainState::Complete) {
+            ChainState::Again { found, under } if under == trusted => self.end(found),
+            ChainState::Again { .. } => self.ask_for_timestamp(false),
             _ => self.ask_for_timestamp(true),
         }
     }
 
     fn fail_chain(&mut self, error: Error) {
-        self.phase = Phase::Done(Err(match mem::replace(&mut self.chain, Chain::Complete) {
-            // What was refused stays refused; that newer roots cannot be read is the lesser news.
-            Chain::Again { found: Err(refused), .. } if matches!(error, Error::Unavailable(_)) => refused,
+        self.phase = Phase::Done(Err(match mem::replace(&mut self.chain, ChainState::Complete) {
+            // If newer roots cannot be read, the refusal that led to the request is the more
+            // important error.
+            ChainState::Again { found: Err(refused), .. } if matches!(error, Error::Unavailable(_)) => {
+                refused
+            }
             _ => error,
         }));
     }
 
-    /// Step 3, expiry of the last root, and the request for `VERSION`.
+    /// Step 3: checks the expiry of the last root, and requests `VERSION`.
     fn ask_for_timestamp(&mut self, may_be_conditional: bool) {
         let times = self.times();
         if let Err(refusal) = self.roots().last(&times) {
@@ -258,8 +265,9 @@ impl<'a> Check<'a> {
         self.phase = Phase::Timestamp(known);
     }
 
-    /// The last answer's entity tag, and what would be found again, where everything that was verified
-    /// with that answer is still valid: under this root, at this address, for this version.
+    /// The entity tag of the last `VERSION` and the finding about it. Both are returned only if all
+    /// documents that were verified then are still valid: under this root, from this address, and
+    /// for the installed version.
     fn known(&self, now: u64) -> Option<(Etag, Finding)> {
         let Purpose::Client(Candidate { installed: Some(installed), now: passes_rollout, .. }) =
             &self.purpose
@@ -270,7 +278,7 @@ impl<'a> Check<'a> {
         Some((etag.clone(), self.found_again(installed, *passes_rollout)?))
     }
 
-    /// What the last check found, if the same `VERSION` would lead to it again.
+    /// The last finding, if the same `VERSION` leads to it again.
     fn found_again(&self, installed: &Version, passes_rollout: bool) -> Option<Finding> {
         match self.memory.finding_about(installed)? {
             Finding::NotInRollout { .. } if passes_rollout => None,
@@ -300,7 +308,7 @@ impl<'a> Check<'a> {
         let timestamp = Verified::<Timestamp>::verify(object, &root, &self.identity, guard, &times)?; // 4a to 5
         match &self.purpose {
             Purpose::Client(Candidate { installed: Some(installed), .. })
-                if !timestamp.version.same_kind(installed) =>
+                if !timestamp.version.same_scheme(installed) =>
             {
                 let (known, found) = (installed.clone(), timestamp.version.clone());
                 Err(Refusal::VersionSchemeChanged { known, found })
@@ -309,9 +317,9 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Whether the manifest that it names was accepted before, and left nothing to do. It is not read
-    /// again to learn nothing. Whether a `VERSION` describes the same manifest in other words shows
-    /// only in 6g to 6i.
+    /// Whether this `VERSION` names a manifest that was accepted before and is installed. The
+    /// manifest is then not read again. Epoch, sequence number and version must be equal as well,
+    /// because only steps 6g to 6i detect a `VERSION` that contradicts its manifest.
     fn is_installed(&self, timestamp: &Timestamp) -> bool {
         let Purpose::Client(Candidate { installed: Some(installed), .. }) = &self.purpose else {
             return false;
@@ -339,7 +347,7 @@ impl<'a> Check<'a> {
             Err(refusal) => self.end(Err(refusal.into())),
             Ok(manifest) => {
                 let mut memory = self.memory.clone();
-                memory.accepted(&timestamp, &manifest); // 7, as step 8 will see it
+                memory.accepted(&timestamp, &manifest); // 7, because step 8 depends on it
                 let decision = match &self.purpose {
                     Purpose::Client(candidate) => {
                         decide::decide(candidate, &memory, &timestamp, &manifest) // 8
@@ -353,16 +361,16 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What was found under the newest root so far. Before it leads to an update or to a refusal, the
-    /// chain of roots must be complete.
+    /// Ends the check with the result under the newest root so far. Before an update or a refusal,
+    /// the chain of roots must be complete.
     fn end(&mut self, found: Result<Found>) {
         let is_settled = match &found {
             Ok(Found::NotModified(_) | Found::Release(_, Ok(Decision::Nothing(_)))) => true,
             Ok(Found::Release(..)) | Err(Error::Refused(_)) => false,
             Err(_) => true,
         };
-        if matches!(self.chain, Chain::Recent) && !is_settled {
-            self.chain = Chain::Again { found, under: self.roots().version };
+        if matches!(self.chain, ChainState::Recent) && !is_settled {
+            self.chain = ChainState::Again { found, under: self.roots().version };
             self.phase = Phase::Root;
             return;
         }

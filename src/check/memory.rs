@@ -1,7 +1,7 @@
-//! What checks remember: the newest root, the rollback guard, and what the last check found.
+//! What checks remember: the newest root, the rollback guard, and the result of the last check.
 //!
-//! The fields are private. Each event that changes them is one function here, and no function that
-//! answers a question changes anything.
+//! The fields are private. Each event that changes them has its own function here. The other
+//! functions change nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::trust::{Digest, Epoch, Manifest, RollbackGuard, Root, Timestamp, Veri
 ///     memory.accepted(version, manifest);
 /// }
 /// ```
-/// and no field can be written from outside:
+/// No field can be written from outside:
 /// ```compile_fail,E0616
 /// fn forge(memory: &mut relatch::check::Memory) {
 ///     memory.trusted = todo!();
@@ -31,10 +31,11 @@ pub struct Memory {
     last_check: LastCheck,
 }
 
-/// What was trusted, in the form of the state on the disk.
+/// What was trusted, as stored in the state on the disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trusted {
-    /// The number of the newest root that was trusted; 0 for none since the one that the tool carries.
+    /// The number of the newest trusted root; 0 if none was recorded and the tool's own root
+    /// applies.
     pub(crate) root_version: u64,
     /// The epoch of that root; 0 for none.
     pub(crate) root_epoch: u64,
@@ -44,42 +45,45 @@ pub(crate) struct Trusted {
     pub(crate) validator: Option<CacheValidator>,
     /// Whether that release is critical.
     pub(crate) critical: bool,
-    /// The lowest version that may be installed or come back.
+    /// The lowest version that may be installed, or restored by a rollback.
     pub(crate) min_version: Option<Version>,
 }
 
-/// How the last check ended, in the form of the state on the disk.
+/// The result of the last check, as stored in the state on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LastCheck {
-    /// The manifest of a release that failed its probe here: a start does not download it again.
+    /// The manifest of a release that failed its probe on this machine. The start-up check does not
+    /// download it again.
     pub(crate) failed_probe: Option<Digest>,
     pub(crate) finding: Finding,
-    /// The version that the finding is about; another one may run by now.
+    /// The version that the finding is about. A different version may be installed by now.
     pub(crate) checked_version: Option<Version>,
     /// This installation's place in staged rollouts, 0 to 99, drawn once.
     pub(crate) rollout: u8,
-    /// When a check last succeeded, by the system clock in Unix seconds; 0 for never. It decides only
-    /// when to check again.
+    /// When a check last succeeded, by the system clock in Unix seconds; 0 for never. It only
+    /// determines when to check again.
     pub(crate) checked: u64,
-    /// When a check or an update last failed, likewise, if none succeeded since.
+    /// When a check or an update last failed, if none succeeded since; the same clock.
     pub(crate) failed: u64,
-    /// When the next root was last asked for, likewise.
+    /// When the repository last had no newer root; the same clock.
     pub(crate) root_checked: u64,
 }
 
-/// Which `VERSION` was accepted last, by its server's entity tag: how to ask for a newer one only.
+/// The entity tag of the last accepted `VERSION`, for a conditional request (RFC 9110 section 13).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CacheValidator {
-    /// The hash of the repository's address: tags of another address say nothing.
+    /// The hash of the repository's address. The tag is not valid for another address.
     pub(super) location: Digest,
     pub(super) etag: Etag,
-    /// When the first of the documents that were verified with it expires, in Unix seconds.
+    /// When the first of the documents that were verified with this `VERSION` expires, in Unix
+    /// seconds.
     #[serde(deserialize_with = "integer")]
     pub(super) until: u64,
 }
 
 impl Memory {
-    /// Nothing was checked yet. `rollout` is the installation's place in staged rollouts, 0 to 99.
+    /// The memory before the first check. `rollout` is the installation's place in staged rollouts,
+    /// 0 to 99.
     pub fn new(rollout: u8) -> Self {
         let last_check = LastCheck {
             failed_probe: None,
@@ -93,7 +97,7 @@ impl Memory {
         Memory { trusted: Trusted::default(), last_check }
     }
 
-    /// From the two parts of the state on the disk; `None` where a value is out of its range.
+    /// From the two parts of the state on the disk; `None` if a value is out of range.
     pub(crate) fn from_parts(trusted: Trusted, last_check: LastCheck) -> Option<Self> {
         let in_range = last_check.rollout < 100 && last_check.finding.is_in_range();
         in_range.then_some(Memory { trusted, last_check })
@@ -129,17 +133,17 @@ impl Memory {
         &self.trusted.guard
     }
 
-    /// When that `VERSION` expires, in Unix seconds; 0 where none was accepted.
+    /// When that `VERSION` expires, in Unix seconds; 0 if none was accepted.
     pub fn expires(&self) -> u64 {
         self.trusted.expires
     }
 
-    /// The lowest version that may be installed or come back.
+    /// The lowest version that may be installed, or restored by a rollback.
     pub fn min_version(&self) -> Option<&Version> {
         self.trusted.min_version.as_ref()
     }
 
-    /// What the last check found about this version; `None` where it was about another one.
+    /// What the last check found about this version; `None` if it was about another one.
     pub fn finding_about(&self, version: &Version) -> Option<&Finding> {
         self.last_check
             .checked_version
@@ -148,7 +152,7 @@ impl Memory {
             .map(|_| &self.last_check.finding)
     }
 
-    /// What the last check found, about whichever version was installed then.
+    /// What the last check found about the version that was installed then.
     pub fn finding(&self) -> &Finding {
         &self.last_check.finding
     }
@@ -163,7 +167,8 @@ impl Memory {
         Some(self.last_check.checked).filter(|time| *time != 0)
     }
 
-    /// When a check or an update last failed, if none succeeded since, likewise.
+    /// When a check or an update last failed, if none succeeded since; in Unix seconds of the
+    /// system clock.
     pub fn failed(&self) -> Option<u64> {
         Some(self.last_check.failed).filter(|time| *time != 0)
     }
@@ -195,12 +200,13 @@ impl Memory {
 
     // Events.
 
-    /// A root was verified and persisted. Where a damaged root is fetched again, the number that was
-    /// trusted before stays the one to reach.
+    /// A root was verified and persisted. If the chain is fetched again because the recorded root
+    /// is damaged, the number does not decrease: the chain must reach the root that was trusted
+    /// before.
     pub(super) fn root_trusted(&mut self, root: &Root) {
         if root.version >= self.trusted.root_version {
             if root.version > self.trusted.root_version {
-                // What verified under the old root may not verify under the new one.
+                // Documents that verified under the old root may not verify under the new one.
                 self.trusted.validator = None;
             }
             self.trusted.root_version = root.version;
@@ -219,8 +225,8 @@ impl Memory {
         self.trusted.guard = RollbackGuard::after(version);
         self.trusted.expires = version.expires;
         self.trusted.critical = manifest.critical;
-        // A stolen key may have signed an absurd `min_version`. The epoch that ends the theft ends
-        // that, too.
+        // A thief of a key may have signed an absurd `min_version`. The epoch that revokes the key
+        // must also clear that value.
         let kept = self.trusted.min_version.take().filter(|_| !new_epoch);
         self.trusted.min_version = match (kept, manifest.min_version.clone()) {
             (Some(old), Some(new)) if new.compare(&old).is_ok_and(|order| order.is_lt()) => Some(old),
@@ -240,12 +246,12 @@ impl Memory {
         self.last_check.failed = 0;
     }
 
-    /// A check for a first install succeeded: nothing is installed that it could be about.
+    /// A check for a first install succeeded. There is no installed version that it could be about.
     pub(super) fn checked_for_first_install(&mut self, now: u64) {
         self.last_check.checked = now;
     }
 
-    /// How to ask whether the accepted `VERSION` is still the newest one.
+    /// Sets the validator of the accepted `VERSION` for the next conditional request.
     pub(super) fn validated(&mut self, validator: Option<CacheValidator>) {
         self.trusted.validator = validator;
     }
@@ -290,13 +296,13 @@ impl Memory {
         self.last_check.failed = 0;
     }
 
-    /// Another executable is at the path: what was decided from the last `VERSION` was about the one
+    /// Another executable is at the path. Decisions based on the last `VERSION` were about the one
     /// before.
     pub(crate) fn swapped(&mut self) {
         self.trusted.validator = None;
     }
 
-    /// A person rolled back from one version to another. What the last check found was about the one
+    /// The user rolled back from one version to another. The last finding was about the version
     /// that was left.
     pub(crate) fn rolled_back(&mut self, from: &Version, to: &Version) {
         self.last_check.checked_version = Some(to.clone());
@@ -310,8 +316,8 @@ impl Memory {
         }
     }
 
-    /// The tool follows another channel. Nothing that was seen on one channel says anything about
-    /// another one; roots belong to the product.
+    /// The tool follows another channel. What was seen on one channel does not apply to another
+    /// one. Roots belong to the product and are kept.
     #[must_use]
     pub(crate) fn on_another_channel(self) -> Self {
         let fresh = Memory::new(self.last_check.rollout);
@@ -322,16 +328,18 @@ impl Memory {
         }
     }
 
-    /// Whether the chain of roots was asked for within a day of `now`, up to this root at least.
+    /// Whether the chain of roots was requested within a day of `now`, and this root is not older
+    /// than the newest trusted one.
     pub(super) fn is_chain_recent(&self, newest: u64, now: u64) -> bool {
         self.trusted.root_version <= newest
             && now.abs_diff(self.last_check.root_checked) < limits::ROOT_INTERVAL
     }
 
-    /// How to ask for `VERSION`, where the root is the one under which it was accepted.
+    /// The entity tag for a conditional request for `VERSION`, if it was accepted from this address
+    /// and under this root, and has not expired.
     pub(super) fn validator(&self, location: Digest, root: u64, now: u64) -> Option<&Etag> {
         let validator = self.trusted.validator.as_ref()?;
-        // A tool that was built later carries a newer root than the one of the last answer.
+        // A newer build of the tool may contain a newer root than that of the last check.
         let is_valid =
             validator.location == location && self.trusted.root_version == root && now < validator.until;
         Some(&validator.etag).filter(|_| is_valid)

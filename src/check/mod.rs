@@ -1,8 +1,8 @@
-//! SPEC section 5, steps 3 to 8: from the newest root that was trusted to a decision.
+//! SPEC section 5, steps 3 to 8: from the newest trusted root to a decision.
 //!
-//! A [`Check`] is a machine without IO. It says which object it wants, it is given what was found,
-//! and it ends with a [`Verdict`]. Clients, first installs, publishers, vectors and fuzzers all drive
-//! this one:
+//! A [`Check`] is a state machine without I/O. It names the object to read next, takes the answer,
+//! and ends with a [`Verdict`]. Clients, first installs, publishers, test vectors and fuzzers all
+//! use it:
 //! ```no_run
 //! # use relatch::check::{Check, Verdict, Want};
 //! # fn drive(mut check: Check<'_>, fetch: impl Fn(&relatch::check::Wanted) -> relatch::check::Answer,
@@ -26,9 +26,9 @@
 //!            ▼
 //!         decide                       7, 8
 //! ```
-//! The chain of roots is not asked for before `VERSION` where it was asked for within a day. If that
-//! `VERSION` is then refused, or would lead to an update, the chain is asked for first after all, and
-//! `VERSION` is read again where there was a newer root.
+//! If the chain of roots was requested within the last day, the check begins with `VERSION`. If
+//! that `VERSION` is then refused, or leads to an update, the check requests the chain as well. If
+//! there is a newer root, it then reads `VERSION` again.
 
 mod decide;
 mod exchange;

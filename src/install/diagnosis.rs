@@ -49,7 +49,8 @@ pub(super) fn of_loader(stderr: &str) -> Option<String> {
     }
     let (library, version) = others?;
     Some(format!(
-        "it requires {} of {}, and this system has an older one; the publisher can build it on an older system, or link it statically",
+        "it requires {} of {}, and this system has an older one; the publisher can build it on an \
+         older system, or link it statically",
         Words(version),
         Words(library)
     ))
@@ -92,7 +93,8 @@ fn without_interpreter(interpreter: &Interpreter) -> String {
         ("the loader", "statically")
     };
     format!(
-        "it requires {loader} {shown}, which this system does not have; the publisher can link it {instead}"
+        "it requires {loader} {shown}, which this system does not have; the publisher can link it \
+         {instead}"
     )
 }
 
@@ -272,11 +274,13 @@ mod tests {
         for (path, expected) in [
             (
                 "/lib/ld-musl-x86_64.so.1",
-                "musl's loader /lib/ld-musl-x86_64.so.1, which this system does not have; the publisher can link it statically, or against glibc",
+                "musl's loader /lib/ld-musl-x86_64.so.1, which this system does not have; the \
+                 publisher can link it statically, or against glibc",
             ),
             (
                 "/lib64/ld-linux-x86-64.so.2",
-                "glibc's loader /lib64/ld-linux-x86-64.so.2, which this system does not have; the publisher can link it statically with musl",
+                "glibc's loader /lib64/ld-linux-x86-64.so.2, which this system does not have; the \
+                 publisher can link it statically with musl",
             ),
             ("/lib/ld-linux-aarch64.so.1", "glibc's loader /lib/ld-linux-aarch64.so.1, which"),
             ("/gnu/store/ld.so", "the loader /gnu/store/ld.so, which"),

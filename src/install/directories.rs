@@ -1,8 +1,8 @@
 //! The two directories of an installation, each opened once for an operation.
 //!
 //! ```text
-//! Opened        before a lock: judged (step 1), or read; `.<exe>.relatch/` may not exist
-//! Directories   both exist
+//! UnlockedDirectories  without a lock, for step 1 and for reading; `.<exe>.relatch/` is optional
+//! Directories          both exist
 //! ```
 
 use std::ffi::OsStr;
@@ -11,29 +11,29 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::Installation;
-use super::dir::{Dir, Entry};
+use super::dir::{Entry, OpenDir};
 use super::safety::{refuse_raised_privileges, refuse_writable_by_others, unsafe_site};
 use super::{durable, names};
 use crate::error::{Local, Result, io};
 
 /// The directory of the executable, and `.<exe>.relatch/` if it exists.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct UnlockedDirectories {
     installation: Installation,
-    parent: Dir,
-    private: Option<Rc<Dir>>,
+    parent: OpenDir,
+    private: Option<Rc<OpenDir>>,
 }
 
-impl Opened {
+impl UnlockedDirectories {
     pub(super) fn open(installation: &Installation) -> Result<Self> {
         let path = installation.executable().parent().unwrap_or(Path::new("/"));
-        let parent = Dir::open(path).map_err(io("open the directory", path))?;
-        let mut opened = Opened { installation: installation.clone(), parent, private: None };
+        let parent = OpenDir::open(path).map_err(io("open the directory", path))?;
+        let mut opened = UnlockedDirectories { installation: installation.clone(), parent, private: None };
         opened.private = opened.open_private()?.map(Rc::new);
         Ok(opened)
     }
 
-    fn open_private(&self) -> Result<Option<Dir>> {
+    fn open_private(&self) -> Result<Option<OpenDir>> {
         match self.parent.open_dir(&self.private_name()) {
             Ok(dir) => Ok(Some(dir)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -53,7 +53,7 @@ impl Opened {
     }
 
     /// `.<exe>.relatch/`, if it exists.
-    pub(super) fn private(&self) -> Option<&Dir> {
+    pub(super) fn private(&self) -> Option<&OpenDir> {
         self.private.as_deref()
     }
 
@@ -84,7 +84,7 @@ impl Opened {
     /// `.<exe>.relatch/`, which is made if it does not exist, with the owner of all that this
     /// process makes. `None` if another process removed it at this moment, as an installer that
     /// failed does.
-    pub(super) fn ensure_private(&mut self) -> Result<Option<Rc<Dir>>> {
+    pub(super) fn ensure_private(&mut self) -> Result<Option<Rc<OpenDir>>> {
         if self.private.is_none() {
             match self.parent.create_dir(&self.private_name()) {
                 // Its name is durable before the name of a file in it is.
@@ -108,12 +108,12 @@ impl Opened {
     }
 
     /// Both, if the name still leads to this private directory.
-    pub(super) fn with_private(self, private: Rc<Dir>) -> Directories {
+    pub(super) fn with_private(self, private: Rc<OpenDir>) -> Directories {
         Directories { installation: self.installation, parent: self.parent, private }
     }
 
     /// Whether `.<exe>.relatch` still leads to this directory.
-    pub(super) fn leads_to(&self, private: &Dir) -> bool {
+    pub(super) fn leads_to(&self, private: &OpenDir) -> bool {
         self.parent.leads_to_dir(&self.private_name(), private)
     }
 
@@ -130,8 +130,8 @@ impl Opened {
 #[derive(Debug)]
 pub(crate) struct Directories {
     installation: Installation,
-    parent: Dir,
-    private: Rc<Dir>,
+    parent: OpenDir,
+    private: Rc<OpenDir>,
 }
 
 impl Directories {
@@ -139,17 +139,17 @@ impl Directories {
         &self.installation
     }
 
-    pub(super) fn parent(&self) -> &Dir {
+    pub(super) fn parent(&self) -> &OpenDir {
         &self.parent
     }
 
     /// `.<exe>.relatch/`
-    pub(super) fn private(&self) -> &Dir {
+    pub(super) fn private(&self) -> &OpenDir {
         &self.private
     }
 
     /// The same for a staged file, which may outlive this value.
-    pub(super) fn share_private(&self) -> Rc<Dir> {
+    pub(super) fn share_private(&self) -> Rc<OpenDir> {
         self.private.clone()
     }
 
@@ -170,7 +170,11 @@ impl Directories {
     }
 
     /// For another lock.
-    pub(super) fn into_opened(self) -> Opened {
-        Opened { installation: self.installation, parent: self.parent, private: Some(self.private) }
+    pub(super) fn into_unlocked(self) -> UnlockedDirectories {
+        UnlockedDirectories {
+            installation: self.installation,
+            parent: self.parent,
+            private: Some(self.private),
+        }
     }
 }

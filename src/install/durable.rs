@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 
-use super::dir::{Dir, Entry};
+use super::dir::{Entry, OpenDir};
 use super::names;
 use super::random::random_suffix;
 use crate::error::{Result, io};
@@ -17,7 +17,7 @@ use crate::regular_file;
 use crate::trust::Refusal;
 
 /// Replaces `name` durably; see above.
-pub(super) fn replace(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
+pub(super) fn replace(dir: &OpenDir, name: &str, content: &[u8]) -> Result<()> {
     let (mut file, new) = create_new(dir, names::WRITE)?;
     let (new, named) = (Entry::new(dir, &new), Entry::new(dir, name));
     // A process that dies before the rename leaves the old content and `write-*`, which the next
@@ -33,7 +33,7 @@ pub(super) fn replace(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
 }
 
 /// A new private file with a random name that begins with `prefix`.
-pub(super) fn create_new(dir: &Dir, prefix: &str) -> Result<(File, String)> {
+pub(super) fn create_new(dir: &OpenDir, prefix: &str) -> Result<(File, String)> {
     let name = format!("{prefix}{}", random_suffix()?);
     let entry = Entry::new(dir, &name);
     let file = entry.create().map_err(io("create", &entry.path()))?;
@@ -89,7 +89,7 @@ fn or_plainly(full: std::io::Result<()>, plain: impl FnOnce() -> std::io::Result
 
 /// Makes the names in a directory survive a power cut. The caller has held the directory open since
 /// before it changed them.
-pub(super) fn sync_dir(dir: &Dir) -> Result<()> {
+pub(super) fn sync_dir(dir: &OpenDir) -> Result<()> {
     #[cfg(unix)]
     dir.readable().and_then(sync).map_err(io("synchronise", dir.path()))?;
     #[cfg(not(unix))] // Windows has no such call and needs none: NTFS journals names.
@@ -100,7 +100,7 @@ pub(super) fn sync_dir(dir: &Dir) -> Result<()> {
 /// Reads a small file whole; `None` if there is none. Anything that is not a regular file is
 /// damaged, and is replaced or reported like a damaged file. A directory is an error, because no
 /// file can be renamed over it.
-pub(super) fn read(dir: &Dir, name: &str, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
+pub(super) fn read(dir: &OpenDir, name: &str, limit: ByteLimit) -> Result<Option<Vec<u8>>> {
     let entry = Entry::new(dir, name);
     let path = entry.path();
     let damaged = |why: String| Refusal::StateDamaged { why };

@@ -12,9 +12,9 @@ use crate::trust::Epoch;
 /// Whether a file of unknown origin at the path may be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Existing {
-    /// There is none. If another process creates one now, it stays.
+    /// It may not. There was no file, and one that another process creates meanwhile is kept.
     Keep,
-    /// The person asked for it, with `--force`.
+    /// It may: the user gave `--force`.
     Replace,
 }
 
@@ -54,8 +54,8 @@ pub(super) fn first_install(
     }
 }
 
-/// Names a file where there is none. Unlike a rename, neither way replaces a file that another
-/// process creates there in the meantime.
+/// Moves a file to a path that does not exist. Unlike a rename, neither method replaces a file that
+/// another process creates there meanwhile.
 fn claim(from: Entry<'_>, to: Entry<'_>) -> std::io::Result<()> {
     match from.link(to) {
         // A file system without links, such as FAT: the name is claimed first.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use fs4::{FileExt, TryLockError};
 
-use super::dir::{Dir, Entry};
-use super::directories::{Directories, Opened};
+use super::dir::{Entry, OpenDir};
+use super::directories::{Directories, UnlockedDirectories};
 use super::names;
 use crate::error::{Local, Result, io};
 
@@ -39,18 +39,18 @@ impl Lock {
     ///
     /// # Errors
     /// [`Local::Busy`] if another process downloads for longer.
-    pub(super) fn staging(opened: Opened, wait: Duration) -> Result<(Directories, Lock)> {
+    pub(super) fn staging(opened: UnlockedDirectories, wait: Duration) -> Result<(Directories, Lock)> {
         Lock::take(opened, names::STAGING, wait)
     }
 
-    /// The same without waiting, where the directories are open.
+    /// As [`Lock::staging`], without waiting, in directories that are already open.
     pub(super) fn try_staging(directories: &Directories) -> Result<Option<Lock>> {
         let path = directories.installation().executable();
         Ok(Lock::wait_for(directories.private(), names::STAGING, path, Instant::now(), Duration::ZERO)?
             .map(|file| Lock { file }))
     }
 
-    fn take(mut opened: Opened, name: &str, wait: Duration) -> Result<(Directories, Lock)> {
+    fn take(mut opened: UnlockedDirectories, name: &str, wait: Duration) -> Result<(Directories, Lock)> {
         let until = Instant::now() + wait;
         for round in 0_u32.. {
             if let Some(private) = opened.ensure_private()? {
@@ -77,7 +77,7 @@ impl Lock {
 
     /// The locked file; `None` if the directory was removed.
     fn wait_for(
-        private: &Dir,
+        private: &OpenDir,
         name: &str,
         executable: &std::path::Path,
         until: Instant,
@@ -114,7 +114,7 @@ impl Locked {
     ///
     /// # Errors
     /// [`Local::Busy`] if another process keeps it longer.
-    pub(super) fn take(opened: Opened, wait: Duration) -> Result<Locked> {
+    pub(super) fn take(opened: UnlockedDirectories, wait: Duration) -> Result<Locked> {
         let (directories, lock) = Lock::take(opened, names::LOCK, wait)?;
         Ok(Locked { directories, lock })
     }
@@ -145,7 +145,7 @@ mod tests {
         let path = dir.path().join("tool");
         std::fs::write(&path, "x").unwrap();
         let installation = Installation::at(&path).unwrap();
-        let take = || Locked::take(Opened::open(&installation).unwrap(), Duration::ZERO);
+        let take = || Locked::take(UnlockedDirectories::open(&installation).unwrap(), Duration::ZERO);
         let locked = take().unwrap();
         let _copy = locked.lock.file.try_clone().unwrap();
         assert!(take().is_err());
@@ -161,12 +161,12 @@ mod tests {
         let path = dir.path().join("tool");
         std::fs::write(&path, "x").unwrap();
         let installation = Installation::at(&path).unwrap();
-        Locked::take(Opened::open(&installation).unwrap(), Duration::ZERO).map(drop).unwrap();
-        let opened = Opened::open(&installation).unwrap();
+        Locked::take(UnlockedDirectories::open(&installation).unwrap(), Duration::ZERO).map(drop).unwrap();
+        let opened = UnlockedDirectories::open(&installation).unwrap();
         std::fs::remove_dir_all(installation.dir()).unwrap();
         let locked = Locked::take(opened, Duration::from_secs(10)).unwrap();
         assert!(installation.dir().join(names::LOCK).exists());
-        let other = Locked::take(Opened::open(&installation).unwrap(), Duration::ZERO);
+        let other = Locked::take(UnlockedDirectories::open(&installation).unwrap(), Duration::ZERO);
         assert!(matches!(other, Err(crate::Error::Local(Local::Busy { .. }))));
         drop(locked);
     }

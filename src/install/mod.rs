@@ -1,18 +1,19 @@
-//! What happens on the disk: from a signed hash to an executable at its path, and back.
+//! The files of an installation: installing a verified executable, and returning to the previous
+//! one.
 //!
 //! ```text
-//! <exe>             changed by one exchange of names, and by nothing else       swap/
+//! <exe>             changed only by an exchange of names, or by a rename        swap/
 //! .<exe>.relatch/
-//!     state         floors, what is installed, previous, held, pending          state.rs
-//!     root          the newest root that was verified, with its signatures      root_file.rs
+//!     state         rollback guard, installed, previous, held, pending          state.rs
+//!     root          the newest verified root, with its signatures               root_file.rs
 //!     settings      how `relatch` updates an executable without this library    settings.rs
 //!     lock          held by the process that changes anything here              lock.rs
 //!     staging       held by the process that downloads                          lock.rs
-//!     previous      the executable that --rollback brings back                  rollback.rs
+//!     previous      the executable that --rollback returns to                   rollback.rs
 //!     new-*         staged, 0600 until its hash is verified                     stage.rs
 //!     write-*       a small file before its rename                              durable.rs
-//!     leaving       the old executable while names cannot be exchanged          swap/
-//!     old-*         still runs, and cannot be removed yet (Windows)             swap/windows.rs
+//!     leaving       the old executable if names cannot be exchanged             swap/
+//!     old-*         still running, so that it cannot be removed (Windows)       swap/windows.rs
 //! ```
 //!
 //! Each file uses only files above it:
@@ -21,9 +22,9 @@
 //! dir, durable, safety                               an open directory, small files, step 1
 //! directories, lock                                  both directories, step 2
 //! stage, probe (diagnosis, verdict)                  steps 9 to 11
-//! record_file, record, state, settings, root_file    what the disk remembers
+//! record_file, record, state, settings, root_file    the recorded files
 //! clean_up, swap, first_install, rollback            step 12
-//! unlocked, session                                  what the updater uses
+//! unlocked, session                                  the interface to the updater
 //! ```
 
 mod clean_up;

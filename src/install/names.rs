@@ -2,11 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 
-/// What the last checks and swaps left to remember.
+/// The memory of checks, and the record of what is installed.
 pub(super) const STATE: &str = "state";
-/// The newest root that was verified, with its signatures.
+/// The newest verified root, with its signatures.
 pub(super) const ROOT: &str = "root";
-/// How `relatch` updates an executable that does not carry this library.
+/// The settings with which `relatch` updates an executable that does not link this library.
 pub(super) const SETTINGS: &str = "settings";
 /// Locked by the process that changes files here.
 pub(super) const LOCK: &str = "lock";

@@ -1,18 +1,18 @@
-//! What the disk remembers: which executable is at the path, which one was before it, and a swap that
-//! is under way.
+//! The record of what is installed: the executable at the path, the one before it, and a swap in
+//! progress.
 //!
-//! The fields are private. Each event that changes them is one function here, and no function that
-//! answers a question changes anything.
+//! The fields are private. Each event that changes them has its own function here. The other
+//! functions change nothing.
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
 use crate::trust::{Digest, Epoch, Version};
 
-/// One executable that was installed: its version, its bytes, and the epoch under which it came.
+/// One installed executable: its version, its hash, and the epoch under which it was installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installed {
-    /// Its version.
+    /// The version.
     pub version: Version,
     /// The hash of the file.
     pub blake3: Digest,
@@ -20,18 +20,18 @@ pub struct Installed {
     pub epoch: Epoch,
 }
 
-/// An exchange of names that was begun.
+/// A swap that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PendingSwap {
-    /// The file in `.<exe>.relatch/` that goes to the executable's path.
+    /// The file in `.<exe>.relatch/` that is moved to the executable's path.
     pub(crate) file: String,
     pub(crate) from: Installed,
     pub(crate) to: Installed,
-    /// Whether a person rolled back, so that `from` is to be held.
+    /// Whether this is a rollback, which puts `from` on hold.
     pub(crate) rollback: bool,
 }
 
-/// What is recorded of an executable and of the one before it (SPEC section 4).
+/// The record of an executable and of the one before it (SPEC section 4).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     installed: Option<Installed>,
@@ -61,26 +61,26 @@ impl Record {
         self.installed.as_ref()
     }
 
-    /// What the last swap took away.
+    /// The executable that the last swap removed from the path.
     pub(crate) fn previous(&self) -> Option<&Installed> {
         self.previous.as_ref()
     }
 
-    /// Versions that the user rolled back from, the last one last.
+    /// The versions from which the user rolled back, the latest one last.
     pub(crate) fn held(&self) -> &[Version] {
         &self.held
     }
 
-    /// The swap that is under way, or that a crash interrupted.
+    /// The swap that is in progress, or that a crash interrupted.
     pub(crate) fn pending(&self) -> Option<&PendingSwap> {
         self.pending.as_ref()
     }
 
     /// The state on the disk is input: what it names is renamed and removed.
     fn is_in_range(&self) -> bool {
-        let twice = |(at, held): (usize, &Version)| self.held.iter().skip(at + 1).any(|v| v == held);
+        let is_repeated = |(at, held): (usize, &Version)| self.held.iter().skip(at + 1).any(|v| v == held);
         self.held.len() <= limits::HOLDS
-            && !self.held.iter().enumerate().any(twice)
+            && !self.held.iter().enumerate().any(is_repeated)
             && self.pending.as_ref().is_none_or(|pending| super::names::is_swappable(&pending.file))
     }
 
@@ -91,13 +91,13 @@ impl Record {
         self.installed = None;
     }
 
-    /// A swap begins: from here on a crash is finished or undone by the next start.
+    /// A swap begins. If a crash interrupts it, the next session finishes or undoes it.
     pub(super) fn swap_began(&mut self, pending: PendingSwap) {
         self.pending = Some(pending);
     }
 
-    /// The swap that was under way is complete. A version that is left by a rollback is held, and one
-    /// that is returned to is not held any longer.
+    /// The swap in progress is complete. A rollback puts the version that it leaves on hold, and
+    /// ends the hold on the version that it returns to.
     pub(super) fn swap_ended(&mut self) -> Option<PendingSwap> {
         let pending = self.pending.take()?;
         if pending.rollback {
@@ -113,22 +113,22 @@ impl Record {
         Some(pending)
     }
 
-    /// The swap that was under way did not happen. `old_is_there` says whether the executable that it
-    /// would have replaced is at the path.
+    /// The swap in progress did not happen. `old_is_there` is whether the executable that it should
+    /// replace is at the path.
     pub(super) fn swap_undone(&mut self, old_is_there: bool) {
         if let Some(pending) = self.pending.take().filter(|_| old_is_there) {
             self.installed = Some(pending.from);
         }
     }
 
-    /// A first install is about to put this executable at the path. Nothing was there that could be
-    /// returned to.
+    /// A first install is about to put this executable at the path. There is no executable that a
+    /// rollback can return to.
     pub(super) fn first_install_began(&mut self, installed: Installed) {
         self.installed = Some(installed);
         self.previous = None;
     }
 
-    /// It did not get there.
+    /// The first install failed.
     pub(super) fn first_install_failed(&mut self) {
         self.installed = None;
     }

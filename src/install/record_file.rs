@@ -1,7 +1,7 @@
 //! A recorded value as a file: one line of JSON, and one line with the BLAKE3 hash of the first.
 //!
-//! The hash is against faults, not against attackers: an attacker who can write here can write the
-//! executable.
+//! The hash detects faults, not attacks: an attacker who can write to this file can also replace
+//! the executable.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -17,7 +17,8 @@ pub(super) fn write_checked(value: &impl Serialize) -> Vec<u8> {
     content
 }
 
-/// The value in the file, if the hash is right and the bytes are the ones that [`write_checked`] makes.
+/// The value in the file. The hash must be correct, and the bytes must be those that
+/// [`write_checked`] creates.
 ///
 /// # Errors
 /// [`Refusal::StateDamaged`]; [`Refusal::StateTooNew`] if a newer version wrote it.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::dir::Dir;
+use super::dir::OpenDir;
 #[cfg(any(unix, windows))]
 use crate::error::io;
 use crate::error::{Error, Local, Result};
@@ -50,9 +50,10 @@ pub(super) fn refuse_raised_privileges(_: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Judges the open directory. A path could lead to another one by the time a file is made in it.
+/// Checks the open directory, not its path: the path could lead to another directory by the time a
+/// file is created in it.
 #[cfg(unix)]
-pub(super) fn refuse_writable_by_others(dir: &Dir) -> Result<()> {
+pub(super) fn refuse_writable_by_others(dir: &OpenDir) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let meta = dir.metadata().map_err(io("look at", dir.path()))?;
     let user = rustix::process::geteuid().as_raw();
@@ -68,7 +69,7 @@ pub(super) fn refuse_writable_by_others(dir: &Dir) -> Result<()> {
 }
 
 #[cfg(windows)]
-pub(super) fn refuse_writable_by_others(dir: &Dir) -> Result<()> {
+pub(super) fn refuse_writable_by_others(dir: &OpenDir) -> Result<()> {
     use crate::platform::access::why_unsafe;
     use crate::platform::windows::{current_user, security_of};
     let security = security_of(dir.handle()).map_err(io("read the access control list of", dir.path()))?;
@@ -80,6 +81,6 @@ pub(super) fn refuse_writable_by_others(dir: &Dir) -> Result<()> {
 }
 
 #[cfg(not(any(unix, windows)))]
-pub(super) fn refuse_writable_by_others(_: &Dir) -> Result<()> {
+pub(super) fn refuse_writable_by_others(_: &OpenDir) -> Result<()> {
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! One operation on an installation: what is locked, what is recorded, and what changes both.
+//! One operation on an installation: the lock, the recorded state, and the changes to the files.
 //!
 //! # System calls
-//! What an operation does in the two directories, as strace prints it on Linux. Descriptors have
-//! the names of their files: `parent` is the directory of the executable, and `private` is
-//! `.<exe>.relatch/`. Not shown: calls that only read or copy, `close`, `= 0`, and the flags
-//! `O_CLOEXEC`, `O_LARGEFILE` and `O_NOCTTY`. A test runs both commands under strace and compares
-//! each line (`each_step_of_a_swap_is_on_the_disk_before_the_next`).
+//! The system calls of an operation in the two directories, as strace prints them on Linux.
+//! Descriptors have the names of their files: `parent` is the directory of the executable, and
+//! `private` is `.<exe>.relatch/`. Not shown: calls that only read or copy, `close`, `= 0`, and the
+//! flags `O_CLOEXEC`, `O_LARGEFILE` and `O_NOCTTY`. A test runs both commands under strace and
+//! compares each line (`each_step_of_a_swap_is_on_the_disk_before_the_next`).
 //!
 //! ## An update
 //! ```text
@@ -54,7 +54,7 @@
 //! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
 //! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB) = -1 EAGAIN
-//! # Step 12. The file is whole on the disk, with the mode of the old one, before a record
+//! # Step 12. The file is completely on the disk, with the mode of the old one, before a record
 //! # names it.
 //! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
 //! fchmod(new, 0755)
@@ -66,7 +66,8 @@
 //! fsync(write)
 //! renameat(private, "write-*", private, "state")
 //! fsync(private)
-//! # If it dies before this, the next session removes the new file; after this, it does the rest.
+//! # If it dies before this, the next session removes the new file; after this, it completes
+//! # the update.
 //! renameat2(private, "new-*", parent, "<exe>", RENAME_EXCHANGE)
 //! # Both names are on the disk before the next rename depends on them.
 //! fsync(parent)
@@ -100,15 +101,15 @@
 //! # The hashes of both files.
 //! openat(private, "previous", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = previous
 //! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
-//! # `pending`, with the version that becomes held.
+//! # `pending`, with the version that is put on hold.
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
 //! fchmod(write, 0644)
 //! fsync(write)
 //! renameat(private, "write-*", private, "state")
 //! fsync(private)
-//! # If the process dies before this, the next session forgets the rollback; after this, it does
-//! # the rest.
+//! # If the process dies before this, the next session undoes the rollback; after this, it
+//! # completes it.
 //! renameat2(private, "previous", parent, "<exe>", RENAME_EXCHANGE)
 //! fsync(parent)
 //! fsync(private)
@@ -123,14 +124,14 @@
 //! ```
 //!
 //! ## Without an exchange of names
-//! An update where system or file system cannot exchange two names, from that call on:
+//! An update if the system or the file system cannot exchange two names, from that call on:
 //! ```text
 //! renameat2(private, "new-*", parent, "<exe>", RENAME_EXCHANGE) = -1 EINVAL
-//! # What an attempt that died left.
+//! # A file that an interrupted attempt left.
 //! unlinkat(private, "leaving", 0) = -1 ENOENT
 //! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
 //! openat(private, "leaving", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = leaving
-//! # The copy is whole and has its name on the disk before the original is replaced.
+//! # The backup and its name are on the disk before the original is replaced.
 //! fchmod(leaving, 0755)
 //! fsync(leaving)
 //! fsync(private)
@@ -152,7 +153,7 @@
 
 use std::time::Duration;
 
-use super::directories::{Directories, Opened};
+use super::directories::{Directories, UnlockedDirectories};
 use super::first_install::{Existing, first_install};
 use super::installation::Installation;
 use super::lock::{Lock, Locked};
@@ -167,20 +168,20 @@ use crate::error::{Result, io};
 use crate::report::Reporter;
 use crate::trust::{Epoch, Identity, Refusal, Roots, TrustAnchor, Version};
 
-/// Steps 1 and 2 are done: the lock is held, and no swap is half done. The lock is released when
-/// this is dropped.
+/// Steps 1 and 2 are done: the lock is held, and no swap is incomplete. The lock is released when
+/// this value is dropped.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Session {
     locked: Locked,
     pub(crate) state: State,
-    /// The file stays as it is until a verified check replaces it.
+    /// Why the state file is damaged. It is not changed until a verified check replaces it.
     pub(crate) damaged: Option<Refusal>,
 }
 
 impl Session {
-    /// Steps 1 and 2 for an executable that exists. `None` if there is no state, and no identity to
-    /// make a new one for.
+    /// Steps 1 and 2 for an existing executable. `None` if there is neither a state, nor an
+    /// identity to create one for.
     pub(crate) fn begin(
         installation: &Installation,
         identity: Option<&Identity>,
@@ -188,30 +189,30 @@ impl Session {
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
         if installation.is_missing_executable() {
-            // A crash left nothing at the path (only where names cannot be exchanged). Recovery
-            // puts an executable there.
+            // A crash can leave no executable at the path, but only if names cannot be exchanged.
+            // Recovery restores it.
             drop(Session::begin_first_install(installation, identity, wait, reporter)?);
             installation.ensure_executable()?;
         }
-        let opened = Opened::open(installation)?;
+        let opened = UnlockedDirectories::open(installation)?;
         opened.check_safe()?; // 1
         Session::lock(opened, identity, wait, reporter) // 2
     }
 
-    /// The same where there may be no executable yet.
+    /// Steps 1 and 2 for an executable that may not exist yet.
     pub(crate) fn begin_first_install(
         installation: &Installation,
         identity: Option<&Identity>,
         wait: Duration,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
-        let opened = Opened::open(installation)?;
+        let opened = UnlockedDirectories::open(installation)?;
         opened.check_safe_for_new()?; // 1
         Session::lock(opened, identity, wait, reporter) // 2
     }
 
     fn lock(
-        opened: Opened,
+        opened: UnlockedDirectories,
         identity: Option<&Identity>,
         wait: Duration,
         reporter: &mut dyn Reporter,
@@ -234,7 +235,7 @@ impl Session {
         Ok(Some(Session { locked, state, damaged }))
     }
 
-    /// The directories, to stage a file in.
+    /// The directories, for staging a file.
     pub(crate) fn directories(&self) -> &Directories {
         &self.locked
     }
@@ -249,12 +250,12 @@ impl Session {
         load_root(self.locked.private(), anchor)
     }
 
-    /// Persists a root as soon as it is verified, so that the next update of the root begins there.
+    /// Persists a verified root, so that the next check begins with it.
     pub(crate) fn save_root(&self, root: &NewRoot) -> Result<()> {
         save_root(self.locked.private(), root)
     }
 
-    /// Persists how `relatch` updates this executable.
+    /// Persists the settings with which `relatch` updates this executable.
     pub(crate) fn save_settings(&self, settings: &Settings) -> Result<()> {
         settings.save(self.locked.private())
     }
@@ -268,17 +269,19 @@ impl Session {
     }
 
     /// Swaps a staged executable in (SPEC step 12); the old one becomes `previous`. `unrecorded` is
-    /// version and epoch of the old one if the record does not know its bytes.
+    /// the version and epoch of the old one, for the case that the record has another hash than the
+    /// file.
     pub(crate) fn swap(&mut self, staged: Staged, unrecorded: (&Version, Epoch), epoch: Epoch) -> Result<()> {
         swap::swap_in(&self.locked, &mut self.state, staged, unrecorded, epoch)
     }
 
-    /// Goes back to the previous executable (SPEC section 6), and returns both versions.
+    /// Returns to the previous executable (SPEC section 6). The result is the version before and
+    /// the version after.
     pub(crate) fn rollback(&mut self, running: Option<&Version>) -> Result<(Version, Version)> {
         rollback::rollback(&self.locked, &mut self.state, running)
     }
 
-    /// Gives a verified executable its first name, and records it.
+    /// Moves a verified executable to its path for the first time, and records it.
     pub(crate) fn first_install(&mut self, staged: Staged, epoch: Epoch, existing: Existing) -> Result<()> {
         first_install(&self.locked, &mut self.state, staged, epoch, existing)
     }
@@ -287,28 +290,29 @@ impl Session {
     /// download.
     pub(crate) fn into_staging(self, wait: Duration) -> Result<Staging> {
         let Session { locked, state, .. } = self;
-        let (directories, lock) = Lock::staging(locked.unlock().into_opened(), wait)?;
+        let (directories, lock) = Lock::staging(locked.unlock().into_unlocked(), wait)?;
         Ok(Staging { directories, decided_from: state, _lock: lock })
     }
 
-    /// Ends the session of a first install that failed, and takes away the directory that it made.
-    /// The state and the root that the check recorded go while the lock is still held.
+    /// Ends the session of a failed first install, and removes the directory that it created. The
+    /// state and the root that the check recorded are removed while the lock is still held.
     pub(crate) fn remove_directory(self) {
-        // By path: it removes a whole tree, also files of the program that was tried, and follows
-        // no link.
+        // This call removes the whole tree, including files of the probed program, and does not
+        // follow links. It uses the path.
         let path = self.locked.installation().dir().to_path_buf();
         if !self.locked.is_current() {
             return; // another process put its own there
         }
         drop(std::fs::remove_dir_all(&path));
-        // On Windows the name of an open file stays until it is closed, and the lock's is still
-        // open.
+        // On Windows, the name of an open file remains until it is closed, and the lock file is
+        // still open.
         drop(self);
         drop(std::fs::remove_dir(&path));
     }
 }
 
-/// A download: `staging` is held and `lock` is not, so that the state may change in the meantime.
+/// A download. The lock `staging` is held and `lock` is not, so that the state can change
+/// meanwhile.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Staging {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::digest::digest_of;
-use super::dir::{Dir, Entry, is_same_file};
+use super::dir::{Entry, OpenDir, is_same_file};
 use super::directories::Directories;
 use super::{durable, names};
 use crate::error::{Error, Local, Result, io};
@@ -28,14 +28,14 @@ use crate::trust::{Artifact, Digest, Encoding, Refusal, Stored, Version};
 #[derive(Debug)]
 struct TempFile {
     file: File,
-    dir: Rc<Dir>,
+    dir: Rc<OpenDir>,
     name: String,
     path: PathBuf,
     keep: bool,
 }
 
 impl TempFile {
-    fn create(dir: &Rc<Dir>) -> Result<Self> {
+    fn create(dir: &Rc<OpenDir>) -> Result<Self> {
         let (file, name) = durable::create_new(dir, names::NEW)?;
         let path = dir.path().join(&name);
         Ok(TempFile { file, dir: dir.clone(), name, path, keep: false })
@@ -67,8 +67,8 @@ pub(crate) struct Staged {
     blake3: Digest,
 }
 
-/// Where a download comes from, when it is given up, and what reports its progress: bytes so far,
-/// bytes in all.
+/// The source of a download, its deadline, and the callback for its progress: bytes so far, and
+/// bytes in total.
 pub(crate) struct Download<'a> {
     pub(crate) source: &'a Fetcher,
     pub(crate) deadline: Option<Instant>,
@@ -193,7 +193,7 @@ pub fn check_stored(
 ) -> Result<()> {
     let from = &mut Download { source, deadline: None, progress: &mut |_, _| {} };
     let path = platform::canonicalize(dir).map_err(io("find the directory", dir))?;
-    let dir = Rc::new(Dir::open(&path).map_err(io("open the directory", &path))?);
+    let dir = Rc::new(OpenDir::open(&path).map_err(io("open the directory", &path))?);
     let Some(encoding) = stored.known_encoding() else {
         return download(&dir, stored, from).map(drop);
     };
@@ -238,7 +238,7 @@ fn read_current(directories: &Directories, artifact: &Artifact) -> Option<(Diges
 
 /// SPEC step 9 for one stored form.
 fn decode(
-    dir: &Rc<Dir>,
+    dir: &Rc<OpenDir>,
     artifact: &Artifact,
     stored: &Stored,
     encoding: Encoding,
@@ -295,7 +295,7 @@ impl<R: std::io::BufRead> FillToEnd for R {
 }
 
 /// A blob of exactly the signed size and hash, under a private name.
-fn download(dir: &Rc<Dir>, stored: &Stored, from: &mut Download<'_>) -> Result<TempFile> {
+fn download(dir: &Rc<OpenDir>, stored: &Stored, from: &mut Download<'_>) -> Result<TempFile> {
     let object = Object::Blob(stored.blake3);
     let blob = TempFile::create(dir)?;
     let mut stream = from.source.stream(&object, from.deadline)?;

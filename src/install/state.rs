@@ -1,9 +1,9 @@
-//! What the client remembers beside an executable. State is input: it is bounded, checked and never
-//! believed beyond its checks.
+//! The state that the client keeps beside an executable. The state is untrusted input: its size is
+//! limited, and each value is checked.
 
 use serde::{Deserialize, Serialize};
 
-use super::dir::Dir;
+use super::dir::OpenDir;
 use super::random::random;
 use super::record::{Installed, PendingSwap, Record};
 use super::record_file::{read_checked, write_checked};
@@ -13,28 +13,28 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::trust::{Digest, Identity, Name, Refusal, RollbackGuard, Version, integer};
 
-/// The state of one installed executable (SPEC section 4): what checks remember, and what the disk
-/// does.
+/// The state of one installed executable (SPEC section 4): the memory of checks, and the record of
+/// what is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// The product that this is the state of.
+    /// The product of this state.
     pub(crate) product: Name,
-    /// The channel that it follows.
+    /// The channel that the tool follows.
     pub(crate) channel: Name,
     pub(crate) memory: Memory,
     pub(crate) record: Record,
 }
 
-/// What lay there.
+/// The result of loading a state.
 pub(crate) enum Loaded {
     Absent,
     Present(Box<State>),
-    /// Not the same as absent: it is reported, and only a fresh verified check heals it.
+    /// Unlike an absent state, a damaged one is reported. Only a new verified check replaces it.
     Damaged(Refusal),
 }
 
 impl State {
-    /// A first state: nothing was checked or installed yet, and a place in rollouts is drawn.
+    /// The first state: nothing was checked or installed yet. The place in rollouts is random.
     pub(crate) fn new(identity: &Identity) -> Result<Self> {
         // 2^64 is not a multiple of 100: the bias is below 10^-17.
         let rollout = (u64::from_le_bytes(random()?) % 100) as u8;
@@ -46,13 +46,13 @@ impl State {
         })
     }
 
-    /// Reads a state file. What another product left there is refused, not overwritten.
+    /// Parses a state file.
     ///
     /// # Errors
-    /// [`Refusal::StateDamaged`]; [`Refusal::StateTooNew`] for one that a newer version wrote.
+    /// [`Refusal::StateDamaged`]; [`Refusal::StateTooNew`] if a newer version of relatch wrote it.
     pub fn parse(content: &[u8]) -> Result<Self, Refusal> {
         let file: StateFile = read_checked(content, "relatch-state/1")?;
-        file.checked().ok_or_else(|| Refusal::StateDamaged { why: "a value is out of its range".into() })
+        file.checked().ok_or_else(|| Refusal::StateDamaged { why: "a value is out of range".into() })
     }
 
     /// The content of the state file.
@@ -60,18 +60,19 @@ impl State {
         write_checked(&StateFile::from(self.clone()))
     }
 
-    /// What checks remember.
+    /// The memory of checks.
     pub fn memory(&self) -> &Memory {
         &self.memory
     }
 
-    /// Versions that the user rolled back from, the last one last.
+    /// The versions from which the user rolled back, the latest one last.
     pub fn held(&self) -> &[Version] {
         self.record.held()
     }
 
-    /// Reads the state beside an executable. What another product left there is refused, not overwritten.
-    pub(super) fn load(private: &Dir, identity: Option<&Identity>) -> Result<Loaded> {
+    /// Reads the state beside an executable. The state of another product is refused, so that it is
+    /// not overwritten.
+    pub(super) fn load(private: &OpenDir, identity: Option<&Identity>) -> Result<Loaded> {
         let content = match durable::read(private, names::STATE, limits::STATE) {
             Ok(Some(content)) => content,
             Ok(None) => return Ok(Loaded::Absent),
@@ -90,11 +91,11 @@ impl State {
         Ok(Loaded::Present(Box::new(state)))
     }
 
-    /// The state of a tool of this identity: what is remembered starts anew on another channel, and what
-    /// is installed stays.
+    /// The state for a tool of this identity. If the channel differs, the memory of checks starts
+    /// again, and the record of what is installed is kept.
     ///
     /// # Errors
-    /// [`Refusal::StateOfOther`] for the state of another product.
+    /// [`Refusal::StateOfOther`] if it is the state of another product.
     pub fn follow(self, identity: &Identity) -> Result<Self, Refusal> {
         if self.product != identity.product {
             let (expected, found) = (identity.product.to_string(), self.product.to_string());
@@ -121,18 +122,19 @@ impl State {
     }
 
     /// Writes the state durably.
-    pub(super) fn save(&self, private: &Dir) -> Result<()> {
+    pub(super) fn save(&self, private: &OpenDir) -> Result<()> {
         durable::replace(private, names::STATE, &self.to_bytes())
     }
 
-    /// Whether a decision that was made from `other` would be made from this too: nothing was swapped,
-    /// held or newly seen since.
+    /// Whether a decision that was based on `other` is also valid for this state: there was no
+    /// swap, no new hold and no newer document since.
     pub(crate) fn same_basis(&self, other: &State) -> bool {
         self.memory.same_basis(&other.memory) && self.record == other.record
     }
 }
 
-/// The file, whose fields have this order and the names of its first version (SPEC section 4).
+/// The content of the file. Names and order of the fields are those of its first version (SPEC
+/// section 4).
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename = "relatch-state/1")]
 struct StateFile {
@@ -162,7 +164,7 @@ struct StateFile {
 }
 
 impl StateFile {
-    /// `None` if a value is out of its range.
+    /// `None` if a value is out of range.
     fn checked(self) -> Option<State> {
         let StateFile { product, channel, installed, previous, held, pending, .. } = self;
         let trusted = Trusted {

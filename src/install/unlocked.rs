@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Installation;
-use super::directories::Opened;
+use super::directories::UnlockedDirectories;
 use super::settings::Settings;
 use super::state::{Loaded, State};
 use crate::error::{Local, Result};
@@ -16,22 +16,22 @@ impl Installation {
     /// # Errors
     /// [`Local::UnsafeSite`], with the reason.
     pub fn check_safe(&self) -> Result<()> {
-        Opened::open(self)?.check_safe()
+        UnlockedDirectories::open(self)?.check_safe()
     }
 
     /// SPEC step 1 for a first install, where there is no executable yet.
     pub(crate) fn check_safe_for_new(&self) -> Result<()> {
-        Opened::open(self)?.check_safe_for_new()
+        UnlockedDirectories::open(self)?.check_safe_for_new()
     }
 
     /// Whether this user may change anything here.
     pub(crate) fn is_writable(&self) -> bool {
-        Opened::open(self).is_ok_and(|opened| opened.is_writable())
+        UnlockedDirectories::open(self).is_ok_and(|opened| opened.is_writable())
     }
 
     /// The recorded state.
     pub(crate) fn recorded(&self, identity: Option<&Identity>) -> Result<Loaded> {
-        match Opened::open(self)?.private() {
+        match UnlockedDirectories::open(self)?.private() {
             Some(private) => State::load(private, identity),
             None => Ok(Loaded::Absent),
         }
@@ -39,7 +39,7 @@ impl Installation {
 
     /// How `relatch` updates this executable.
     pub(crate) fn settings(&self) -> Result<Settings> {
-        let opened = Opened::open(self)?;
+        let opened = UnlockedDirectories::open(self)?;
         let settings = opened.private().map_or(Ok(None), Settings::load)?;
         settings.ok_or_else(|| {
             let why = format!("there are no settings in {}", Printable(self.dir().display()));

@@ -181,7 +181,8 @@ pub fn private_descriptor(user: &Sid) -> Option<Vec<u32>> {
     let size = u16::try_from(8 + sid.len()).ok()?;
     let mut bytes = vec![1, 0];
     bytes.extend(SELF_RELATIVE_PROTECTED_DACL_PRESENT.to_le_bytes());
-    [0, 0, 0, HEADER].iter().for_each(|offset: &u32| bytes.extend(offset.to_le_bytes())); // owner, group, SACL, DACL
+    // The offsets of owner, group, SACL and DACL.
+    [0, 0, 0, HEADER].iter().for_each(|offset: &u32| bytes.extend(offset.to_le_bytes()));
     bytes.extend([ACL_REVISION, 0]);
     bytes.extend((8 + size).to_le_bytes());
     bytes.extend([1, 0, 0, 0, 0, OBJECT_AND_CONTAINER_INHERIT]);

@@ -197,7 +197,7 @@ fn config(transport: Transport, extra: &[Certificate<'static>]) -> Config {
         .timeout_connect(Some(limits::CONNECT))
         .timeout_resolve(Some(limits::CONNECT))
         .timeout_recv_response(Some(limits::FIRST_BYTE))
-        .timeout_per_read(Some(limits::RATE_WINDOW)) // ends a thread that nothing waits for any more
+        .timeout_per_read(Some(limits::RATE_WINDOW)) // ends a thread that was abandoned
         .user_agent(concat!("relatch/", env!("CARGO_PKG_VERSION")));
     match transport {
         Transport::Tls => {

@@ -108,7 +108,8 @@ impl Stream {
                     self.ended = true;
                     return Err(self.died.clone());
                 }
-                Err(RecvTimeoutError::Timeout) if Instant::now() < self.window_ends => {} // the deadline
+                // The deadline.
+                Err(RecvTimeoutError::Timeout) if Instant::now() < self.window_ends => {}
                 Err(RecvTimeoutError::Timeout) if self.in_window < needed => {
                     return Err(self.too_slow.clone());
                 }

@@ -1,4 +1,4 @@
-//! What the author of a tool sets.
+//! The options that the author of a tool sets.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::target::TARGET;
 use crate::trust::{Identity, Name, Version};
 use crate::updater::Updater;
 
-/// The start-up check. [`Startup::run`] belongs first in `main`, before arguments are parsed and
+/// The start-up check. Call [`Startup::run`] first in `main`, before arguments are parsed and
 /// threads are started.
 ///
-/// If one of these is the only argument, it is answered: `--rollback`, `--update`, `--update=now` and
-/// `--update-status`. `--no-update`, anywhere before `--`, skips the check this time. With the feature
-/// `cli`, flatten `relatch::cli::UpdateArgs` into your arguments, so that `--help` lists them.
+/// It handles `--rollback`, `--update`, `--update=now` and `--update-status` if one of them is the
+/// only argument. `--no-update`, anywhere before `--`, skips the check this time. With the feature
+/// `cli`, flatten `relatch::cli::UpdateArgs` into your arguments, so that `--help` lists the flags.
 ///
 /// Two environment variables skip the check, except under [`Policy::Require`]: `RELATCH_NO_UPDATE`
 /// with any value, and `CI`.
-#[must_use = "nothing happens before .run()"]
+#[must_use = "call .run() to check for updates"]
 pub struct Startup {
     pub(super) product: String,
     pub(super) version: String,
@@ -36,12 +36,12 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// - `product`: as in the root document.
+    /// - `product`: the product, as in the root document.
     /// - `version`: `env!("CARGO_PKG_VERSION")`, or a build number of the CI system.
-    /// - `root`: the root document, by `include_bytes!`.
+    /// - `root`: the root document, from `include_bytes!`.
     /// - `repository`: `https://...`, `s3://bucket/prefix` (feature `s3`), or a directory.
     ///
-    /// Nothing is checked yet: an invalid value is reported when the check runs.
+    /// The values are not validated yet. An invalid value is reported when the check runs.
     pub fn new(product: &str, version: &str, root: &[u8], repository: &str) -> Self {
         Startup {
             product: product.into(),
@@ -57,46 +57,47 @@ impl Startup {
         }
     }
 
-    /// Reads from this source in place of the repository's address: one with an internal CA, or one of
-    /// your own.
+    /// Reads from this source instead of the repository's address, for example from a server with
+    /// an internal CA.
     pub fn source(mut self, source: impl Source) -> Self {
         self.source = Ok(Box::new(source));
         self
     }
 
-    /// Follows another channel than `stable`.
+    /// Follows this channel instead of `stable`.
     pub fn channel(mut self, channel: &str) -> Self {
         self.channel = channel.into();
         self
     }
 
-    /// Looks for another target than [`crate::TARGET`] in manifests.
+    /// Installs executables for this target instead of [`crate::TARGET`].
     pub fn target(mut self, target: &str) -> Self {
         self.target = target.into();
         self
     }
 
-    /// What a start does about a newer release. Default: [`Policy::Auto`].
+    /// Sets what a start does about a newer release. Default: [`Policy::Auto`].
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// How long a check counts: starts within this time use no network. Default: an hour.
+    /// Sets the time after a check in which starts use no network. Default: one hour.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// How long a check may take, whatever the network does. A download that it begins is not counted.
+    /// Sets the longest time that a check may take. The download of an update is not included.
     /// Default: 1.5 s; at most 20 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Leaves `--rollback`, `--update`, `--update-status` and `--no-update` to the tool, which calls
-    /// [`Startup::updater`] and [`Updater::rollback`] instead. `examples/own_flags.rs` shows one.
+    /// Leaves `--rollback`, `--update`, `--update-status` and `--no-update` to the tool, which
+    /// calls [`Startup::updater`] and [`Updater::rollback`] itself. `examples/own_flags.rs` is an
+    /// example.
     pub fn own_flags(mut self) -> Self {
         self.flags = false;
         self
@@ -105,8 +106,8 @@ impl Startup {
     /// The updater of the running executable.
     ///
     /// # Errors
-    /// [`Error::Usage`] if product, version, channel, target or repository are invalid, or if the root is
-    /// that of another product; [`Error::Refused`] if the root document is invalid.
+    /// [`Error::Usage`] if product, version, channel, target or repository are invalid, or if the
+    /// root is that of another product; [`Error::Refused`] if the root document is invalid.
     pub fn updater(self) -> Result<Updater> {
         let identity = self.identity()?;
         let target = name("target", &self.target)?;

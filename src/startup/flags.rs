@@ -1,4 +1,4 @@
-//! The flags that the library answers if one of them is the only argument.
+//! The flags that the library handles if one of them is the only argument.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::install::Installation;
 use crate::report::Terminal;
 use crate::updater::Updater;
 
-/// A flag that is answered if it is the only argument.
+/// A flag that is handled if it is the only argument.
 pub(super) enum Flag {
     Rollback,
     Status,
@@ -28,8 +28,8 @@ impl Flag {
         }
     }
 
-    /// Does what it asks for, and returns the text to print.
-    pub(super) fn answer(self, startup: Startup) -> Result<String> {
+    /// Carries out the flag, and returns the text to print.
+    pub(super) fn carry_out(self, startup: Startup) -> Result<String> {
         match self {
             Flag::Rollback => roll_back(&startup),
             Flag::Status => status(&startup),

@@ -1,4 +1,4 @@
-//! What a start does about a newer release, and whether it checks at all.
+//! The policies for a newer release, and the conditions for a check.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -9,24 +9,25 @@ use crate::limits;
 /// What a start does about a newer release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
-    /// Installs the newer release and runs it, with the same arguments and environment. Where that
+    /// Installs the newer release and runs it, with the same arguments and environment. If that
     /// fails, the installed version runs.
     #[default]
     Auto,
     /// Reports the newer release in one line on stderr.
     Notify,
-    /// As `Auto`, but an outdated version, or one that cannot be verified, does not run: for tools that
-    /// deploy. Neither `--no-update`, nor the environment, nor CI skips the check.
+    /// As `Auto`, but an outdated version does not run, and neither does one whose status cannot be
+    /// verified. For tools that deploy. Neither `--no-update`, nor the environment, nor CI skips
+    /// the check.
     Require,
-    /// Does not check. The flags work all the same.
+    /// Does not check. The flags still work.
     Off,
 }
 
-/// Skips the check, whatever its value.
+/// The environment variable that skips the check, with any value.
 const NO_UPDATE: &str = "RELATCH_NO_UPDATE";
 
-/// Whether the user asked for no check, or a CI system runs the tool: nothing should change under a
-/// job. `flags` says whether the library reads the tool's arguments.
+/// Whether the user chose to skip the check, or a CI system runs the tool: an executable should not
+/// change during a job. `flags` is whether the library reads the tool's arguments.
 pub(super) fn is_skipped(flags: bool, arguments: &[OsString]) -> bool {
     let mut options = arguments.iter().take_while(|argument| *argument != "--");
     let flag = flags && options.any(|argument| argument == "--no-update");
@@ -34,7 +35,7 @@ pub(super) fn is_skipped(flags: bool, arguments: &[OsString]) -> bool {
     flag || std::env::var_os("CI").is_some_and(is_set) || std::env::var_os(NO_UPDATE).is_some()
 }
 
-/// Whether a start goes to the network. A clock that was set back makes a check due, never later.
+/// Whether a start uses the network. If the clock was set back, a check is due, never delayed.
 pub(super) fn is_due(memory: &Memory, now: u64, interval: Duration, policy: Policy) -> bool {
     let within = |since: Option<u64>, span: Duration| {
         since.is_some_and(|since| since <= now && now - since < span.as_secs())

@@ -10,7 +10,7 @@ pub(super) fn outdated(running: &Version, why: &str) -> Refusal {
     Refusal::Outdated { running: running.clone(), why: why.into() }
 }
 
-/// By what the last check recorded.
+/// Whether this version may run, by the record of the last check.
 ///
 /// # Errors
 /// [`Refusal::Outdated`], with the reason.
@@ -20,16 +20,16 @@ pub(super) fn may_run(memory: &Memory, running: &Version, now: u64) -> Result<()
     };
     if memory.expires() <= now.max(memory.guard().issued()) {
         let expired = Utc(memory.expires());
-        return Err(outdated(running, &format!("what is known of releases expired at {expired}")));
+        return Err(outdated(running, &format!("the last verified VERSION expired at {expired}")));
     }
     let too_low = |floor: &&Version| !running.compare(floor).is_ok_and(Ordering::is_ge);
     if let Some(floor) = memory.min_version().filter(too_low) {
-        return Err(outdated(running, &format!("it is below {floor}, the lowest that may run")));
+        return Err(outdated(running, &format!("it is below {floor}, the lowest version that may run")));
     }
     match finding {
         Finding::Current | Finding::NotInRollout { .. } | Finding::Held { critical: false, .. } => Ok(()),
         Finding::Held { version, critical: true } => {
-            Err(outdated(running, &format!("{version} was left by a rollback, but is critical")))
+            Err(outdated(running, &format!("you rolled back from {version}, which is critical")))
         }
         Finding::Outdated { version } => Err(outdated(running, &format!("{version} is the current release"))),
         Finding::NoTarget { version, .. } => Err(outdated(

@@ -1,4 +1,4 @@
-//! The check itself, from the start of the process to the restart.
+//! The start-up check, from the start of the process to the restart.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -24,16 +24,16 @@ enum Next {
     Restart(Box<Installation>, Mark),
 }
 
-/// The advice for every error under `Require` but an outdated version, whose own advice fits.
+/// The advice for errors under `Require`, except for an outdated version, which has its own advice.
 const NOT_STARTED: &str = "This tool will not start until an update check succeeds. Fix the problem \
                            above and start it again.";
 
 impl Startup {
-    /// Checks as the policy says.
+    /// Checks for updates according to the policy.
     ///
     /// It returns if the running version is to continue. It does not return if a newer version runs
-    /// instead, if one of the flags was answered, or if [`Policy::Require`] forbids the running version.
-    /// It never panics, and prints to stdout only what a flag asks for.
+    /// instead, if it handled one of the flags, or if [`Policy::Require`] forbids the running
+    /// version. It never panics, and prints to stdout only the output of a flag.
     pub fn run(self) {
         let policy = self.policy;
         match self.start() {
@@ -59,7 +59,7 @@ impl Startup {
             _ => None,
         };
         if let Some(flag) = flag {
-            return match flag.answer(self) {
+            return match flag.carry_out(self) {
                 Ok(text) => {
                     // A closed pipe is not an error of this process.
                     drop(writeln!(std::io::stdout(), "{product}: {text}"));
@@ -79,9 +79,9 @@ impl Startup {
                 print_line(format_args!("{product}: not started: {error}\n  {advice}"));
                 Next::Exit(error.exit_code())
             }
-            // Another process updates it now, or has just done so: nothing to report.
+            // Another process is updating the tool, or has just done so. This is not an error.
             Err(Error::Local(Local::Busy { .. } | Local::ChangedMeanwhile { .. })) => Next::Continue,
-            // To be offline is not an error.
+            // Being offline is not an error.
             Err(error) if error.is_offline() => {
                 print_line(format_args!("{product}: no check for updates: {error}"));
                 Next::Continue
@@ -106,7 +106,7 @@ impl Startup {
         }
     }
 
-    /// The check. Its error is reported by the caller, as the policy says.
+    /// The check. The caller reports its error according to the policy.
     fn check(self, arguments: &[OsString]) -> Result<Next> {
         let (policy, interval) = (self.policy, self.interval);
         let require = policy == Policy::Require;
@@ -116,16 +116,17 @@ impl Startup {
         }
         let (running, installation) = (self.running()?, Installation::of_running()?);
         if installation.was_replaced() {
-            // This process was swapped out after it started, or was started from `.<exe>.relatch/`. It
-            // decides nothing. Only `Require` insists on the executable at the path.
+            // The executable of this process was replaced after the start, or it was started from
+            // `.<exe>.relatch/`. This process makes no decision. Only `Require` must run the
+            // executable at the path.
             return match (require, restarted) {
                 (false, _) => Ok(Next::Continue),
-                // That executable checks for itself. It is at its path, so that this cannot loop.
+                // That executable makes its own check. It is at its path, so that this cannot loop.
                 (true, false) => Ok(Next::Restart(Box::new(installation), Mark::None)),
                 (true, true) => Err(outdated(&running, "another version is installed in its place").into()),
             };
         }
-        // The path of most starts: one small file, no keys, no network.
+        // Most starts end here: they read one small file, and use neither keys nor a network.
         let time = SystemClock.now();
         let recorded = installation.recorded(Some(&self.identity()?))?;
         let is_settled = |state: &State| {
@@ -134,20 +135,20 @@ impl Startup {
         };
         match &recorded {
             Loaded::Present(state) if is_settled(state) => return Ok(Next::Continue),
-            // It does not check again, so that restarts cannot loop. A mark that an attacker set opens no
-            // way around `Require`.
+            // A restarted process does not check again, so that restarts cannot loop. An attacker
+            // who sets the mark does not bypass `Require`.
             _ if restarted => return ensure_may_run(recorded, &running, time),
             _ => {}
         }
-        // Another user installed the tool and updates it. This user could not record anything here, and
-        // could not do anything about it.
+        // Another user installed the tool and updates it. This user can neither install an update
+        // nor record a check.
         if !require && !installation.is_writable() {
             return Ok(Next::Continue);
         }
         self.update_as_policy(&running)
     }
 
-    /// Asks the repository, and installs what is newer unless the policy only notifies.
+    /// Checks the repository, and installs a newer release unless the policy only notifies.
     fn update_as_policy(self, running: &Version) -> Result<Next> {
         let (product, policy, deadline) = (self.product.clone(), self.policy, self.deadline);
         let require = policy == Policy::Require;
@@ -162,7 +163,8 @@ impl Startup {
             updater.check_at(&budget, false).map(|checked| {
                 if let Checked::Update { from, to, .. } = checked {
                     print_line(format_args!(
-                        "{product}: {to} is available, this is {from}; `{product} --update` installs it"
+                        "{product}: {to} is available, this is {from}; `{product} --update` \
+                         installs it"
                     ));
                 }
                 None
@@ -185,11 +187,12 @@ impl Startup {
             }
             Ok(_) if require => ensure_may_run(updater.recorded()?, running, SystemClock.now()),
             Ok(_) => Ok(Next::Continue),
-            // Another process updated it meanwhile: `Require` asks for the executable at the path now.
+            // Another process has just updated the tool. `Require` must run the executable at the
+            // path.
             Err(Error::Local(Local::ChangedMeanwhile { .. })) if require => Ok(restart(&updater)),
             Err(error) => {
                 if error.cause() == Cause::Unavailable {
-                    // If this cannot be recorded either, the error at hand is still the one to report.
+                    // If recording fails as well, the first error is still the one to report.
                     drop(updater.record_failure());
                 }
                 Err(error)

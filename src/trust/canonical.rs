@@ -1,7 +1,8 @@
-//! Canonical JSON: one text for one value.
+//! Canonical JSON: each value has exactly one encoding.
 //!
-//! A document is read, written again, and refused unless the bytes are equal. That single rule ends duplicate keys, unknown fields,
-//! white space, escapes, other spellings of numbers, and arrays in place of objects (SPEC section 3).
+//! A document is parsed, serialized again, and refused unless the bytes are equal. This one rule
+//! excludes duplicate keys, unknown fields, white space, escapes, other spellings of numbers, and
+//! arrays in place of objects (SPEC section 3).
 
 use crate::escape::Words;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -9,33 +10,36 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::DocumentKind;
 use super::Refusal;
 
-/// A signed document: its wire form is its canonical JSON.
+/// A signed document. Its wire format is its canonical JSON.
 pub trait Document: Serialize + DeserializeOwned + sealed::Sealed {
-    /// Which of the signed documents this is, for a root with its number where it is known.
+    /// The kind of this document; for a root, with its number.
     fn kind(&self) -> DocumentKind;
 
-    /// Which document it is before its number is known.
+    /// The kind before the document is parsed: the number of a root is not known yet.
     const KIND: DocumentKind;
 
-    /// The value of the field `type`, which stands first.
+    /// The value of the first field, `type`.
     const TYPE: &'static str;
 
-    /// What the fields must satisfy together.
+    /// Checks the conditions that several fields must satisfy together. The error says which one
+    /// fails.
     #[doc(hidden)]
     fn check(&self) -> Result<(), String>;
 
-    /// Reads canonical bytes **without any signature**: for signers, who show a document before they sign it. A client has no use for it:
-    /// nothing that decides or installs takes a bare document.
+    /// Parses canonical bytes **without verifying a signature**. A signer uses it to show a
+    /// document before signing. A client cannot use the result: the functions that decide and
+    /// install accept only [`Verified`](super::Verified) documents.
     ///
     /// # Errors
-    /// As for a signed document, but for its signatures.
+    /// [`Refusal::Malformed`], [`Refusal::UnknownType`] and [`Refusal::OtherDocument`].
     fn from_canonical(bytes: &[u8]) -> Result<Self, Refusal> {
         parse(Self::KIND, bytes)
     }
 
-    /// The canonical bytes, as they are signed.
+    /// The canonical bytes, which are the bytes that are signed.
     fn to_canonical(&self) -> Vec<u8> {
-        // Writing a struct of strings, numbers and lists to memory cannot fail; an empty document is refused by every reader.
+        // Serializing a struct of strings, numbers and lists to memory cannot fail. If it did,
+        // every reader would refuse the empty document.
         serde_json::to_vec(self).unwrap_or_default()
     }
 }
@@ -45,7 +49,7 @@ pub(super) mod sealed {
     pub trait Sealed {}
 }
 
-/// Reads a document whose signatures were verified.
+/// Parses a document. The caller has verified its signatures, or needs none.
 pub(super) fn parse<T: Document>(document: DocumentKind, bytes: &[u8]) -> Result<T, Refusal> {
     check_type(document, T::TYPE, bytes)?;
     let malformed = |why: String| Refusal::Malformed { document, why };
@@ -53,14 +57,17 @@ pub(super) fn parse<T: Document>(document: DocumentKind, bytes: &[u8]) -> Result
         serde_json::from_slice(bytes).map_err(|error| malformed(Words(error.to_string()).to_string()))?;
     if value.to_canonical() != bytes {
         return Err(malformed(
-            "its bytes differ from its canonical form (spaces, unknown or repeated fields, escapes, order of fields)".into(),
+            "its bytes differ from its canonical form (spaces, unknown or repeated fields, \
+             escapes, order of fields)"
+                .into(),
         ));
     }
     value.check().map_err(malformed)?;
     Ok(value)
 }
 
-/// Tells a document of the future and a document of another kind from a broken one, before anything else is looked at.
+/// Checks the field `type` before all other fields, so that a document of a future format and a
+/// document of another kind are reported as such, and not as malformed.
 fn check_type(document: DocumentKind, expected: &str, bytes: &[u8]) -> Result<(), Refusal> {
     #[derive(Deserialize)]
     struct Typed {
@@ -86,7 +93,7 @@ fn check_type(document: DocumentKind, expected: &str, bytes: &[u8]) -> Result<()
     }
 }
 
-/// serde_json reads a struct from an array, too.
+/// Whether the JSON is an object: serde_json also accepts an array for a struct.
 pub(crate) fn is_object(json: &[u8]) -> bool {
     json.trim_ascii_start().first() == Some(&b'{')
 }
@@ -98,7 +105,7 @@ pub(crate) fn integer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
     super::fields::integer(u64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-/// Whether a list that means a set is sorted and without repetition.
+/// Whether a list that represents a set is sorted and has no duplicate.
 pub(super) fn is_set<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
     let mut items = items.into_iter();
     let Some(mut last) = items.next() else { return true };

@@ -1,4 +1,5 @@
-//! The values that signed documents are made of. Each checks itself when it is made, wherever it comes from.
+//! The types of the fields in signed documents. A value is validated when it is created, whatever
+//! its origin.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +10,8 @@ use crate::escape::Words;
 use crate::escape::is_invisible;
 use crate::limits;
 
-/// A product, channel, target or encoding: `[a-z0-9][a-z0-9._-]{0,63}`. Safe as a component of a path.
+/// A product, channel, target or encoding: `[a-z0-9][a-z0-9._-]{0,63}`. Safe as a path
+/// component.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -31,7 +33,8 @@ impl TryFrom<String> for Name {
             Ok(Name(text))
         } else {
             Err(format!(
-                "`{}` is not a name: up to 64 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter or digit",
+                "`{}` is not a name: up to 64 of a-z, 0-9, `.`, `_` and `-`, beginning with a \
+                 letter or digit",
                 Words(text)
             ))
         }
@@ -58,7 +61,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// A BLAKE3 hash, 32 bytes; written as 64 lower-case hex digits.
+/// A BLAKE3 hash: 32 bytes, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
@@ -135,7 +138,7 @@ macro_rules! positive {
                 self.0
             }
 
-            /// The next one; `None` past the largest integer that a document may hold.
+            /// The next one; `None` after the largest integer that a document may contain.
             pub fn next(self) -> Option<Self> {
                 $name::try_from(self.0.saturating_add(1)).ok()
             }
@@ -164,11 +167,11 @@ macro_rules! positive {
 }
 
 positive! {
-    /// The number of a release within its epoch and channel; grows with each.
+    /// The number of a release within its epoch and channel. Each release has a higher one.
     Seq
 }
 positive! {
-    /// The era of the keys: raised by an emergency root, after which `seq` starts again.
+    /// The epoch of the keys. An emergency root raises it, and `seq` then starts at 1 again.
     Epoch
 }
 
@@ -177,7 +180,7 @@ pub(super) fn integer(value: u64) -> Result<u64, String> {
     if value < limits::INTEGER { Ok(value) } else { Err(format!("{value} is not below 2^53")) }
 }
 
-/// What a release changes, for people: plain text with newlines, without anything that could drive a terminal.
+/// Release notes: plain text with newlines, without characters that could control a terminal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Notes(String);
@@ -195,7 +198,7 @@ impl TryFrom<String> for Notes {
     fn try_from(text: String) -> Result<Self, String> {
         match text.chars().find(|c| *c != '\n' && is_invisible(*c)) {
             None => Ok(Notes(text)),
-            Some(c) => Err(format!("notes hold U+{:04X}, a control or invisible character", u32::from(c))),
+            Some(c) => Err(format!("notes contain U+{:04X}, a control or invisible character", u32::from(c))),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Which documents a client accepts.
+//! The product and channel whose documents a client accepts.
 
 use super::Name;
 
 /// A client accepts documents of this product and channel only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The product, as in all signed documents.
+    /// The product, as named in all signed documents.
     pub product: Name,
-    /// The channel; one of the repository's directories.
+    /// The channel, which is a directory of the repository.
     pub channel: Name,
 }

@@ -1,4 +1,5 @@
-//! The manifest: one release, and for each target the hash of its executable and how it can be had.
+//! The manifest of one release: for each target, the hash of the executable and the forms in which
+//! the repository stores it.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,18 +17,20 @@ pub struct Manifest {
     pub channel: Name,
     /// The epoch of the root under which it is signed.
     pub epoch: Epoch,
-    /// The root that a client must have at least.
+    /// The lowest root version under which a client may accept this manifest.
     #[serde(deserialize_with = "integer")]
     pub root_version: u64,
     /// The number of the release.
     pub seq: Seq,
     /// The version of the executables.
     pub version: Version,
-    /// No version below this one may be installed or come back any more.
+    /// Versions below this one may no longer be installed, nor restored by a rollback.
     pub min_version: Option<Version>,
-    /// Passes the rollout, and ends what a person's hold may keep running under `Require`.
+    /// A critical release ignores the rollout. Under `Require`, a version that is kept by a hold
+    /// may then no longer run.
     pub critical: bool,
-    /// Versions that must not be run; clients on them go to `version` even if it is lower. Sorted bytewise.
+    /// Versions that must not run. A client that has one of them installs `version`, even if it is
+    /// lower. Sorted bytewise.
     pub retracts: Vec<Version>,
     /// Unix seconds.
     #[serde(deserialize_with = "integer")]
@@ -35,9 +38,9 @@ pub struct Manifest {
     /// Unix seconds.
     #[serde(deserialize_with = "integer")]
     pub expires: u64,
-    /// For people.
+    /// The release notes.
     pub notes: Notes,
-    /// One for each target, sorted by it.
+    /// One artifact for each target, sorted by target.
     pub artifacts: Vec<Artifact>,
 }
 
@@ -46,37 +49,37 @@ pub struct Manifest {
 pub struct Artifact {
     /// A Rust target triple, or any other name.
     pub target: Name,
-    /// Bytes of the executable.
+    /// The size of the executable in bytes.
     #[serde(deserialize_with = "integer")]
     pub size: u64,
-    /// Hash of the executable.
+    /// The hash of the executable.
     pub blake3: Digest,
-    /// How it can be had; sorted by encoding, then `from`.
+    /// The stored forms, sorted by encoding, then by `from`.
     pub stored: Vec<Stored>,
 }
 
-/// One form in which an executable lies in the repository.
+/// One form in which the repository stores an executable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// `identity`, `zstd`, `zstd-patch`; an unknown one is skipped.
+    /// `identity`, `zstd` or `zstd-patch`. A client skips an unknown one.
     pub encoding: Name,
-    /// For `zstd-patch` the hash of the executable that it needs.
+    /// For `zstd-patch`, the hash of the executable that the patch is applied to.
     pub from: Option<Digest>,
-    /// Bytes of the blob.
+    /// The size of the blob in bytes.
     #[serde(deserialize_with = "integer")]
     pub size: u64,
-    /// Hash of the blob, and with it where it lies.
+    /// The hash of the blob, which is also its name in the repository.
     pub blake3: Digest,
 }
 
-/// The encodings that this program can read.
+/// The encodings that this program can decode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// The executable itself.
     Identity,
     /// One zstd frame (RFC 8878).
     Zstd,
-    /// One zstd frame with the executable `from` as its prefix, as `zstd --patch-from` makes it.
+    /// One zstd frame with the executable `from` as its prefix, as `zstd --patch-from` creates it.
     ZstdPatch,
 }
 
@@ -92,7 +95,7 @@ impl Encoding {
 }
 
 impl Stored {
-    /// Which encoding this is; `None` for one of the future.
+    /// The encoding; `None` if this program does not know it.
     pub fn known_encoding(&self) -> Option<Encoding> {
         [Encoding::Identity, Encoding::Zstd, Encoding::ZstdPatch]
             .into_iter()
@@ -117,20 +120,20 @@ impl Document for Manifest {
         if self.expires <= self.issued {
             return Err("`expires` is not after `issued`".into());
         }
-        if self.min_version.iter().chain(&self.retracts).any(|version| !version.same_kind(&self.version)) {
-            return Err("`min_version` and `retracts` must be of the kind of `version`".into());
+        if self.min_version.iter().chain(&self.retracts).any(|version| !version.same_scheme(&self.version)) {
+            return Err("`min_version` and `retracts` must use the version scheme of `version`".into());
         }
         if self.min_version.as_ref().is_some_and(|min| min.compare(&self.version).is_ok_and(|o| o.is_gt())) {
             return Err("`min_version` is above `version`".into());
         }
         if !is_set(self.retracts.iter().map(Version::to_string)) {
-            return Err("`retracts` is not sorted, each once".into());
+            return Err("`retracts` is not sorted, or has a duplicate".into());
         }
         if self.retracts.contains(&self.version) {
             return Err("`retracts` names `version` itself".into());
         }
         if !is_set(self.artifacts.iter().map(|artifact| &artifact.target)) {
-            return Err("`artifacts` are not sorted by `target`, each once".into());
+            return Err("`artifacts` is not sorted by `target`, or has a duplicate".into());
         }
         self.artifacts.iter().try_for_each(Artifact::check)
     }
@@ -146,12 +149,12 @@ impl Artifact {
             return refuse("`stored` is empty");
         }
         if !is_set(self.stored.iter().map(|stored| (&stored.encoding, stored.from))) {
-            return refuse("`stored` is not sorted by `encoding`, then `from`, each once");
+            return refuse("`stored` is not sorted by `encoding`, then `from`, or has a duplicate");
         }
         for stored in &self.stored {
             let encoding = stored.known_encoding();
             if stored.from.is_some() != (encoding == Some(Encoding::ZstdPatch)) && encoding.is_some() {
-                return refuse("`from` belongs to `zstd-patch`, and only there");
+                return refuse("`from` must be set for `zstd-patch`, and only for it");
             }
             if encoding == Some(Encoding::Identity)
                 && (stored.size, stored.blake3) != (self.size, self.blake3)

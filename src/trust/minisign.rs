@@ -1,7 +1,9 @@
 //! Minisign signatures in their strict form, and Ed25519 public keys that are safe to trust.
 //!
-//! The format is <https://jedisct1.github.io/minisign/>, the equation ed25519-dalek's `verify_strict`. What stands here is stricter than
-//! minisign: only the prehashed form (`ED`), one spelling of every byte, no weak keys. Key ids are random labels and decide nothing.
+//! The format is that of <https://jedisct1.github.io/minisign/>. Signatures are verified with
+//! ed25519-dalek's `verify_strict`. This module is stricter than minisign: it accepts only
+//! prehashed signatures (`ED`), only one encoding of each value, and no weak keys. Key ids are
+//! random labels and are ignored.
 
 use base64ct::{Base64, Encoding as _};
 use blake2::{Blake2b512, Digest as _};
@@ -20,20 +22,28 @@ const TRUSTED: &str = "trusted comment: ";
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Checks the 32 bytes of a key. The error completes "the key is ...".
+    /// Checks the 32 bytes of a key.
+    ///
+    /// # Errors
+    /// The reason why the key is weak or invalid. It completes "the key is ...".
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, &'static str> {
         let point = CompressedEdwardsY(bytes).decompress().ok_or("not a point of the curve")?;
         if point.compress().0 != bytes {
             return Err("not in its canonical form");
         }
         if point.is_small_order() {
-            return Err("of small order, so that anybody can sign for it");
+            return Err("of small order, so that anyone can forge its signatures");
         }
         Ok(PublicKey(bytes))
     }
 
-    /// Reads a minisign public key file: an `untrusted comment: ` line, then the base64 of `Ed`, key id and key. People edit it, and nobody
-    /// signs it: unlike signatures it may have CRLF, no newline at the end, and any comment (SPEC section 3.2).
+    /// Parses a minisign public key file: a line that begins with `untrusted comment: `, then the
+    /// base64 of `Ed`, key id and key. Unlike a signature, the file is edited by hand and is not
+    /// signed. It may therefore have CRLF line ends, no newline at the end, and any comment (SPEC
+    /// section 3.2).
+    ///
+    /// # Errors
+    /// The reason why the text is not such a file, or why the key is weak.
     pub fn from_minisign(text: &str) -> Result<Self, String> {
         let mut lines = text.lines();
         let (Some(comment), Some(encoded), None) = (lines.next(), lines.next(), lines.next()) else {
@@ -58,31 +68,35 @@ impl PublicKey {
         &self.0
     }
 
-    /// The 64 lower-case hex digits that documents hold.
+    /// The 64 lower-case hex digits, as documents contain them.
     pub fn to_hex(&self) -> String {
         base16ct::lower::encode_string(&self.0)
     }
 
-    /// Reads [`PublicKey::to_hex`].
+    /// Parses the output of [`PublicKey::to_hex`].
+    ///
+    /// # Errors
+    /// The reason why the text is not such a key, or why the key is weak.
     pub fn from_hex(text: &str) -> Result<Self, String> {
         PublicKey::from_bytes(hex32(text)?).map_err(|why| format!("the key is {why}"))
     }
 
-    /// SPEC section 3.1, of both signatures of a block.
+    /// SPEC section 3.1: verifies both signatures of a block.
     fn verifies(&self, prehashed: &[u8], block: &Block) -> bool {
         let global = [&block.signature[..], block.trusted.as_bytes()].concat();
         self.signed(prehashed, &block.signature) && self.signed(&global, &block.global)
     }
 
-    /// Ed25519 (RFC 8032) without cofactor: S·B − H(R‖A‖M)·A is encoded as the bytes of R, and R and A are not of small order.
+    /// Ed25519 (RFC 8032) without cofactor: the encoding of S·B − H(R‖A‖M)·A is equal to the bytes
+    /// of R, and neither R nor A is of small order.
     fn signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         let Ok(key) = VerifyingKey::from_bytes(&self.0) else { return false };
         is_below_order(signature) && key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
-/// Whether S is below the group order. ed25519-dalek checks it, too, but less of it with a feature (`legacy_compatibility`) that any other
-/// crate in the same build can turn on.
+/// Whether S is below the group order. ed25519-dalek checks this as well, but less strictly with
+/// its feature `legacy_compatibility`, which any other crate in the same build can enable.
 fn is_below_order(signature: &[u8; 64]) -> bool {
     signature.last_chunk().is_some_and(|s| Scalar::from_canonical_bytes(*s).is_some().into())
 }
@@ -93,12 +107,12 @@ impl std::fmt::Debug for PublicKey {
     }
 }
 
-/// One or more signatures, one after another, each of four lines.
+/// One or more signatures, one after the other. Each has four lines.
 pub struct SignatureText {
     blocks: Vec<Block>,
 }
 
-/// The key id is not kept: it decides nothing.
+/// One signature. The key id is not kept, because it is never used.
 struct Block {
     signature: [u8; 64],
     trusted: String,
@@ -106,7 +120,11 @@ struct Block {
 }
 
 impl SignatureText {
-    /// Reads the strict form, whole or not at all (SPEC section 3). The error is the line, from 1, and what is wrong with it.
+    /// Parses the strict form (SPEC section 3). One malformed signature makes the whole text
+    /// invalid.
+    ///
+    /// # Errors
+    /// The number of the line, from 1, and what is wrong with it.
     pub fn parse(text: &[u8]) -> Result<Self, (usize, &'static str)> {
         let text = std::str::from_utf8(text).map_err(|_| (1, "not ASCII"))?;
         if text.is_empty() {
@@ -129,12 +147,13 @@ impl SignatureText {
         Ok(SignatureText { blocks })
     }
 
-    /// How many signatures there are.
+    /// The number of signatures.
     pub fn count(&self) -> usize {
         self.blocks.len()
     }
 
-    /// How many of these distinct keys have signed the message. Signatures that do not verify are ignored.
+    /// The number of distinct keys among these that signed the message. Signatures that do not
+    /// verify are ignored.
     pub fn count_valid(&self, keys: &[PublicKey], message: &[u8]) -> usize {
         let prehashed = Blake2b512::digest(message);
         let signed = |key: &&PublicKey| self.blocks.iter().any(|block| key.verifies(&prehashed, block));
@@ -163,15 +182,15 @@ impl Block {
     }
 }
 
-/// What a comment line says after its prefix.
+/// The text of a comment line after its prefix.
 fn comment<'a>(line: &'a str, prefix: &str) -> Result<&'a str, &'static str> {
     if line.len() > limits::COMMENT_LINE {
-        return Err("a comment line of more than 1024 bytes");
+        return Err("the comment line is longer than 1024 bytes");
     }
     if !line.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b)) {
-        return Err("a comment with other than printable ASCII and tabs");
+        return Err("the comment line has a character that is not printable ASCII or a tab");
     }
-    line.strip_prefix(prefix).ok_or("not the comment line that belongs here")
+    line.strip_prefix(prefix).ok_or("not the comment line that is required here")
 }
 
 /// Standard base64 of exactly `N` bytes, padded, without stray bits.
@@ -190,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    /// Every vector of Project Wycheproof, through the one function that decides about signatures.
+    /// Every vector of Project Wycheproof, through the only function that verifies a signature.
     #[test]
     fn wycheproof() {
         let set = TestSet::load(TestName::Ed25519).unwrap();
@@ -208,7 +227,8 @@ mod tests {
                         assert!(!key.signed(&test.msg, signature), "{name}");
                         invalid += 1;
                     }
-                    // Of such lengths there is no `Block` (tests/attacks/wycheproof.rs).
+                    // A `Block` cannot have a signature of such a length
+                    // (tests/attacks/wycheproof.rs).
                     (Err(_), result) => {
                         assert_eq!(result, TestResult::Invalid, "{name}");
                         too_long_or_short += 1;
@@ -219,7 +239,8 @@ mod tests {
         assert_eq!((valid, invalid, too_long_or_short), (88, 51, 12));
     }
 
-    /// Signs with R = `r`, which must be of small order: then S = k·a satisfies the equation without cofactor for the identity.
+    /// Signs with R = `r`, which must be of small order. If `r` is the identity, S = k·a satisfies
+    /// the equation without cofactor.
     fn sign_with_r(secret: Scalar, public: &[u8; 32], r: [u8; 32], message: &[u8]) -> [u8; 64] {
         let wide = Sha512::new().chain_update(r).chain_update(public).chain_update(message).finalize();
         let k = Scalar::from_bytes_mod_order_wide(&wide.into());
@@ -230,20 +251,21 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_with_a_point_of_small_order_counts_for_nobody() {
+    fn a_signature_with_a_point_of_small_order_is_invalid() {
         let secret = Scalar::from(7u8);
         let public = (ED25519_BASEPOINT_POINT * secret).compress().0;
         let key = PublicKey::from_bytes(public).unwrap();
         let mut identity = [0; 32];
         identity[0] = 1;
         let signature = sign_with_r(secret, &public, identity, b"message");
-        // The equation holds: RFC 8032 alone would take it.
+        // The equation holds: RFC 8032 alone would accept the signature.
         let dalek = VerifyingKey::from_bytes(&public).unwrap();
         dalek.verify(b"message", &Signature::from_bytes(&signature)).unwrap();
         assert!(!key.signed(b"message", &signature));
     }
 
-    /// 2^255 - 19 + `n`: another spelling of the y-coordinate `n`, for which 32 bytes have room below 19.
+    /// 2^255 - 19 + `n`: a second encoding of the y-coordinate `n`. It fits in 255 bits if `n` is
+    /// below 19.
     fn above_p(n: u8) -> [u8; 32] {
         let mut bytes = [0xff; 32];
         (bytes[0], bytes[31]) = (0xed + n, 0x7f);
@@ -251,13 +273,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_a_second_spelling_is_refused() {
+    fn a_key_with_a_second_encoding_is_refused() {
         let spelled = (0..19).map(above_p).filter(|bytes| CompressedEdwardsY(*bytes).decompress().is_some());
         let refused: Vec<_> = spelled.map(|bytes| PublicKey::from_bytes(bytes).unwrap_err()).collect();
         assert!(refused.len() > 3 && refused.iter().all(|why| why.contains("canonical")), "{refused:?}");
     }
 
-    /// S + L satisfies the equation, too. It is refused whatever features ed25519-dalek was built with.
+    /// S + L satisfies the equation as well. It is refused whatever features ed25519-dalek is built
+    /// with.
     #[test]
     fn s_is_below_the_order() {
         let secret = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
@@ -275,7 +298,7 @@ mod tests {
         assert!(!is_below_order(&above) && !key.signed(b"message", &above));
     }
 
-    /// The comment is what stands after the first prefix, all of it.
+    /// The comment is all of the text after the first prefix.
     #[test]
     fn a_comment_may_begin_like_its_prefix() {
         assert_eq!(comment("trusted comment: trusted comment: x", TRUSTED), Ok("trusted comment: x"));

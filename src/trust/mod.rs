@@ -1,12 +1,12 @@
-//! What bytes prove. Pure: no clock, no disk, no network.
+//! Signed documents and their verification. No clock, no disk, no network.
 //!
 //! ```text
 //! root keys (offline)  ──sign──▶ root N+1: which keys hold which role      [`Root`]
 //! timestamp keys (CI)  ──sign──▶ VERSION: which release is current today   [`Timestamp`]
 //! release keys (m of n)──sign──▶ manifest: hashes of the executables       [`Manifest`]
 //! ```
-//! The tool carries its first root, its [`TrustAnchor`]. `trusted_set.rs` says which document may
-//! follow which.
+//! The tool contains its first root, its [`TrustAnchor`]. `trusted_set.rs` defines in which order
+//! documents become trusted.
 
 mod canonical;
 mod fields;

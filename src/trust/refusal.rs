@@ -1,10 +1,11 @@
-//! Why something is not trusted, and what the reader of the error can do about it.
+//! The reasons to refuse something as not trustworthy, each with advice to the user.
 
 use super::{Digest, DocumentKind, Epoch, Name, Seq, Version};
 use crate::clock::Utc;
 use crate::object::Object;
 
-/// Why something is not trusted: an attack, or a mistake of the publisher (SPEC section 5).
+/// The reason why something is not trusted: an attack, or a mistake of the publisher (SPEC
+/// section 5).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the message of each variant names its fields")]
@@ -48,7 +49,8 @@ pub enum Refusal {
     #[error("there are more than {limit} new roots after root {trusted}")]
     TooManyRoots { limit: usize, trusted: u64 },
     #[error(
-        "VERSION has epoch {found_epoch} and sequence number {found_seq}, but epoch {epoch} and number {seq} were seen before"
+        "VERSION has epoch {found_epoch} and sequence number {found_seq}, but epoch {epoch} and \
+         number {seq} were seen before"
     )]
     Downgrade { epoch: Epoch, seq: Seq, found_epoch: Epoch, found_seq: Seq },
     #[error("VERSION of release {seq} was issued at {found}, but one issued at {seen} was seen before", found = Utc(*found), seen = Utc(*seen))]
@@ -60,7 +62,8 @@ pub enum Refusal {
     #[error("{document} was issued at {issued}, but this machine's clock says {clock}", issued = Utc(*issued), clock = Utc(*clock))]
     NotYetValid { document: DocumentKind, issued: u64, clock: u64 },
     #[error(
-        "the offered version {found} and {known} do not compare: one is a build number, the other is SemVer"
+        "the offered version {found} and {known} do not compare: one is a build number, the other \
+         is SemVer"
     )]
     VersionSchemeChanged { known: Version, found: Version },
     #[error("version {found} is below {floor}, the lowest that the publisher allows")]
@@ -94,11 +97,13 @@ impl Refusal {
     pub(crate) fn advice(&self) -> &'static str {
         match self {
             Refusal::Threshold { .. } => {
-                "Either an attacker changed the repository, or this installation is so old that it cannot follow the changes of keys since. \
-                 Ask the publisher; if the keys are right, install again."
+                "Either an attacker changed the repository, or this installation is so old that it \
+                 cannot follow the changes of keys since. Ask the publisher; if the keys are \
+                 right, install again."
             }
             Refusal::SelfThreshold { .. } => {
-                "The root keys that were trusted before signed it, but too few of the root keys that it lists: most likely a mistake of the publisher. Report it to the publisher."
+                "The root keys that were trusted before signed it, but too few of the root keys \
+                 that it lists: most likely a mistake of the publisher. Report it to the publisher."
             }
             Refusal::UnknownType { .. } | Refusal::StateTooNew { .. } => {
                 "A newer version of relatch wrote it. Install a newer version of this tool by hand."
@@ -107,46 +112,63 @@ impl Refusal {
             | Refusal::WrongProduct { .. }
             | Refusal::WrongChannel { .. }
             | Refusal::StateOfOther { .. } => {
-                "Either the address is that of another product or channel, or an attacker moved signed documents. Compare the address with the publisher's."
+                "Either the address is that of another product or channel, or an attacker moved \
+                 signed documents. Compare the address with the publisher's."
             }
             Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
-                "A stale cache between this machine and the repository returned an old object, or an attacker replays one. A cache corrects itself when it expires; if the error stays, report it to the publisher."
+                "A stale cache between this machine and the repository returned an old object, or \
+                 an attacker replays one. A cache corrects itself when it expires; if the error \
+                 stays, report it to the publisher."
             }
             Refusal::Equivocation { .. } => {
-                "A timestamp key signed two different releases under one number, which no publisher does: the key may be stolen. Report it to the publisher at once."
+                "A timestamp key signed two different releases under one number, which no \
+                 publisher does: the key may be stolen. Report it to the publisher at once."
             }
             Refusal::Expired { .. } => {
-                "The publisher did not renew it in time, an attacker withholds newer documents, or this machine's clock is ahead. Check the clock; if it is right, report it to the publisher."
+                "The publisher did not renew it in time, an attacker withholds newer documents, or \
+                 this machine's clock is ahead. Check the clock; if it is right, report it to the \
+                 publisher."
             }
             Refusal::NotYetValid { .. } => {
-                "This machine's clock is behind, or the publisher's was ahead. Set the clock and try again."
+                "This machine's clock is behind, or the publisher's was ahead. Set the clock and \
+                 try again."
             }
             Refusal::VersionSchemeChanged { .. } => {
-                "The publisher changed from build numbers to SemVer or back, which requires a new product or channel. Ask the publisher."
+                "The publisher changed from build numbers to SemVer or back, which requires a new \
+                 product or channel. Ask the publisher."
             }
             Refusal::RootAhead { .. } | Refusal::TooManyRoots { .. } => {
-                "The repository has newer roots than this check could reach. Try again; if the error stays, the publisher must publish the missing root documents."
+                "The repository has newer roots than this check could reach. Try again; if the \
+                 error stays, the publisher must publish the missing root documents."
             }
             Refusal::PreviousAltered { .. } => {
-                "The previous executable changed after it was set aside: a disk fault, or a person with access to this directory. Install again instead."
+                "The previous executable changed after it was set aside: a disk fault, or a person \
+                 with access to this directory. Install again instead."
             }
             Refusal::BelowFloor { .. } => {
-                "The publisher signed that versions this old must not run any more. Update instead, or install again."
+                "The publisher signed that versions this old must not run any more. Update \
+                 instead, or install again."
             }
             Refusal::PreviousEpoch { .. } => {
-                "The publisher replaced stolen keys, and this executable may be from the time before that. Update instead; or if it is the version that you rolled back from, install it again by hand."
+                "The publisher replaced stolen keys, and this executable may be from the time \
+                 before that. Update instead; or if it is the version that you rolled back from, \
+                 install it again by hand."
             }
             Refusal::Outdated { .. } => {
-                "This tool runs in its current version only. Connect the machine to the network and run the tool with --update to see what fails; a missing version or target is for the publisher to release."
+                "This tool runs in its current version only. Connect the machine to the network \
+                 and run the tool with --update to see what fails; a missing version or target is \
+                 for the publisher to release."
             }
             Refusal::StateDamaged { .. } => {
-                "A disk fault, or another program wrote to the file. The next successful check replaces it; --rollback requires it and is not possible until the next update."
+                "A disk fault, or another program wrote to the file. The next successful check \
+                 replaces it; --rollback requires it and is not possible until the next update."
             }
             Refusal::NoUsableForm { .. } => {
                 "This tool is too old for that release. Install a newer version by hand."
             }
             _ => {
-                "An attacker changed the object on its way, or the publisher made a mistake. Nothing of it was used. Report it to the publisher, who can run `signer verify`."
+                "An attacker changed the object on its way, or the publisher made a mistake. \
+                 Nothing of it was used. Report it to the publisher, who can run `signer verify`."
             }
         }
     }

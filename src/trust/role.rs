@@ -1,8 +1,8 @@
-//! The three roles, and which document each of them signs.
+//! The three roles, and the document that each of them signs.
 
 use std::fmt;
 
-/// A role: what its keys are trusted to sign.
+/// A role, which determines what its keys are trusted to sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Signs roots.
@@ -14,7 +14,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All roles, in the order of the document.
+    /// All roles, in the order of the root document.
     pub const ALL: [Role; 3] = [Role::Root, Role::Release, Role::Timestamp];
 }
 
@@ -28,14 +28,14 @@ impl fmt::Display for Role {
     }
 }
 
-/// Which document an error is about.
+/// The kind of a document, as named in errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DocumentKind {
-    /// A root with its number; 0 where the number is not known yet.
+    /// A root with its number; 0 if the number is not known yet.
     Root(u64),
-    /// The mutable object.
+    /// The document in the object `VERSION`.
     Timestamp,
-    /// A release.
+    /// The manifest of a release.
     Manifest,
 }
 

@@ -14,7 +14,7 @@ use crate::escape::Words;
 pub struct Root {
     /// The product whose keys these are.
     pub product: Name,
-    /// 1 for the first; each root is followed by the next number.
+    /// The number of the root: 1 for the first, and one more for each root after it.
     #[serde(deserialize_with = "integer")]
     pub version: u64,
     /// Unix seconds.
@@ -25,21 +25,22 @@ pub struct Root {
     pub expires: u64,
     /// Raised after a key was stolen.
     pub epoch: Epoch,
-    /// All keys that some role names, sorted by `public`.
+    /// All keys that a role names, sorted by `public`.
     pub keys: Vec<Key>,
-    /// Who may sign what.
+    /// The keys of each role.
     pub roles: Roles,
 }
 
-/// The only key algorithm there is today.
+/// The only key algorithm so far.
 pub const ED25519: &str = "ed25519";
 
-/// A public key as a root holds it.
+/// A public key in a root document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
-    /// `ed25519`. A key of another algorithm parses and never counts, so that a root can introduce one.
+    /// `ed25519`. A key of another algorithm is parsed and never counts, so that a root can
+    /// introduce a new algorithm.
     pub alg: Name,
-    /// Lower-case hex: for Ed25519 the 64 digits of the 32 bytes.
+    /// Lower-case hex; for Ed25519, 64 digits for the 32 bytes.
     pub public: String,
 }
 
@@ -54,10 +55,10 @@ pub struct Roles {
     pub timestamp: RoleKeys,
 }
 
-/// The keys of one role and how many distinct ones must sign.
+/// The keys of one role, and how many distinct keys must sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleKeys {
-    /// `public` of keys, sorted.
+    /// The `public` fields of the keys, sorted.
     pub keys: Vec<String>,
     /// From 1 to the number of keys.
     pub threshold: u32,
@@ -73,7 +74,7 @@ impl Roles {
         }
     }
 
-    /// The keys of a role, to change them.
+    /// The keys of a role, mutable.
     pub fn get_mut(&mut self, role: Role) -> &mut RoleKeys {
         match role {
             Role::Root => &mut self.root,
@@ -84,7 +85,7 @@ impl Roles {
 }
 
 impl Root {
-    /// The Ed25519 keys of a role; those of other algorithms never count.
+    /// The Ed25519 keys of a role. Keys of other algorithms never count.
     pub fn keys_of(&self, role: Role) -> Vec<PublicKey> {
         let held = &self.roles.get(role).keys;
         self.keys
@@ -113,7 +114,7 @@ impl Document for Root {
             return Err("`expires` is not after `issued`".into());
         }
         if !is_set(self.keys.iter().map(|key| &key.public)) {
-            return Err("`keys` are not sorted by `public`, each once".into());
+            return Err("`keys` is not sorted by `public`, or has a duplicate".into());
         }
         for key in &self.keys {
             if key.public.is_empty() || !key.public.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
@@ -123,11 +124,12 @@ impl Document for Root {
         for role in Role::ALL {
             let held = self.roles.get(role);
             if !is_set(&held.keys) {
-                return Err(format!("the keys of role {role} are not sorted, each once"));
+                return Err(format!("the keys of role {role} are not sorted, or have a duplicate"));
             }
             if held.threshold == 0 || held.threshold as usize > held.keys.len() {
                 return Err(format!(
-                    "role {role} has threshold {} of {} keys; it must be from 1 to the number of keys",
+                    "role {role} has threshold {} of {} keys; it must be from 1 to the number of \
+                     keys",
                     held.threshold,
                     held.keys.len()
                 ));
@@ -143,7 +145,7 @@ impl Document for Root {
 }
 
 impl Root {
-    /// SPEC section 7: weak keys are refused where keys are loaded.
+    /// SPEC section 7: refuses weak keys when a root is loaded, before one of them is used.
     ///
     /// # Errors
     /// [`Refusal::WeakKey`].

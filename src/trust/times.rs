@@ -1,11 +1,11 @@
-//! The clocks against which signed times are compared (SPEC step 5).
+//! The clocks with which signed times are compared (SPEC step 5).
 
 use super::{DocumentKind, Refusal};
 use crate::limits;
 
 /// The two clocks of SPEC step 5.
 ///
-/// Expiry cannot be turned off by a number: only [`Leniency`] does it.
+/// No value of the clocks turns expiry off. Only [`Leniency`] does.
 /// ```compile_fail,E0451
 /// let no_expiry = relatch::trust::Times { system: 0, now: 0, leniency: None };
 /// ```
@@ -16,7 +16,7 @@ pub struct Times {
     leniency: Option<Leniency>,
 }
 
-/// What a publisher may read and a client may not: an expired document that is about to be replaced,
+/// Lets a publisher read what a client refuses: an expired document that is about to be replaced,
 /// and a root that was issued in the future.
 ///
 /// Only the feature `publisher` has a function that makes one. A client's check takes none: it decides
@@ -28,7 +28,7 @@ pub struct Times {
 pub struct Leniency(());
 
 impl Leniency {
-    /// For a publisher that reads what it replaces.
+    /// For a publisher, which must read the documents that it replaces.
     #[cfg(feature = "publisher")]
     #[cfg_attr(docsrs, doc(cfg(feature = "publisher")))]
     pub fn of_a_publisher() -> Self {
@@ -37,10 +37,10 @@ impl Leniency {
 }
 
 impl Times {
-    /// `system` is the system clock, in Unix seconds, which `issued` is compared with and which is
-    /// never persisted. `seen` are signed times that were seen before: what is compared with
-    /// `expires` is the greatest of all, so that a clock that was set back does not make an expired
-    /// document valid again.
+    /// `system` is the system clock in Unix seconds. It is compared with `issued`, and is never
+    /// persisted. `seen` are signed times that were seen before. The greatest of all is compared
+    /// with `expires`, so that setting the clock back does not make an expired document valid
+    /// again.
     pub fn new(system: u64, seen: &[u64]) -> Self {
         let now = seen.iter().copied().fold(system, u64::max);
         Times { system, now, leniency: None }
@@ -52,7 +52,7 @@ impl Times {
         Times { leniency, ..self }
     }
 
-    /// The time that `expires` is compared with, in Unix seconds.
+    /// The time with which `expires` is compared, in Unix seconds.
     pub fn now(&self) -> u64 {
         self.now
     }

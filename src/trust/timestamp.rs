@@ -1,4 +1,5 @@
-//! `VERSION`: the one mutable object, which release is current and that this is still true.
+//! `VERSION`, the only mutable object: it names the current release, and expires soon, so that its
+//! age is limited.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +22,9 @@ pub struct Timestamp {
     pub seq: Seq,
     /// The version of the release; equal to the object's first line.
     pub version: Version,
-    /// The hash of the manifest's bytes, and with it where the manifest lies.
+    /// The hash of the manifest, which is also its name in the repository.
     pub manifest: Digest,
-    /// How many of 100 installations take it, 0 to 100.
+    /// How many of 100 installations may install the release, from 0 to 100.
     pub rollout: u8,
     /// Unix seconds.
     #[serde(deserialize_with = "integer")]
@@ -55,7 +56,8 @@ impl Document for Timestamp {
 }
 
 impl Timestamp {
-    /// The two lines that are signed, each ended by its newline: what `head -1` shows, and the canonical object.
+    /// The two signed lines, each with its newline: the version, for `head -1`, and the canonical
+    /// object.
     pub fn to_signed(&self) -> Vec<u8> {
         let mut text = format!("{}\n", self.version).into_bytes();
         text.extend(self.to_canonical());
@@ -63,7 +65,11 @@ impl Timestamp {
         text
     }
 
-    /// Splits the object into its signed bytes and the signature text after them, without believing either.
+    /// Splits the object into the signed bytes and the signature text after them. Neither is
+    /// verified.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`].
     pub fn split(object: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
         let mut newlines = object.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1);
         match newlines.nth(1).and_then(|end| object.split_at_checked(end)) {
@@ -72,10 +78,11 @@ impl Timestamp {
         }
     }
 
-    /// The document, **without any signature**: it decides nothing that a client does.
+    /// The document, **without verifying a signature**. No decision of a client depends on it.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`] and the like, as for a signed `VERSION` in step 4d.
+    /// As in step 4d: [`Refusal::Malformed`], [`Refusal::UnknownType`], [`Refusal::OtherDocument`]
+    /// and [`Refusal::VersionLineMismatch`].
     pub fn read_unverified(object: &[u8]) -> Result<Self, Refusal> {
         Timestamp::parse(Timestamp::split(object)?.0)
     }
@@ -105,14 +112,14 @@ impl Timestamp {
 
 /// The newest `VERSION` that was accepted: an older one is refused (SPEC steps 4h, 4i).
 ///
-/// Its default is that of a client that has accepted none. It moves by an accepted `VERSION` and by
-/// nothing else:
+/// The default is that of a client that has not accepted one yet. Only an accepted `VERSION` moves
+/// it:
 /// ```compile_fail,E0451
 /// let guard = relatch::trust::RollbackGuard { epoch: 0, seq: 0, issued: 0, manifest: None };
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RollbackGuard {
-    /// 0 for none: the form of the state on the disk (SPEC section 4).
+    /// 0 for none, as in the state on the disk (SPEC section 4).
     #[serde(deserialize_with = "integer")]
     epoch: u64,
     #[serde(deserialize_with = "integer")]
@@ -123,7 +130,7 @@ pub struct RollbackGuard {
 }
 
 impl RollbackGuard {
-    /// After a `VERSION` was accepted.
+    /// The guard after this `VERSION` was accepted.
     pub fn after(version: &Verified<Timestamp>) -> Self {
         RollbackGuard {
             epoch: version.epoch.get(),
@@ -133,7 +140,7 @@ impl RollbackGuard {
         }
     }
 
-    /// The highest epoch of a `VERSION`.
+    /// The highest epoch of an accepted `VERSION`.
     pub fn epoch(&self) -> Option<Epoch> {
         Epoch::try_from(self.epoch).ok()
     }
@@ -143,8 +150,8 @@ impl RollbackGuard {
         Some((self.epoch()?, Seq::try_from(self.seq).ok()?))
     }
 
-    /// The latest `issued` of that release's `VERSION`, in Unix seconds; 0 for none, which is before
-    /// all of them.
+    /// The latest `issued` of that release's `VERSION`, in Unix seconds; 0 for none, which is lower
+    /// than all others.
     pub fn issued(&self) -> u64 {
         self.issued
     }
@@ -154,8 +161,8 @@ impl RollbackGuard {
         self.manifest
     }
 
-    /// The `seq` of the next release in this epoch; `None` past the largest integer that a document
-    /// may contain.
+    /// The `seq` of the next release in this epoch; `None` after the largest integer that a
+    /// document may contain.
     pub fn next_seq(&self) -> Option<Seq> {
         Seq::try_from(self.seq.saturating_add(1)).ok()
     }

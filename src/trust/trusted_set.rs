@@ -1,16 +1,15 @@
-//! Which document may be believed, and after which other one. Pure: no clock, no disk, no network.
+//! The order in which documents become trusted. No clock, no disk, no network.
 //!
 //! ```text
 //! TrustAnchor ──▶ Roots ──▶ FinalRoot ──▶ Verified<Timestamp> ──▶ Verified<Manifest>
 //! ```
-//! - A [`TrustAnchor`] is loadable only from bytes for which the caller vouches.
-//! - The next root is loadable only if a threshold of the keys of the root before it *and* of its
-//!   own signed it (SPEC step 3).
-//! - `VERSION` is loadable only under a [`FinalRoot`], which has not expired; a root that another
-//!   one follows may have (step 4).
-//! - A manifest is loadable only under the `VERSION` that names its hash (step 6).
-//! - Expiry is checked in the step that requires it (step 5): roots when they become final, the
-//!   others when they are loaded.
+//! - A [`TrustAnchor`] is loaded from bytes for which the caller vouches.
+//! - The next root is loaded only if it is signed by a threshold of the keys of the root before it
+//!   *and* of its own keys (SPEC step 3).
+//! - `VERSION` is loaded only under a [`FinalRoot`], which has not expired (step 4). A root that is
+//!   followed by another one may have expired.
+//! - A manifest is loaded only under the `VERSION` that names its hash (step 6).
+//! - Expiry (step 5) is checked when a root becomes final, and when another document is loaded.
 //!
 //! A document is parsed only after its threshold is met.
 
@@ -23,10 +22,10 @@ use super::timestamp::RollbackGuard;
 use super::verified::{Fetched, Verified};
 use super::{Digest, Document, DocumentKind, Identity, Manifest, Refusal, Root, Times, Timestamp, canonical};
 
-/// The first root: compiled into the tool, or given by the person who installs it. Everything else
-/// follows from it.
+/// The first root, compiled into the tool or given by the user who installs it. All trust derives
+/// from it.
 ///
-/// It is not a root that was verified, and cannot stand for one:
+/// It was not verified, and cannot be used as a root that was:
 /// ```compile_fail,E0308
 /// fn load(_: &relatch::trust::FinalRoot<'_>) {}
 /// load(&relatch::trust::TrustAnchor::new(b"{}").unwrap());
@@ -45,15 +44,15 @@ impl TrustAnchor {
         Ok(TrustAnchor(root))
     }
 
-    /// The root that a client persisted earlier, read back from its disk; the anchor itself where
-    /// that is newer.
+    /// The root that a client persisted earlier, read back from its disk; the anchor itself if that
+    /// is newer.
     ///
-    /// The persisted root was verified when it was fetched. That a threshold of its own keys signed
-    /// it shows that the disk returned what was written. A root of another product never takes the
-    /// anchor's place.
+    /// The persisted root was verified when it was fetched. The signatures of its own keys are
+    /// verified again, to detect a damaged file. A root of another product never replaces the
+    /// anchor.
     ///
     /// # Errors
-    /// [`Refusal`] where the persisted bytes are not such a root.
+    /// [`Refusal`] if the persisted bytes are not such a root.
     pub fn or_recorded(self, document: &Fetched, signatures: &Fetched) -> Result<Roots, Refusal> {
         let recorded = self.reload(document, signatures)?;
         Ok(if recorded.version > self.version { recorded } else { self.into() })
@@ -92,16 +91,16 @@ impl From<TrustAnchor> for Roots {
     }
 }
 
-/// The chain of roots so far, by its newest one. Another one may follow.
+/// The newest root of the chain so far. Another one may follow.
 #[must_use]
 pub struct Roots(Root);
 
 impl Roots {
-    /// SPEC step 3: the root after this one, signed by a threshold of this root's keys *and* of its
-    /// own.
+    /// SPEC steps 3a to 3i: the root after this one, signed by a threshold of this root's keys
+    /// *and* of its own.
     ///
     /// # Errors
-    /// [`Refusal`] by the letters of step 3.
+    /// The [`Refusal`] of the first of these steps that fails.
     pub fn next(&self, document: &Fetched, signatures: &Fetched, times: &Times) -> Result<Self, Refusal> {
         let version = self.version + 1;
         let kind = DocumentKind::Root(version);
@@ -125,7 +124,8 @@ impl Roots {
         Ok(Roots(next))
     }
 
-    /// The newest root, which must not have expired: everything below it is loaded under this one.
+    /// This root as the last one of the chain, which must not have expired. `VERSION` and the
+    /// manifest are loaded under it.
     ///
     /// # Errors
     /// [`Refusal::Expired`].
@@ -134,8 +134,8 @@ impl Roots {
         Ok(FinalRoot(self))
     }
 
-    /// Whether a threshold of this root's keys signed such a document. It verifies nothing else of
-    /// the document: a publisher looks at manifests of earlier releases with it.
+    /// Checks that a threshold of this root's keys signed a document of this kind. Nothing else of
+    /// the document is verified: a publisher uses this for the manifests of earlier releases.
     ///
     /// # Errors
     /// [`Refusal::SignatureForm`] and [`Refusal::Threshold`].
@@ -195,7 +195,7 @@ impl Verified<Timestamp> {
     /// SPEC steps 4 and 5.
     ///
     /// # Errors
-    /// [`Refusal`] by the letters of step 4, and of step 5.
+    /// The [`Refusal`] of the first of the steps 4a to 4i and 5 that fails.
     pub fn verify(
         object: &Fetched,
         root: &FinalRoot<'_>,
@@ -204,7 +204,7 @@ impl Verified<Timestamp> {
         times: &Times,
     ) -> Result<Self, Refusal> {
         let document = DocumentKind::Timestamp;
-        let (signed, signatures) = Timestamp::split(object.bytes())?; // 4a, bounded by its reader
+        let (signed, signatures) = Timestamp::split(object.bytes())?; // 4a; the fetch limits the size
         let signatures = signature_text(document, signatures)?; // 4b
         threshold(document, root, signed, &signatures)?; // 4c
         let version = Timestamp::parse(signed)?; // 4d
@@ -226,7 +226,8 @@ impl Verified<Timestamp> {
     }
 }
 
-/// SPEC steps 4h and 4i: (epoch, seq, issued) not lower than seen, and one manifest for one `seq`.
+/// SPEC steps 4h and 4i: (epoch, seq, issued) must not be lower than before, and one `seq` must not
+/// have two manifests.
 fn check_not_older(version: &Timestamp, guard: &RollbackGuard) -> Result<(), Refusal> {
     let Some((epoch, seq)) = guard.release() else { return Ok(()) };
     match (version.epoch, version.seq).cmp(&(epoch, seq)) {
@@ -251,7 +252,7 @@ impl Verified<Manifest> {
     /// SPEC step 6.
     ///
     /// # Errors
-    /// [`Refusal`] by the letters of step 6.
+    /// The [`Refusal`] of the first of the steps 6a to 6k that fails.
     pub fn verify(
         document: &Fetched,
         signatures: &Fetched,
@@ -298,7 +299,7 @@ impl Verified<Manifest> {
     }
 }
 
-/// A root that a threshold of its own keys signed.
+/// Parses a root and checks that it is signed by a threshold of its own keys.
 fn signed_by_itself(document: &Fetched, signatures: &Fetched) -> Result<Root, Refusal> {
     let kind = DocumentKind::Root(0);
     let signatures = signature_text(kind, signatures.bytes())?;
@@ -308,13 +309,13 @@ fn signed_by_itself(document: &Fetched, signatures: &Fetched) -> Result<Root, Re
     Ok(root)
 }
 
-/// The strict form of a signature text, or the refusal of the whole document.
+/// Parses the signatures. If they are not in the strict form, the whole document is refused.
 fn signature_text(document: DocumentKind, text: &[u8]) -> Result<SignatureText, Refusal> {
     SignatureText::parse(text).map_err(|(line, why)| Refusal::SignatureForm { document, line, why })
 }
 
-/// The one threshold function, for all three roles: enough *distinct* keys of the role that signs
-/// such a document.
+/// The only threshold check, for all three roles: enough *distinct* keys of the role that signs
+/// documents of this kind must have signed.
 fn threshold(
     document: DocumentKind,
     root: &Root,
@@ -324,11 +325,12 @@ fn threshold(
     let needed = root.roles.get(document.role()).threshold;
     let valid = signatures.count_valid(&root.keys_of(document.role()), message);
     let valid = u32::try_from(valid).unwrap_or(u32::MAX);
-    // A parsed root has no threshold of 0. This does not rest on the parser alone.
+    // The parser refuses a threshold of 0. `max` keeps this check safe without it.
     if valid >= needed.max(1) { Ok(()) } else { Err(Refusal::Threshold { document, needed, valid }) }
 }
 
-/// Distinguishes a threshold of the root's own keys (SPEC step 3e) from one of the root before (3b).
+/// The threshold check with the root's own keys (SPEC step 3e). Its refusal differs from that with
+/// the keys of the root before (3b).
 fn own_threshold(
     kind: DocumentKind,
     root: &Root,

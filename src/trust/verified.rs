@@ -1,13 +1,13 @@
-//! The proof that a document was signed: a value that only verification makes.
+//! The proof that a document was verified: a value that only verification creates.
 
 use std::ops::Deref;
 
 use super::minisign::{PublicKey, SignatureText};
 use super::{Document, Role, Root};
 
-/// Bytes from a source: bounded, and believed in nothing.
+/// Bytes from a source. Their size is limited, and they are not trusted.
 ///
-/// They prove nothing and cannot be used as a document:
+/// They cannot be used as a document:
 /// ```compile_fail,E0308
 /// fn publish(_: relatch::trust::Verified<relatch::trust::Manifest>) {}
 /// publish(relatch::trust::Fetched::new(b"{}".to_vec()));
@@ -16,20 +16,22 @@ use super::{Document, Role, Root};
 pub struct Fetched(Vec<u8>);
 
 impl Fetched {
-    /// Untrusted bytes, already bounded by one of [`crate::limits`].
+    /// Untrusted bytes whose size is within one of the [`crate::limits`].
     pub fn new(bytes: Vec<u8>) -> Self {
         Fetched(bytes)
     }
 
-    /// The bytes as they came.
+    /// The bytes, as they were received.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// A document whose checks all passed: signed by a threshold of distinct keys, canonical, and what it should be.
+/// A document that passed all checks: it is signed by a threshold of distinct keys, is canonical,
+/// and has the required content.
 ///
-/// There is no other way to have one; it has no `Clone`, `Default` or `Deserialize`, and no public constructor:
+/// Only verification creates one. The type has no `Clone`, `Default` or `Deserialize`, and no
+/// public constructor:
 /// ```compile_fail,E0423
 /// let manifest: relatch::trust::Manifest = todo!();
 /// let verified = relatch::trust::Verified(manifest);
@@ -41,7 +43,7 @@ impl Fetched {
 pub struct Verified<T>(T);
 
 impl<T: Document> Verified<T> {
-    /// Called by `root`, `version_file` and `manifest` after the last check of each, and by nothing else.
+    /// Called only by `trusted_set`, after the last check of a document.
     pub(super) fn seal(document: T) -> Self {
         Verified(document)
     }
@@ -55,7 +57,8 @@ impl<T> Deref for Verified<T> {
     }
 }
 
-/// Which keys of the role have signed: what a signer shows to the one who collects signatures. It decides nothing.
+/// The keys of the role that signed the message, for a signer that lists the collected signatures.
+/// No decision depends on it.
 pub fn signing_keys(root: &Root, role: Role, message: &[u8], signatures: &SignatureText) -> Vec<PublicKey> {
     let signed = |key: &PublicKey| signatures.count_valid(std::slice::from_ref(key), message) == 1;
     root.keys_of(role).into_iter().filter(signed).collect()

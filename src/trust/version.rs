@@ -1,4 +1,4 @@
-//! Versions of the two kinds that products use, and their order within a kind.
+//! Versions of the two schemes that products use, and their order within a scheme.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -9,24 +9,28 @@ use serde::{Deserialize, Serialize};
 use crate::escape::Words;
 use crate::limits;
 
-/// SemVer 2.0.0 without build metadata, or a build number as CI counts them.
+/// SemVer 2.0.0 without build metadata, or a build number of a CI system.
 ///
-/// There is no `Ord`: the two kinds do not compare, and [`Version::compare`] says so.
+/// There is no `Ord`, because versions of different schemes have no order. [`Version::compare`]
+/// returns an error for them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Version {
     /// `[1-9][0-9]*`, below 2^64.
     Build(u64),
-    /// SemVer precedence decides the order; build metadata is refused because it has none.
+    /// Ordered by SemVer precedence. Build metadata is refused, because it has no precedence.
     SemVer(semver::Version),
 }
 
-/// Two versions of different kinds were compared.
+/// The error of comparing two versions of different schemes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VersionSchemeChanged;
 
 impl Version {
-    /// The order of two versions of one kind.
+    /// The order of two versions of one scheme.
+    ///
+    /// # Errors
+    /// [`VersionSchemeChanged`] if one is a build number and the other is SemVer.
     pub fn compare(&self, other: &Version) -> Result<Ordering, VersionSchemeChanged> {
         match (self, other) {
             (Version::Build(a), Version::Build(b)) => Ok(a.cmp(b)),
@@ -36,7 +40,7 @@ impl Version {
     }
 
     /// Whether both are build numbers, or both SemVer.
-    pub fn same_kind(&self, other: &Version) -> bool {
+    pub fn same_scheme(&self, other: &Version) -> bool {
         self.compare(other).is_ok()
     }
 }

@@ -1,22 +1,22 @@
-//! How long an update may take, and how much it tries.
+//! Time limits of an update.
 
 use std::time::{Duration, Instant};
 
 use crate::limits;
 
-/// How long an update may take, and how much it tries.
+/// Time limits of an update, and whether it retries a failed release.
 pub(crate) struct Budget {
     pub(crate) lock_wait: Duration,
-    /// For everything before a download.
+    /// The deadline of everything before the download.
     pub(crate) deadline: Instant,
-    /// For a download.
+    /// The time limit of the download.
     pub(crate) download: Option<Duration>,
-    /// Whether a release that did not run here is tried again.
+    /// Whether to try a release again that failed its probe on this machine.
     pub(crate) retry_failed: bool,
 }
 
 impl Budget {
-    /// A person asked for the update and waits for it.
+    /// The budget of an update that the user requested and waits for.
     pub(super) fn explicit() -> Self {
         let deadline = Instant::now() + limits::CHECK;
         Budget { lock_wait: limits::LOCK_WAIT, deadline, download: None, retry_failed: true }

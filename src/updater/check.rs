@@ -1,5 +1,5 @@
-//! Steps 3 to 8 of SPEC section 5, by driving a [`Check`]: objects from the source, new roots and what
-//! is remembered to the disk.
+//! Steps 3 to 8 of SPEC section 5. Reads the objects that a [`Check`] requires from the source, and
+//! persists new roots and the memory.
 
 use std::time::Instant;
 
@@ -9,18 +9,18 @@ use crate::error::{Error, Local, Result};
 use crate::install::Session;
 use crate::trust::{Epoch, Notes, Roots, TrustAnchor, Version};
 
-/// How steps 3 to 8 ended.
+/// The result of steps 3 to 8.
 pub(super) struct CheckResult {
     pub(super) decision: Decision,
     /// The epoch of the newest root.
     pub(super) epoch: Epoch,
-    /// Notes, and whether the release is critical, where a manifest was read.
+    /// The notes, and whether the release is critical, if a manifest was read.
     pub(super) details: Option<(Notes, bool)>,
 }
 
 impl Updater {
-    /// Steps 3 to 8: from the newest root that was trusted to a decision. `installed` is `None` for a
-    /// first install. What the check remembers is saved where something was installed.
+    /// Steps 3 to 8: from the newest trusted root to a decision. `installed` is `None` for a first
+    /// install, whose memory is saved when the executable is installed.
     pub(super) fn run_check(
         &mut self,
         session: &mut Session,
@@ -55,7 +55,7 @@ impl Updater {
         let details = manifest.map(|manifest| (manifest.notes.clone(), manifest.critical));
         if !is_first {
             if release.is_some() {
-                // What was damaged is replaced by what was just verified.
+                // The damaged state may now be replaced, because a release was verified.
                 session.damaged = None;
             }
             session.save()?;
@@ -63,13 +63,13 @@ impl Updater {
         Ok(CheckResult { decision: decision?, epoch, details })
     }
 
-    /// The newest root that was persisted, or the one that the tool carries.
+    /// The newest persisted root, or the root that the tool contains.
     fn load_roots(&mut self, session: &Session) -> Result<Roots> {
         let anchor = || TrustAnchor::new(&self.anchor);
         match session.load_root(anchor()?) {
             Ok(roots) => Ok(roots),
-            // The chain is read again from the root that the tool carries, and must reach as far as it
-            // did before.
+            // The chain is read again from the root that the tool contains. It must reach the root
+            // that was trusted before, if the state recorded one.
             Err(Error::Refused(why)) => {
                 self.reporter.warn(&format!("the recorded root is damaged ({why}); it is fetched again"));
                 Ok(anchor()?.into())
@@ -78,7 +78,8 @@ impl Updater {
         }
     }
 
-    /// Records that another version than the recorded one was put at the path by hand.
+    /// Records that the executable was replaced by hand, if the running version differs from the
+    /// recorded one.
     pub(super) fn note_replacement(&self, session: &mut Session) -> Result<()> {
         let (Some(running), Some(recorded)) = (&self.running, session.state.record.installed()) else {
             return Ok(());
@@ -87,15 +88,15 @@ impl Updater {
             return Ok(());
         }
         if session.holds(recorded)? {
-            // The path was swapped after this process started: this process is not the one to decide
-            // about the executable that is there.
+            // The executable was swapped after this process started. This process must not decide
+            // about an executable of another version.
             return Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into());
         }
         session.state.record.replaced_by_hand();
         Ok(())
     }
 
-    /// Which version is at the path.
+    /// The version at the path.
     pub(super) fn installed(&self, session: &Session) -> Result<Version> {
         let not_installed =
             |why: String| Local::NotInstalled { path: self.installation.executable().into(), why }.into();
@@ -103,10 +104,12 @@ impl Updater {
             (Some(running), _) => Ok(running.clone()),
             (None, Some(recorded)) if session.holds(recorded)? => Ok(recorded.version.clone()),
             (None, Some(recorded)) => Err(not_installed(format!(
-                "the file there is not the {} that was installed",
+                "the file is not the version {} that was installed",
                 recorded.version
             ))),
-            (None, None) => Err(not_installed("there is no readable record of its version".into())),
+            (None, None) => {
+                Err(not_installed("its version is not recorded, or the record is damaged".into()))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From what a check wants to what a source has.
+//! Reads the objects that a check requires from a source.
 
 use std::time::Instant;
 
@@ -8,10 +8,11 @@ use crate::source::Fetcher;
 use crate::trust::Refusal;
 
 impl Fetcher {
-    /// Reads what a check wants, or learns why it cannot be read.
+    /// Reads an object that a check requires. An object that cannot be read is an [`Answer`] as
+    /// well.
     ///
     /// # Errors
-    /// [`Error::Local`] where this machine cannot even ask.
+    /// [`Error::Local`] and [`Error::Usage`], if the request could not be made.
     pub fn answer(&self, wanted: &Wanted, deadline: Instant) -> Result<Answer> {
         let Wanted { object, limit, if_none_match } = wanted;
         let found = match if_none_match {

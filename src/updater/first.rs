@@ -1,4 +1,4 @@
-//! The verified first install of an executable in any language, by the same steps as an update.
+//! The verified first install of any executable, in the same steps as an update.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,9 +18,9 @@ use crate::trust::{Epoch, Identity, Name, Version};
 pub struct Install {
     /// The address of the repository.
     pub from: String,
-    /// A file with certificates of further authorities, for an `https:` or `s3:` repository.
+    /// A file with certificates of additional authorities, for an `https:` or `s3:` repository.
     pub ca_file: Option<PathBuf>,
-    /// The file with the root document for which the caller vouches.
+    /// The file with the root document. The caller vouches for it.
     pub root: PathBuf,
     /// The product.
     pub product: Name,
@@ -28,12 +28,11 @@ pub struct Install {
     pub channel: Name,
     /// The target, usually [`crate::TARGET`].
     pub target: Name,
-    /// Where the executable goes.
+    /// The path of the executable.
     pub path: PathBuf,
-    /// How later versions prove that they run; `None` finds out whether this one answers the library's
-    /// probe.
+    /// The probe of new versions. `None` detects whether this version answers the library's probe.
     pub probe: Option<Probe>,
-    /// Whether to replace an executable that exists.
+    /// Whether to replace an existing executable.
     pub force: bool,
 }
 
@@ -48,12 +47,13 @@ impl Settings {
     }
 }
 
-/// An address that means the same from every working directory.
+/// An address that does not depend on the working directory.
 fn absolute(location: &str) -> Result<String> {
     if let Some((scheme, rest)) = location.split_once("://") {
         if scheme.eq_ignore_ascii_case("https") && rest.contains('?') {
             return Err(Error::usage(
-                "the address of the repository has a query: such a URL is a secret, and the settings are readable by every user",
+                "the address of the repository has a query, which may contain a secret, but every \
+                 user can read the settings",
             ));
         }
         return Ok(location.to_owned());
@@ -68,11 +68,12 @@ fn absolute(location: &str) -> Result<String> {
 }
 
 impl Install {
-    /// Installs the current release, and records how to update it. Returns its version and its path, with
-    /// links resolved.
+    /// Installs the current release, and records how to update it. Returns its version, and its
+    /// path with links resolved.
     ///
     /// # Errors
-    /// [`Local::Exists`] without `force`; otherwise as for an update. Nothing is left behind.
+    /// [`Local::Exists`] if the executable exists and `force` is not set; otherwise as for an
+    /// update. No file is left behind.
     pub fn run(self, reporter: impl Reporter + 'static) -> Result<(Version, PathBuf)> {
         let installation = Installation::for_new(&self.path)?;
         let exists = installation.executable().exists();
@@ -114,7 +115,8 @@ impl Updater {
         let session = Session::begin_first_install(&installation, identity, wait, &mut *self.reporter)?;
         let Some(mut session) = session else { return Err(Error::usage("nothing to install")) };
         if installation.executable().exists() != exists {
-            return Err(Local::ChangedMeanwhile { path: installation.executable().into() }.into()); // by another install
+            // Another process installed or removed it.
+            return Err(Local::ChangedMeanwhile { path: installation.executable().into() }.into());
         }
         let installed = self.first_install_locked(&mut session, settings, probe, exists);
         if installed.is_err() && !had_dir && !exists && !installation.executable().exists() {
@@ -147,7 +149,8 @@ impl Updater {
         session.state.memory.about_to_install_first(selected.version());
         session.damaged = None;
         if !exists {
-            session.save_settings(&settings)?; // before there is an executable that could not be updated without them
+            // Before the executable: without settings, `relatch` cannot update it.
+            session.save_settings(&settings)?;
         }
         let version = staged.version().clone();
         let known = match session.state.record.installed().cloned() {
@@ -155,21 +158,22 @@ impl Updater {
             _ => None,
         };
         match known {
-            // The same bytes are there: nothing is swapped, and the previous executable stays.
+            // The same bytes are installed: there is no swap, and the previous executable is kept.
             Some(installed) if installed.blake3 == staged.blake3() => session.save()?,
             Some(installed) => {
-                // If the bytes are replaced before the swap, their epoch is unknown.
+                // If the file is replaced before the swap, the epoch of the new one is unknown.
                 let known = (&installed.version, Epoch::FIRST);
                 session.swap(staged, known, checked.epoch)?
             }
-            // What is replaced has no known version, and nothing can go back to it.
+            // The version of the existing file is unknown, so that a rollback cannot return to it.
             None => {
                 let existing = if exists { Existing::Replace } else { Existing::Keep };
                 session.first_install(staged, checked.epoch, existing)?
             }
         }
         if exists {
-            session.save_settings(&settings)?; // after it, so that the old executable keeps its own where the swap fails
+            // After the swap: if it fails, the old executable keeps its settings.
+            session.save_settings(&settings)?;
         }
         Ok(version)
     }
@@ -182,7 +186,7 @@ fn read_text(path: &Path, limit: ByteLimit) -> Result<String> {
     file.take(limit.0 + 1).read_to_string(&mut text).map_err(io("read", path))?;
     if text.len() as u64 > limit.0 {
         return Err(Error::usage(format!(
-            "{} has more than {} bytes and is no root document",
+            "{} is larger than {} bytes and cannot be a root document",
             Printable(path.display()),
             limit.0
         )));

@@ -1,12 +1,12 @@
-//! Composes the steps of SPEC section 5. Only this room and `startup` see all others.
+//! Composes the steps of SPEC section 5. Only this module and `startup` use all others.
 //!
 //! ```text
 //! update     1, 2 a session; 9 download, 10 hash, 11 probe, 12 swap; rollback, status
-//! check      3 to 8, by driving a `Check`
-//! fetch      from what a check wants to what a source has
-//! first      the same for an executable that does not exist yet
-//! budget     how long an update may take
-//! outcome    what is returned
+//! check      3 to 8, with a `Check`
+//! fetch      reads the objects that a check requires
+//! first      the first install
+//! budget     time limits
+//! outcome    return values
 //! ```
 
 mod budget;

@@ -1,4 +1,4 @@
-//! What checks, updates, rollbacks and status return.
+//! The results of checks, updates, rollbacks and status.
 
 use std::fmt;
 
@@ -8,63 +8,63 @@ use crate::check::Finding;
 use crate::clock::Utc;
 use crate::trust::{Name, Notes, Version};
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug)]
 pub enum Checked {
     /// An update is available.
     Update {
         /// The installed version.
         from: Version,
-        /// The offered version.
+        /// The available version.
         to: Version,
-        /// The publisher's notes about it.
+        /// The publisher's notes about the available version.
         notes: Notes,
-        /// Whether the publisher marked it critical.
+        /// Whether the publisher marked the available version as critical.
         critical: bool,
     },
-    /// Nothing is to be done, and why.
+    /// No update is to be installed, for this reason.
     Nothing(Finding),
 }
 
-/// What an update did.
+/// The result of an update.
 #[derive(Debug)]
 pub enum Outcome {
     /// Another version was installed.
     Updated {
-        /// The version that is now `previous`.
+        /// The version that a rollback now returns to.
         from: Version,
         /// The version that is installed.
         to: Version,
     },
-    /// Nothing was to be done, and why.
+    /// Nothing was installed, for this reason.
     Nothing(Finding),
 }
 
-/// What a rollback did.
+/// The result of a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolledBack {
-    /// The version that was left, and is on hold now.
+    /// The version that was left. It is now on hold.
     pub from: Version,
-    /// The version that is back.
+    /// The version that is now installed.
     pub to: Version,
 }
 
-/// What is recorded, without a network.
+/// The recorded state of an installation. No network is used.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Status {
-    /// The product; `None` if nothing was ever recorded.
+    /// The product; `None` if there is no recorded state.
     pub product: Option<Name>,
     /// The channel.
     pub channel: Option<Name>,
-    /// The version at the path, as far as it is known.
+    /// The version at the path, if it is known.
     pub installed: Option<Version>,
-    /// The version that a rollback brings back.
+    /// The version that a rollback returns to.
     pub previous: Option<Version>,
-    /// Versions on hold: the user rolled back from them.
+    /// The versions on hold, from which the user rolled back.
     pub held: Vec<Version>,
-    /// The lowest version that may run under `Require`, be installed, or come back.
+    /// The lowest version that may run under `Require`, be installed, or be restored by a rollback.
     pub min_version: Option<Version>,
-    /// What the last check found.
+    /// The finding of the last check.
     #[serde(rename = "standing")]
     pub finding: Option<Finding>,
     /// When a check last succeeded, in Unix seconds; 0 for never.
@@ -73,7 +73,7 @@ pub struct Status {
     pub failed: u64,
     /// This installation's place in rollouts, 0 to 99.
     pub rollout: Option<u8>,
-    /// Why the recorded state cannot be read, if it cannot.
+    /// The reason why the recorded state cannot be read, if it is damaged.
     pub damaged: Option<String>,
 }
 
@@ -92,7 +92,8 @@ impl fmt::Display for RolledBack {
         let way = if to.compare(from).is_ok_and(std::cmp::Ordering::is_gt) { "forward" } else { "back" };
         write!(
             f,
-            "{way} to {to}; {from} is on hold and is not installed again (--rollback once more returns to it)"
+            "{way} to {to}; {from} is on hold and is not installed again (--rollback once more \
+             returns to it)"
         )
     }
 }

@@ -16,8 +16,8 @@ use crate::trust::{Epoch, Identity, Name, TrustAnchor, Version};
 
 /// Updates one installed executable.
 ///
-/// [`crate::Startup::updater`] makes it for the running tool, and [`Updater::of_installed`] for an
-/// executable that [`crate::Install`] installed.
+/// [`crate::Startup::updater`] creates the updater of the running tool, and
+/// [`Updater::of_installed`] that of an executable that [`crate::Install`] installed.
 pub struct Updater {
     pub(super) installation: Installation,
     pub(super) identity: Identity,
@@ -42,8 +42,8 @@ impl Updater {
         source: Fetcher,
         probe: Probe,
     ) -> Result<Self> {
-        // An invalid root, or that of another product, is a mistake of the tool's author. It is reported
-        // at once, and not at the first release.
+        // An invalid root, or the root of another product, is a mistake of the tool's author. It is
+        // reported now, so that the author sees it before the first release.
         let root = TrustAnchor::new(anchor)?;
         if root.product != identity.product {
             return Err(Error::usage(format!(
@@ -69,7 +69,7 @@ impl Updater {
     /// The updater of the executable that [`crate::Install`] installed at `path`.
     ///
     /// # Errors
-    /// [`Local::NotInstalled`] if there are no settings beside it.
+    /// [`Local::NotInstalled`] if there are no settings beside the executable.
     pub fn of_installed(path: &Path) -> Result<Self> {
         let installation = Installation::at(path)?;
         let settings = installation.settings()?;
@@ -86,24 +86,24 @@ impl Updater {
         )
     }
 
-    /// Sets the version at the path, as a tool that runs knows its own. Use it only for an executable that
-    /// carries the root document of its settings. The recorded hash is then not compared with the file,
-    /// and a state that is absent or damaged is not an error: the next check writes it again.
+    /// Sets the version at the path, which a running tool knows. Use this only for an executable
+    /// that contains the root document of its settings. The recorded hash is then not compared with
+    /// the file, and an absent or damaged state is not an error: the next check writes a new one.
     #[must_use]
     pub fn version(mut self, version: Version) -> Self {
         self.running = Some(version);
         self
     }
 
-    /// Uses another clock than the system's.
+    /// Uses this clock instead of the system's.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Box::new(clock);
         self
     }
 
-    /// Reads from this source in place of the recorded address: a mirror, or one of your own. Nothing is
-    /// trusted because of its source.
+    /// Reads from this source instead of the recorded address, for example from a mirror. No
+    /// document is trusted because of its source.
     #[must_use]
     pub fn source(mut self, source: impl Source) -> Self {
         self.source = Fetcher::new(source);
@@ -127,25 +127,25 @@ impl Updater {
         self.source.location()
     }
 
-    /// Steps 1 to 8: what [`Updater::update`] would do now. The rollback guard moves as in an update. `now`
-    /// passes a staged rollout.
+    /// Steps 1 to 8: what [`Updater::update`] would do now. The rollback guard moves as in an
+    /// update. `now` ignores a staged rollout.
     ///
     /// # Errors
-    /// See [`Error`]; the executable is as it was. [`Local::NoExecutable`] if there is none: an update puts
-    /// it back, a check does not.
+    /// See [`Error`]; the executable is unchanged. [`Local::NoExecutable`] if it does not exist: a
+    /// check does not restore it, but an update does after an interrupted swap.
     pub fn check(&mut self, now: bool) -> Result<Checked> {
         self.check_at(&Budget::explicit(), now)
     }
 
-    /// Steps 1 to 12. `now` passes a staged rollout.
+    /// Steps 1 to 12. `now` ignores a staged rollout.
     ///
     /// # Errors
-    /// See [`Error`]; the executable is as it was.
+    /// See [`Error`]; the executable is unchanged.
     pub fn update(&mut self, now: bool) -> Result<Outcome> {
         self.update_at(&Budget::explicit(), now, |_, _| {})
     }
 
-    /// [`Updater::check`] within another budget.
+    /// [`Updater::check`] with another budget.
     pub(crate) fn check_at(&mut self, budget: &Budget, now: bool) -> Result<Checked> {
         self.installation.ensure_executable()?;
         let mut session = self.begin(budget.lock_wait)?;
@@ -161,7 +161,7 @@ impl Updater {
         })
     }
 
-    /// [`Updater::update`] within another budget; `starting` is called before anything is downloaded.
+    /// [`Updater::update`] with another budget. `starting` is called before the download.
     pub(crate) fn update_at(
         &mut self,
         budget: &Budget,
@@ -178,7 +178,7 @@ impl Updater {
         };
         let to = selected.version().clone();
         if !budget.retry_failed && session.state.memory.is_failed_probe() {
-            let why = "it was tried before; an explicit update tries it again".into();
+            let why = "it failed before; an explicit update tries it again".into();
             return Err(Local::CannotRun { version: to, why }.into());
         }
         // Whatever ends the update from here on, a closed terminal included, the next start does not
@@ -190,15 +190,16 @@ impl Updater {
         Ok(Outcome::Updated { from, to })
     }
 
-    /// Brings the previous executable back (SPEC section 6), without a network. `running` is the version
-    /// at the path, for an executable that was never updated.
+    /// Restores the previous executable (SPEC section 6), without a network. `running` is the
+    /// version at the path, for an executable that was never updated.
     ///
     /// # Errors
     /// [`Local::NothingToRollBack`], [`Local::Busy`], [`crate::Refusal::PreviousAltered`],
-    /// [`crate::Refusal::BelowFloor`], [`crate::Refusal::PreviousEpoch`]; everything is as it was.
+    /// [`crate::Refusal::BelowFloor`], [`crate::Refusal::PreviousEpoch`]; nothing is changed.
     pub fn rollback(installation: &Installation, running: Option<&Version>) -> Result<RolledBack> {
         let nothing = || Local::NothingToRollBack { path: installation.executable().into() };
-        // Without this directory there was never an update, and a rollback must not create it.
+        // If this directory does not exist, there was never an update. A rollback must not create
+        // it.
         if !installation.dir().is_dir() {
             return Err(nothing().into());
         }
@@ -207,7 +208,7 @@ impl Updater {
         Ok(RolledBack { from, to })
     }
 
-    /// What is recorded beside an executable, without a network and without a lock.
+    /// The recorded state of an installation. It uses no network and takes no lock.
     ///
     /// # Errors
     /// [`Local::Io`], [`Local::NoExecutable`], and [`crate::Refusal::StateTooNew`].
@@ -237,12 +238,12 @@ impl Updater {
         })
     }
 
-    /// What is recorded, for the start-up check.
+    /// The recorded state, for the start-up check.
     pub(crate) fn recorded(&self) -> Result<Loaded> {
         self.installation.recorded(Some(&self.identity))
     }
 
-    /// Records that a check failed, so that the next starts do not wait for a network that is down.
+    /// Records that a check failed, so that the next starts do not wait for an unreachable network.
     pub(crate) fn record_failure(&mut self) -> Result<()> {
         let mut session = self.begin(Duration::ZERO)?;
         session.state.memory.check_failed(self.clock.now());
@@ -252,11 +253,12 @@ impl Updater {
     fn begin(&mut self, lock_wait: Duration) -> Result<Session> {
         let session =
             Session::begin(&self.installation, Some(&self.identity), lock_wait, &mut *self.reporter)?;
-        // With an identity there is always a state, if necessary a new one.
+        // With an identity, a session always has a state, if necessary a new one.
         session.ok_or_else(|| Local::NothingToRollBack { path: self.installation.executable().into() }.into())
     }
 
-    /// Steps 9 to 12. The lock is not held while downloading: a rollback does not wait for that.
+    /// Steps 9 to 12. The lock is not held during the download, so that a rollback need not wait
+    /// for it.
     fn install(
         &mut self,
         session: Session,

@@ -136,7 +136,7 @@ fn names_of_files_and_directories() {
             .contains("no PEM certificate")
     );
     std::fs::write(at("large"), vec![b'x'; 70_000]).unwrap();
-    assert!(install(&location, &at("large"), &at("new"), &[]).contains("is no root document"));
+    assert!(install(&location, &at("large"), &at("new"), &[]).contains("cannot be a root document"));
     for command in COMMANDS {
         both(command, &[command, &to], |_| {});
         assert!(both(command, &[command, &at("absent")], |_| {}).contains("cannot find"), "{command}");

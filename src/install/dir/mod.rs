@@ -23,19 +23,19 @@ use std::io::Result;
 use std::path::PathBuf;
 
 #[cfg(unix)]
-pub(super) use unix::{Dir, is_same_file};
+pub(super) use unix::{OpenDir, is_same_file};
 #[cfg(not(unix))]
-pub(super) use windows::{Dir, is_same_file};
+pub(super) use windows::{OpenDir, is_same_file};
 
 /// A name in an open directory. There may be no such file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry<'a> {
-    dir: &'a Dir,
+    dir: &'a OpenDir,
     name: &'a OsStr,
 }
 
 impl<'a> Entry<'a> {
-    pub(super) fn new(dir: &'a Dir, name: &'a (impl AsRef<OsStr> + ?Sized)) -> Self {
+    pub(super) fn new(dir: &'a OpenDir, name: &'a (impl AsRef<OsStr> + ?Sized)) -> Self {
         Entry { dir, name: name.as_ref() }
     }
 
@@ -114,14 +114,14 @@ mod tests {
     use super::*;
     use crate::regular_file;
 
-    fn opened() -> (tempfile::TempDir, Dir) {
+    fn opened() -> (tempfile::TempDir, OpenDir) {
         let temporary = tempfile::tempdir().unwrap();
         let path = crate::platform::canonicalize(temporary.path()).unwrap();
-        let dir = Dir::open(&path).unwrap();
+        let dir = OpenDir::open(&path).unwrap();
         (temporary, dir)
     }
 
-    fn entry<'a>(dir: &'a Dir, name: &'a str) -> Entry<'a> {
+    fn entry<'a>(dir: &'a OpenDir, name: &'a str) -> Entry<'a> {
         Entry::new(dir, name)
     }
 

@@ -26,7 +26,7 @@ const SEARCH: OFlags = OFlags::RDONLY;
 
 /// An open directory.
 #[derive(Debug)]
-pub(in crate::install) struct Dir {
+pub(in crate::install) struct OpenDir {
     file: File,
     path: PathBuf,
     is_readable: bool,
@@ -42,15 +42,15 @@ fn open_at(
     rustix::io::retry_on_intr(|| rustix::fs::openat(dir, name, flags, mode))
 }
 
-impl Dir {
+impl OpenDir {
     /// Opens a directory by a path whose last component is not a symbolic link.
     pub(in crate::install) fn open(path: &Path) -> Result<Self> {
-        Dir::open_at(CWD, path.as_os_str(), path.into())
+        OpenDir::open_at(CWD, path.as_os_str(), path.into())
     }
 
     /// Opens a directory in this one.
     pub(in crate::install) fn open_dir(&self, name: &OsStr) -> Result<Self> {
-        Dir::open_at(self.file.as_fd(), name, self.path.join(name))
+        OpenDir::open_at(self.file.as_fd(), name, self.path.join(name))
     }
 
     fn open_at(dir: BorrowedFd<'_>, name: &OsStr, path: PathBuf) -> Result<Self> {
@@ -66,7 +66,7 @@ impl Dir {
         if !file.metadata()?.is_dir() {
             return Err(ErrorKind::NotADirectory.into());
         }
-        Ok(Dir { file, path, is_readable })
+        Ok(OpenDir { file, path, is_readable })
     }
 
     /// The path that it was opened by: for messages, and for programs that are started.
@@ -138,7 +138,7 @@ impl Dir {
     }
 
     /// Whether a name in this directory leads to that open one.
-    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &Dir) -> bool {
+    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &OpenDir) -> bool {
         let found = self.stat(name).map_err(Error::from);
         found.and_then(|found| Ok(is_same(&found, &rustix::fs::fstat(&dir.file)?))).unwrap_or(false)
     }
@@ -198,11 +198,11 @@ impl Dir {
         Ok(open_at(self.file.as_fd(), name, flags, private())?.into())
     }
 
-    pub(super) fn rename(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {
+    pub(super) fn rename(&self, from: &OsStr, to: &OpenDir, name: &OsStr) -> Result<()> {
         Ok(rustix::fs::renameat(&self.file, from, &to.file, name)?)
     }
 
-    pub(super) fn exchange(&self, name: &OsStr, other: &Dir, with: &OsStr) -> Result<bool> {
+    pub(super) fn exchange(&self, name: &OsStr, other: &OpenDir, with: &OsStr) -> Result<bool> {
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         {
             use rustix::fs::{RenameFlags, renameat_with};
@@ -216,7 +216,7 @@ impl Dir {
         Ok(false)
     }
 
-    pub(super) fn link(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {
+    pub(super) fn link(&self, from: &OsStr, to: &OpenDir, name: &OsStr) -> Result<()> {
         Ok(rustix::fs::linkat(&self.file, from, &to.file, name, AtFlags::empty())?)
     }
 
@@ -284,7 +284,7 @@ mod tests {
         std::fs::write(path.join("file"), "x").unwrap();
         symlink("file", path.join("link")).unwrap();
         symlink("nothing", path.join("dangling")).unwrap();
-        let open = || Dir::open(&path.canonicalize().unwrap()).unwrap();
+        let open = || OpenDir::open(&path.canonicalize().unwrap()).unwrap();
         for name in ["fifo", "link", "dangling"] {
             for flags in [OFlags::RDONLY, OFlags::WRONLY, OFlags::WRONLY | OFlags::CREATE] {
                 let (looked, raced) = (open(), open());
@@ -306,8 +306,8 @@ mod tests {
         let path = temporary.path().canonicalize().unwrap();
         std::fs::create_dir(path.join("inner")).unwrap();
         symlink("inner", path.join("link")).unwrap();
-        let dir = Dir::open(&path).unwrap();
-        assert_eq!(Dir::open(&path.join("link")).unwrap_err().kind(), ErrorKind::NotADirectory);
+        let dir = OpenDir::open(&path).unwrap();
+        assert_eq!(OpenDir::open(&path.join("link")).unwrap_err().kind(), ErrorKind::NotADirectory);
         assert_eq!(dir.open_dir(OsStr::new("link")).unwrap_err().kind(), ErrorKind::NotADirectory);
     }
 
@@ -317,12 +317,12 @@ mod tests {
         let path = temporary.path().canonicalize().unwrap();
         let (here, elsewhere) = (path.join("here"), path.join("elsewhere"));
         std::fs::create_dir(&here).unwrap();
-        let dir = Dir::open(&here).unwrap();
+        let dir = OpenDir::open(&here).unwrap();
         std::fs::rename(&here, &elsewhere).unwrap();
         symlink("elsewhere", &here).unwrap();
         dir.create_file(OsStr::new("file")).unwrap();
         assert!(elsewhere.join("file").exists());
-        assert!(!Dir::open(&path).unwrap().leads_to_dir(OsStr::new("here"), &dir));
+        assert!(!OpenDir::open(&path).unwrap().leads_to_dir(OsStr::new("here"), &dir));
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().canonicalize().unwrap();
         let file = rustix::fs::openat(CWD, &path, DIRECTORY | SEARCH, Mode::empty()).unwrap().into();
-        let dir = Dir { file, path, is_readable: false };
+        let dir = OpenDir { file, path, is_readable: false };
         let (a, b) = (OsStr::new("a"), OsStr::new("b"));
         dir.create_file(a).unwrap();
         dir.rename(a, &dir, b).unwrap();

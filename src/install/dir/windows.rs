@@ -11,19 +11,19 @@ use crate::regular_file;
 
 /// An open directory.
 #[derive(Debug)]
-pub(in crate::install) struct Dir {
+pub(in crate::install) struct OpenDir {
     #[cfg(windows)]
     handle: File,
     path: PathBuf,
 }
 
-impl Dir {
+impl OpenDir {
     /// Opens a directory. The path was resolved before; a volume that is mounted there is followed.
     pub(in crate::install) fn open(path: &Path) -> Result<Self> {
         if !fs::metadata(path)?.is_dir() {
             return Err(ErrorKind::NotADirectory.into());
         }
-        Ok(Dir {
+        Ok(OpenDir {
             #[cfg(windows)]
             handle: handle::open(path, 0)?,
             path: path.into(),
@@ -42,7 +42,7 @@ impl Dir {
         if !found.is_dir() {
             return Err(ErrorKind::NotADirectory.into());
         }
-        Ok(Dir {
+        Ok(OpenDir {
             #[cfg(windows)]
             handle,
             path,
@@ -99,7 +99,7 @@ impl Dir {
     }
 
     /// Whether a name in this directory leads to that open one.
-    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &Dir) -> bool {
+    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &OpenDir) -> bool {
         #[cfg(windows)]
         return self
             .open_dir(name)
@@ -145,16 +145,16 @@ impl Dir {
         OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))
     }
 
-    pub(super) fn rename(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {
+    pub(super) fn rename(&self, from: &OsStr, to: &OpenDir, name: &OsStr) -> Result<()> {
         fs::rename(self.path.join(from), to.path.join(name))
     }
 
     /// There is no exchange of names.
-    pub(super) fn exchange(&self, _: &OsStr, _: &Dir, _: &OsStr) -> Result<bool> {
+    pub(super) fn exchange(&self, _: &OsStr, _: &OpenDir, _: &OsStr) -> Result<bool> {
         Ok(false)
     }
 
-    pub(super) fn link(&self, from: &OsStr, to: &Dir, name: &OsStr) -> Result<()> {
+    pub(super) fn link(&self, from: &OsStr, to: &OpenDir, name: &OsStr) -> Result<()> {
         fs::hard_link(self.path.join(from), to.path.join(name))
     }
 

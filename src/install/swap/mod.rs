@@ -1,10 +1,9 @@
-//! The one change that people see: new bytes at the executable's path (SPEC step 12). `session.rs`
-//! lists its system calls.
+//! The swap of the executable at its path (SPEC step 12). `session.rs` lists its system calls.
 //!
 //! ```text
 //! state.pending = {file, from, to}; fsync    from here on the next session finishes or undoes it
 //! exchange(<exe>, .<exe>.relatch/<file>)     Linux renameat2(RENAME_EXCHANGE), macOS RENAME_SWAP
-//! fsync both directories                     <exe> is the new one; at no moment was there none
+//! fsync both directories                     <exe> exists at every moment
 //! rename(<file>, previous); fsync            unless <file> is `previous`, as in a rollback
 //! state.installed = to, previous = from, pending = none; fsync
 //! ```
@@ -100,15 +99,15 @@ fn sync_both(locked: &Locked) -> Result<()> {
     durable::sync_dir(locked.private())
 }
 
-/// The new executable is at its path: keep the old one as `previous`, and remember both. A process
-/// that dies in here left `pending` in the record, and the next one does this again.
+/// After the exchange: keeps the old executable as `previous`, and records both. If the process dies
+/// in this function, `pending` is still recorded, and the next session repeats it.
 fn commit(locked: &Locked, state: &mut State) -> Result<()> {
     // What follows may fail: the record of a swap that is under way stays until then.
     let mut after = state.clone();
     let Some(pending) = after.record.swap_ended() else { return Ok(()) };
     for name in [names::BACKUP, &pending.file] {
         let old = locked.file(names::file_of(name));
-        if name != names::PREVIOUS && is_copy(old, &pending.from.blake3)? {
+        if name != names::PREVIOUS && has_digest(old, &pending.from.blake3)? {
             let previous = locked.file(names::PREVIOUS_FILE);
             put(locked, old, previous).map_err(io("keep the previous version as", &previous.path()))?;
             durable::sync_dir(locked.private())?;
@@ -129,8 +128,8 @@ pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
     let Some(pending) = state.record.pending().cloned() else { return Ok(()) };
     let executable = locked.installation().executable();
     let exists = locked.executable().exists().map_err(io("look at", executable))?;
-    if !exists && !close_gap(locked, &pending)? {
-        // Neither is there: no swap is under way, and the session reports what is missing.
+    if !exists && !restore_executable(locked, &pending)? {
+        // Neither executable exists: no swap is in progress, and the session reports the error.
         state.record.swap_undone(false);
         return state.save(locked.private());
     }
@@ -141,8 +140,8 @@ pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
         sync_both(locked)?;
         return commit(locked, state);
     }
-    // Either the swap did not happen yet, or a third executable was put there since. Both mean: no
-    // swap is under way.
+    // Either the swap did not happen yet, or a third executable was put there since. In both cases,
+    // no swap is in progress.
     durable::remove(locked.file(names::BACKUP));
     if pending.file != names::PREVIOUS {
         durable::remove(locked.file(&pending.file));
@@ -151,14 +150,14 @@ pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
     state.save(locked.private())
 }
 
-/// Puts the new executable, or else the old one, at a path where a crash left none. `false` if
-/// neither exists any more.
-fn close_gap(locked: &Locked, pending: &PendingSwap) -> Result<bool> {
+/// Restores the new executable, or otherwise the old one, after a crash left none at the path. The
+/// result is `false` if neither exists.
+fn restore_executable(locked: &Locked, pending: &PendingSwap) -> Result<bool> {
     let executable = locked.installation().executable();
     let mut failed = None;
-    for (name, copy) in [(pending.file.as_str(), &pending.to), (names::BACKUP, &pending.from)] {
+    for (name, installed) in [(pending.file.as_str(), &pending.to), (names::BACKUP, &pending.from)] {
         let file = locked.file(names::file_of(name));
-        match is_copy(file, &copy.blake3) {
+        match has_digest(file, &installed.blake3) {
             Ok(true) => match put(locked, file, locked.executable()) {
                 Ok(()) => return sync_both(locked).map(|()| true),
                 Err(error) => failed = Some(io("put an executable at", executable)(error)),
@@ -170,8 +169,8 @@ fn close_gap(locked: &Locked, pending: &PendingSwap) -> Result<bool> {
     failed.map_or(Ok(false), Err)
 }
 
-/// Whether a file exists and has this hash. Anything but a regular file does not.
-fn is_copy(file: Entry<'_>, expected: &Digest) -> Result<bool> {
+/// Whether a regular file with this hash exists.
+fn has_digest(file: Entry<'_>, expected: &Digest) -> Result<bool> {
     if !file.exists().unwrap_or(false) {
         return Ok(false);
     }

@@ -1,7 +1,7 @@
 //! Where requests are sent, by the address, the environment and the profile.
 
 use super::address::S3Address;
-use super::credentials::{Chain, Defaults, Services, TokenService, var};
+use super::credentials::{Defaults, ProviderChain, Services, TokenService, var};
 use super::region::DEFAULT_REGION;
 use crate::error::Error;
 use crate::source::cancellation::Cancellation;
@@ -48,11 +48,11 @@ impl Endpoint {
     }
 
     /// The search for credentials, for one read.
-    pub(super) fn chain(&self, cancellation: &Cancellation) -> Chain {
+    pub(super) fn chain(&self, cancellation: &Cancellation) -> ProviderChain {
         let (tls, plain) = (self.tls.for_read(cancellation), self.plain.for_read(cancellation));
         let region = self.address.region().unwrap_or(DEFAULT_REGION);
         let token_service = TokenService::new(tls, plain, region, self.token_endpoint.clone());
         let services = Services { token_service, metadata: self.plain.for_read(cancellation) };
-        Chain { profile: self.address.profile().map(str::to_owned), services }
+        ProviderChain { profile: self.address.profile().map(str::to_owned), services }
     }
 }

@@ -189,7 +189,8 @@ impl S3 {
         let credentials = obtained.map_err(|why| self.requires_credentials(why))?;
         hints.credentials =
             Some(CachedCredentials { credentials: credentials.clone(), since: Instant::now() });
-        let time = hints.skew.apply(SystemTime::now()); // obtaining credentials may have taken a while
+        // After obtaining the credentials, which may take a while.
+        let time = hints.skew.apply(SystemTime::now());
         Ok(Attempt { credentials, region, time })
     }
 

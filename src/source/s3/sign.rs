@@ -109,7 +109,8 @@ mod tests {
             [(0, true), (4_000_000_000, true), (253_402_300_799, false), (u64::MAX / 4, false)]
         {
             let Some(time) = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) else {
-                assert!(!cfg!(unix) && !signs, "{seconds}"); // Windows cannot represent times after 30828
+                // Windows cannot represent times after 30828.
+                assert!(!cfg!(unix) && !signs, "{seconds}");
                 continue;
             };
             let scope = Scope { service: "s3", region: "us-east-1", time };

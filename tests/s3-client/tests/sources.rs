@@ -300,7 +300,7 @@ fn without_any_a_start_knows_in_time_where_was_looked() {
         "/.aws/credentials (does not exist); web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set; container: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and \
          AWS_CONTAINER_CREDENTIALS_FULL_URI are not set; instance metadata: http://127.0.0.1:",
         "timeout",
-        "A public bucket is read by its https URL",
+        "For a public bucket, use its https URL",
     ];
     let read = || {
         let mut reader = scene.reader();

@@ -83,8 +83,8 @@ fn run(command: Command) -> Result<CommandOutput> {
             Ok(CommandOutput::rolled_back(&Updater::rollback(&Installation::at(&path)?, None)?))
         }
         Command::Status { path } => {
-            let site = Installation::at(&path)?;
-            Ok(CommandOutput::status(&site, Updater::status(&site, None)?))
+            let installation = Installation::at(&path)?;
+            Ok(CommandOutput::status(&installation, Updater::status(&installation, None)?))
         }
     }
 }

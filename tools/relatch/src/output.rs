@@ -79,10 +79,10 @@ impl CommandOutput {
         )
     }
 
-    pub fn status(site: &Installation, status: Status) -> Self {
-        let text = format!("{}\n{status}", Printable(site.executable().display()));
-        let json =
-            json!({"result": "status", "path": site.executable().display().to_string(), "status": status});
+    pub fn status(installation: &Installation, status: Status) -> Self {
+        let path = installation.executable().display();
+        let text = format!("{}\n{status}", Printable(&path));
+        let json = json!({"result": "status", "path": path.to_string(), "status": status});
         CommandOutput::success(text, json)
     }
 }

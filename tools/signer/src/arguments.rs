@@ -319,8 +319,8 @@ pub struct PlanArgs {
     /// Lower versions are no longer installed, not rolled back to, and do not run under `Require`
     #[arg(long, value_name = "VERSION")]
     pub min_version: Option<Version>,
-    /// A version that must not run any more: its installations go to this release even if it is
-    /// lower; may be repeated
+    /// A version that must no longer run: its installations go to this release even if it is lower;
+    /// may be repeated
     #[arg(long = "retract", value_name = "VERSION")]
     pub retracts: Vec<Version>,
     /// How many of 100 installations update to it

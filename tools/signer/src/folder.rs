@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! manifest.json  manifest.json.minisig   the manifest, and the signatures of the release keys
-//! VERSION                                two lines, followed by the signatures of the timestamp keys
+//! VERSION                                two lines, and the signatures of the timestamp keys
 //! root.json                              the newest root, which names the keys that must sign
 //! blobs/<blake3>                         the blobs to upload; empty for a refresh
 //! ```

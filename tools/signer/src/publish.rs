@@ -1,4 +1,5 @@
-//! From a signed folder to what clients see: blobs and manifest only if absent, `VERSION` last by compare-and-swap, then read back.
+//! Publishes a signed folder. Blobs and manifest are written only if absent. `VERSION` is written
+//! last, with a compare-and-swap, and the release is then read back.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -22,26 +23,27 @@ use crate::{Failure, Result, verify};
 
 pub use crate::read_back::Visibility;
 
-/// What was done.
+/// The result of publishing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// Objects that were written.
+    /// The number of objects that were written.
     pub created: usize,
-    /// Objects that were there, from an earlier try or an earlier release.
+    /// The number of objects that already existed, from an earlier attempt or an earlier release.
     pub existed: usize,
-    /// Who can read it.
+    /// Who can read the release.
     pub access: Visibility,
-    /// What somebody else published right after, and is there now.
+    /// The version that another publisher published since, and that is now current.
     pub newer: Option<String>,
 }
 
-/// Blobs that are uploaded at a time.
+/// The number of blobs that are uploaded at the same time.
 const UPLOADS: usize = 4;
 
-/// Publishes a signed folder. A rerun after a crash at any point finishes what was begun.
+/// Publishes a signed folder. A rerun after a crash at any point completes the publication.
 ///
 /// # Errors
-/// [`Failure::LostRace`] where somebody else published; everything that a client would refuse, before anything is written.
+/// [`Failure::LostRace`] if another publisher published meanwhile. A release that a client would
+/// refuse is an error before anything is written.
 pub fn publish(
     folder: &Folder,
     store: &dyn Store,
@@ -53,7 +55,7 @@ pub fn publish(
     publish_over(folder, store, &published, progress)
 }
 
-/// The same, over what the caller has read.
+/// As [`publish`], with the published state that the caller has read.
 ///
 /// # Errors
 /// As [`publish`].
@@ -66,12 +68,13 @@ pub fn publish_over(
     let channel = folder.manifest()?.channel;
     let (manifest_bytes, signatures, object) = folder.documents()?;
     let manifest = check(published, &channel, &manifest_bytes, &signatures, &object)?;
-    // What is published stays fresh also by a signer that is older than its forms.
+    // A signer that does not know the forms of the published release can still refresh it.
     let is_published = |current: &Current| current.version.manifest == Digest::of(&manifest_bytes);
     if !matches!(&published.current, Ok(Some(current)) if is_published(current)) {
         manifest.artifacts.iter().try_for_each(verify::refuse_no_usable_form)?;
     }
-    // All of it, before any of it: nothing is uploaded for a release that would not be whole.
+    // Verifies all forms before the first upload, so that no part of an incomplete release is
+    // uploaded.
     let mut uploads = Vec::new();
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     let (here, there) = (Fetcher::new(Dir::new(folder.path())), store.source());
@@ -85,7 +88,7 @@ pub fn publish_over(
             check_file(&path, stored.blake3)?;
             verify::check_form(scratch.path(), &here, &there, artifact, stored)?;
             let upload = (Object::Blob(stored.blake3), path);
-            // Two targets may be one executable.
+            // Two targets may have the same executable.
             if !uploads.contains(&upload) {
                 uploads.push(upload);
             }
@@ -108,25 +111,24 @@ pub fn publish_over(
     }
     let version_object = Object::Version(channel.clone());
     if published.raw.as_deref() == Some(&object) {
-        count(Put::Existed); // an earlier try got as far as this
+        count(Put::Existed); // from an earlier attempt
     } else {
         store.swap(&version_object, published.raw.as_deref(), &object, progress)?;
         count(Put::Created);
     }
-    let (newer, access) = read_back(store, &published.root, &channel, &object).map_err(|why| {
-        Failure::Unfinished {
-            done: format!("{version_object} is written, and was not read back whole"),
+    let (newer, access) =
+        read_back(store, &published.root, &channel, &object).map_err(|why| Failure::Unfinished {
+            done: format!("{version_object} was written, but could not be read back completely"),
             why: why.into(),
             next: format!(
-                "Clients may see the release already: do not release it again. `signer verify --channel {channel}` tells whether all is \
-                 well, or what is not."
+                "Clients may already see the release: do not release it again. `signer verify \
+                 --channel {channel}` reports whether it is complete, or what is wrong."
             ),
-        }
-    })?;
+        })?;
     Ok(Publication { created, existed, access, newer })
 }
 
-/// Writes a manifest and its signatures: all that a folder adds to blobs and `VERSION`.
+/// Writes a manifest and its signatures.
 fn put_manifest(
     store: &dyn Store,
     published: &Published,
@@ -134,16 +136,19 @@ fn put_manifest(
     progress: &dyn Progress,
 ) -> Result<[Put; 2]> {
     let digest = Digest::of(manifest);
-    // A refresh: both were read and verified just now. Who may write nothing but `VERSION` (and what probes it) can do it.
+    // A refresh: both were just read and verified. It writes neither, so that a publisher with
+    // permission to write only `VERSION` and the probe objects can refresh.
     let is_there = |current: &Current| current.version.manifest == digest && current.signatures == signatures;
     if published.current().is_some_and(is_there) {
         return Ok([Put::Existed; 2]);
     }
-    // Signatures first, as for roots: every manifest that is there can be verified, whenever this ends.
+    // Signatures first, as for roots: if this is interrupted, a manifest that exists has its
+    // signatures.
     let by = Object::ManifestSignatures(digest);
     let signed = match store.put_new(&by, Body::Bytes(signatures), progress) {
         Err(Failure::Occupied { object: by }) => {
-            // An earlier try uploaded the signatures of that time. They must do as they are, before VERSION names them.
+            // An earlier attempt uploaded other signatures. They must be valid as they are, before
+            // VERSION names the manifest.
             let there = fetch(&store.source(), &by, limits::SIGNATURES)?;
             let channel = Manifest::from_canonical(manifest)?.channel;
             check(published, &channel, manifest, there.bytes(), version)
@@ -156,7 +161,7 @@ fn put_manifest(
     Ok([signed, store.put_new(&Object::Manifest(digest), Body::Bytes(manifest), progress)?])
 }
 
-/// Uploads blobs, a few at a time; the first failure ends it.
+/// Uploads blobs, a few at a time. The first failure stops the uploads.
 fn upload(store: &dyn Store, uploads: &[(Object, PathBuf)], progress: &dyn Progress) -> Result<Vec<Put>> {
     let mut sized = Vec::new();
     for (object, path) in uploads {
@@ -204,7 +209,7 @@ fn upload(store: &dyn Store, uploads: &[(Object, PathBuf)], progress: &dyn Progr
     }
 }
 
-/// Remembers how much of one blob was told already.
+/// Counts the bytes of one blob that were already reported.
 struct Counted<'a> {
     inner: &'a dyn Progress,
     bytes: AtomicU64,
@@ -230,7 +235,8 @@ impl Progress for Counted<'_> {
     }
 }
 
-/// Shows the release to the client's own code, as a client that has seen what is published now.
+/// Verifies the release with the client's own code, as a client does that has accepted the
+/// published release.
 fn check(
     published: &Published,
     channel: &Name,
@@ -245,7 +251,8 @@ fn check(
     Ok(manifest)
 }
 
-/// A release of a lower version would be taken by nobody, unless it takes the published one back.
+/// Refuses a release of a lower version, which no client would install, unless it retracts the
+/// published one.
 fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
     published.refuse_below_min(&manifest.version)?;
     let Some(released) = &published.released else { return Ok(()) };
@@ -258,24 +265,24 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
     }
     Err(Failure::refused(
         format!("version {} is not higher than {released}, which is published", manifest.version),
-        "Somebody published meanwhile, or an earlier run of yours did: `signer verify` reads back what is there. Else prepare the release \
-         again with a higher version.",
+        "Another publisher or an earlier run may have published it: `signer verify` reports what \
+         is published. Otherwise prepare the release again with a higher version.",
     ))
 }
 
-/// Whether a root may be published under which a published release does not verify any more.
+/// Whether a root may be published under which a published release no longer verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
-    /// No.
+    /// It must not.
     Refused,
-    /// Yes, as after a theft of keys.
+    /// It may, for example after a theft of keys.
     Allowed,
 }
 
-/// Publishes the next root, only if it follows from what is published.
+/// Publishes the next root, only if it follows the newest published root.
 ///
 /// # Errors
-/// As for a client that walks the chain; [`Failure::Refused`] for a root that revokes.
+/// As for a client that reads the chain; [`Failure::Refused`] for a root that revokes a release.
 pub fn publish_root(
     store: &dyn Store,
     anchor: &[u8],
@@ -300,7 +307,7 @@ pub fn publish_root(
     let (fetched, by) = (Fetched::new(document.to_vec()), Fetched::new(signatures.to_vec()));
     let first = TrustAnchor::new(anchor)?;
     if claimed.version == first.version {
-        // The anchor itself: its bytes are what tools carry, and it is signed by its own keys.
+        // The anchor itself. Its bytes must be those that tools contain, signed by its own keys.
         if document != anchor {
             return Err(Failure::refused(
                 format!("root {} differs from the one given with --root", claimed.version),
@@ -323,7 +330,8 @@ pub fn publish_root(
                 match claimed.version > published {
                     true => "Publish those in between first, one after the other.",
                     false => {
-                        "Begin with the one that is published, not with the first: `signer root add`, `remove` or `renew`, and sign it anew."
+                        "Begin with the published root, not with the first: `signer root add`, \
+                         `remove` or `renew`, and sign the result."
                     }
                 },
             ));
@@ -335,14 +343,15 @@ pub fn publish_root(
             }
         }
     }
-    // Signatures first: a client that sees the document can have its signatures.
+    // Signatures first: a client that can read the document can then also read its signatures.
     store.prepare()?;
     store.put_new(&Object::RootSignatures(claimed.version), Body::Bytes(signatures), progress)?;
     store.put_new(&Object::Root(claimed.version), Body::Bytes(document), progress)?;
     Ok(claimed.version)
 }
 
-/// A release that verified until now would stop to: no client could install or be updated before the next one.
+/// Refuses a root under which a release that verified until now no longer verifies: clients could
+/// then not install or update until the next release.
 fn refuse_revocation(store: &dyn Store, newest: &Roots, next: &Roots) -> Result<()> {
     for channel in store.channels()? {
         let Some(raw) = store.read(&Object::Version(channel.clone()))? else { continue };
@@ -353,8 +362,9 @@ fn refuse_revocation(store: &dyn Store, newest: &Roots, next: &Roots) -> Result<
                     "under root {} the release on {channel} does not verify any more: {why}",
                     next.version
                 ),
-                "First a root that adds the new key, then a release signed with it, then a root that removes the old key. After a theft, \
-                 give --revoke-release and publish a release at once.",
+                "Publish a root that adds the new key, then a release that is signed with it, then \
+                 a root that removes the old key. After a theft, give --revoke-release and publish \
+                 a release at once.",
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! A release read back from where it was written: as the publisher reads it, and as everybody does.
+//! Reads a published release back: with the publisher's credentials, and without credentials.
 
 use relatch::source::{Fetcher, Object};
 use relatch::trust::{Name, Roots};
@@ -8,27 +8,29 @@ use crate::repository::{ReadVersion, fetch, read_version, roots_after};
 use crate::store::Store;
 use crate::{Failure, Result, verify};
 
-/// Who can read what was published.
+/// Who can read the published release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visibility {
-    /// Whoever can read the directory.
+    /// All users with access to the directory.
     Local,
-    /// Everybody: it was read back without credentials, too.
+    /// Everyone: it was also read back without credentials.
     Public,
-    /// Only who has credentials.
+    /// Only readers with credentials.
     Private,
-    /// Without credentials it could not be asked for, or is not what was written, and why.
+    /// It could not be read without credentials, or the result was not what was written; with the
+    /// reason.
     Unknown(String),
 }
 
-/// What is there where a `VERSION` was written; all but the older one is whole.
-enum There {
+/// The `VERSION` that was read back. Unless it is older, its release was verified.
+enum ReadBack {
     Written,
     Newer(String),
     Older(String),
 }
 
-/// Verifies what is there now. What somebody else published right after, if it is that, and who can read it.
+/// Verifies the release that is published now. Returns the version that another publisher published
+/// since, if there is one, and who can read the release.
 pub(crate) fn read_back(
     store: &dyn Store,
     root: &Roots,
@@ -38,21 +40,21 @@ pub(crate) fn read_back(
     let object = Object::Version(channel.clone());
     let raw = fetch(&store.source(), &object, limits::VERSION_FILE)?;
     let newer = match compare(&store.source(), root, channel, written, raw.bytes())? {
-        There::Written => None,
-        There::Newer(which) => Some(which),
-        There::Older(which) => {
+        ReadBack::Written => None,
+        ReadBack::Newer(which) => Some(which),
+        ReadBack::Older(which) => {
             return Err(Failure::Storage {
-                what: format!("{object} there is that of {which}"),
-                advice: "The server, its disk or a cache in front of it has lost the write.".into(),
+                what: format!("{object} was read back as that of {which}"),
+                advice: "The server or its disk lost the write, or a cache in front of it returned the old object.".into(),
             });
         }
     };
     let Some(source) = store.public_source() else { return Ok((newer, Visibility::Local)) };
     let access = match fetch(&source, &object, limits::VERSION_FILE) {
         Ok(raw) => match compare(&source, root, channel, written, raw.bytes())? {
-            There::Written | There::Newer(_) => Visibility::Public,
-            There::Older(which) => {
-                Visibility::Unknown(format!("{object} is stale, that of {which}: is a cache in front?"))
+            ReadBack::Written | ReadBack::Newer(_) => Visibility::Public,
+            ReadBack::Older(which) => {
+                Visibility::Unknown(format!("{object} is stale, that of {which}: is there a cache in front?"))
             }
         },
         Err(Failure::Client(Error::Unavailable(
@@ -63,9 +65,9 @@ pub(crate) fn read_back(
     Ok((newer, access))
 }
 
-fn compare(source: &Fetcher, root: &Roots, channel: &Name, written: &[u8], there: &[u8]) -> Result<There> {
+fn compare(source: &Fetcher, root: &Roots, channel: &Name, written: &[u8], there: &[u8]) -> Result<ReadBack> {
     if written != there {
-        // With it may have come a newer root.
+        // The other publisher may also have published a newer root.
         let after = roots_after(source, root)?;
         let newest = after.last().unwrap_or(root);
         let ours = read_version(root, channel, written)?;
@@ -77,10 +79,10 @@ fn compare(source: &Fetcher, root: &Roots, channel: &Name, written: &[u8], there
         let seq = theirs.memory.guard().release().map_or_else(String::new, |(_, seq)| seq.to_string());
         let which = format!("{} as release {seq}, issued {}", theirs.version, relatch::Utc(theirs.issued));
         if order(&theirs) <= order(&ours) {
-            return Ok(There::Older(which));
+            return Ok(ReadBack::Older(which));
         }
         verify::release_of(source, newest, channel, there)?;
-        return Ok(There::Newer(which));
+        return Ok(ReadBack::Newer(which));
     }
-    verify::release_of(source, root, channel, there).map(|_| There::Written)
+    verify::release_of(source, root, channel, there).map(|_| ReadBack::Written)
 }

@@ -1,4 +1,4 @@
-//! What is published now, read by the client's own code: every function here drives a
+//! Reads what is published, with the client's own code: the functions use a
 //! [`Check`](relatch::check::Check).
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,20 +14,20 @@ use relatch::{Error, Unavailable, limits};
 use crate::store::Store;
 use crate::{Failure, Result};
 
-/// How long one document may take; a publisher is more patient than a start.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for reading one document. It is longer than at a client's start.
+const READ_LIMIT: Duration = Duration::from_secs(60);
 
-/// Now, in Unix seconds.
+/// The system clock in Unix seconds.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The clocks for a document that must be valid today.
+/// The clocks for a document that must be valid now.
 pub fn strict_times() -> Times {
     Times::new(now(), &[])
 }
 
-/// For reading what is to be replaced, which may have expired.
+/// For reading a document that is to be replaced and may have expired.
 fn leniency() -> Option<Leniency> {
     Some(Leniency::of_a_publisher())
 }
@@ -37,10 +37,10 @@ fn leniency() -> Option<Leniency> {
 /// # Errors
 /// As for a client.
 pub fn fetch(source: &Fetcher, object: &Object, limit: limits::ByteLimit) -> Result<Fetched> {
-    Ok(source.fetch(object, limit, Instant::now() + PATIENCE)?)
+    Ok(source.fetch(object, limit, Instant::now() + READ_LIMIT)?)
 }
 
-/// All roots that follow from `anchor`, the newest last; the anchor is the first.
+/// The chain of roots from `anchor`, which is the first, to the newest.
 ///
 /// # Errors
 /// As for a client that reads the chain.
@@ -50,12 +50,12 @@ pub fn root_chain(source: &Fetcher, anchor: &[u8]) -> Result<Vec<Roots>> {
     Ok(std::iter::once(first).chain(after).collect())
 }
 
-/// All roots that follow from this one, the newest last.
+/// The roots of the chain after this one, the newest last.
 ///
 /// # Errors
 /// As for a client that reads the chain.
 pub(crate) fn roots_after(source: &Fetcher, root: &Roots) -> Result<Vec<Roots>> {
-    // The check is left at the end of the chain, before it asks for the channel's `VERSION`.
+    // The check is abandoned at the end of the chain, before it requests the channel's `VERSION`.
     let channel: Name = "stable".parse().map_err(Failure::usage)?;
     let (mut check, mut documents) = (begin(root, &channel, Memory::new(0), leniency()), Vec::new());
     loop {
@@ -75,7 +75,7 @@ pub(crate) fn roots_after(source: &Fetcher, root: &Roots) -> Result<Vec<Roots>> 
     Ok(chain)
 }
 
-/// The newest root that follows from `anchor`.
+/// The newest root of the chain from `anchor`.
 ///
 /// # Errors
 /// As for a client that reads the chain.
@@ -84,29 +84,31 @@ pub fn newest_root(source: &Fetcher, anchor: &[u8]) -> Result<Roots> {
     newest.ok_or_else(|| Failure::usage("the chain of roots is empty"))
 }
 
-/// Refuses a repository whose roots begin elsewhere: `root/` belongs to one product (SPEC section 2), and
-/// a chain that goes on with another product's root would end its updates.
+/// Refuses a repository whose chain of roots begins with another anchor. `root/` belongs to one
+/// product (SPEC section 2): a root of another product in its chain would end the product's
+/// updates.
 ///
 /// # Errors
-/// [`Failure::Refused`] for such a repository; a repository without this root is not refused.
+/// [`Failure::Refused`] for such a repository. A repository without this root is not refused.
 pub(crate) fn refuse_other_anchor(source: &Fetcher, anchor: &[u8]) -> Result<()> {
     let number = TrustAnchor::new(anchor)?.version;
     match fetch(source, &Object::Root(number), limits::ROOT) {
         Ok(there) if there.bytes() == anchor => Ok(()),
         Ok(_) => Err(Failure::refused(
             format!("root {number} in the repository differs from the one given with --root"),
-            "It is another product's repository, or --root is another root, or an attacker changed it. Each product needs a place of its own.",
+            "The repository belongs to another product, --root is another root, or an attacker \
+             changed the repository. Each product needs a place of its own.",
         )),
         Err(Failure::Client(Error::Unavailable(why))) if why.may_be_absent() => Ok(()),
         Err(failure) => Err(failure),
     }
 }
 
-/// A release that is published.
+/// A published release.
 pub struct Current {
     /// `VERSION`.
     pub version: Verified<Timestamp>,
-    /// Its manifest.
+    /// The manifest.
     pub manifest: Verified<Manifest>,
     /// The signatures of the manifest.
     pub signatures: Vec<u8>,
@@ -121,27 +123,28 @@ impl Current {
     }
 }
 
-/// What a publisher has to know before it makes the next release.
+/// The published state, which a publisher must know before the next release.
 pub struct Published {
     /// The newest root.
     pub root: Roots,
-    /// What clients remember that have read the `VERSION` of this epoch; nothing where there is none.
+    /// The memory of a client that has accepted the published `VERSION`; empty if there is none in
+    /// this epoch.
     pub memory: Memory,
-    /// The version that is released.
+    /// The published version.
     pub released: Option<Version>,
-    /// The release itself; or why it does not verify under this root, though its `VERSION` does: its keys
-    /// were taken away.
+    /// The release. An error if it does not verify under this root although its `VERSION` does, for
+    /// example because the root removed its release keys.
     pub current: Result<Option<Current>>,
-    /// The bytes of `VERSION` as they were read, for the compare-and-swap.
+    /// The bytes of `VERSION`, for the compare-and-swap.
     pub raw: Option<Vec<u8>>,
 }
 
-/// Whether a publisher goes on where `VERSION` does not verify any more.
+/// Whether a publisher may replace a `VERSION` that does not verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
-    /// No.
+    /// It must not.
     Refused,
-    /// Yes, as after an attacker destroyed it. The caller must then know the next `seq`.
+    /// It may, for example after an attacker damaged it. The caller must then know the next `seq`.
     Repaired,
 }
 
@@ -149,7 +152,7 @@ impl Published {
     /// Reads and verifies what is published on a channel.
     ///
     /// # Errors
-    /// As for a client, but for expiry.
+    /// As for a client, except for expiry.
     pub fn read(store: &dyn Store, anchor: &[u8], channel: &Name, damage: Damage) -> Result<Self> {
         let source = store.source();
         refuse_other_anchor(&source, anchor)?;
@@ -169,8 +172,8 @@ impl Published {
             Err(failure) => return Err(failure),
         };
         let current = match current {
-            // It was made under a root that does not exist any more. Clients that have that root would
-            // refuse what the older one allows.
+            // The repository has lost the root under which the manifest was signed. Clients that
+            // have that root refuse what is signed under the older one.
             Err(ahead @ Failure::Client(Error::Refused(Refusal::RootAhead { .. }))) => return Err(ahead),
             current => current.map(Some),
         };
@@ -178,10 +181,11 @@ impl Published {
         Ok(Published { root, memory, released, current, raw })
     }
 
-    /// Reads it again, after a step that takes long.
+    /// Reads the state again, after a step that takes long.
     ///
     /// # Errors
-    /// [`Failure::LostRace`] where another publisher published meanwhile; else as [`Published::read`].
+    /// [`Failure::LostRace`] if another publisher published meanwhile; otherwise as
+    /// [`Published::read`].
     pub fn again(&self, store: &dyn Store, anchor: &[u8], channel: &Name, damage: Damage) -> Result<Self> {
         let now = Published::read(store, anchor, channel, damage)?;
         if now.raw == self.raw {
@@ -190,13 +194,13 @@ impl Published {
         Err(Failure::LostRace { object: Object::Version(channel.clone()) })
     }
 
-    /// The release that is published and verifies, if there is one.
+    /// The published release, if there is one and it verifies.
     pub fn current(&self) -> Option<&Current> {
         self.current.as_ref().ok().and_then(Option::as_ref)
     }
 
-    /// Refuses a version that clients which read the published release must not install any more (SPEC
-    /// step 8d).
+    /// Refuses a version below the `min_version` of the published release: clients that accepted
+    /// that release refuse it (SPEC step 8d).
     ///
     /// # Errors
     /// [`Failure::Refused`] for such a version.
@@ -206,10 +210,11 @@ impl Published {
             None => Ok(()),
             Some(min) => Err(Failure::refused(
                 format!(
-                    "version {version} is below {min}, the lowest version that may be installed since the published release"
+                    "version {version} is below {min}, the lowest version that the published \
+                     release allows"
                 ),
-                "Clients would refuse it. Release what is good under a higher version; or end that limit with a root of a higher epoch: \
-                 `signer root renew --raise-epoch`.",
+                "Clients would refuse it. Release the executables under a higher version, or \
+                 remove the limit with a root of a higher epoch: `signer root renew --raise-epoch`.",
             )),
         }
     }
@@ -217,11 +222,11 @@ impl Published {
     /// The number of the next release.
     ///
     /// # Errors
-    /// [`Failure::Refused`] past the largest one.
+    /// [`Failure::Refused`] after the largest one.
     pub fn next_seq(&self) -> Result<Seq> {
         self.memory.guard().next_seq().ok_or_else(|| {
             Failure::refused(
-                "the sequence number cannot grow any more",
+                "the sequence number has reached its largest value",
                 "Raise the epoch with a new root: `signer root renew --raise-epoch`.",
             )
         })
@@ -232,14 +237,14 @@ impl Published {
 pub(crate) struct ReadVersion {
     /// Its version.
     pub(crate) version: Version,
-    /// What a client remembers of it.
+    /// The memory of a client that has accepted it.
     pub(crate) memory: Memory,
     /// When it was issued, in Unix seconds.
     pub(crate) issued: u64,
 }
 
-/// Verifies the bytes of a `VERSION`, and the release that it names but for its blobs, as a client does
-/// that remembers this much. Both must be valid today.
+/// Verifies the bytes of a `VERSION`, and the release that it names except for the blobs, as a
+/// client with this memory does. Both must be valid now.
 ///
 /// # Errors
 /// As for a client.
@@ -256,7 +261,7 @@ pub(crate) fn read_release(
     }
 }
 
-/// The same under a root that may have expired.
+/// As [`read_release`], but the root may have expired.
 ///
 /// # Errors
 /// As for a client.
@@ -282,8 +287,8 @@ pub(crate) fn read_version(root: &Roots, channel: &Name, raw: &[u8]) -> Result<R
     }
 }
 
-/// Verifies documents that lie in memory, as a client does that remembers this much. They must be valid
-/// today.
+/// Verifies documents that are not published yet, as a client with this memory does. They must be
+/// valid now.
 ///
 /// # Errors
 /// As for a client.
@@ -335,7 +340,7 @@ fn begin<'a>(root: &'a Roots, channel: &Name, memory: Memory, leniency: Option<L
     Check::new(root, identity, "", memory, Purpose::Publisher(leniency), now())
 }
 
-/// The newest root is known, and these are the bytes of `VERSION`.
+/// Answers the check that there is no newer root, and then with these bytes of `VERSION`.
 fn supply_version(check: &mut Check<'_>, raw: &[u8]) {
     if let Want::Object(Wanted { object: object @ Object::Root(_), .. }) = check.want() {
         let location = String::new();
@@ -349,10 +354,10 @@ fn found(bytes: &[u8]) -> Answer {
 }
 
 fn answer(source: &Fetcher, wanted: &Wanted) -> Result<Answer> {
-    Ok(source.answer(wanted, Instant::now() + PATIENCE)?)
+    Ok(source.answer(wanted, Instant::now() + READ_LIMIT)?)
 }
 
-/// Why a check ended early.
+/// The error with which a check ended early.
 fn failure_of(check: Check<'_>) -> Failure {
     match check.into_published().1 {
         Err(error) => error.into(),

@@ -1,4 +1,4 @@
-//! A whole repository, by the client's own code.
+//! Verifies a whole repository, with the client's own code.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,22 +14,24 @@ use crate::repository::{fetch, read_release, root_chain};
 use crate::store::Store;
 use crate::{Failure, Result};
 
-/// What was verified.
+/// The result of a verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// The number of the newest root.
     pub root: u64,
-    /// Channels whose current release was verified.
+    /// The number of channels whose current release was verified.
     pub channels: usize,
-    /// Stored forms of current releases that were decoded to the signed executable.
+    /// The number of stored forms of current releases that were decoded to the signed executable.
     pub forms: usize,
-    /// Patches whose bytes are right, but whose starting point is not in the repository to try them.
+    /// The number of patches with the signed hash that were not applied, because the repository
+    /// does not have the executable that they start from.
     pub untried_patches: usize,
-    /// Other manifests and blobs whose bytes are what their name says.
+    /// The number of other manifests and blobs whose hash is their name.
     pub others: usize,
 }
 
-/// The current release of a channel: root, `VERSION`, manifest, and every stored form decoded to the signed executable.
+/// Verifies the current release of a channel: root, `VERSION` and manifest. Each stored form is
+/// decoded to the signed executable.
 ///
 /// # Errors
 /// As for a client.
@@ -38,7 +40,7 @@ pub fn release(source: &Fetcher, root: &Roots, channel: &Name) -> Result<Report>
     release_of(source, root, channel, raw.bytes())
 }
 
-/// The same of a `VERSION` that was read already.
+/// As [`release`], for a `VERSION` that was already read.
 pub(crate) fn release_of(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<Report> {
     let current = read_release(source, root, channel, raw, Memory::new(0))?;
     let mut report = Report { root: root.version, ..Report::default() };
@@ -55,8 +57,9 @@ pub(crate) fn release_of(source: &Fetcher, root: &Roots, channel: &Name, raw: &[
     Ok(report)
 }
 
-/// Whether a stored form in `from` gives the signed executable. False for a patch that could not be tried, because the executable that it
-/// starts from is not in the repository; its bytes are those that are signed.
+/// Verifies that a stored form in `from` decodes to the signed executable. False for a patch that
+/// was not applied, because the executable that it starts from is not in the repository. Its hash
+/// is then still verified.
 pub(crate) fn check_form(
     scratch: &Path,
     from: &Fetcher,
@@ -71,8 +74,8 @@ pub(crate) fn check_form(
     Ok(true)
 }
 
-/// The stored forms that lie in a folder, before it is signed. What does not lie there, or starts from what is only in the repository, is
-/// looked at where it is published.
+/// Verifies the stored forms in a folder before it is signed. A form that is not in the folder, and
+/// a patch whose starting point is only in the repository, are verified when they are published.
 pub(crate) fn check_folder(folder: &Path, manifest: &Manifest) -> Result<()> {
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     let source = Fetcher::new(Dir::new(folder));
@@ -87,7 +90,7 @@ pub(crate) fn check_folder(folder: &Path, manifest: &Manifest) -> Result<()> {
     Ok(())
 }
 
-/// Whoever installs it for the first time must find a form that starts from nothing.
+/// Refuses an artifact that has only patches: a first install requires a complete form.
 pub(crate) fn refuse_no_usable_form(artifact: &Artifact) -> Result<()> {
     let is_whole = |stored: &Stored| {
         matches!(stored.known_encoding(), Some(Encoding::Identity | Encoding::Zstd)) && stored.from.is_none()
@@ -99,11 +102,12 @@ pub(crate) fn refuse_no_usable_form(artifact: &Artifact) -> Result<()> {
     Err(Refusal::NoUsableForm { offered: offered.join(", ") }.into())
 }
 
-/// The root that tools carry, the current release of every channel, and that every other object is what its name says; manifests of
-/// earlier releases also by the keys of some root of the chain.
+/// Verifies the root that tools contain, the current release of each channel, and the hash of each
+/// other object. The manifest of an earlier release must also be signed by the keys of a root of
+/// the chain.
 ///
 /// # Errors
-/// As for a client; the first thing that is wrong.
+/// As for a client; the first error that is found.
 pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
     let source = store.source();
     let chain = root_chain(&source, anchor)?;
@@ -114,7 +118,8 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
     if document.bytes() != anchor {
         return Err(Failure::refused(
             format!("root {} in the repository differs from the one given with --root", first.version),
-            "Clients do not read it; but somebody changed it, or --root is another one.",
+            "The object in the repository was changed, or --root is another root. Clients do not \
+             read this object.",
         ));
     }
     let signatures = fetch(&source, &Object::RootSignatures(first.version), limits::SIGNATURES)?;
@@ -136,7 +141,8 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
     Ok(report)
 }
 
-/// A manifest of some earlier release: signed as some root of the chain wants it.
+/// Verifies that the manifest of an earlier release is signed by a threshold of the keys of one
+/// root of the chain.
 fn check_signed_once(source: &Fetcher, chain: &[Roots], digest: Digest) -> Result<()> {
     let manifest = fetch(source, &Object::Manifest(digest), limits::MANIFEST)?;
     let object = Object::ManifestSignatures(digest);
@@ -149,12 +155,13 @@ fn check_signed_once(source: &Fetcher, chain: &[Roots], digest: Digest) -> Resul
         }
     }
     Err(Failure::refused(
-        format!("{object} is signed by too few release keys of every root"),
-        "Somebody changed it; it belongs to an earlier release, and no client reads it.",
+        format!("{object} does not have enough signatures for any root of the chain"),
+        "The object was changed. It belongs to an earlier release, and no client reads it.",
     ))
 }
 
-/// The executable that a patch needs, from the repository; empty for what is no patch, `None` where it is not there.
+/// The executable that a patch starts from; empty for other forms, `None` if the repository does
+/// not have it.
 fn prefix_of(source: &Fetcher, stored: &Stored) -> Result<Option<Vec<u8>>> {
     let Some(from) = stored.from.filter(|_| stored.known_encoding() == Some(Encoding::ZstdPatch)) else {
         return Ok(Some(Vec::new()));
@@ -172,7 +179,7 @@ fn prefix_of(source: &Fetcher, stored: &Stored) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Whether an object is there, with the hash that its name is.
+/// Verifies that an object exists and that its hash is its name.
 pub(crate) fn check_name(source: &Fetcher, object: &Object, size: u64) -> Result<()> {
     let expected = match object {
         Object::Blob(digest) | Object::Manifest(digest) => *digest,
@@ -193,7 +200,7 @@ pub(crate) fn check_name(source: &Fetcher, object: &Object, size: u64) -> Result
     Ok(())
 }
 
-/// The artifacts of a manifest, a line each, for people.
+/// The artifacts of a manifest, one line each, for display.
 pub fn describe(manifest: &Manifest) -> String {
     let line = |artifact: &Artifact| {
         let forms: Vec<String> = artifact

@@ -226,7 +226,7 @@ fn what_was_published_is_read_back() {
 #[track_caller]
 fn why_unfinished<T: std::fmt::Debug>(outcome: &Result<T>) -> &Failure {
     let Err(failure @ Failure::Unfinished { why, .. }) = outcome else { panic!("{outcome:?}") };
-    let next = "do not release it again. `signer verify --channel stable` tells";
+    let next = "do not release it again. `signer verify --channel stable` reports";
     assert!(failure.advice().contains(next), "{}", failure.advice());
     assert_eq!(failure.exit_code(), why.exit_code());
     why
@@ -244,5 +244,8 @@ fn a_version_that_was_not_written_is_noticed() {
     desk.released("1.0.1", &[]);
     let outcome = publish(&signed(&desk, "1.1.0", &[]), &store, &root, Damage::Refused, &Silent);
     let Failure::Storage { what, .. } = why_unfinished(&outcome) else { panic!("{outcome:?}") };
-    assert!(what.starts_with("stable/VERSION there is that of 1.0.1 as release 1, issued "), "{what}");
+    assert!(
+        what.starts_with("stable/VERSION was read back as that of 1.0.1 as release 1, issued "),
+        "{what}"
+    );
 }

@@ -8,29 +8,29 @@ use crate::source::s3::access_key::Credentials;
 
 /// The environment, the profile, a web identity, the container, the machine; or the profile alone
 /// if the address names one.
-pub(in crate::source::s3) struct Chain {
+pub(in crate::source::s3) struct ProviderChain {
     /// The profile that the address names.
     pub(in crate::source::s3) profile: Option<String>,
     pub(in crate::source::s3) services: Services,
 }
 
-impl Chain {
+impl ProviderChain {
     fn profile(&self) -> ProviderResult {
         profile::credentials(self.profile.as_deref(), &self.services, &SharedFiles::read())
     }
 }
 
-impl ProvideCredentials for Chain {
+impl ProvideCredentials for ProviderChain {
     fn credentials(&self) -> Result<Credentials, String> {
-        type Provider<'a> = &'a dyn Fn(&Chain) -> ProviderResult;
+        type Provider<'a> = &'a dyn Fn(&ProviderChain) -> ProviderResult;
         let all: [Provider<'_>; 5] = [
             &|_| environment::credentials(),
-            &Chain::profile,
+            &ProviderChain::profile,
             &|chain| chain.services.web_identity(),
             &|chain| chain.services.container(),
             &|chain| chain.services.instance(),
         ];
-        let named: [Provider<'_>; 1] = [&Chain::profile];
+        let named: [Provider<'_>; 1] = [&ProviderChain::profile];
         let mut tried = Vec::new();
         for provider in if self.profile.is_some() { &named[..] } else { &all[..] } {
             match provider(self) {

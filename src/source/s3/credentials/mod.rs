@@ -1,7 +1,7 @@
 //! The credentials that requests are signed with.
 //!
-//! [`Chain`] is relatch's own implementation of AWS's search order, in some 800 lines. The crate
-//! `reqsign-aws-core` 3.2 was considered instead. It adds 20 crates, does not follow
+//! [`ProviderChain`] is relatch's own implementation of AWS's search order, in some 800 lines. The
+//! crate `reqsign-aws-core` 3.2 was considered instead. It adds 20 crates, does not follow
 //! `source_profile`, splits `credential_process` at every space, sends the container's token to any
 //! host, reports an unreadable file as absent credentials (so that no error could list the places
 //! that were searched), and does not wipe secrets from memory. AWS's own `aws-sigv4` signs,
@@ -34,7 +34,7 @@ mod sdk;
 mod services;
 mod sts;
 
-pub(super) use chain::Chain;
+pub(super) use chain::ProviderChain;
 pub(super) use defaults::Defaults;
 pub(super) use environment::var;
 pub use provider::ProvideCredentials;

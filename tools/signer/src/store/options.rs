@@ -1,7 +1,7 @@
 //! The options of a bucket.
 
-/// How the caller wants an S3 server to be addressed. These options override the address, which
-/// overrides AWS's own settings.
+/// Options for the address of an S3 server. They override the repository's address, which overrides
+/// AWS's own settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct S3Options {
     /// The URL of another vendor's server.

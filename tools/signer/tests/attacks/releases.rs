@@ -241,7 +241,7 @@ pub fn promises_about_other_versions() {
             "6d",
             |s| s.release("1.2.0", &["--min-version", "4"]),
             3,
-            &["of the kind of `version`", check],
+            &["the version scheme of `version`", check],
         ),
         row(
             "min_version that is none",
@@ -262,7 +262,7 @@ pub fn promises_about_other_versions() {
             "6d",
             |s| s.release("1.2.0", &["--retract", "4"]),
             3,
-            &["of the kind of `version`", check],
+            &["the version scheme of `version`", check],
         ),
         row(
             "goes back below the lowest version that may run",
@@ -271,7 +271,7 @@ pub fn promises_about_other_versions() {
             3,
             &[
                 "version 1.0.4 is below 1.0.5",
-                "a higher version; or end that limit with a root of a higher epoch",
+                "a higher version, or remove the limit with a root of a higher epoch",
             ],
         ),
         row(

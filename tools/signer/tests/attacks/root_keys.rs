@@ -82,7 +82,7 @@ pub fn thresholds() {
                 root.roles.release.keys.insert(0, twin);
             }),
             3,
-            &["the keys of role release are not sorted, each once"],
+            &["the keys of role release are not sorted, or have a duplicate"],
         ),
         row(
             "a key that is not listed",

@@ -162,7 +162,7 @@ pub fn what_it_follows() {
             "3f",
             both(|root| root.version = 2),
             3,
-            &["this root 2 does not follow root 2", "Begin with the one that is published"],
+            &["this root 2 does not follow root 2", "Begin with the published root"],
         ),
         row(
             "the first number, for other content",
