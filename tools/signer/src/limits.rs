@@ -106,3 +106,7 @@ pub const LOCK_LONGEST_LEASE: Duration = Duration::from_secs(600);
 pub const LOCK_OBJECT: u64 = 1024;
 /// The shortest pause between two reads of a lock object.
 pub const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// Blobs that are uploaded at the same time. More do not make one connection's bandwidth larger, and each
+/// holds a part in memory.
+pub const UPLOADS: usize = 4;

@@ -36,9 +36,6 @@ pub struct Publication {
     pub newer: Option<String>,
 }
 
-/// The number of blobs that are uploaded at the same time.
-const UPLOADS: usize = 4;
-
 /// Publishes a signed folder. A rerun after a crash at any point completes the publication.
 ///
 /// # Errors
@@ -196,7 +193,8 @@ fn upload(store: &dyn Store, uploads: &[(Object, PathBuf)], progress: &dyn Progr
         puts
     };
     let puts: Vec<Put> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..UPLOADS.min(uploads.len())).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> =
+            (0..crate::limits::UPLOADS.min(uploads.len())).map(|_| scope.spawn(work)).collect();
         let join = |worker: thread::ScopedJoinHandle<'_, Vec<Put>>| {
             worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
