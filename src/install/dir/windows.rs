@@ -112,7 +112,7 @@ impl OpenDir {
     /// Whether its path still leads to it: a deployment may have replaced a whole tree.
     pub(in crate::install) fn is_at_its_path(&self) -> bool {
         #[cfg(windows)]
-        return Dir::open(&self.path)
+        return OpenDir::open(&self.path)
             .and_then(|named| is_same_file(&named.handle, &self.handle))
             .unwrap_or(false);
         #[cfg(not(windows))]
