@@ -115,7 +115,7 @@ fn a_release_that_does_not_run_here_is_downloaded_once() {
         std::fs::remove_file(blob.unwrap().path()).unwrap();
     }
     let second = start();
-    assert!(stderr(&second).contains("it was tried before"), "{}", stderr(&second));
+    assert!(stderr(&second).contains("it failed before"), "{}", stderr(&second));
     assert_eq!(stdout(&second), "widget 1.0.0 \n");
     // A person may try again, and the next release is another one.
     assert_eq!(tool.run(&["--update"]).status.code(), Some(4));

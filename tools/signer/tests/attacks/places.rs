@@ -201,7 +201,7 @@ pub fn roots() {
             3,
             &[
                 "root 1 in the repository differs from the one given with --root",
-                "another product's repository",
+                "belongs to another product",
             ],
         ),
         row(
