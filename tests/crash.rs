@@ -357,8 +357,8 @@ fn reduced(call: &str, scene: &Scene) -> Option<String> {
     Some(format!("{name}({}){result}", shown.join(", ")))
 }
 
-/// The calls of the main thread of one command; writes to one file once.
-fn calls(scene: &Scene, argument: &str, injections: &[String]) -> Vec<String> {
+/// Runs a command under strace.
+fn run_traced(scene: &Scene, argument: &str, injections: &[String]) -> Output {
     let names = CALLS.map(|call| format!("?{call}"));
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-f", "-y", "-e"]).arg(format!("trace={}", names.join(",")));
@@ -366,7 +366,12 @@ fn calls(scene: &Scene, argument: &str, injections: &[String]) -> Vec<String> {
         strace.arg("-e").arg(format!("inject={injection}"));
     }
     strace.arg("-o").arg(scene.log()).arg(&scene.tool.path).arg(argument);
-    let output = run(strace.env_remove("CI").env_remove("RELATCH_NO_UPDATE"));
+    run(strace.env_remove("CI").env_remove("RELATCH_NO_UPDATE"))
+}
+
+/// The calls of the main thread of one command; writes to one file once.
+fn calls(scene: &Scene, argument: &str, injections: &[String]) -> Vec<String> {
+    let output = run_traced(scene, argument, injections);
     assert!(output.status.success(), "{}", stderr(&output));
     let log = std::fs::read(scene.log()).unwrap();
     let log = String::from_utf8_lossy(&log);
@@ -412,4 +417,25 @@ fn each_step_of_a_swap_is_on_the_disk_before_the_next() {
     let scene = Scene::outdated();
     let found = calls(&scene, "--update", &[NO_EXCHANGE.into()]);
     assert_calls("an update without an exchange of names", &found, &copied);
+}
+
+/// A process that was killed between the exchange and the fsync left names that a power cut may still
+/// take back: the next session flushes both directories before the next rename depends on them.
+#[test]
+fn a_recovery_flushes_the_names_that_it_found() {
+    if !is_available() {
+        return;
+    }
+    let update = written("An update");
+    let is_rename = |call: &&String| call.starts_with("renameat(");
+    let exchange = update.iter().position(|call| call.contains("RENAME_EXCHANGE")).unwrap();
+    let renames = update[..exchange].iter().filter(is_rename).count();
+    let scene = Scene::outdated();
+    let killed = run_traced(&scene, "--update", &[format!("renameat:signal=KILL:when={}", renames + 1)]);
+    assert!(!killed.status.success());
+    let found = calls(&scene, "--rollback", &[]);
+    let previous = found.iter().position(|call| call.ends_with("private, \"previous\")")).unwrap();
+    for flushed in ["fsync(parent)", "fsync(private)"] {
+        assert!(found[..previous].iter().any(|call| call == flushed), "{flushed}: {found:#?}");
+    }
 }
