@@ -24,7 +24,7 @@ use crate::limits;
 /// The standard configuration: `AWS_*` variables, profiles, single sign-on, web identity,
 /// containers, instances. Each attempt may take `attempt`, and all attempts of one operation
 /// `operation`, unless the caller has its own timeout.
-pub fn loader(attempt: Duration, operation: Option<Duration>) -> ConfigLoader {
+pub(crate) fn loader(attempt: Duration, operation: Option<Duration>) -> ConfigLoader {
     let mut timeouts =
         TimeoutConfig::builder().connect_timeout(limits::CONNECT).operation_attempt_timeout(attempt);
     timeouts.set_operation_timeout(operation);
@@ -90,26 +90,26 @@ fn proxies() -> ProxyConfig {
 }
 
 /// The threads on which requests run. Dropping it does not wait for them: a DNS resolver may block.
-pub struct Background {
+pub(crate) struct Background {
     handle: Handle,
     runtime: Option<Runtime>,
 }
 
 impl Background {
-    pub fn start() -> std::io::Result<Self> {
+    pub(crate) fn start() -> std::io::Result<Self> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).thread_name("signer-aws").enable_all().build()?;
         Ok(Background { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
     /// Blocks the calling thread until the future is complete.
-    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.handle.block_on(future)
     }
 
     /// For tasks that run while the caller does something else.
     #[cfg(feature = "s3")]
-    pub fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 }
@@ -123,12 +123,14 @@ impl Drop for Background {
 }
 
 /// An error and its causes.
-pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 
 /// The texts of an error and its causes on one line, without repetitions, as an [`excerpt`].
-pub fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();
@@ -140,6 +142,6 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 /// The first [`limits::AWS_MESSAGE`] characters of a text, as [`Printable`] displays them.
-pub fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     Printable(text.chars().take(limits::AWS_MESSAGE).collect::<String>()).to_string()
 }

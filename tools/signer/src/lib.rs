@@ -21,6 +21,8 @@
 //! redact    removes secret keys and control characters from what is printed
 //! ```
 
+#![warn(unnameable_types, unreachable_pub)]
+
 #[cfg(any(feature = "kms", feature = "s3"))]
 mod aws;
 pub mod custody;
