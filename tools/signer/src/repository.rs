@@ -1,5 +1,5 @@
 //! Reads what is published, with the client's own code: the functions use a
-//! [`Check`](relatch::check::Check).
+//! [`Check`].
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
