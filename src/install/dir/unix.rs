@@ -291,11 +291,18 @@ mod tests {
                 let refused = at_once(move || looked.open_regular(OsStr::new(name), flags));
                 assert!(regular_file::is_not_regular(&refused.unwrap_err()), "{name} {flags:?}");
                 // It replaced a regular file after the first look.
-                let refused = at_once(move || raced.open_at_once(OsStr::new(name), flags));
+                let raced = move || raced.open_at_once(OsStr::new(name), flags | OFlags::NOFOLLOW);
+                let refused = at_once(raced);
                 assert!(regular_file::is_not_regular(&refused.unwrap_err()), "{name} {flags:?}");
             }
         }
         open().open_file(OsStr::new("file")).unwrap();
+        open().open_following_links(OsStr::new("link")).unwrap();
+        let dir = open();
+        let refused = at_once(move || dir.open_following_links(OsStr::new("fifo")));
+        assert!(regular_file::is_not_regular(&refused.unwrap_err()));
+        let missing = open().open_following_links(OsStr::new("dangling"));
+        assert_eq!(missing.unwrap_err().kind(), ErrorKind::NotFound);
         assert!(open().exists(OsStr::new("link")).unwrap());
         assert!(!open().exists(OsStr::new("dangling")).unwrap());
     }
