@@ -16,8 +16,7 @@ fn answer(command: &str) -> relatch::Result<String> {
     match command {
         "update" => Ok(startup().updater()?.update(true)?.to_string()),
         "rollback" => Ok(Updater::rollback(&installation, None)?.to_string()),
-        "status" => Ok(Updater::status(&installation, None)?.to_string()),
-        other => Ok(format!("unknown command `self {other}`: use update, rollback or status")),
+        _ => Ok(Updater::status(&installation, None)?.to_string()),
     }
 }
 
@@ -33,6 +32,10 @@ fn main() -> ExitCode {
         println!("demo {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     };
+    if !["update", "rollback", "status"].contains(&command.as_str()) {
+        eprintln!("demo: unknown command `self {command}`: use update, rollback or status");
+        return ExitCode::from(2);
+    }
     match answer(command) {
         Ok(text) => {
             println!("demo: {text}");
