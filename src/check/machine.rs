@@ -198,18 +198,16 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The result of a publisher's check: the newest root, if it is newer than the root at the
-    /// start, and the release.
+    /// The result of a publisher's check.
     ///
     /// # Errors
-    /// The second value is an error as from [`Check::into_verdict`].
-    pub fn into_published(self) -> (Option<Roots>, Result<Release>) {
-        let release = match self.phase {
+    /// As from [`Check::into_verdict`].
+    pub fn into_release(self) -> Result<Release> {
+        match self.phase {
             Phase::Done(Ok(Found::Release(release, _))) => Ok(*release),
             Phase::Done(Err(error)) => Err(error),
             _ => Err(Error::usage("a check was ended before it was complete")),
-        };
-        (self.newest, release)
+        }
     }
 
     /// Steps 3a to 3i.

@@ -66,3 +66,47 @@ fn claim(from: Entry<'_>, to: Entry<'_>) -> std::io::Result<()> {
         linked => linked,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::directories::UnlockedDirectories;
+    use super::super::installation::Installation;
+    use super::super::stage::Download;
+    use super::super::state::Loaded;
+    use super::*;
+    use crate::source::{Dir, Fetcher};
+    use crate::trust::{Artifact, Digest, Identity, Stored};
+
+    /// Else the next start would look for an executable that was never there.
+    #[test]
+    fn an_install_that_another_file_prevented_leaves_no_record_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (repository, content) = (dir.path().join("repository"), b"an executable");
+        let (blake3, size) = (Digest::of(content), content.len() as u64);
+        std::fs::create_dir_all(repository.join("blobs")).unwrap();
+        std::fs::write(repository.join(format!("blobs/{blake3}")), content).unwrap();
+        let stored = Stored { encoding: "identity".parse().unwrap(), from: None, size, blake3 };
+        let artifact = Artifact { target: "t".parse().unwrap(), size, blake3, stored: vec![stored] };
+        let identity = Identity { product: "p".parse().unwrap(), channel: "stable".parse().unwrap() };
+
+        let installation = Installation::for_new(&dir.path().join("tool")).unwrap();
+        let unlocked = UnlockedDirectories::open(&installation).unwrap();
+        let locked = Locked::take(unlocked, Duration::ZERO).unwrap();
+        let source = Fetcher::new(Dir::new(&repository));
+        let mut from = Download { source: &source, deadline: None, progress: &mut |_, _| {} };
+        let staged = Staged::download(&locked, &artifact, &"1.0.0".parse().unwrap(), &mut from).unwrap();
+        std::fs::write(installation.executable(), "another file").unwrap();
+
+        let mut state = State::new(&identity).unwrap();
+        let refused = first_install(&locked, &mut state, staged, Epoch::FIRST, Existing::Keep);
+        assert!(matches!(refused, Err(crate::Error::Local(Local::Exists { .. }))), "{refused:?}");
+        assert_eq!(std::fs::read(installation.executable()).unwrap(), b"another file");
+        assert_eq!(state.record.installed(), None);
+        match State::load(locked.private(), None).unwrap() {
+            Loaded::Present(on_disk) => assert_eq!(on_disk.record.installed(), None),
+            _ => panic!("there is no state"),
+        }
+    }
+}

@@ -56,7 +56,7 @@ fn read(source: &S3, object: &Object) -> Result<(String, Option<Etag>), Unavaila
             reader.read_to_string(&mut text).unwrap();
             Ok((text, etag))
         }
-        Opened::NotModified => panic!("nobody asked that"),
+        Opened::NotModified => panic!("304 to an unconditional request"),
     }
 }
 

@@ -1,5 +1,4 @@
-//! Reads what is published, with the client's own code: the functions use a
-//! [`Check`].
+//! Reads what is published, with the client's own code: the functions use a [`Check`].
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -165,7 +164,7 @@ impl Published {
         if Timestamp::epoch_unverified(object).is_some_and(|epoch| epoch < root.epoch) {
             return Ok(nothing(root, raw));
         }
-        let (version, current) = read(&source, &root, channel, object, Memory::new(0), leniency());
+        let (version, current) = read(&source, &root, channel, object, leniency());
         let version = match version {
             Ok(version) => version,
             Err(_) if damage == Damage::Repaired => return Ok(nothing(root, raw)),
@@ -243,19 +242,13 @@ pub(crate) struct ReadVersion {
     pub(crate) issued: u64,
 }
 
-/// Verifies the bytes of a `VERSION`, and the release that it names except for the blobs, as a
-/// client with this memory does. Both must be valid now.
+/// Verifies the bytes of a `VERSION`, and the release that it names except for the blobs, as a new
+/// client does. Both must be valid now.
 ///
 /// # Errors
 /// As for a client.
-pub(crate) fn read_release(
-    source: &Fetcher,
-    root: &Roots,
-    channel: &Name,
-    raw: &[u8],
-    memory: Memory,
-) -> Result<Current> {
-    match read(source, root, channel, raw, memory, None) {
+pub(crate) fn read_release(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<Current> {
+    match read(source, root, channel, raw, None) {
         (Ok(_), current) => current,
         (Err(failure), _) => Err(failure),
     }
@@ -266,7 +259,7 @@ pub(crate) fn read_release(
 /// # Errors
 /// As for a client.
 pub(crate) fn read_release_under(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<()> {
-    let (version, current) = read(source, root, channel, raw, Memory::new(0), leniency());
+    let (version, current) = read(source, root, channel, raw, leniency());
     drop(version?);
     let Current { version, manifest, .. } = current?;
     let times = strict_times();
@@ -303,7 +296,7 @@ pub(crate) fn read_documents(
     for bytes in [manifest, signatures] {
         check.supply(found(bytes), now());
     }
-    Current::of(check.into_published().1?)
+    Current::of(check.into_release()?)
 }
 
 fn read(
@@ -311,10 +304,9 @@ fn read(
     root: &Roots,
     channel: &Name,
     raw: &[u8],
-    memory: Memory,
     leniency: Option<Leniency>,
 ) -> (Result<ReadVersion>, Result<Current>) {
-    let mut check = begin(root, channel, memory, leniency);
+    let mut check = begin(root, channel, Memory::new(0), leniency);
     supply_version(&mut check, raw);
     let Some(read) = check.timestamp().map(ReadVersion::of) else {
         return (Err(failure_of(check)), Err(Failure::usage("there is no VERSION")));
@@ -325,7 +317,7 @@ fn read(
             Err(failure) => return (Ok(read), Err(failure)),
         }
     }
-    (Ok(read), check.into_published().1.map_err(Failure::from).and_then(Current::of))
+    (Ok(read), check.into_release().map_err(Failure::from).and_then(Current::of))
 }
 
 impl ReadVersion {
@@ -359,7 +351,7 @@ fn answer(source: &Fetcher, wanted: &Wanted) -> Result<Answer> {
 
 /// The error with which a check ended early.
 fn failure_of(check: Check<'_>) -> Failure {
-    match check.into_published().1 {
+    match check.into_release() {
         Err(error) => error.into(),
         Ok(_) => Failure::usage("the check is complete"),
     }

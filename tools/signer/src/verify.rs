@@ -3,7 +3,6 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use relatch::check::Memory;
 use relatch::source::{Dir, Fetcher, Object};
 use relatch::trust::{
     Artifact, Digest, Document, DocumentKind, Encoding, Manifest, Name, Refusal, Roots, Stored, TrustAnchor,
@@ -42,7 +41,7 @@ pub fn release(source: &Fetcher, root: &Roots, channel: &Name) -> Result<Report>
 
 /// As [`release`], for a `VERSION` that was already read.
 pub(crate) fn release_of(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<Report> {
-    let current = read_release(source, root, channel, raw, Memory::new(0))?;
+    let current = read_release(source, root, channel, raw)?;
     let mut report = Report { root: root.version, ..Report::default() };
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     for artifact in &current.manifest.artifacts {
