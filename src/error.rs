@@ -107,6 +107,21 @@ impl Error {
         )
     }
 
+    /// The message without what differs each time: the time of the check, and measurements. Two equal ones
+    /// are about the same failure.
+    pub(crate) fn timeless(&self) -> String {
+        let mut refusal = match self {
+            Error::Refused(refusal) => refusal.clone(),
+            other => return other.to_string(),
+        };
+        match &mut refusal {
+            Refusal::Expired { now, .. } => *now = 0,
+            Refusal::NotYetValid { clock, .. } => *clock = 0,
+            _ => {}
+        }
+        refusal.to_string()
+    }
+
     /// The exit code of this group in all of relatch's tools (SPEC section 10).
     pub fn exit_code(&self) -> u8 {
         match self.cause() {

@@ -17,8 +17,12 @@ pub const SIGNATURES: ByteLimit = ByteLimit(8 * 1024);
 pub const ROOT: ByteLimit = ByteLimit(64 * 1024);
 /// A manifest: some eighty targets with three stored forms each, or long notes.
 pub const MANIFEST: ByteLimit = ByteLimit(64 * 1024);
-/// The client's own state and settings. The client writes a few hundred bytes of each.
+/// What the client records of an executable, what a check found, and settings. The client writes a few
+/// hundred bytes of each.
 pub const STATE: ByteLimit = ByteLimit(64 * 1024);
+/// What was accepted: some seventy bytes for each root, three hundred for each channel, and what was
+/// withdrawn.
+pub const FLOORS: ByteLimit = ByteLimit(4 * 1024 * 1024);
 /// An entity tag, in bytes. S3's have some forty; other servers' contain at most a hash or two.
 pub const ETAG: usize = 256;
 /// A comment line of a signature, in bytes: minisign's own limit.
@@ -36,12 +40,29 @@ pub const ZSTD_WINDOW_LOG: u32 = 27;
 /// The largest executable to which a patch is applied, in bytes. Applying one needs memory for the
 /// old executable and for a window as large as the new one.
 pub const PATCH_SIZE: u64 = 64 * 1024 * 1024;
+/// Roots of one trust domain whose hashes are kept: one a week, for twenty years.
+pub const LINEAGE: usize = 1024;
+/// Trust domains that are kept. A new one begins only where a program with other root keys is put in
+/// the place of this one.
+pub const DOMAINS: usize = 16;
+/// Channels whose floors are kept. A tool follows one or two.
+pub const CHANNELS: usize = 64;
+/// Withdrawn versions that are remembered. Only one that is installed or kept matters.
+pub const RETRACTED: usize = 256;
+/// The text of a failure that is kept, in bytes.
+pub const FAILURE: usize = 2048;
 /// Versions on hold. Each rollback by a user adds one.
 pub const HOLDS: usize = 16;
 
 /// How far a signed `issued` may be ahead of the system clock, in seconds: a day, for wrong clocks
 /// and time zones.
 pub const FUTURE: u64 = 24 * 60 * 60;
+/// The time between two messages about a failure that has not changed, or about an expiry, in
+/// seconds.
+pub const REMINDER: u64 = 24 * 60 * 60;
+/// How long before an expiry a start warns of it under `Require`, in seconds. A publisher renews `VERSION`
+/// every week, so that this much is left only if it was not renewed three times.
+pub const EXPIRY_WARNING: u64 = 7 * 24 * 60 * 60;
 /// The time between two requests for a new root, in seconds. A check also requests one before it
 /// installs a release, and after a document that does not verify.
 pub const ROOT_INTERVAL: u64 = 24 * 60 * 60;

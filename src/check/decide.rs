@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use super::{Finding, Memory};
-use crate::trust::{Artifact, Manifest, Name, Refusal, Timestamp, Verified, Version};
+use crate::trust::{Artifact, Digest, Manifest, Name, Refusal, Timestamp, Verified, Version};
 
 /// The installation for which a release is checked.
 #[derive(Debug, Clone)]
@@ -13,8 +13,12 @@ pub struct Candidate {
     pub target: Name,
     /// The version at the path; `None` for a first install.
     pub installed: Option<Version>,
+    /// The hash of that executable, if it is recorded.
+    pub executable: Option<Digest>,
     /// Versions that the user rolled back from.
     pub held: Vec<Version>,
+    /// This installation's place in staged rollouts, 0 to 99.
+    pub place: u8,
     /// Whether the user chose to ignore the staged rollout. This skips no other condition.
     pub now: bool,
 }
@@ -105,7 +109,7 @@ fn decide_with_rollout(
             return Ok(Decision::Nothing(Finding::Held { version, critical })); // 8c
         }
         below_floor()?; // 8d
-        if !candidate.now && !manifest.critical && memory.rollout() >= rollout {
+        if !candidate.now && !manifest.critical && candidate.place >= rollout {
             return Ok(Decision::Nothing(Finding::NotInRollout { version, rollout })); // 8e
         }
     }
@@ -115,7 +119,7 @@ fn decide_with_rollout(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::{Digest, Epoch, Notes, Seq, Stored};
+    use crate::trust::{Epoch, Notes, Seq, Stored};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -146,12 +150,12 @@ mod tests {
     }
 
     fn memory() -> Memory {
-        Memory::new(50)
+        Memory::new(name("stable"))
     }
 
     fn candidate(installed: Version, held: &[&str], now: bool) -> Candidate {
         let held = held.iter().map(|held| version(held)).collect();
-        Candidate { target: name("t"), installed: Some(installed), held, now }
+        Candidate { target: name("t"), installed: Some(installed), executable: None, held, place: 50, now }
     }
 
     /// The decision, in one word.
@@ -266,13 +270,13 @@ mod tests {
             &inputs,
             |((from, to, floor, held, retracts), (place, rollout, critical, now, for_this_target))| {
                 let (from, to) = (version(from), version(to));
-                let memory = Memory::new(place).with_min_version(floor.map(version));
+                let memory = memory().with_min_version(floor.map(version));
                 let retracts: Vec<_> = retracts.into_iter().map(version).collect();
                 let mut manifest = Manifest { critical, retracts, ..manifest(&to.to_string()) };
                 if !for_this_target {
                     manifest.artifacts.clear();
                 }
-                let candidate = candidate(from.clone(), &held, now);
+                let candidate = Candidate { place, ..candidate(from.clone(), &held, now) };
                 let decision = decide_with_rollout(&candidate, &memory, rollout, &manifest);
 
                 let above = |a: &Version, b: &Version| a.compare(b).is_ok_and(Ordering::is_gt);

@@ -1,11 +1,11 @@
 //! The inputs and outputs of a check: the objects that it requires, the answers, and the result.
 
 use super::decide::{Candidate, Decision};
-use super::memory::{CacheValidator, Memory};
+use super::memory::Memory;
 use crate::limits::ByteLimit;
 use crate::object::Object;
 use crate::source::{Etag, Unavailable};
-use crate::trust::{Digest, Fetched, Leniency, Manifest, Refusal, Timestamp, Verified};
+use crate::trust::{Fetched, Leniency, Manifest, Refusal, Timestamp, Verified};
 
 /// What the check requires next.
 #[derive(Debug)]
@@ -87,13 +87,4 @@ pub struct Verdict {
     pub decision: Result<Decision, Refusal>,
     /// The release; `None` if `VERSION` was not modified since it was accepted.
     pub release: Option<Release>,
-}
-
-impl Release {
-    /// The validator for the next conditional request. It expires with the first of the documents.
-    pub(super) fn validator(&self, location: Digest) -> Option<CacheValidator> {
-        let of_manifest = self.manifest.as_ref().map_or(u64::MAX, |manifest| manifest.expires);
-        let until = self.timestamp.expires.min(of_manifest);
-        self.etag.clone().map(|etag| CacheValidator { location, etag, until })
-    }
 }

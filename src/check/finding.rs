@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::trust::{Name, Version};
 
 /// The result of a check of the installed version. No finding is an error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Finding {
     /// No check has succeeded yet.
+    #[default]
     Unknown,
     /// The newest release is installed, or is older than the installed version.
     Current,

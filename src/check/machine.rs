@@ -3,23 +3,29 @@
 
 use std::mem;
 
+use super::cache::CacheValidator;
 use super::decide::{self, Candidate, Decision};
 use super::exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 use super::finding::Finding;
+use super::floors::Floor;
 use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::object::Object;
 use crate::source::{Etag, Unavailable};
 use crate::trust::{
-    Digest, Document as _, DocumentKind, Fetched, FinalRoot, Identity, Manifest, Refusal, Roots, Times,
-    Timestamp, Verified, Version,
+    Digest, Document as _, DocumentKind, Fetched, FinalRoot, Identity, Lineage, Manifest, Refusal, Relation,
+    Roots, Times, Timestamp, Verified,
 };
 
 /// One check. The module documentation shows how to use it.
 pub struct Check<'a> {
+    anchor: &'a Roots,
+    /// The newest root that was recorded, if it is one of the lineage.
+    recorded: Option<&'a Roots>,
     start: &'a Roots,
     newest: Option<Roots>,
+    joining: Option<Joining>,
     identity: Identity,
     /// The repository's address.
     location: String,
@@ -44,6 +50,14 @@ enum ChainState {
     Complete,
 }
 
+/// The walk that decides whether anchor and lineage are of one chain (SPEC section 4.3).
+enum Joining {
+    /// From the anchor to the first root of the lineage, over these roots so far.
+    Older(Lineage),
+    /// From the newest recorded root to the anchor.
+    Newer,
+}
+
 /// The object that is requested, and the data to continue with.
 enum Phase {
     Root,
@@ -62,31 +76,58 @@ enum Found {
 }
 
 impl<'a> Check<'a> {
-    /// A check that begins with the newest trusted root, `start`. `location` is the repository's
-    /// address, and `now` is the system clock in Unix seconds.
+    /// A check for a program that carries `anchor`, in the trust domain of `memory`. `recorded` is the
+    /// newest root that was persisted; it counts only if it is one of that domain. `location` is the
+    /// repository's address, and `now` is the system clock in Unix seconds.
     pub fn new(
-        start: &'a Roots,
+        anchor: &'a Roots,
+        recorded: Option<&'a Roots>,
         identity: Identity,
         location: &str,
-        memory: Memory,
+        mut memory: Memory,
         purpose: Purpose,
         now: u64,
     ) -> Self {
-        let is_recent = matches!(&purpose, Purpose::Client(Candidate { installed: Some(_), .. }))
-            && memory.is_chain_recent(start.version, now);
+        let is_member = |roots: &&Roots| {
+            memory.lineage().is_some_and(|lineage| lineage.relation(roots) == Relation::Member)
+        };
+        let recorded = recorded.filter(is_member);
+        let relation = match (&purpose, memory.lineage()) {
+            (Purpose::Client(_), Some(lineage)) => lineage.relation(anchor),
+            _ => Relation::Member,
+        };
+        let is_update = matches!(&purpose, Purpose::Client(Candidate { installed: Some(_), .. }));
+        let (start, joining) = match relation {
+            Relation::Older => (anchor, Some(Joining::Older(Lineage::beginning_with(anchor)))),
+            Relation::Newer | Relation::Forked => (recorded.unwrap_or(anchor), Some(Joining::Newer)),
+            // A first install begins with the root that it was given.
+            Relation::Member => {
+                let newer = recorded.filter(|recorded| is_update && recorded.version > anchor.version);
+                (newer.unwrap_or(anchor), None)
+            }
+        };
+        memory.begin(anchor);
+        let is_recent = is_update && joining.is_none() && memory.is_chain_recent(start.version, now);
+        let chain = if is_recent { ChainState::Recent } else { ChainState::First };
+        let (newest, new_roots, phase, location) = (None, 0, Phase::Root, location.to_owned());
         let mut check = Check {
+            anchor,
+            recorded,
             start,
-            newest: None,
+            newest,
+            joining,
             identity,
-            location: location.to_owned(),
+            location,
             purpose,
             memory,
             now,
-            chain: if is_recent { ChainState::Recent } else { ChainState::First },
-            new_roots: 0,
-            phase: Phase::Root,
+            chain,
+            new_roots,
+            phase,
         };
-        if is_recent {
+        if relation == Relation::Forked || (relation == Relation::Newer && recorded.is_none()) {
+            check.fail_chain(check.not_joined().into());
+        } else if is_recent {
             check.ask_for_timestamp(true);
         }
         check
@@ -140,8 +181,7 @@ impl<'a> Check<'a> {
 
             // Steps 4 and 5: `VERSION`.
             (Phase::Timestamp(Some((_, finding))), Answer::NotModified) => {
-                let (issued, expires) = (self.memory.guard().issued(), self.memory.expires());
-                let current = self.times().ensure_current(DocumentKind::Timestamp, issued, expires); // 5
+                let current = self.ensure_floor_current(); // 5, 6k
                 self.end(current.map(|()| Found::NotModified(finding)).map_err(Error::from));
             }
             (Phase::Timestamp(_), Answer::Found(object, etag)) => self.read_timestamp(&object, etag), // 4a to 5
@@ -212,14 +252,21 @@ impl<'a> Check<'a> {
 
     /// Steps 3a to 3i.
     fn add_root(&mut self, document: &Fetched, signatures: &Fetched) -> Option<NewRoot> {
-        match self.roots().next(document, signatures, &self.times()) {
-            Ok(next) => {
-                self.memory.root_trusted(&next);
+        let next = self.roots().next(document, signatures, &self.times());
+        let added = next.and_then(|next| self.ensure_of_lineage(&next).map(|is_joined| (next, is_joined)));
+        match added {
+            Ok((next, is_joined)) => {
                 self.new_roots += 1;
-                let (document, signatures) = (next.to_canonical(), signatures.bytes().to_vec());
-                self.newest = Some(next);
                 self.phase = Phase::Root;
-                Some(NewRoot { document, signatures })
+                let (document, signatures) = (next.to_canonical(), signatures.bytes().to_vec());
+                match self.recorded.filter(|recorded| is_joined && recorded.version > next.version) {
+                    // The rest of the chain was verified before.
+                    Some(recorded) => (self.start, self.newest) = (recorded, None),
+                    None => self.newest = Some(next),
+                }
+                let is_newest = self.joining.as_ref().is_none_or(|joining| matches!(joining, Joining::Newer))
+                    && self.newest.is_some();
+                is_newest.then_some(NewRoot { document, signatures })
             }
             Err(refusal) => {
                 self.fail_chain(refusal.into());
@@ -228,9 +275,56 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Compares a root with the one of its number that was verified before (SPEC section 4.3). True if
+    /// it connects an older anchor with the lineage.
+    fn ensure_of_lineage(&mut self, next: &Roots) -> Result<bool, Refusal> {
+        let (number, found) = (next.version, next.digest());
+        if let Some(Joining::Older(walked)) = &mut self.joining {
+            walked.append(next);
+        }
+        let known = self.memory.lineage().and_then(|lineage| lineage.hash(number));
+        match (&self.joining, known) {
+            (Some(Joining::Older(_)), None) => return Ok(false),
+            (Some(_), Some(known)) if known != found => {
+                return Err(Refusal::RootForked { number, known, found });
+            }
+            (None, Some(known)) if known != found => {
+                return Err(Refusal::RootEquivocation { number, known, found });
+            }
+            _ => {}
+        }
+        let carried = self.anchor.digest();
+        match self.joining.take() {
+            Some(Joining::Older(walked)) => {
+                self.memory.connected(walked);
+                return Ok(true);
+            }
+            Some(Joining::Newer) if number < self.anchor.version => self.joining = Some(Joining::Newer),
+            Some(Joining::Newer) if found != carried => {
+                return Err(Refusal::RootForked { number, known: found, found: carried });
+            }
+            _ => {}
+        }
+        self.memory.root_verified(next);
+        Ok(false)
+    }
+
+    /// Why anchor and lineage could not be compared.
+    fn not_joined(&self) -> Refusal {
+        let (carried, root) = (self.anchor.version, self.anchor.digest());
+        let recorded = self.memory.lineage().map_or(0, Lineage::last);
+        match self.memory.lineage().and_then(|lineage| lineage.hash(carried)) {
+            Some(known) => Refusal::RootForked { number: carried, known, found: root },
+            None => Refusal::RootUndetermined { carried, root, recorded, reached: self.roots().version },
+        }
+    }
+
     fn end_chain(&mut self) {
+        if self.joining.is_some() {
+            return self.fail_chain(self.not_joined().into());
+        }
         let trusted = self.roots().version;
-        if let Some(needed) = self.memory.root_version().filter(|needed| trusted < *needed) {
+        if let Some(needed) = self.memory.lineage().map(Lineage::last).filter(|needed| trusted < *needed) {
             let document = self.roots().kind();
             return self.fail_chain(Refusal::RootAhead { document, needed, trusted }.into());
         }
@@ -267,18 +361,15 @@ impl<'a> Check<'a> {
     /// documents that were verified then are still valid: under this root, from this address, and
     /// for the installed version.
     fn known(&self, now: u64) -> Option<(Etag, Finding)> {
-        let Purpose::Client(Candidate { installed: Some(installed), now: passes_rollout, .. }) =
-            &self.purpose
-        else {
-            return None;
-        };
+        let Purpose::Client(candidate) = &self.purpose else { return None };
         let etag = self.memory.validator(self.location_digest(), self.roots().version, now)?;
-        Some((etag.clone(), self.found_again(installed, *passes_rollout)?))
+        Some((etag.clone(), self.found_again(candidate, candidate.now)?))
     }
 
     /// The last finding, if the same `VERSION` leads to it again.
-    fn found_again(&self, installed: &Version, passes_rollout: bool) -> Option<Finding> {
-        match self.memory.finding_about(installed)? {
+    fn found_again(&self, candidate: &Candidate, passes_rollout: bool) -> Option<Finding> {
+        let installed = candidate.installed.as_ref()?;
+        match self.memory.cache().finding_about(installed, candidate.executable)? {
             Finding::NotInRollout { .. } if passes_rollout => None,
             found @ (Finding::Current | Finding::Held { .. } | Finding::NotInRollout { .. }) => {
                 Some(found.clone())
@@ -292,6 +383,11 @@ impl<'a> Check<'a> {
         match self.verify_timestamp(object) {
             Err(refusal) => self.end(Err(refusal.into())),
             Ok(timestamp) if self.is_installed(&timestamp) => {
+                // The manifest that was verified before limits the release as well as `VERSION` does: else
+                // a thief of the timestamp key could hold clients at it for as long as the root is valid.
+                if let Err(refusal) = self.ensure_manifest_current() {
+                    return self.end(Err(refusal.into())); // 6k
+                }
                 let release = Release { timestamp, manifest: None, signatures: Vec::new(), etag };
                 let decision = Ok(Decision::Nothing(Finding::Current));
                 self.end(Ok(Found::Release(Box::new(release), decision)));
@@ -303,7 +399,7 @@ impl<'a> Check<'a> {
     fn verify_timestamp(&self, object: &Fetched) -> Result<Verified<Timestamp>, Refusal> {
         let (times, guard) = (self.times(), self.memory.guard());
         let root = self.last_root(&times)?;
-        let timestamp = Verified::<Timestamp>::verify(object, &root, &self.identity, guard, &times)?; // 4a to 5
+        let timestamp = Verified::<Timestamp>::verify(object, &root, &self.identity, &guard, &times)?; // 4a to 5
         match &self.purpose {
             Purpose::Client(Candidate { installed: Some(installed), .. })
                 if !timestamp.version.same_scheme(installed) =>
@@ -319,14 +415,28 @@ impl<'a> Check<'a> {
     /// manifest is then not read again. Epoch, sequence number and version must be equal as well,
     /// because only steps 6g to 6i detect a `VERSION` that contradicts its manifest.
     fn is_installed(&self, timestamp: &Timestamp) -> bool {
-        let Purpose::Client(Candidate { installed: Some(installed), .. }) = &self.purpose else {
-            return false;
-        };
+        let Purpose::Client(candidate) = &self.purpose else { return false };
         let guard = self.memory.guard();
         guard.release() == Some((timestamp.epoch, timestamp.seq))
             && guard.manifest() == Some(timestamp.manifest)
-            && timestamp.version == *installed
-            && self.found_again(installed, false) == Some(Finding::Current)
+            && candidate.installed.as_ref() == Some(&timestamp.version)
+            && self.found_again(candidate, false) == Some(Finding::Current)
+    }
+
+    /// Step 5 for the `VERSION` and the manifest that were accepted last.
+    fn ensure_floor_current(&self) -> Result<(), Refusal> {
+        if let Some(floor) = self.memory.floor() {
+            let (issued, expires) = (floor.issued(), floor.version_expires());
+            self.times().ensure_current(DocumentKind::Timestamp, issued, expires)?;
+        }
+        self.ensure_manifest_current()
+    }
+
+    fn ensure_manifest_current(&self) -> Result<(), Refusal> {
+        match self.memory.floor() {
+            Some(floor) => self.times().ensure_current(DocumentKind::Manifest, 0, floor.manifest_expires()),
+            None => Ok(()),
+        }
     }
 
     /// Steps 6 to 8.
@@ -388,9 +498,10 @@ impl<'a> Check<'a> {
             Some(manifest) => self.memory.accepted(&release.timestamp, manifest),
             None => self.memory.refreshed(&release.timestamp),
         }
-        let root = self.newest.as_ref().unwrap_or(self.start);
-        self.memory.root_trusted(root);
-        self.memory.validated(release.validator(self.location_digest()));
+        let until = self.memory.floor().map(Floor::expires);
+        let validator = release.etag.clone().zip(until);
+        let location = self.location_digest();
+        self.memory.validated(validator.map(|(etag, until)| CacheValidator { location, etag, until }));
         match &candidate.installed {
             None => self.memory.checked_for_first_install(self.now),
             Some(installed) => {
@@ -399,7 +510,7 @@ impl<'a> Check<'a> {
                     Ok(Decision::Nothing(finding)) => finding.clone(),
                     _ => Finding::Outdated { version: release.timestamp.version.clone() },
                 };
-                self.memory.found(finding, installed);
+                self.memory.found(finding, installed, candidate.executable);
             }
         }
     }
@@ -430,7 +541,10 @@ impl<'a> Check<'a> {
 
     fn times(&self) -> Times {
         match &self.purpose {
-            Purpose::Client(_) => Times::new(self.now, &[self.memory.guard().issued(), self.roots().issued]),
+            Purpose::Client(_) => {
+                let accepted = self.memory.guard().issued_in(self.roots().epoch);
+                Times::new(self.now, &[accepted.unwrap_or(0), self.roots().issued])
+            }
             Purpose::Publisher(leniency) => Times::new(self.now, &[]).with_leniency(*leniency),
         }
     }

@@ -30,15 +30,20 @@
 //! that `VERSION` is then refused, or leads to an update, the check requests the chain as well. If
 //! there is a newer root, it then reads `VERSION` again.
 
+mod cache;
 mod decide;
 mod exchange;
 mod finding;
+mod floors;
 mod machine;
 mod memory;
+mod unknown;
 
+pub(crate) use cache::Cache;
 pub use decide::{Candidate, Decision, Selected};
 pub use exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 pub use finding::Finding;
+pub use floors::Domain;
 pub use machine::Check;
 pub use memory::Memory;
-pub(crate) use memory::{CacheValidator, LastCheck, Trusted};
+pub(crate) use unknown::Unknown;

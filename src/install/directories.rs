@@ -57,6 +57,11 @@ impl UnlockedDirectories {
         self.private.as_deref()
     }
 
+    /// A further reference to it.
+    pub(super) fn share_private(&self) -> Option<Rc<OpenDir>> {
+        self.private.clone()
+    }
+
     /// Whether this user may change anything here.
     pub(super) fn is_writable(&self) -> bool {
         let name = self.private_name();

@@ -16,20 +16,35 @@ use crate::limits::ByteLimit;
 use crate::regular_file;
 use crate::trust::Refusal;
 
-/// Replaces `name` durably; see above.
+/// Replaces a small file durably: a new file, fsync, rename, fsync of the directory.
 pub(super) fn replace(dir: &OpenDir, name: &str, content: &[u8]) -> Result<()> {
+    put(dir, name, content, sync)?;
+    sync_dir(dir)
+}
+
+/// Replaces a small file that nothing depends on. No reader sees a part of it; after a power cut it may
+/// be damaged.
+pub(super) fn replace_unflushed(dir: &OpenDir, name: &str, content: &[u8]) -> Result<()> {
+    put(dir, name, content, |_| Ok(()))
+}
+
+fn put(
+    dir: &OpenDir,
+    name: &str,
+    content: &[u8],
+    flush: impl FnOnce(&File) -> std::io::Result<()>,
+) -> Result<()> {
     let (mut file, new) = create_new(dir, names::WRITE)?;
     let (new, named) = (Entry::new(dir, &new), Entry::new(dir, name));
-    // A process that dies before the rename leaves the old content and `write-*`, which the next
-    // clean-up removes.
-    let written = file.write_all(content).and_then(|()| make_readable(&file)).and_then(|()| sync(&file));
+    let written = file.write_all(content).and_then(|()| make_readable(&file)).and_then(|()| flush(&file));
+    // Windows renames no open file.
     drop(file);
     let renamed = written.and_then(|()| rename(new, named));
     if let Err(error) = renamed {
         remove(new);
         return Err(io("write", &named.path())(error));
     }
-    sync_dir(dir)
+    Ok(())
 }
 
 /// A new private file with a random name that begins with `prefix`.

@@ -1,13 +1,11 @@
 //! A first install: a verified executable gets its first name (SPEC step 12).
 
 use super::dir::Entry;
+use super::journal::{Installed, Journal, Under};
 use super::lock::Locked;
-use super::record::Installed;
 use super::stage::Staged;
-use super::state::State;
 use super::{durable, swap};
 use crate::error::{Local, Result, io};
-use crate::trust::Epoch;
 
 /// Whether a file of unknown origin at the path may be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +20,9 @@ pub(crate) enum Existing {
 /// of an executable that does not exist, which the next install replaces.
 pub(super) fn first_install(
     locked: &Locked,
-    state: &mut State,
+    journal: &mut Journal,
     staged: Staged,
-    epoch: Epoch,
+    under: Under,
     existing: Existing,
 ) -> Result<()> {
     #[cfg(unix)]
@@ -34,15 +32,15 @@ pub(super) fn first_install(
         durable::sync(staged.file()).map_err(io("synchronise", staged.path()))?;
     }
     let (version, blake3) = (staged.version().clone(), staged.blake3());
-    state.record.first_install_began(Installed { version, blake3, epoch });
-    state.save(locked.private())?;
+    journal.first_install_began(Installed::new(version, blake3, under));
+    journal.save(locked.private())?;
     let named = match existing {
         Existing::Replace => swap::put(locked, staged.entry(), locked.executable()),
         Existing::Keep => claim(staged.entry(), locked.executable()),
     };
     if named.is_err() {
-        state.record.first_install_failed();
-        state.save(locked.private())?;
+        journal.first_install_failed();
+        journal.save(locked.private())?;
     }
     let path = locked.installation().executable();
     match named {
@@ -74,10 +72,9 @@ mod tests {
     use super::super::directories::UnlockedDirectories;
     use super::super::installation::Installation;
     use super::super::stage::Download;
-    use super::super::state::Loaded;
     use super::*;
     use crate::source::{Dir, Fetcher};
-    use crate::trust::{Artifact, Digest, Identity, Stored};
+    use crate::trust::{Artifact, Digest, Epoch, Stored};
 
     /// Else the next start would look for an executable that was never there.
     #[test]
@@ -89,7 +86,6 @@ mod tests {
         std::fs::write(repository.join(format!("blobs/{blake3}")), content).unwrap();
         let stored = Stored { encoding: "identity".parse().unwrap(), from: None, size, blake3 };
         let artifact = Artifact { target: "t".parse().unwrap(), size, blake3, stored: vec![stored] };
-        let identity = Identity { product: "p".parse().unwrap(), channel: "stable".parse().unwrap() };
 
         let installation = Installation::for_new(&dir.path().join("tool")).unwrap();
         let unlocked = UnlockedDirectories::open(&installation).unwrap();
@@ -99,14 +95,12 @@ mod tests {
         let staged = Staged::download(&locked, &artifact, &"1.0.0".parse().unwrap(), &mut from).unwrap();
         std::fs::write(installation.executable(), "another file").unwrap();
 
-        let mut state = State::new(&identity).unwrap();
-        let refused = first_install(&locked, &mut state, staged, Epoch::FIRST, Existing::Keep);
+        let mut journal = Journal::new(&"p".parse().unwrap()).unwrap();
+        let under = Under { epoch: Epoch::FIRST, domain: Digest::of(b"") };
+        let refused = first_install(&locked, &mut journal, staged, under, Existing::Keep);
         assert!(matches!(refused, Err(crate::Error::Local(Local::Exists { .. }))), "{refused:?}");
         assert_eq!(std::fs::read(installation.executable()).unwrap(), b"another file");
-        assert_eq!(state.record.installed(), None);
-        match State::load(locked.private(), None).unwrap() {
-            Loaded::Present(on_disk) => assert_eq!(on_disk.record.installed(), None),
-            _ => panic!("there is no state"),
-        }
+        assert_eq!(journal.installed(), None);
+        assert_eq!(Journal::load(locked.private()).unwrap().unwrap().installed(), None);
     }
 }

@@ -83,7 +83,7 @@ impl Installation {
     /// Whether there is a state and no executable. Asked by path, before a directory is opened:
     /// recovery looks again, under the lock.
     pub(crate) fn is_missing_executable(&self) -> bool {
-        !self.executable.exists() && self.dir.join(names::STATE).exists()
+        !self.executable.exists() && self.dir.join(names::JOURNAL).exists()
     }
 
     /// The path that people run.

@@ -50,6 +50,16 @@ impl Lock {
             .map(|file| Lock { file }))
     }
 
+    /// Takes the lock of a user's own directory. `None` if the directory was removed.
+    pub(super) fn of_user(
+        dir: &OpenDir,
+        executable: &std::path::Path,
+        wait: Duration,
+    ) -> Result<Option<Lock>> {
+        let file = Lock::wait_for(dir, names::LOCK, executable, Instant::now() + wait, wait)?;
+        Ok(file.map(|file| Lock { file }))
+    }
+
     fn take(mut opened: UnlockedDirectories, name: &str, wait: Duration) -> Result<(Directories, Lock)> {
         let until = Instant::now() + wait;
         for round in 0_u32.. {

@@ -4,7 +4,9 @@
 //! ```text
 //! <exe>             changed only by an exchange of names, or by a rename        swap/
 //! .<exe>.relatch/
-//!     state         rollback guard, installed, previous, held, pending          state.rs
+//!     journal       installed, kept, held, pending                              journal.rs
+//!     floors        what was accepted, for each trust domain                    floors.rs
+//!     cache         the last finding and failure; may be discarded              records.rs
 //!     root          the newest verified root, with its signatures               root_file.rs
 //!     settings      how `relatch` updates an executable without this library    settings.rs
 //!     lock          held by the process that changes anything here              lock.rs
@@ -22,9 +24,10 @@
 //! dir, durable, safety                               an open directory, small files, step 1
 //! directories, lock                                  both directories, step 2
 //! stage, probe (diagnosis, verdict)                  steps 9 to 11
-//! record_file, record, state, settings, root_file    the recorded files
+//! record_file, journal, floors, settings, root_file  the recorded files
+//! records, user_dir                                  what checks remember, and where
 //! clean_up, swap, first_install, rollback            step 12
-//! unlocked, session                                  the interface to the updater
+//! unlocked, observation, session                            the interface to the updater
 //! ```
 
 mod clean_up;
@@ -34,33 +37,37 @@ mod dir;
 mod directories;
 mod durable;
 mod first_install;
+mod floors;
 mod installation;
+mod journal;
 mod lock;
 mod names;
+mod observation;
 mod probe;
 mod random;
-mod record;
 mod record_file;
+mod records;
 mod rollback;
 mod root_file;
 mod safety;
 mod session;
 mod settings;
 mod stage;
-mod state;
 mod swap;
 mod unlocked;
+mod user_dir;
 mod verdict;
 
 pub(crate) use directories::Directories;
 pub(crate) use first_install::Existing;
 pub use installation::Installation;
+pub(crate) use journal::{Installed, Journal, Under};
+pub(crate) use observation::Observation;
 pub use probe::Probe;
 pub(crate) use probe::{answer_probe, probe_nonce};
-pub use record::Installed;
+pub(crate) use records::Records;
 pub(crate) use session::Session;
 pub(crate) use settings::Settings;
 pub use stage::check_stored;
 pub(crate) use stage::{Download, Staged};
-pub(crate) use state::Loaded;
-pub use state::State;
+pub(crate) use unlocked::Recorded;

@@ -2,8 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 
-/// The memory of checks, and the record of what is installed.
-pub(super) const STATE: &str = "state";
+/// The record of what is installed.
+pub(super) const JOURNAL: &str = "journal";
+/// What was accepted, which never decreases.
+pub(super) const FLOORS: &str = "floors";
+/// The result of the last check.
+pub(super) const CACHE: &str = "cache";
 /// The newest verified root, with its signatures.
 pub(super) const ROOT: &str = "root";
 /// The settings with which `relatch` updates an executable that does not link this library.

@@ -1,32 +1,34 @@
 //! Going back to the previous executable: two hashes, one exchange of names, no network (SPEC
 //! section 6).
 
+use std::cmp::Ordering;
+
 use super::digest::digest_of;
+use super::journal::{Installed, Journal, PendingSwap, Under};
 use super::lock::Locked;
-use super::record::{Installed, PendingSwap};
-use super::state::State;
+use super::records::Records;
 use super::{names, swap};
 use crate::error::{Local, Result, io};
 use crate::regular_file;
-use crate::trust::Refusal;
-use crate::trust::{Epoch, Version};
+use crate::trust::{Epoch, Refusal, Version};
 
 /// Brings the recorded previous executable back and holds the version that is left. A second
-/// rollback goes forward again.
+/// rollback goes forward again. The result is what was left, and what came back.
 ///
 /// `running` is the version at the path, for an executable that no swap has recorded yet.
 ///
 /// # Errors
-/// [`Local::NothingToRollBack`]; [`Refusal::PreviousAltered`], [`Refusal::BelowFloor`],
-/// [`Refusal::PreviousEpoch`]. Nothing is changed.
+/// [`Local::NothingToRollBack`]; [`Refusal::PreviousAltered`], [`Refusal::PreviousDomain`], and those
+/// of [`ensure_may_return`]. Nothing is changed.
 pub(super) fn rollback(
     locked: &Locked,
-    state: &mut State,
+    journal: &mut Journal,
+    records: &Records,
     running: Option<&Version>,
-) -> Result<(Version, Version)> {
+) -> Result<(Installed, Installed)> {
     let executable = locked.installation().executable();
     let nothing = || Local::NothingToRollBack { path: executable.into() };
-    let to = state.record.previous().cloned().ok_or_else(nothing)?;
+    let to = journal.previous().cloned().ok_or_else(nothing)?;
     let previous = locked.file(names::PREVIOUS_FILE);
     let path = previous.path();
     // The exchange would put a symbolic link at the path as a link: anything but a file is no
@@ -43,30 +45,44 @@ pub(super) fn rollback(
     if found != to.blake3 {
         return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
     }
-    let too_low = |floor: &&Version| !to.version.compare(floor).is_ok_and(|order| order.is_ge());
-    if let Some(floor) = state.memory.min_version().filter(too_low) {
-        return Err(Refusal::BelowFloor { floor: floor.clone(), found: to.version }.into());
-    }
-    match state.memory.epoch() {
-        Some(trusted) if to.epoch != trusted => {
-            return Err(Refusal::PreviousEpoch { previous: to.epoch, trusted }.into());
-        }
-        _ => {}
-    }
+    ensure_may_return(&to, records)?;
     let mut current = locked.executable().open().map_err(io("open", executable))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
-    let from = match (state.record.installed(), running) {
+    let from = match (journal.installed(), running) {
         (Some(installed), _) if installed.blake3 == blake3 => installed.clone(),
         // A person put another executable at the path. Only the running program knows its version,
         // and its epoch is unknown: with the first epoch it does not come back if the epoch was
         // ever raised.
-        (_, Some(running)) => Installed { version: running.clone(), blake3, epoch: Epoch::FIRST },
-        (Some(installed), None) => {
-            Installed { version: installed.version.clone(), blake3, epoch: Epoch::FIRST }
+        (installed, running) => {
+            let version = running.or(installed.map(|installed| &installed.version)).ok_or_else(nothing)?;
+            let under = Under { epoch: Epoch::FIRST, domain: to.domain };
+            Installed::new(version.clone(), blake3, under)
         }
-        (None, None) => return Err(nothing().into()),
     };
-    let versions = (from.version.clone(), to.version.clone());
-    swap::exchange(locked, state, PendingSwap { file: names::PREVIOUS.into(), from, to, rollback: true })?;
+    if from.domain != to.domain {
+        return Err(Refusal::PreviousDomain { previous: to.domain, trusted: from.domain }.into());
+    }
+    let versions = (from.clone(), to.clone());
+    swap::exchange(locked, journal, PendingSwap::new(names::PREVIOUS.into(), from, to, true))?;
     Ok(versions)
+}
+
+/// SPEC section 6: whether the publisher lets this executable come back.
+///
+/// # Errors
+/// [`Refusal::BelowFloor`], [`Refusal::Retracted`], [`Refusal::PreviousEpoch`].
+fn ensure_may_return(to: &Installed, records: &Records) -> Result<(), Refusal> {
+    let Some(domain) = records.domain(to.domain) else { return Ok(()) };
+    let too_low = |floor: &&Version| to.version.compare(floor).is_ok_and(Ordering::is_lt);
+    if let Some(floor) = domain.highest_min_version(&to.version).filter(too_low) {
+        return Err(Refusal::BelowFloor { floor: floor.clone(), found: to.version.clone() });
+    }
+    if domain.is_retracted(&to.version) {
+        return Err(Refusal::Retracted { version: to.version.clone() });
+    }
+    let trusted = domain.epoch();
+    if to.epoch != trusted {
+        return Err(Refusal::PreviousEpoch { previous: to.epoch, trusted });
+    }
+    Ok(())
 }

@@ -156,17 +156,15 @@ use std::time::Duration;
 use super::directories::{Directories, UnlockedDirectories};
 use super::first_install::{Existing, first_install};
 use super::installation::Installation;
+use super::journal::{Installed, Journal, Under};
 use super::lock::{Lock, Locked};
-use super::record::Installed;
-use super::root_file::{load_root, save_root};
+use super::records::Records;
 use super::settings::Settings;
 use super::stage::Staged;
-use super::state::{Loaded, State};
 use super::{clean_up, digest, rollback, swap};
-use crate::check::NewRoot;
-use crate::error::{Result, io};
+use crate::error::{Error, Result, io};
 use crate::report::Reporter;
-use crate::trust::{Epoch, Identity, Refusal, Roots, TrustAnchor, Version};
+use crate::trust::{Name, Refusal, Version};
 
 /// Steps 1 and 2 are done: the lock is held, and no swap is incomplete. The lock is released when
 /// this value is dropped.
@@ -174,65 +172,79 @@ use crate::trust::{Epoch, Identity, Refusal, Roots, TrustAnchor, Version};
 #[derive(Debug)]
 pub(crate) struct Session {
     locked: Locked,
-    pub(crate) state: State,
-    /// Why the state file is damaged. It is not changed until a verified check replaces it.
-    pub(crate) damaged: Option<Refusal>,
+    pub(crate) journal: Journal,
+    /// `None` if there is no journal, or a damaged one.
+    on_disk: Option<Journal>,
+    pub(crate) records: Records,
+    /// Why the journal is damaged. It is not changed until a verified check replaces it.
+    damaged: Option<Refusal>,
 }
 
 impl Session {
-    /// Steps 1 and 2 for an existing executable. `None` if there is neither a state, nor an
-    /// identity to create one for.
+    /// Steps 1 and 2 for an existing executable. `None` if there is neither a journal, nor a product to
+    /// create one for.
     pub(crate) fn begin(
         installation: &Installation,
-        identity: Option<&Identity>,
+        product: Option<&Name>,
         wait: Duration,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
         if installation.is_missing_executable() {
             // A crash can leave no executable at the path, but only if names cannot be exchanged.
             // Recovery restores it.
-            drop(Session::begin_first_install(installation, identity, wait, reporter)?);
+            drop(Session::begin_first_install(installation, product, wait, reporter)?);
             installation.ensure_executable()?;
         }
         let opened = UnlockedDirectories::open(installation)?;
         opened.check_safe()?; // 1
-        Session::lock(opened, identity, wait, reporter) // 2
+        Session::lock(opened, product, wait, reporter) // 2
     }
 
     /// Steps 1 and 2 for an executable that may not exist yet.
     pub(crate) fn begin_first_install(
         installation: &Installation,
-        identity: Option<&Identity>,
+        product: Option<&Name>,
         wait: Duration,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
         let opened = UnlockedDirectories::open(installation)?;
         opened.check_safe_for_new()?; // 1
-        Session::lock(opened, identity, wait, reporter) // 2
+        Session::lock(opened, product, wait, reporter) // 2
     }
 
     fn lock(
         opened: UnlockedDirectories,
-        identity: Option<&Identity>,
+        product: Option<&Name>,
         wait: Duration,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
         let locked = Locked::take(opened, wait)?;
-        let (mut state, damaged) = match (State::load(locked.private(), identity)?, identity) {
-            (Loaded::Present(state), _) => (*state, None),
-            (Loaded::Absent, Some(identity)) => (State::new(identity)?, None),
-            (Loaded::Damaged(why), Some(identity)) => {
-                reporter.warn(&format!("{why}; the next successful check or install replaces it"));
-                (State::new(identity)?, Some(why))
-            }
-            (Loaded::Absent, None) => return Ok(None),
-            (Loaded::Damaged(why), None) => return Err(why.into()),
+        let (on_disk, damaged) = match (Journal::load(locked.private()), product) {
+            (Ok(journal), _) => (journal, None),
+            (Err(Error::Refused(why)), Some(_)) => (None, Some(why)),
+            (Err(error), _) => return Err(error),
         };
-        if damaged.is_none() {
-            swap::recover(&locked, &mut state)?;
-            clean_up::clean_up(&locked);
+        let journal = match (&on_disk, product) {
+            (Some(journal), _) => journal.clone(),
+            (None, Some(product)) => Journal::new(product)?,
+            (None, None) => return Ok(None),
+        };
+        let product = product.unwrap_or(journal.product());
+        journal.ensure_product(product)?;
+        let records = Records::load(Some(locked.share_private()), product)?;
+        for why in damaged.iter().chain(records.damaged()) {
+            reporter.warn(&format!("{why}; the next successful check or install replaces it"));
         }
-        Ok(Some(Session { locked, state, damaged }))
+        let mut session = Session { locked, journal, on_disk, records, damaged };
+        if session.damaged.is_none() {
+            let finished = swap::recover(&session.locked, &mut session.journal)?;
+            if let Some(swap) = finished.filter(|swap| swap.rollback) {
+                session.records.rolled_back(&swap.from, &swap.to);
+            }
+            session.on_disk = session.on_disk.map(|_| session.journal.clone());
+            clean_up::clean_up(&session.locked);
+        }
+        Ok(Some(session))
     }
 
     /// The directories, for staging a file.
@@ -240,19 +252,20 @@ impl Session {
         &self.locked
     }
 
-    /// Writes the state durably. A damaged one stays until a verified check has replaced it.
-    pub(crate) fn save(&self) -> Result<()> {
-        if self.damaged.is_none() { self.state.save(self.locked.private()) } else { Ok(()) }
+    /// The damaged files may be replaced, because a release was verified.
+    pub(crate) fn verified(&mut self) {
+        self.damaged = None;
+        self.records.verified();
     }
 
-    /// The newest root that was verified and persisted after `anchor`; `anchor` if there is none.
-    pub(crate) fn load_root(&self, anchor: TrustAnchor) -> Result<Roots> {
-        load_root(self.locked.private(), anchor)
-    }
-
-    /// Persists a verified root, so that the next check begins with it.
-    pub(crate) fn save_root(&self, root: &NewRoot) -> Result<()> {
-        save_root(self.locked.private(), root)
+    /// Writes the journal durably, unless the disk has it. A damaged one stays until a verified check has
+    /// replaced it.
+    pub(crate) fn save_journal(&mut self) -> Result<()> {
+        if self.damaged.is_none() && self.on_disk.as_ref() != Some(&self.journal) {
+            self.journal.save(self.locked.private())?;
+            self.on_disk = Some(self.journal.clone());
+        }
+        Ok(())
     }
 
     /// Persists the settings with which `relatch` updates this executable.
@@ -269,33 +282,38 @@ impl Session {
     }
 
     /// Swaps a staged executable in (SPEC step 12); the old one becomes `previous`. `unrecorded` is
-    /// the version and epoch of the old one, for the case that the record has another hash than the
-    /// file.
-    pub(crate) fn swap(&mut self, staged: Staged, unrecorded: (&Version, Epoch), epoch: Epoch) -> Result<()> {
-        swap::swap_in(&self.locked, &mut self.state, staged, unrecorded, epoch)
+    /// the version of the old one and its root, for the case that the journal has another hash than
+    /// the file.
+    pub(crate) fn swap(&mut self, staged: Staged, unrecorded: (&Version, Under), under: Under) -> Result<()> {
+        swap::swap_in(&self.locked, &mut self.journal, staged, unrecorded, under)
     }
 
     /// Returns to the previous executable (SPEC section 6). The result is the version before and
     /// the version after.
     pub(crate) fn rollback(&mut self, running: Option<&Version>) -> Result<(Version, Version)> {
-        rollback::rollback(&self.locked, &mut self.state, running)
+        if let Some(why) = self.records.damaged() {
+            return Err(why.clone().into());
+        }
+        let (from, to) = rollback::rollback(&self.locked, &mut self.journal, &self.records, running)?;
+        self.records.rolled_back(&from, &to);
+        Ok((from.version, to.version))
     }
 
     /// Moves a verified executable to its path for the first time, and records it.
-    pub(crate) fn first_install(&mut self, staged: Staged, epoch: Epoch, existing: Existing) -> Result<()> {
-        first_install(&self.locked, &mut self.state, staged, epoch, existing)
+    pub(crate) fn first_install(&mut self, staged: Staged, under: Under, existing: Existing) -> Result<()> {
+        first_install(&self.locked, &mut self.journal, staged, under, existing)
     }
 
     /// Ends the session to download: the lock is released, because a rollback must not wait for a
     /// download.
     pub(crate) fn into_staging(self, wait: Duration) -> Result<Staging> {
-        let Session { locked, state, .. } = self;
+        let Session { locked, journal, .. } = self;
         let (directories, lock) = Lock::staging(locked.unlock().into_unlocked(), wait)?;
-        Ok(Staging { directories, decided_from: state, _lock: lock })
+        Ok(Staging { directories, decided_from: journal, _lock: lock })
     }
 
-    /// Ends the session of a failed first install, and removes the directory that it created. The
-    /// state and the root that the check recorded are removed while the lock is still held.
+    /// Ends the session of a failed first install, and removes the directory that it created. What the
+    /// check recorded is removed while the lock is still held.
     pub(crate) fn remove_directory(self) {
         // This call removes the whole tree, including files of the probed program, and does not
         // follow links. It uses the path.
@@ -311,14 +329,14 @@ impl Session {
     }
 }
 
-/// A download. The lock `staging` is held and `lock` is not, so that the state can change
-/// meanwhile.
+/// A download. The lock `staging` is held and `lock` is not, so that the journal can
+/// change meanwhile.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Staging {
     directories: Directories,
-    /// The state that led to this download.
-    pub(crate) decided_from: State,
+    /// The journal when this download was decided.
+    pub(crate) decided_from: Journal,
     _lock: Lock,
 }
 

@@ -1,14 +1,27 @@
-//! Questions about an installation that are answered without a lock, and change nothing.
+//! Questions about an installation that are answered without a lock, and what is recorded without one.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Installation;
+use super::dir::OpenDir;
 use super::directories::UnlockedDirectories;
+use super::journal::Journal;
+use super::records::{CacheFile, Records};
 use super::settings::Settings;
-use super::state::{Loaded, State};
-use crate::error::{Local, Result};
+use super::user_dir::open_user_dir;
+use crate::check::Cache;
+use crate::error::{Error, Local, Result};
 use crate::escape::Printable;
-use crate::trust::Identity;
+use crate::trust::{Digest, Identity, Name, Refusal};
+
+/// What is recorded beside an executable.
+pub(crate) struct Recorded {
+    pub(crate) journal: Option<Journal>,
+    pub(crate) records: Option<Records>,
+    /// Why a file is damaged.
+    pub(crate) damaged: Option<Refusal>,
+}
 
 impl Installation {
     /// SPEC step 1.
@@ -29,12 +42,70 @@ impl Installation {
         UnlockedDirectories::open(self).is_ok_and(|opened| opened.is_writable())
     }
 
-    /// The recorded state.
-    pub(crate) fn recorded(&self, identity: Option<&Identity>) -> Result<Loaded> {
-        match UnlockedDirectories::open(self)?.private() {
-            Some(private) => State::load(private, identity),
-            None => Ok(Loaded::Absent),
+    /// What is recorded beside the executable. Without `product`, of whatever product it is.
+    ///
+    /// # Errors
+    /// [`Refusal::StateOfOther`].
+    pub(crate) fn recorded(&self, product: Option<&Name>) -> Result<Recorded> {
+        let opened = UnlockedDirectories::open(self)?;
+        let (journal, damaged) = match opened.private().map_or(Ok(None), Journal::load) {
+            Ok(journal) => (journal, None),
+            Err(Error::Refused(why)) => (None, Some(why)),
+            Err(other) => return Err(other),
+        };
+        if let (Some(journal), Some(product)) = (&journal, product) {
+            journal.ensure_product(product)?;
         }
+        let product = product.or(journal.as_ref().map(Journal::product)).cloned();
+        let load = |product| Records::load(opened.share_private(), &product);
+        let records = product.map(load).transpose()?;
+        let damaged = damaged.or_else(|| records.as_ref().and_then(|records| records.damaged().cloned()));
+        Ok(Recorded { journal, records, damaged })
+    }
+
+    /// The last check of a program of this identity and anchor, and nothing else.
+    pub(crate) fn last_check(&self, identity: &Identity, anchor: Digest) -> Result<Option<Cache>> {
+        let opened = UnlockedDirectories::open(self)?;
+        let file = opened.private().and_then(CacheFile::load);
+        Ok(file.and_then(|file| file.about(identity, anchor).cloned()))
+    }
+
+    /// Changes the record of the last check, without a lock: it may be lost. Where this user may not write
+    /// beside the executable, or others may, it is in the user's own directory.
+    ///
+    /// # Errors
+    /// [`Local::Io`] and [`Local::UnsafeSite`]: there is no place for it.
+    pub(crate) fn note<T>(
+        &self,
+        identity: &Identity,
+        anchor: Digest,
+        change: impl FnOnce(&mut Cache) -> T,
+    ) -> Result<T> {
+        let dir = match self.safe_private_dir()? {
+            Some(dir) => dir,
+            None => open_user_dir(self)?.ok_or_else(|| self.no_place())?,
+        };
+        let there = CacheFile::load(&dir);
+        let about = there.as_ref().and_then(|file| file.about(identity, anchor));
+        let mut cache = about.cloned().unwrap_or_default();
+        let result = change(&mut cache);
+        CacheFile::of(identity, anchor, cache).save(&dir)?;
+        Ok(result)
+    }
+
+    /// The directory beside the executable, created if it does not exist; `None` if this user may not
+    /// write there, or others may.
+    fn safe_private_dir(&self) -> Result<Option<Rc<OpenDir>>> {
+        let mut opened = UnlockedDirectories::open(self)?;
+        if opened.check_safe().is_err() || !opened.is_writable() {
+            return Ok(None);
+        }
+        opened.ensure_private()
+    }
+
+    fn no_place(&self) -> Error {
+        let why = "you may not write there, and have no directory of your own for state".into();
+        Local::UnsafeSite { path: self.dir().into(), why }.into()
     }
 
     /// How `relatch` updates this executable.
@@ -47,7 +118,7 @@ impl Installation {
         })
     }
 
-    /// The error if there is a state and no executable. On Windows a swap that is under way has a
+    /// The error if there is a journal and no executable. On Windows a swap that is under way has a
     /// moment without one: this waits until it is over.
     pub(crate) fn ensure_executable(&self) -> Result<()> {
         const MOMENTS: u32 = 100;
@@ -55,9 +126,9 @@ impl Installation {
             if !self.is_missing_executable() {
                 return Ok(());
             }
-            let recorded = self.recorded(None);
-            let interrupted =
-                matches!(recorded, Ok(Loaded::Present(state)) if state.record.pending().is_some());
+            let recorded = UnlockedDirectories::open(self)
+                .and_then(|opened| opened.private().map_or(Ok(None), Journal::load));
+            let interrupted = matches!(recorded, Ok(Some(journal)) if journal.pending().is_some());
             if !interrupted || moment == MOMENTS {
                 return Err(Local::NoExecutable { path: self.executable().into(), interrupted }.into());
             }

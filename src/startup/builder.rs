@@ -31,6 +31,7 @@ pub struct Startup {
     pub(super) policy: Policy,
     pub(super) interval: Duration,
     pub(super) deadline: Duration,
+    pub(super) grace: Duration,
     /// Whether the library reads the tool's arguments.
     pub(super) flags: bool,
 }
@@ -53,6 +54,7 @@ impl Startup {
             policy: Policy::default(),
             interval: limits::STARTUP_INTERVAL,
             deadline: limits::STARTUP_CHECK,
+            grace: Duration::ZERO,
             flags: true,
         }
     }
@@ -92,6 +94,14 @@ impl Startup {
     /// Default: 1.5 s; at most 20 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// How long after the expiry of what was verified last [`Policy::Require`] still lets a current version
+    /// run, with a warning once a day. Default: not at all. A publisher who is late then does not stop the
+    /// tool at once; an attacker who withholds newer releases can do so for that much longer.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
         self
     }
 

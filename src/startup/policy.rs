@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::check::Memory;
+use crate::check::Cache;
 use crate::limits;
 
 /// What a start does about a newer release.
@@ -36,12 +36,16 @@ pub(super) fn is_skipped(flags: bool, arguments: &[OsString]) -> bool {
 }
 
 /// Whether a start uses the network. If the clock was set back, a check is due, never delayed.
-pub(super) fn is_due(memory: &Memory, now: u64, interval: Duration, policy: Policy) -> bool {
-    let within = |since: Option<u64>, span: Duration| {
-        since.is_some_and(|since| since <= now && now - since < span.as_secs())
-    };
-    if memory.failed().is_some() && policy != Policy::Require {
-        return !within(memory.failed(), limits::STARTUP_RETRY.min(interval));
+pub(super) fn is_due(last: &Cache, now: u64, interval: Duration, policy: Policy) -> bool {
+    let within = |since: u64, span: Duration| since <= now && now - since < span.as_secs();
+    match last.failure() {
+        Some(failure) if policy != Policy::Require => !within(failure.at, retry(failure.count).min(interval)),
+        _ => !last.checked().is_some_and(|checked| within(checked, interval)),
     }
-    !within(memory.checked(), interval)
+}
+
+/// The time from the last of so many failures in a row to the next try: it doubles each time.
+fn retry(failures: u32) -> Duration {
+    let doubled = failures.saturating_sub(1).min(16);
+    limits::STARTUP_RETRY.saturating_mul(1 << doubled)
 }

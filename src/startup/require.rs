@@ -1,41 +1,163 @@
 //! Whether [`Policy::Require`](super::Policy::Require) lets a version run.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
+use super::builder::Startup;
+use super::policy::{Policy, is_due};
+use super::remember::Reminder;
 use crate::check::{Finding, Memory};
-use crate::clock::Utc;
-use crate::trust::{Refusal, Version};
+use crate::clock::{Clock as _, SystemClock, Utc};
+use crate::error::Result;
+use crate::install::{Installation, Journal, Observation, Recorded};
+use crate::limits;
+use crate::trust::{Digest, Refusal, Version};
+
+/// A tool under [`Policy::Require`], and the record that decides whether it may run.
+pub(super) struct Requirement {
+    reminder: Reminder,
+    interval: Duration,
+    grace: Duration,
+    installation: Installation,
+    running: Version,
+    is_writable: bool,
+}
+
+impl Requirement {
+    pub(super) fn of(startup: &Startup, installation: &Installation, running: &Version) -> Result<Self> {
+        Ok(Requirement {
+            reminder: Reminder::of(startup)?,
+            interval: startup.interval,
+            grace: startup.grace,
+            installation: installation.clone(),
+            running: running.clone(),
+            is_writable: installation.is_writable(),
+        })
+    }
+
+    /// Whether this user may write beside the executable. If not, the user's own directory has the
+    /// record.
+    pub(super) fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
+    /// Whether a check is due: its time has come, or the last one does not let this version run.
+    pub(super) fn is_due(&self) -> Result<bool> {
+        let (journal, memory) = self.record()?;
+        let Some(memory) = memory else { return Ok(true) };
+        let now = SystemClock.now();
+        Ok(is_due(memory.cache(), now, self.interval, Policy::Require)
+            || self.may_run(journal.as_ref(), &memory, now).is_err())
+    }
+
+    /// Whether this version may run, by the last check. A warning is printed once a day.
+    ///
+    /// # Errors
+    /// [`Refusal::Outdated`], with the reason.
+    pub(super) fn ensure_may_run(&self) -> Result<()> {
+        let (journal, memory) = self.record()?;
+        let Some(memory) = memory else {
+            return Err(outdated(&self.running, "no check is recorded").into());
+        };
+        match self.may_run(journal.as_ref(), &memory, SystemClock.now()) {
+            Ok(warning) => {
+                warning.iter().for_each(|warning| self.reminder.warn(memory.cache(), warning));
+                Ok(())
+            }
+            Err(Refusal::Outdated { running, why }) if !self.is_writable => {
+                let whose =
+                    "it is installed where you may not write, and whoever installed it must update it";
+                Err(Refusal::Outdated { running, why: format!("{why}; {whose}") }.into())
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    fn may_run(
+        &self,
+        journal: Option<&Journal>,
+        memory: &Memory,
+        now: u64,
+    ) -> Result<Option<String>, Refusal> {
+        let executable = journal.and_then(|journal| journal.executable(&self.running));
+        may_run(memory, &self.running, executable, now, self.grace)
+    }
+
+    fn record(&self) -> Result<(Option<Journal>, Option<Memory>)> {
+        let (identity, anchor) = (self.reminder.identity(), self.reminder.anchor());
+        if self.is_writable {
+            let Recorded { journal, records, .. } = self.installation.recorded(Some(&identity.product))?;
+            return Ok((journal, records.and_then(|records| records.memory(identity, anchor))));
+        }
+        let seen = Observation::begin(&self.installation, &identity.product, limits::LOCK_WAIT)?;
+        Ok((seen.journal, seen.records.memory(identity, anchor)))
+    }
+}
 
 pub(super) fn outdated(running: &Version, why: &str) -> Refusal {
     Refusal::Outdated { running: running.clone(), why: why.into() }
 }
 
-/// Whether this version may run, by the record of the last check.
+/// Whether this version may run, by the record of the last check. `executable` is its hash, if that is
+/// recorded. The result is a warning, if what the record trusts is about to expire, or has expired within
+/// `grace`.
 ///
 /// # Errors
 /// [`Refusal::Outdated`], with the reason.
-pub(super) fn may_run(memory: &Memory, running: &Version, now: u64) -> Result<(), Refusal> {
-    let Some(finding) = memory.finding_about(running) else {
+fn may_run(
+    memory: &Memory,
+    running: &Version,
+    executable: Option<Digest>,
+    now: u64,
+    grace: Duration,
+) -> Result<Option<String>, Refusal> {
+    let Some((finding, floor)) = memory.cache().finding_about(running, executable).zip(memory.floor()) else {
         return Err(outdated(running, "the last check was about another version"));
     };
-    if memory.expires() <= now.max(memory.guard().issued()) {
-        let expired = Utc(memory.expires());
-        return Err(outdated(running, &format!("the last verified VERSION expired at {expired}")));
+    if memory.is_retracted(running) {
+        return Err(outdated(running, "the publisher withdrew it"));
     }
     let too_low = |floor: &&Version| !running.compare(floor).is_ok_and(Ordering::is_ge);
     if let Some(floor) = memory.min_version().filter(too_low) {
         return Err(outdated(running, &format!("it is below {floor}, the lowest version that may run")));
     }
     match finding {
-        Finding::Current | Finding::NotInRollout { .. } | Finding::Held { critical: false, .. } => Ok(()),
+        Finding::Current | Finding::NotInRollout { .. } | Finding::Held { critical: false, .. } => {}
         Finding::Held { version, critical: true } => {
-            Err(outdated(running, &format!("you rolled back from {version}, which is critical")))
+            let why = format!("you rolled back from {version}, which is critical");
+            return Err(outdated(running, &why));
         }
-        Finding::Outdated { version } => Err(outdated(running, &format!("{version} is the current release"))),
-        Finding::NoTarget { version, .. } => Err(outdated(
-            running,
-            &format!("{version} is the current release and has no executable for this target"),
-        )),
-        Finding::Unknown => Err(outdated(running, "no check has succeeded yet")),
+        Finding::Outdated { version } => {
+            return Err(outdated(running, &format!("{version} is the current release")));
+        }
+        Finding::NoTarget { version, .. } => {
+            let why = format!("{version} is the current release and has no executable for this target");
+            return Err(outdated(running, &why));
+        }
+        Finding::Unknown => return Err(outdated(running, "no check has succeeded yet")),
     }
+    let (what, expires) = match floor.version_expires() <= floor.manifest_expires() {
+        true => ("VERSION", floor.version_expires()),
+        false => ("manifest", floor.manifest_expires()),
+    };
+    let issued = memory.epoch().and_then(|epoch| memory.guard().issued_in(epoch));
+    let now = now.max(issued.unwrap_or(0));
+    let end = expires.saturating_add(grace.as_secs());
+    if end <= now {
+        let grace =
+            if grace.is_zero() { "" } else { ", and the time that its author grants after that is over" };
+        return Err(outdated(
+            running,
+            &format!("the last verified {what} expired at {}{grace}", Utc(expires)),
+        ));
+    }
+    let is_near = expires.saturating_sub(now) < limits::EXPIRY_WARNING;
+    Ok(is_near.then(|| {
+        let tense = if expires <= now { "expired" } else { "expires" };
+        format!(
+            "the publisher's {what} {tense} at {}; after {} this tool does not run. Tell the publisher.",
+            Utc(expires),
+            Utc(end)
+        )
+    }))
 }

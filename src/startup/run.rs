@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use super::builder::{Startup, name};
 use super::flags::Flag;
 use super::policy::{Policy, is_due, is_skipped};
-use super::require::{may_run, outdated};
+use super::remember::{Reminder, Warnings};
+use super::require::{Requirement, outdated};
 use super::restart::{Mark, restart, was_restarted};
 use crate::clock::{Clock as _, SystemClock};
-use crate::error::{Cause, Error, Local, Result};
-use crate::install::{self, Installation, Loaded, State};
+use crate::error::{Error, Local, Result};
+use crate::install::{self, Installation};
 use crate::limits;
-use crate::report::{Terminal, print_line};
-use crate::trust::{Refusal, Version};
+use crate::report::print_line;
+use crate::trust::{Refusal, TrustAnchor, Version};
 use crate::updater::{Budget, Checked, Outcome};
 
 /// What the process does next.
@@ -71,23 +72,27 @@ impl Startup {
                 }
             };
         }
-        match self.check(&arguments) {
-            Ok(next) => next,
+        let reminder = Reminder::of(&self).ok();
+        let warnings = Warnings::default();
+        match self.check(&arguments, &warnings) {
+            Ok(next) => {
+                warnings.print(&product);
+                next
+            }
             Err(error) if policy == Policy::Require => {
                 let is_outdated = matches!(error, Error::Refused(Refusal::Outdated { .. }));
                 let advice = if is_outdated { error.advice() } else { NOT_STARTED };
+                warnings.print(&product);
                 print_line(format_args!("{product}: not started: {error}\n  {advice}"));
                 Next::Exit(error.exit_code())
             }
             // Another process is updating the tool, or has just done so. This is not an error.
             Err(Error::Local(Local::Busy { .. } | Local::ChangedMeanwhile { .. })) => Next::Continue,
-            // Being offline is not an error.
-            Err(error) if error.is_offline() => {
-                print_line(format_args!("{product}: no check for updates: {error}"));
-                Next::Continue
-            }
             Err(error) => {
-                print_line(format_args!("{product}: not updated: {error}\n  {}", error.advice()));
+                match reminder {
+                    Some(reminder) => reminder.failed(&error, &warnings),
+                    None => print_line(format_args!("{product}: not updated: {error}\n  {}", error.advice())),
+                }
                 Next::Continue
             }
         }
@@ -107,7 +112,7 @@ impl Startup {
     }
 
     /// The check. The caller reports its error according to the policy.
-    fn check(self, arguments: &[OsString]) -> Result<Next> {
+    fn check(self, arguments: &[OsString], warnings: &Warnings) -> Result<Next> {
         let (policy, interval) = (self.policy, self.interval);
         let require = policy == Policy::Require;
         let restarted = was_restarted();
@@ -126,39 +131,62 @@ impl Startup {
                 (true, true) => Err(outdated(&running, "another version is installed in its place").into()),
             };
         }
+        if require {
+            return self.require(&installation, &running, restarted, warnings);
+        }
         // Most starts end here: they read one small file, and use neither keys nor a network.
-        let time = SystemClock.now();
-        let recorded = installation.recorded(Some(&self.identity()?))?;
-        let is_settled = |state: &State| {
-            !is_due(&state.memory, time, interval, policy)
-                && (!require || may_run(&state.memory, &running, time).is_ok())
-        };
-        match &recorded {
-            Loaded::Present(state) if is_settled(state) => return Ok(Next::Continue),
-            // A restarted process does not check again, so that restarts cannot loop. An attacker
-            // who sets the mark does not bypass `Require`.
-            _ if restarted => return ensure_may_run(recorded, &running, time),
-            _ => {}
+        let last = installation.last_check(&self.identity()?, TrustAnchor::digest(&self.root))?;
+        if let Some(last) = last.filter(|last| !is_due(last, SystemClock.now(), interval, policy)) {
+            Reminder::of(&self)?.remind(&last);
+            return Ok(Next::Continue);
         }
         // Another user installed the tool and updates it. This user can neither install an update
         // nor record a check.
-        if !require && !installation.is_writable() {
+        if !installation.is_writable() {
             return Ok(Next::Continue);
         }
-        self.update_as_policy(&running)
+        self.update_as_policy(warnings, None)
+    }
+
+    /// The check under [`Policy::Require`].
+    fn require(
+        self,
+        installation: &Installation,
+        running: &Version,
+        restarted: bool,
+        warnings: &Warnings,
+    ) -> Result<Next> {
+        let requirement = Requirement::of(&self, installation, running)?;
+        // A restarted process does not check again, so that restarts cannot loop. An attacker who sets
+        // the mark does not bypass `Require`.
+        if restarted || !requirement.is_due()? {
+            requirement.ensure_may_run()?;
+            return Ok(Next::Continue);
+        }
+        if requirement.is_writable() {
+            return self.update_as_policy(warnings, Some(&requirement));
+        }
+        // Another user installed the tool and updates it. Whether it is current is this user's business.
+        let (product, budget) = (self.product.clone(), self.budget());
+        self.updater()?.reporter(warnings.reporter(&product)).observe(&budget)?;
+        requirement.ensure_may_run()?;
+        Ok(Next::Continue)
+    }
+
+    fn budget(&self) -> Budget {
+        let waits = self.policy == Policy::Require;
+        Budget {
+            lock_wait: if waits { limits::LOCK_WAIT } else { Duration::ZERO },
+            deadline: Instant::now() + self.deadline.min(limits::CHECK),
+            download: Some(limits::STARTUP_DOWNLOAD),
+            retry_failed: false,
+        }
     }
 
     /// Checks the repository, and installs a newer release unless the policy only notifies.
-    fn update_as_policy(self, running: &Version) -> Result<Next> {
-        let (product, policy, deadline) = (self.product.clone(), self.policy, self.deadline);
-        let require = policy == Policy::Require;
-        let mut updater = self.updater()?.reporter(Terminal::new(&product));
-        let budget = Budget {
-            lock_wait: if require { limits::LOCK_WAIT } else { Duration::ZERO },
-            deadline: Instant::now() + deadline.min(limits::CHECK),
-            download: Some(limits::STARTUP_DOWNLOAD),
-            retry_failed: false,
-        };
+    fn update_as_policy(self, warnings: &Warnings, requirement: Option<&Requirement>) -> Result<Next> {
+        let (product, policy, budget) = (self.product.clone(), self.policy, self.budget());
+        let mut updater = self.updater()?.reporter(warnings.reporter(&product));
         let result = if policy == Policy::Notify {
             updater.check_at(&budget, false).map(|checked| {
                 if let Checked::Update { from, to, .. } = checked {
@@ -178,35 +206,24 @@ impl Startup {
         let restart = |updater: &crate::updater::Updater| {
             Next::Restart(Box::new(updater.installation().clone()), Mark::Restarted)
         };
-        match result {
-            Ok(Some(Outcome::Updated { from, to })) => {
-                print_line(format_args!(
-                    "{product}: updated {from} to {to}; `{product} --rollback` goes back"
-                ));
+        match (result, requirement) {
+            (Ok(Some(Outcome::Updated { from, to, withdrawn })), _) => {
+                let note = match withdrawn {
+                    true => format!("replaced {from} by {to}: the publisher withdrew {from}"),
+                    false => format!("updated {from} to {to}; `{product} --rollback` goes back"),
+                };
+                print_line(format_args!("{product}: {note}"));
                 Ok(restart(&updater))
             }
-            Ok(_) if require => ensure_may_run(updater.recorded()?, running, SystemClock.now()),
-            Ok(_) => Ok(Next::Continue),
+            (Ok(_), None) => Ok(Next::Continue),
+            (Ok(_), Some(requirement)) => {
+                requirement.ensure_may_run()?;
+                Ok(Next::Continue)
+            }
             // Another process has just updated the tool. `Require` must run the executable at the
             // path.
-            Err(Error::Local(Local::ChangedMeanwhile { .. })) if require => Ok(restart(&updater)),
-            Err(error) => {
-                if error.cause() == Cause::Unavailable {
-                    // If recording fails as well, the first error is still the one to report.
-                    drop(updater.record_failure());
-                }
-                Err(error)
-            }
+            (Err(Error::Local(Local::ChangedMeanwhile { .. })), Some(_)) => Ok(restart(&updater)),
+            (Err(error), _) => Err(error),
         }
-    }
-}
-
-fn ensure_may_run(recorded: Loaded, running: &Version, time: u64) -> Result<Next> {
-    match recorded {
-        Loaded::Present(state) => {
-            may_run(&state.memory, running, time)?;
-            Ok(Next::Continue)
-        }
-        _ => Err(outdated(running, "no check is recorded").into()),
     }
 }

@@ -11,6 +11,7 @@
 mod canonical;
 mod fields;
 mod identity;
+mod lineage;
 mod manifest;
 mod minisign;
 mod refusal;
@@ -26,6 +27,7 @@ pub use canonical::Document;
 pub(crate) use canonical::{integer, is_object};
 pub use fields::{Digest, Epoch, Name, Notes, Seq};
 pub use identity::Identity;
+pub use lineage::{Lineage, Relation};
 pub use manifest::{Artifact, Encoding, Manifest, Stored};
 pub use minisign::{PublicKey, SignatureText};
 pub use refusal::Refusal;

@@ -46,6 +46,15 @@ pub enum Refusal {
     RootNumber { expected: u64, found: u64 },
     #[error("root {version} lowers the epoch from {trusted} to {found}")]
     EpochLowered { version: u64, trusted: Epoch, found: Epoch },
+    #[error("root {number} is {found}, but {known} was verified as root {number} before")]
+    RootEquivocation { number: u64, known: Digest, found: Digest },
+    #[error("root {number} of this program is {found}, which is not of the chain with root {number} {known}")]
+    RootForked { number: u64, known: Digest, found: Digest },
+    #[error(
+        "it cannot be determined whether root {carried} ({root}), which this program carries, is of the chain \
+         that was verified here up to root {recorded}: the repository has no root after {reached}"
+    )]
+    RootUndetermined { carried: u64, root: Digest, recorded: u64, reached: u64 },
     #[error("there are more than {limit} new roots after root {trusted}")]
     TooManyRoots { limit: usize, trusted: u64 },
     #[error(
@@ -82,6 +91,16 @@ pub enum Refusal {
     PreviousAltered { expected: Digest, found: Digest },
     #[error("the previous executable is of epoch {previous}, but the trusted epoch is {trusted}")]
     PreviousEpoch { previous: Epoch, trusted: Epoch },
+    #[error(
+        "the previous executable was installed under the root keys of another trust domain, {previous}, not of {trusted}"
+    )]
+    PreviousDomain { previous: Digest, trusted: Digest },
+    #[error("the publisher withdrew version {version}")]
+    Retracted { version: Version },
+    #[error(
+        "{domains} trust domains are recorded, which is the limit, and this program carries root keys of another one"
+    )]
+    TooManyDomains { domains: usize },
     #[error("the running version {running} may not run: {why}")]
     Outdated { running: Version, why: String },
     #[error("the recorded state is damaged: {why}")]
@@ -140,6 +159,27 @@ impl Refusal {
             Refusal::RootAhead { .. } | Refusal::TooManyRoots { .. } => {
                 "The repository has newer roots than this check could reach. Try again; if the \
                  error stays, the publisher must publish the missing root documents."
+            }
+            Refusal::RootEquivocation { .. } => {
+                "The root keys signed two different roots of one number, which no publisher does: the \
+                 keys may be stolen. Report it to the publisher at once."
+            }
+            Refusal::RootForked { .. } => {
+                "The product has new root keys, or this program is not the publisher's. Compare the \
+                 hash of its root with the publisher's."
+            }
+            Refusal::RootUndetermined { .. } => {
+                "The publisher has not published all root documents yet, an attacker withholds them, or \
+                 the product has new root keys. Try again later. If the publisher confirms new root \
+                 keys, delete `floors` and `root` in the directory of this tool, and check again."
+            }
+            Refusal::PreviousDomain { .. } => {
+                "The product has new root keys since. If that executable is to run again, install it by hand."
+            }
+            Refusal::Retracted { .. } => "It must not run any more. Update to the current release instead.",
+            Refusal::TooManyDomains { .. } => {
+                "Programs with ever new root keys were put in this place. If that is right, delete `floors` \
+                 in the directory of this tool: what was accepted before is then forgotten."
             }
             Refusal::PreviousAltered { .. } => {
                 "The previous executable changed after it was set aside: a disk fault, or a person \

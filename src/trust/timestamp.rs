@@ -114,57 +114,56 @@ impl Timestamp {
 ///
 /// The default is that of a client that has not accepted one yet. Only an accepted `VERSION` moves
 /// it:
-/// ```compile_fail,E0451
-/// let guard = relatch::trust::RollbackGuard { epoch: 0, seq: 0, issued: 0, manifest: None };
+/// ```compile_fail,E0423
+/// let guard = relatch::trust::RollbackGuard(None);
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RollbackGuard {
-    /// 0 for none, as in the state on the disk (SPEC section 4).
-    #[serde(deserialize_with = "integer")]
-    epoch: u64,
-    #[serde(deserialize_with = "integer")]
-    seq: u64,
-    #[serde(deserialize_with = "integer")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RollbackGuard(Option<Accepted>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Accepted {
+    epoch: Epoch,
+    seq: Seq,
     issued: u64,
-    manifest: Option<Digest>,
+    manifest: Digest,
 }
 
 impl RollbackGuard {
     /// The guard after this `VERSION` was accepted.
     pub fn after(version: &Verified<Timestamp>) -> Self {
-        RollbackGuard {
-            epoch: version.epoch.get(),
-            seq: version.seq.get(),
-            issued: version.issued,
-            manifest: Some(version.manifest),
-        }
+        RollbackGuard::recorded(version.epoch, version.seq, version.issued, version.manifest)
     }
 
-    /// The highest epoch of an accepted `VERSION`.
-    pub fn epoch(&self) -> Option<Epoch> {
-        Epoch::try_from(self.epoch).ok()
+    /// A guard that was recorded.
+    pub(crate) fn recorded(epoch: Epoch, seq: Seq, issued: u64, manifest: Digest) -> Self {
+        RollbackGuard(Some(Accepted { epoch, seq, issued, manifest }))
     }
 
     /// The highest epoch, and the highest `seq` in it.
     pub fn release(&self) -> Option<(Epoch, Seq)> {
-        Some((self.epoch()?, Seq::try_from(self.seq).ok()?))
+        self.0.as_ref().map(|accepted| (accepted.epoch, accepted.seq))
     }
 
-    /// The latest `issued` of that release's `VERSION`, in Unix seconds; 0 for none, which is lower
-    /// than all others.
-    pub fn issued(&self) -> u64 {
-        self.issued
+    /// The latest `issued` of that release's `VERSION`, in Unix seconds.
+    pub fn issued(&self) -> Option<u64> {
+        self.0.as_ref().map(|accepted| accepted.issued)
+    }
+
+    /// The latest `issued` that counts under a root of this epoch, in Unix seconds. A stolen key may have
+    /// signed one in the far future; the epoch that revokes the key also ends that.
+    pub fn issued_in(&self, epoch: Epoch) -> Option<u64> {
+        self.0.as_ref().filter(|accepted| accepted.epoch == epoch).map(|accepted| accepted.issued)
     }
 
     /// The manifest of that release.
     pub fn manifest(&self) -> Option<Digest> {
-        self.manifest
+        self.0.as_ref().map(|accepted| accepted.manifest)
     }
 
     /// The `seq` of the next release in this epoch; `None` after the largest integer that a
     /// document may contain.
     pub fn next_seq(&self) -> Option<Seq> {
-        Seq::try_from(self.seq.saturating_add(1)).ok()
+        self.0.as_ref().map_or(Some(Seq::FIRST), |accepted| accepted.seq.next())
     }
 }
 

@@ -44,21 +44,23 @@ impl TrustAnchor {
         Ok(TrustAnchor(root))
     }
 
-    /// The root that a client persisted earlier, read back from its disk; the anchor itself if that
-    /// is newer.
-    ///
-    /// The persisted root was verified when it was fetched. The signatures of its own keys are
-    /// verified again, to detect a damaged file. A root of another product never replaces the
-    /// anchor.
-    ///
-    /// # Errors
-    /// [`Refusal`] if the persisted bytes are not such a root.
-    pub fn or_recorded(self, document: &Fetched, signatures: &Fetched) -> Result<Roots, Refusal> {
-        let recorded = self.reload(document, signatures)?;
-        Ok(if recorded.version > self.version { recorded } else { self.into() })
+    /// The hash of these bytes as a root document: white space after it does not count.
+    pub(crate) fn digest(bytes: &[u8]) -> Digest {
+        Digest::of(bytes.trim_ascii_end())
     }
 
-    /// The checks of [`TrustAnchor::or_recorded`], for a publisher: a root of this product that a
+    /// A root that a client persisted earlier, read back from its disk.
+    ///
+    /// It was verified when it was fetched. The signatures of its own keys are verified again, to
+    /// detect a damaged file. Whether it is of this anchor's chain, a lineage decides.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the persisted bytes are not such a root, or are a root of another product.
+    pub fn recorded(&self, document: &Fetched, signatures: &Fetched) -> Result<Roots, Refusal> {
+        self.reload(document, signatures)
+    }
+
+    /// The checks of [`TrustAnchor::recorded`], for a publisher: a root of this product that a
     /// threshold of its own keys signed. They do not make it a trusted root.
     ///
     /// # Errors
@@ -240,10 +242,12 @@ fn check_not_older(version: &Timestamp, guard: &RollbackGuard) -> Result<(), Ref
             Some(seen) if seen != version.manifest => {
                 Err(Refusal::Equivocation { seq, seen, found: version.manifest })
             }
-            _ if version.issued < guard.issued() => {
-                Err(Refusal::OlderIssue { seq, seen: guard.issued(), found: version.issued })
-            }
-            _ => Ok(()),
+            _ => match guard.issued() {
+                Some(seen) if version.issued < seen => {
+                    Err(Refusal::OlderIssue { seq, seen, found: version.issued })
+                }
+                _ => Ok(()),
+            },
         },
     }
 }

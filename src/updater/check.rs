@@ -4,84 +4,108 @@
 use std::time::Instant;
 
 use super::update::Updater;
-use crate::check::{Candidate, Check, Decision, Purpose, Verdict, Want};
+use crate::check::{Candidate, Check, Decision, Memory, Purpose, Verdict, Want};
 use crate::error::{Error, Local, Result};
-use crate::install::Session;
-use crate::trust::{Epoch, Notes, Roots, TrustAnchor, Version};
+use crate::install::{Journal, Records, Session, Under};
+use crate::trust::{Notes, Refusal, Root, Roots, TrustAnchor, Version};
 
 /// The result of steps 3 to 8.
 pub(super) struct CheckResult {
     pub(super) decision: Decision,
-    /// The epoch of the newest root.
-    pub(super) epoch: Epoch,
+    /// What is remembered from now on.
+    pub(super) memory: Memory,
+    /// The newest root.
+    pub(super) under: Under,
     /// The notes, and whether the release is critical, if a manifest was read.
     pub(super) details: Option<(Notes, bool)>,
 }
 
 impl Updater {
-    /// Steps 3 to 8: from the newest trusted root to a decision. `installed` is `None` for a first
-    /// install, whose memory is saved when the executable is installed.
-    pub(super) fn run_check(
+    /// Steps 3 to 8 of an update, whose memory is saved whatever is decided.
+    pub(super) fn run_update_check(
         &mut self,
         session: &mut Session,
-        installed: Option<Version>,
+        installed: &Version,
         deadline: Instant,
         now: bool,
     ) -> Result<CheckResult> {
-        let is_first = installed.is_none();
-        let held = session.state.record.held().to_vec();
-        let candidate = Candidate { target: self.target.clone(), installed, held, now };
-        let start = self.load_roots(session)?;
-        let mut check = Check::new(
-            &start,
-            self.identity.clone(),
-            &self.source.location(),
-            session.state.memory.clone(),
-            Purpose::Client(candidate),
-            self.clock.now(),
-        );
-        while let Want::Object(wanted) = check.want() {
-            let answer = self.source.answer(&wanted, deadline)?;
-            if let Some(root) = check.supply(answer, self.clock.now()) {
-                session.save_root(&root)?;
-                session.state.memory = check.memory().clone();
-                session.save()?;
-            }
+        let verdict =
+            self.run_check(&mut session.records, &session.journal, Some(installed), deadline, now)?;
+        if verdict.release.is_some() {
+            // The damaged files may now be replaced, because a release was verified.
+            session.verified();
         }
-        let epoch = check.roots().epoch;
-        let Verdict { memory, decision, release } = check.into_verdict()?;
-        session.state.memory = memory;
-        let manifest = release.as_ref().and_then(|release| release.manifest.as_ref());
-        let details = manifest.map(|manifest| (manifest.notes.clone(), manifest.critical));
-        if !is_first {
-            if release.is_some() {
-                // The damaged state may now be replaced, because a release was verified.
-                session.damaged = None;
-            }
-            session.save()?;
-        }
-        Ok(CheckResult { decision: decision?, epoch, details })
+        session.records.save(&self.identity, self.anchor_digest(), &verdict.memory)?;
+        session.save_journal()?;
+        CheckResult::of(verdict)
     }
 
-    /// The newest persisted root, or the root that the tool contains.
-    fn load_roots(&mut self, session: &Session) -> Result<Roots> {
-        let anchor = || TrustAnchor::new(&self.anchor);
-        match session.load_root(anchor()?) {
-            Ok(roots) => Ok(roots),
-            // The chain is read again from the root that the tool contains. It must reach the root
-            // that was trusted before, if the state recorded one.
-            Err(Error::Refused(why)) => {
-                self.reporter.warn(&format!("the recorded root is damaged ({why}); it is fetched again"));
-                Ok(anchor()?.into())
+    /// Steps 3 to 8: from the newest trusted root to a decision. `installed` is `None` for a first
+    /// install. Each new root is saved, and nothing else.
+    pub(super) fn run_check(
+        &mut self,
+        records: &mut Records,
+        journal: &Journal,
+        installed: Option<&Version>,
+        deadline: Instant,
+        now: bool,
+    ) -> Result<Verdict> {
+        let trust_anchor = TrustAnchor::new(&self.anchor)?;
+        let recorded = records.load_root(&trust_anchor)?;
+        let anchor = Roots::from(trust_anchor);
+        let candidate = || Candidate {
+            target: self.target.clone(),
+            installed: installed.cloned(),
+            executable: installed.and_then(|version| journal.executable(version)),
+            held: journal.held(),
+            place: journal.rollout(),
+            now,
+        };
+        let mut memories = records.memories(&self.identity, &anchor, recorded.as_ref()).into_iter();
+        loop {
+            let Some(memory) = memories.next() else { return Err(Error::usage("there is no trust domain")) };
+            let is_new = memory.domain().is_none() && records.has_domains();
+            let mut check = Check::new(
+                &anchor,
+                recorded.as_ref(),
+                self.identity.clone(),
+                &self.source.location(),
+                memory,
+                Purpose::Client(candidate()),
+                self.clock.now(),
+            );
+            while let Want::Object(wanted) = check.want() {
+                let answer = self.source.answer(&wanted, deadline)?;
+                if let Some(root) = check.supply(answer, self.clock.now()) {
+                    records.save_root(&root, check.memory())?;
+                }
             }
-            Err(other) => Err(other),
+            match check.into_verdict() {
+                // Of another chain: the next domain, or a new one (SPEC section 4.3).
+                Err(Error::Refused(Refusal::RootForked { .. })) if memories.len() > 0 => {}
+                verdict => {
+                    if is_new {
+                        self.report_new_domain(&anchor);
+                    }
+                    return verdict;
+                }
+            }
         }
+    }
+
+    fn report_new_domain(&mut self, anchor: &Root) {
+        self.reporter.warn(&format!(
+            "this program carries root {} {}, which is not of the chain that was trusted here before: the product \
+             has new root keys, or this is another publisher's program. What was accepted before no longer counts.",
+            anchor.version,
+            anchor.digest()
+        ));
     }
 
     /// Records that the executable was replaced by hand, if the running version differs from the
     /// recorded one.
     pub(super) fn note_replacement(&self, session: &mut Session) -> Result<()> {
-        let (Some(running), Some(recorded)) = (&self.running, session.state.record.installed()) else {
+        let (Some(running), Some(recorded)) = (&self.running, session.journal.installed()) else {
             return Ok(());
         };
         if *running == recorded.version {
@@ -92,7 +116,7 @@ impl Updater {
             // about an executable of another version.
             return Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into());
         }
-        session.state.record.replaced_by_hand();
+        session.journal.replaced_by_hand();
         Ok(())
     }
 
@@ -100,7 +124,7 @@ impl Updater {
     pub(super) fn installed(&self, session: &Session) -> Result<Version> {
         let not_installed =
             |why: String| Local::NotInstalled { path: self.installation.executable().into(), why }.into();
-        match (&self.running, session.state.record.installed()) {
+        match (&self.running, session.journal.installed()) {
             (Some(running), _) => Ok(running.clone()),
             (None, Some(recorded)) if session.holds(recorded)? => Ok(recorded.version.clone()),
             (None, Some(recorded)) => Err(not_installed(format!(
@@ -111,5 +135,19 @@ impl Updater {
                 Err(not_installed("its version is not recorded, or the record is damaged".into()))
             }
         }
+    }
+}
+
+impl CheckResult {
+    /// # Errors
+    /// The refusal of step 8.
+    pub(super) fn of(Verdict { memory, decision, release }: Verdict) -> Result<Self> {
+        let under = match memory.domain() {
+            Some(domain) => Under { epoch: domain.epoch(), domain: domain.id() },
+            None => return Err(Error::usage("a check without a trust domain")),
+        };
+        let manifest = release.as_ref().and_then(|release| release.manifest.as_ref());
+        let details = manifest.map(|manifest| (manifest.notes.clone(), manifest.critical));
+        Ok(CheckResult { decision: decision?, memory, under, details })
     }
 }

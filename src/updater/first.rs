@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::check::CheckResult;
 use super::update::Updater;
 use crate::check::Decision;
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
-use crate::install::{Existing, Installation, Probe, Session, Settings};
+use crate::install::{Existing, Installation, Probe, Session, Settings, Under};
 use crate::limits::{self, ByteLimit};
 use crate::report::Reporter;
 use crate::source::{Fetcher, from_location};
@@ -111,8 +112,8 @@ impl Updater {
     fn first_install(&mut self, settings: Settings, probe: Option<Probe>, exists: bool) -> Result<Version> {
         let installation = self.installation.clone();
         let had_dir = installation.dir().exists();
-        let (identity, wait) = (Some(&self.identity), limits::LOCK_WAIT);
-        let session = Session::begin_first_install(&installation, identity, wait, &mut *self.reporter)?;
+        let (product, wait) = (self.identity.product.clone(), limits::LOCK_WAIT);
+        let session = Session::begin_first_install(&installation, Some(&product), wait, &mut *self.reporter)?;
         let Some(mut session) = session else { return Err(Error::usage("nothing to install")) };
         if installation.executable().exists() != exists {
             // Another process installed or removed it.
@@ -133,7 +134,8 @@ impl Updater {
         exists: bool,
     ) -> Result<Version> {
         let deadline = Instant::now() + limits::CHECK;
-        let checked = self.run_check(session, None, deadline, false)?;
+        let verdict = self.run_check(&mut session.records, &session.journal, None, deadline, false)?;
+        let mut checked = CheckResult::of(verdict)?;
         let selected = match checked.decision {
             Decision::Update(selected) => selected,
             Decision::Nothing(finding) => {
@@ -146,29 +148,31 @@ impl Updater {
             None => Probe::detect(&staged, &self.identity.product),
         };
         settings.probe = tried.map_err(|failure| failure.into_error(staged.version()))?;
-        session.state.memory.about_to_install_first(selected.version());
-        session.damaged = None;
+        let anchor = self.anchor_digest();
+        checked.memory.about_to_install(selected.version(), staged.blake3());
+        session.verified();
+        session.records.save(&self.identity, anchor, &checked.memory)?;
         if !exists {
             // Before the executable: without settings, `relatch` cannot update it.
             session.save_settings(&settings)?;
         }
         let version = staged.version().clone();
-        let known = match session.state.record.installed().cloned() {
+        let known = match session.journal.installed().cloned() {
             Some(installed) if exists && session.holds(&installed)? => Some(installed),
             _ => None,
         };
         match known {
             // The same bytes are installed: there is no swap, and the previous executable is kept.
-            Some(installed) if installed.blake3 == staged.blake3() => session.save()?,
+            Some(installed) if installed.blake3 == staged.blake3() => session.save_journal()?,
             Some(installed) => {
                 // If the file is replaced before the swap, the epoch of the new one is unknown.
-                let known = (&installed.version, Epoch::FIRST);
-                session.swap(staged, known, checked.epoch)?
+                let known = (&installed.version, Under { epoch: Epoch::FIRST, domain: installed.domain });
+                session.swap(staged, known, checked.under)?
             }
             // The version of the existing file is unknown, so that a rollback cannot return to it.
             None => {
                 let existing = if exists { Existing::Replace } else { Existing::Keep };
-                session.first_install(staged, checked.epoch, existing)?
+                session.first_install(staged, checked.under, existing)?
             }
         }
         if exists {

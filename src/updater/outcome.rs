@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::check::Finding;
 use crate::clock::Utc;
+use crate::escape::Printable;
 use crate::trust::{Name, Notes, Version};
 
 /// The result of a check.
@@ -35,6 +36,8 @@ pub enum Outcome {
         from: Version,
         /// The version that is installed.
         to: Version,
+        /// Whether the publisher withdrew `from`. A rollback then does not return to it.
+        withdrawn: bool,
     },
     /// Nothing was installed, for this reason.
     Nothing(Finding),
@@ -71,6 +74,8 @@ pub struct Status {
     pub checked: u64,
     /// When a check or an update last failed, if none succeeded since, in Unix seconds; 0 for none.
     pub failed: u64,
+    /// What failed, if no check succeeded since.
+    pub failure: Option<String>,
     /// This installation's place in rollouts, 0 to 99.
     pub rollout: Option<u8>,
     /// The reason why the recorded state cannot be read, if it is damaged.
@@ -80,7 +85,12 @@ pub struct Status {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Updated { from, to } => write!(f, "updated {from} to {to}; --rollback goes back"),
+            Outcome::Updated { from, to, withdrawn: false } => {
+                write!(f, "updated {from} to {to}; --rollback goes back")
+            }
+            Outcome::Updated { from, to, withdrawn: true } => {
+                write!(f, "replaced {from} by {to}: the publisher withdrew {from}")
+            }
             Outcome::Nothing(finding) => write!(f, "nothing to do: {finding}"),
         }
     }
@@ -109,6 +119,9 @@ impl fmt::Display for Status {
         writeln!(f, "  checked    {checked}")?;
         if self.failed != 0 {
             writeln!(f, "  failed     {}, since then", Utc(self.failed))?;
+            for line in self.failure.iter().flat_map(|text| text.lines()) {
+                writeln!(f, "             {}", Printable(line.trim_start()))?;
+            }
         }
         writeln!(f, "  found      {}", self.finding.as_ref().unwrap_or(&Finding::Unknown))?;
         writeln!(f, "  previous   {}", or(&self.previous, "(none; nothing to roll back to)"))?;

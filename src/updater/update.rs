@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 use super::outcome::{Checked, Outcome, RolledBack, Status};
-use crate::check::{Decision, Selected};
+use crate::check::{Decision, Memory, Selected};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Local, Result};
-use crate::install::{Directories, Download, Installation, Installed, Loaded, Probe, Session, Staged, State};
+use crate::install::{
+    Directories, Download, Installation, Installed, Observation, Probe, Recorded, Session, Staged, Under,
+};
 use crate::limits;
 use crate::report::{Quiet, Reporter};
 use crate::source::{Fetcher, Source};
-use crate::trust::{Epoch, Identity, Name, TrustAnchor, Version};
+use crate::trust::{Digest, Epoch, Identity, Name, TrustAnchor, Version};
 
 /// Updates one installed executable.
 ///
@@ -151,7 +153,7 @@ impl Updater {
         let mut session = self.begin(budget.lock_wait)?;
         self.note_replacement(&mut session)?;
         let from = self.installed(&session)?;
-        let checked = self.run_check(&mut session, Some(from.clone()), budget.deadline, now)?;
+        let checked = self.run_update_check(&mut session, &from, budget.deadline, now)?;
         Ok(match checked.decision {
             Decision::Nothing(finding) => Checked::Nothing(finding),
             Decision::Update(selected) => {
@@ -171,23 +173,24 @@ impl Updater {
         let mut session = self.begin(budget.lock_wait)?;
         self.note_replacement(&mut session)?;
         let from = self.installed(&session)?;
-        let checked = self.run_check(&mut session, Some(from.clone()), budget.deadline, now)?;
+        let mut checked = self.run_update_check(&mut session, &from, budget.deadline, now)?;
         let selected = match checked.decision {
             Decision::Nothing(finding) => return Ok(Outcome::Nothing(finding)),
             Decision::Update(selected) => selected,
         };
         let to = selected.version().clone();
-        if !budget.retry_failed && session.state.memory.is_failed_probe() {
+        let withdrawn = checked.memory.is_retracted(&from);
+        if !budget.retry_failed && checked.memory.is_failed_probe() {
             let why = "it failed before; an explicit update tries it again".into();
             return Err(Local::CannotRun { version: to, why }.into());
         }
         // Whatever ends the update from here on, a closed terminal included, the next start does not
         // take it for a check that found nothing to do.
-        session.state.memory.update_began(self.clock.now());
-        session.save()?;
+        checked.memory.update_began(self.clock.now(), &to);
+        session.records.save_cache(&self.identity, self.anchor_digest(), checked.memory.cache())?;
         starting(&from, &to);
-        self.install(session, budget, &selected, &from, checked.epoch)?;
-        Ok(Outcome::Updated { from, to })
+        self.install(session, budget, &selected, &from, (&checked.memory, checked.under))?;
+        Ok(Outcome::Updated { from, to, withdrawn })
     }
 
     /// Restores the previous executable (SPEC section 6), without a network. `running` is the
@@ -211,49 +214,58 @@ impl Updater {
     /// The recorded state of an installation. It uses no network and takes no lock.
     ///
     /// # Errors
-    /// [`Local::Io`], [`Local::NoExecutable`], and [`crate::Refusal::StateTooNew`].
+    /// [`Local::Io`] and [`Local::NoExecutable`].
     pub fn status(installation: &Installation, running: Option<&Version>) -> Result<Status> {
         installation.ensure_executable()?;
-        let (state, damaged) = match installation.recorded(None)? {
-            Loaded::Present(state) => (Some(*state), None),
-            Loaded::Absent => (None, None),
-            Loaded::Damaged(why) => (None, Some(why.to_string())),
-        };
-        let Some(State { product, channel, memory, record }) = state else {
+        let Recorded { journal, records, damaged } = installation.recorded(None)?;
+        let damaged = damaged.map(|why| why.to_string());
+        let Some(journal) = journal else {
             return Ok(Status { installed: running.cloned(), damaged, ..Status::default() });
         };
         let recorded = |installed: &Installed| installed.version.clone();
+        let last = records.as_ref().and_then(|records| records.last_memory());
+        let cache = last.as_ref().map(|(_, memory)| memory.cache());
         Ok(Status {
-            product: Some(product),
-            channel: Some(channel),
-            installed: running.cloned().or(record.installed().map(recorded)),
-            previous: record.previous().map(recorded),
-            held: record.held().to_vec(),
-            min_version: memory.min_version().cloned(),
-            finding: Some(memory.finding().clone()),
-            checked: memory.checked().unwrap_or_default(),
-            failed: memory.failed().unwrap_or_default(),
-            rollout: Some(memory.rollout()),
+            product: Some(journal.product().clone()),
+            channel: last.as_ref().map(|(channel, _)| channel.clone()),
+            installed: running.cloned().or(journal.installed().map(recorded)),
+            previous: journal.previous().map(recorded),
+            held: journal.held(),
+            min_version: last.as_ref().and_then(|(_, memory)| memory.min_version().cloned()),
+            finding: cache.map(|cache| cache.finding().clone()),
+            checked: cache.and_then(|cache| cache.checked()).unwrap_or_default(),
+            failed: cache.and_then(|cache| cache.failure()).map_or(0, |failure| failure.at),
+            failure: cache.and_then(|cache| cache.failure()).map(|failure| failure.text.clone()),
+            rollout: Some(journal.rollout()),
             damaged,
         })
     }
 
-    /// The recorded state, for the start-up check.
-    pub(crate) fn recorded(&self) -> Result<Loaded> {
-        self.installation.recorded(Some(&self.identity))
+    /// Steps 3 to 8 for a user who may not write beside the executable. What is remembered is in the user's
+    /// own directory; the executable and everything beside it are only read.
+    pub(crate) fn observe(&mut self, budget: &Budget) -> Result<()> {
+        let product = self.identity.product.clone();
+        let mut seen = Observation::begin(&self.installation, &product, budget.lock_wait)?;
+        let journal = match seen.journal.take() {
+            Some(journal) => journal,
+            None => crate::install::Journal::new(&product)?,
+        };
+        let running = self.running.clone();
+        let verdict =
+            self.run_check(&mut seen.records, &journal, running.as_ref(), budget.deadline, false)?;
+        seen.records.save(&self.identity, self.anchor_digest(), &verdict.memory)?;
+        verdict.decision.map(drop).map_err(Error::from)
     }
 
-    /// Records that a check failed, so that the next starts do not wait for an unreachable network.
-    pub(crate) fn record_failure(&mut self) -> Result<()> {
-        let mut session = self.begin(Duration::ZERO)?;
-        session.state.memory.check_failed(self.clock.now());
-        session.save()
+    /// The hash of the root that the tool contains.
+    pub(super) fn anchor_digest(&self) -> Digest {
+        TrustAnchor::digest(&self.anchor)
     }
 
     fn begin(&mut self, lock_wait: Duration) -> Result<Session> {
-        let session =
-            Session::begin(&self.installation, Some(&self.identity), lock_wait, &mut *self.reporter)?;
-        // With an identity, a session always has a state, if necessary a new one.
+        let product = Some(&self.identity.product);
+        let session = Session::begin(&self.installation, product, lock_wait, &mut *self.reporter)?;
+        // With a product, a session always has a journal, if necessary a new one.
         session.ok_or_else(|| Local::NothingToRollBack { path: self.installation.executable().into() }.into())
     }
 
@@ -265,28 +277,31 @@ impl Updater {
         budget: &Budget,
         selected: &Selected,
         from: &Version,
-        epoch: Epoch,
+        (decided_from, under): (&Memory, Under),
     ) -> Result<()> {
+        let anchor = self.anchor_digest();
         let staging = session.into_staging(budget.lock_wait)?;
         let deadline = budget.download.map(|limit| Instant::now() + limit);
         let staged = self.stage(staging.directories(), selected, deadline)?; // 9, 10
         let runs = self.probe.run(&staged, &self.identity.product); // 11
         let mut session = self.begin(limits::LOCK_WAIT)?; // 2
-        let state = &mut session.state;
-        if !state.same_basis(&staging.decided_from) {
+        let memory = session.records.memory(&self.identity, anchor);
+        let is_same = |memory: &Memory| memory.same_basis(decided_from);
+        let Some(mut memory) = memory.filter(is_same).filter(|_| session.journal == staging.decided_from)
+        else {
             return Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into());
-        }
+        };
         if let Err(error) = runs {
-            match error.is_verdict() {
-                true => state.memory.probe_failed(),
-                false => state.memory.probe_inconclusive(),
+            if error.is_verdict() {
+                memory.probe_failed();
+                session.records.save_cache(&self.identity, anchor, memory.cache())?;
             }
-            session.save()?;
             return Err(error.into_error(staged.version()));
         }
-        state.memory.about_to_install(staged.version());
-        let running = (from, self.anchor_epoch);
-        session.swap(staged, running, epoch) // 12
+        memory.about_to_install(staged.version(), staged.blake3());
+        session.records.save_cache(&self.identity, anchor, memory.cache())?;
+        let carried = Under { epoch: self.anchor_epoch, ..under };
+        session.swap(staged, (from, carried), under) // 12
     }
 
     pub(super) fn stage(

@@ -1,11 +1,11 @@
 //! The swap of the executable at its path (SPEC step 12). `session.rs` lists its system calls.
 //!
 //! ```text
-//! state.pending = {file, from, to}; fsync    from here on the next session finishes or undoes it
+//! journal.pending = {file, from, to}; fsync    from here on the next session finishes or undoes it
 //! exchange(<exe>, .<exe>.relatch/<file>)     Linux renameat2(RENAME_EXCHANGE), macOS RENAME_SWAP
 //! fsync both directories                     <exe> exists at every moment
 //! rename(<file>, previous); fsync            unless <file> is `previous`, as in a rollback
-//! state.installed = to, previous = from, pending = none; fsync
+//! journal: installed = to, kept = from, pending = none; fsync
 //! ```
 //! If names cannot be exchanged: copy `<exe>` to `leaving`, fsync, rename `<file>` over `<exe>`,
 //! rename `leaving` to `previous`. On Windows the copy is a rename, so that between the two there
@@ -25,23 +25,22 @@ use windows as system;
 
 use super::digest::digest_of;
 use super::dir::Entry;
+use super::journal::{Installed, Journal, PendingSwap, Under};
 use super::lock::Locked;
-use super::record::{Installed, PendingSwap};
 use super::stage::Staged;
-use super::state::State;
 use super::{durable, names};
 use crate::error::{Result, io};
 use crate::regular_file;
-use crate::trust::{Digest, Epoch, Version};
+use crate::trust::{Digest, Version};
 
 /// Swaps a staged executable in; the old one becomes `previous`. `unrecorded` is version and epoch
-/// of the bytes at the path if the state does not know them, as the running program reports them.
+/// of the bytes at the path if the journal does not know them, as the running program reports them.
 pub(super) fn swap_in(
     locked: &Locked,
-    state: &mut State,
+    journal: &mut Journal,
     staged: Staged,
-    unrecorded: (&Version, Epoch),
-    epoch: Epoch,
+    unrecorded: (&Version, Under),
+    under: Under,
 ) -> Result<()> {
     let executable = locked.installation().executable();
     let mut current = locked.executable().open().map_err(io("open", executable))?;
@@ -51,26 +50,26 @@ pub(super) fn swap_in(
     let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
     // Not the current epoch: it may have been raised because the keys that released the bytes at
     // the path were stolen.
-    let known = state.record.installed().filter(|installed| installed.blake3 == blake3).cloned();
+    let known = journal.installed().filter(|installed| installed.blake3 == blake3).cloned();
     let (version, carried) = unrecorded;
-    let from = known.unwrap_or_else(|| Installed { version: version.clone(), blake3, epoch: carried });
-    let to = Installed { version: staged.version().clone(), blake3: staged.blake3(), epoch };
-    exchange(locked, state, PendingSwap { file: staged.into_name(), from, to, rollback: false })
+    let from = known.unwrap_or_else(|| Installed::new(version.clone(), blake3, carried));
+    let to = Installed::new(staged.version().clone(), staged.blake3(), under);
+    exchange(locked, journal, PendingSwap::new(staged.into_name(), from, to, false))
 }
 
 /// The steps of the module, from the pending record to the commit.
-pub(super) fn exchange(locked: &Locked, state: &mut State, pending: PendingSwap) -> Result<()> {
+pub(super) fn exchange(locked: &Locked, journal: &mut Journal, pending: PendingSwap) -> Result<()> {
     let file = names::file_of(&pending.file).to_owned();
     let to = pending.to.clone();
-    state.record.swap_began(pending);
-    let swapped = state.save(locked.private()).and_then(|()| put_at_path(locked, locked.file(&file)));
+    journal.swap_began(pending);
+    let swapped = journal.save(locked.private()).and_then(|()| put_at_path(locked, locked.file(&file)));
     if let Err(error) = swapped {
         // Finished or undone at once if the disk permits, else by the next session: the record
         // names it.
-        recover(locked, state)?;
-        return if state.record.installed() == Some(&to) { Ok(()) } else { Err(error) };
+        recover(locked, journal)?;
+        return if journal.installed() == Some(&to) { Ok(()) } else { Err(error) };
     }
-    commit(locked, state)
+    commit(locked, journal)
 }
 
 fn put_at_path(locked: &Locked, file: Entry<'_>) -> Result<()> {
@@ -101,10 +100,10 @@ fn sync_both(locked: &Locked) -> Result<()> {
 
 /// After the exchange: keeps the old executable as `previous`, and records both. If the process dies
 /// in this function, `pending` is still recorded, and the next session repeats it.
-fn commit(locked: &Locked, state: &mut State) -> Result<()> {
+fn commit(locked: &Locked, journal: &mut Journal) -> Result<()> {
     // What follows may fail: the record of a swap that is under way stays until then.
-    let mut after = state.clone();
-    let Some(pending) = after.record.swap_ended() else { return Ok(()) };
+    let mut after = journal.clone();
+    let Some(pending) = after.swap_ended() else { return Ok(()) };
     for name in [names::BACKUP, &pending.file] {
         let old = locked.file(names::file_of(name));
         if name != names::PREVIOUS && has_digest(old, &pending.from.blake3)? {
@@ -114,40 +113,38 @@ fn commit(locked: &Locked, state: &mut State) -> Result<()> {
             break;
         }
     }
-    if pending.rollback {
-        after.memory.rolled_back(&pending.from.version, &pending.to.version);
-    }
-    after.memory.swapped();
-    *state = after;
-    state.save(locked.private())
+    *journal = after;
+    journal.save(locked.private())
 }
 
 /// Finishes or undoes a swap that a crash interrupted (SPEC step 2). The bytes at the path decide
-/// which.
-pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
-    let Some(pending) = state.record.pending().cloned() else { return Ok(()) };
+/// which. The result is the swap that it finished.
+pub(super) fn recover(locked: &Locked, journal: &mut Journal) -> Result<Option<PendingSwap>> {
+    let Some(pending) = journal.pending().cloned() else { return Ok(None) };
     let executable = locked.installation().executable();
     let exists = locked.executable().exists().map_err(io("look at", executable))?;
     if !exists && !restore_executable(locked, &pending)? {
         // Neither executable exists: no swap is in progress, and the session reports the error.
-        state.record.swap_undone(false);
-        return state.save(locked.private());
+        journal.swap_undone(None);
+        return journal.save(locked.private()).map(|()| None);
     }
     let mut current = locked.executable().open().map_err(io("open", executable))?;
     let (_, found) = digest_of(&mut current).map_err(io("read", executable))?;
-    if found == pending.to.blake3 {
+    // A later version of relatch may name files that this one does not know. They stay.
+    let is_known = names::is_swappable(&pending.file);
+    if found == pending.to.blake3 && is_known {
         // The process may have died between the exchange and the fsync.
         sync_both(locked)?;
-        return commit(locked, state);
+        return commit(locked, journal).map(|()| Some(pending));
     }
     // Either the swap did not happen yet, or a third executable was put there since. In both cases,
     // no swap is in progress.
     durable::remove(locked.file(names::BACKUP));
-    if pending.file != names::PREVIOUS {
+    if is_known && pending.file != names::PREVIOUS {
         durable::remove(locked.file(&pending.file));
     }
-    state.record.swap_undone(found == pending.from.blake3);
-    state.save(locked.private())
+    journal.swap_undone(Some(found));
+    journal.save(locked.private()).map(|()| None)
 }
 
 /// Restores the new executable, or otherwise the old one, after a crash left none at the path. The
@@ -155,7 +152,9 @@ pub(super) fn recover(locked: &Locked, state: &mut State) -> Result<()> {
 fn restore_executable(locked: &Locked, pending: &PendingSwap) -> Result<bool> {
     let executable = locked.installation().executable();
     let mut failed = None;
-    for (name, installed) in [(pending.file.as_str(), &pending.to), (names::BACKUP, &pending.from)] {
+    let staged = Some(pending.file.as_str()).filter(|file| names::is_swappable(file));
+    let candidates = [(staged, &pending.to), (Some(names::BACKUP), &pending.from)];
+    for (name, installed) in candidates.into_iter().filter_map(|(name, of)| Some((name?, of))) {
         let file = locked.file(names::file_of(name));
         match has_digest(file, &installed.blake3) {
             Ok(true) => match put(locked, file, locked.executable()) {

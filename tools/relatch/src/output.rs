@@ -52,12 +52,16 @@ impl CommandOutput {
     }
 
     pub fn updated(outcome: &Outcome) -> Self {
-        let (from, to) = match outcome {
-            Outcome::Updated { from, to } => (from, to),
+        let (from, to, withdrawn) = match outcome {
+            Outcome::Updated { from, to, withdrawn } => (from, to, *withdrawn),
             Outcome::Nothing(reason) => return CommandOutput::nothing(reason),
         };
-        let text = format!("updated {from} to {to}; `relatch rollback` with the same path goes back");
-        CommandOutput::success(text, json!({"result": "updated", "from": from, "to": to}))
+        let text = match withdrawn {
+            true => outcome.to_string(),
+            false => format!("updated {from} to {to}; `relatch rollback` with the same path goes back"),
+        };
+        let json = json!({"result": "updated", "from": from, "to": to, "withdrawn": withdrawn});
+        CommandOutput::success(text, json)
     }
 
     fn nothing(reason: &Finding) -> Self {

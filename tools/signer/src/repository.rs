@@ -56,7 +56,8 @@ pub fn root_chain(source: &Fetcher, anchor: &[u8]) -> Result<Vec<Roots>> {
 pub(crate) fn roots_after(source: &Fetcher, root: &Roots) -> Result<Vec<Roots>> {
     // The check is abandoned at the end of the chain, before it requests the channel's `VERSION`.
     let channel: Name = "stable".parse().map_err(Failure::usage)?;
-    let (mut check, mut documents) = (begin(root, &channel, Memory::new(0), leniency()), Vec::new());
+    let (mut check, mut documents) =
+        (begin(root, &channel, Memory::new(channel.clone()), leniency()), Vec::new());
     loop {
         match check.want() {
             Want::Object(Wanted { object: Object::Version(_), .. }) => break,
@@ -157,7 +158,7 @@ impl Published {
         refuse_other_anchor(&source, anchor)?;
         let root = newest_root(&source, anchor)?;
         let raw = store.read(&Object::Version(channel.clone()))?;
-        let (memory, released) = (Memory::new(0), None);
+        let (memory, released) = (Memory::new(channel.clone()), None);
         let nothing = |root, raw| Published { root, memory, released, current: Ok(None), raw };
         let Some(object) = &raw else { return Ok(nothing(root, raw)) };
         // A new epoch begins its own count; what the old one signed is not valid under it.
@@ -272,10 +273,10 @@ pub(crate) fn read_release_under(source: &Fetcher, root: &Roots, channel: &Name,
 /// # Errors
 /// As for a client.
 pub(crate) fn read_version(root: &Roots, channel: &Name, raw: &[u8]) -> Result<ReadVersion> {
-    let mut check = begin(root, channel, Memory::new(0), leniency());
+    let mut check = begin(root, channel, Memory::new(channel.clone()), leniency());
     supply_version(&mut check, raw);
     match check.timestamp() {
-        Some(version) => Ok(ReadVersion::of(version)),
+        Some(version) => Ok(ReadVersion::of(root, version)),
         None => Err(failure_of(check)),
     }
 }
@@ -306,9 +307,9 @@ fn read(
     raw: &[u8],
     leniency: Option<Leniency>,
 ) -> (Result<ReadVersion>, Result<Current>) {
-    let mut check = begin(root, channel, Memory::new(0), leniency);
+    let mut check = begin(root, channel, Memory::new(channel.clone()), leniency);
     supply_version(&mut check, raw);
-    let Some(read) = check.timestamp().map(ReadVersion::of) else {
+    let Some(read) = check.timestamp().map(|version| ReadVersion::of(root, version)) else {
         return (Err(failure_of(check)), Err(Failure::usage("there is no VERSION")));
     };
     while let Want::Object(wanted) = check.want() {
@@ -321,15 +322,15 @@ fn read(
 }
 
 impl ReadVersion {
-    fn of(version: &Verified<Timestamp>) -> Self {
-        let memory = Memory::of_published(version);
+    fn of(root: &Roots, version: &Verified<Timestamp>) -> Self {
+        let memory = Memory::of_published(root, version);
         ReadVersion { version: version.version.clone(), memory, issued: version.issued }
     }
 }
 
 fn begin<'a>(root: &'a Roots, channel: &Name, memory: Memory, leniency: Option<Leniency>) -> Check<'a> {
     let identity = Identity { product: root.product.clone(), channel: channel.clone() };
-    Check::new(root, identity, "", memory, Purpose::Publisher(leniency), now())
+    Check::new(root, None, identity, "", memory, Purpose::Publisher(leniency), now())
 }
 
 /// Answers the check that there is no newer root, and then with these bytes of `VERSION`.

@@ -1,0 +1,154 @@
+//! The result of the last check. Nothing here protects a user: everyone may discard it at any time,
+//! and the next check finds it again.
+
+use serde::{Deserialize, Serialize};
+
+use super::Finding;
+use crate::limits;
+use crate::source::Etag;
+use crate::trust::{Digest, Version, integer};
+
+/// The result of the last check, and of the last failure.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cache {
+    pub(super) validator: Option<CacheValidator>,
+    pub(super) finding: Finding,
+    /// The executable that the finding is about. Another one may be installed by now.
+    pub(super) about: Option<About>,
+    /// The manifest of a release that failed its probe on this machine. The start-up check does not
+    /// download it again.
+    pub(super) failed_probe: Option<Digest>,
+    /// When a check last succeeded, by the system clock in Unix seconds. It only determines when to
+    /// check again; so do all times here.
+    pub(super) checked: Option<u64>,
+    /// When the repository last had no newer root.
+    pub(super) root_checked: Option<u64>,
+    pub(super) failure: Option<Failure>,
+    /// When a start last warned that what it trusts is about to expire.
+    pub(super) warned: Option<u64>,
+}
+
+/// The entity tag of the last accepted `VERSION`, for a conditional request (RFC 9110 section 13).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CacheValidator {
+    /// The hash of the repository's address. The tag is not valid for another address.
+    pub(super) location: Digest,
+    pub(super) etag: Etag,
+    /// When the first of the documents that were verified with this `VERSION` expires, in Unix
+    /// seconds.
+    #[serde(deserialize_with = "integer")]
+    pub(super) until: u64,
+}
+
+/// The executable that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct About {
+    pub(super) version: Version,
+    /// Its hash, if a swap recorded it.
+    pub(super) blake3: Option<Digest>,
+}
+
+/// The last failure of a start-up check, since the last success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// When, in Unix seconds of the system clock.
+    pub(crate) at: u64,
+    /// How many failures there were in a row. 0 while an update is under way.
+    pub(crate) count: u32,
+    /// What the user is told, in lines. They are escaped when they are printed.
+    pub(crate) text: String,
+    /// Whether a start prints the first line only.
+    pub(crate) brief: bool,
+    /// What is the same for as long as nothing changes: not times and measurements.
+    pub(super) key: Digest,
+    /// When the user was last told, in Unix seconds.
+    pub(super) shown: Option<u64>,
+}
+
+impl Cache {
+    /// The state on the disk is input.
+    pub(crate) fn is_in_range(&self) -> bool {
+        self.finding.is_in_range()
+            && self.failure.as_ref().is_none_or(|failure| failure.text.len() <= limits::FAILURE)
+    }
+
+    /// What the last check found about the version that was installed then.
+    pub(crate) fn finding(&self) -> &Finding {
+        &self.finding
+    }
+
+    /// What the last check found about this version; `None` if it was about another executable.
+    /// `executable` is the hash of the one at the path, if it is recorded.
+    pub(crate) fn finding_about(&self, version: &Version, executable: Option<Digest>) -> Option<&Finding> {
+        let about = self.about.as_ref()?;
+        let is_same = about.version == *version
+            && about.blake3.zip(executable).is_none_or(|(about, executable)| about == executable);
+        Some(&self.finding).filter(|_| is_same)
+    }
+
+    /// When a check last succeeded, in Unix seconds of the system clock.
+    pub(crate) fn checked(&self) -> Option<u64> {
+        self.checked
+    }
+
+    /// The last failure, if no check succeeded since.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// Whether the user has not been told the last failure for a day.
+    pub(crate) fn is_failure_due(&self, now: u64) -> bool {
+        self.failure.as_ref().is_some_and(|failure| is_a_day_ago(failure.shown, now))
+    }
+
+    /// Whether a start has not warned of an expiry for a day.
+    pub(crate) fn is_warning_due(&self, now: u64) -> bool {
+        is_a_day_ago(self.warned, now)
+    }
+
+    // Events.
+
+    /// What a check found about an executable.
+    pub(super) fn found(&mut self, finding: Finding, version: &Version, blake3: Option<Digest>) {
+        self.finding = finding;
+        self.about = Some(About { version: version.clone(), blake3 });
+    }
+
+    /// A start-up check failed. The text counts up to its limit.
+    pub(crate) fn failed(&mut self, now: u64, text: &str, brief: bool, key: Digest) {
+        let last = self.failure.take();
+        let shown = last.as_ref().filter(|last| last.key == key).and_then(|last| last.shown);
+        let count = last.map_or(0, |last| last.count).saturating_add(1);
+        self.failure = Some(Failure { at: now, count, text: limited(text), brief, key, shown });
+    }
+
+    /// An update began. Nobody is told of it for a day: it is under way, or the user stopped it.
+    pub(super) fn update_began(&mut self, now: u64, to: &Version) {
+        let count = self.failure.take().map_or(0, |last| last.count);
+        let text = format!("an update to {to} began and was not completed");
+        let key = Digest::of(text.as_bytes());
+        self.failure = Some(Failure { at: now, count, text, brief: false, key, shown: Some(now) });
+    }
+
+    /// The user was told the last failure.
+    pub(crate) fn failure_shown(&mut self, now: u64) {
+        if let Some(failure) = &mut self.failure {
+            failure.shown = Some(now);
+        }
+    }
+
+    /// The user was warned of an expiry.
+    pub(crate) fn warned(&mut self, now: u64) {
+        self.warned = Some(now);
+    }
+}
+
+fn is_a_day_ago(then: Option<u64>, now: u64) -> bool {
+    then.is_none_or(|then| now.abs_diff(then) >= limits::REMINDER)
+}
+
+/// The longest beginning of the text within the limit.
+fn limited(text: &str) -> String {
+    let end = text.floor_char_boundary(limits::FAILURE);
+    text.get(..end).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,252 @@
+//! The journal: the executable at the path, the ones that are kept, and a swap in progress.
+//!
+//! The fields are private. Each event that changes them has its own function here. The other
+//! functions change nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::dir::OpenDir;
+use super::random::random;
+use super::record_file::{Kind, read_open, write_checked};
+use super::{durable, names};
+use crate::check::Unknown;
+use crate::error::Result;
+use crate::limits;
+use crate::trust::{Digest, Epoch, Name, Refusal, Version};
+
+/// The type of the file. A later version of relatch may have another number.
+pub(super) const KIND: &str = "relatch-journal/";
+
+/// One executable: its version, its hash, and under which roots it was installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Installed {
+    pub(crate) version: Version,
+    /// The hash of the file.
+    pub(crate) blake3: Digest,
+    /// The epoch of the newest root when it was installed.
+    pub(crate) epoch: Epoch,
+    /// The trust domain of that root.
+    pub(crate) domain: Digest,
+    #[serde(flatten)]
+    pub(crate) unknown: Unknown,
+}
+
+/// The newest root under which an executable is installed: its epoch, and its trust domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Under {
+    pub(crate) epoch: Epoch,
+    pub(crate) domain: Digest,
+}
+
+impl Installed {
+    pub(crate) fn new(version: Version, blake3: Digest, Under { epoch, domain }: Under) -> Self {
+        Installed { version, blake3, epoch, domain, unknown: Unknown::default() }
+    }
+}
+
+impl PendingSwap {
+    pub(super) fn new(file: String, from: Installed, to: Installed, rollback: bool) -> Self {
+        PendingSwap { file, from, to, rollback, unknown: Unknown::default() }
+    }
+}
+
+/// An executable in `.<exe>.relatch/` that a rollback can return to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    file: String,
+    #[serde(flatten)]
+    executable: Installed,
+}
+
+/// A version that is not installed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Hold {
+    version: Version,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+/// A swap that has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PendingSwap {
+    /// The file in `.<exe>.relatch/` that is moved to the executable's path.
+    pub(crate) file: String,
+    pub(crate) from: Installed,
+    pub(crate) to: Installed,
+    /// Whether this is a rollback, which puts `from` on hold.
+    pub(crate) rollback: bool,
+    #[serde(flatten)]
+    pub(crate) unknown: Unknown,
+}
+
+/// The record of an executable and of those before it (SPEC section 4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    #[serde(rename = "type")]
+    kind: Kind,
+    product: Name,
+    /// This installation's place in staged rollouts, 0 to 99, drawn once.
+    rollout: u8,
+    installed: Option<Installed>,
+    kept: Vec<Kept>,
+    /// Versions that the user rolled back from, the last one last.
+    held: Vec<Hold>,
+    pending: Option<PendingSwap>,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+impl Journal {
+    /// The first journal: nothing was installed yet. The place in rollouts is random.
+    pub(crate) fn new(product: &Name) -> Result<Self> {
+        // 2^64 is not a multiple of 100: the bias is below 10^-17.
+        let rollout = (u64::from_le_bytes(random()?) % 100) as u8;
+        Ok(Journal {
+            kind: Kind::first(KIND),
+            product: product.clone(),
+            rollout,
+            installed: None,
+            kept: Vec::new(),
+            held: Vec::new(),
+            pending: None,
+            unknown: Unknown::default(),
+        })
+    }
+
+    /// `None` if there is none. A damaged one is [`Refusal::StateDamaged`].
+    pub(super) fn load(private: &OpenDir) -> Result<Option<Self>> {
+        let content = durable::read(private, names::JOURNAL, limits::STATE)?;
+        Ok(content.map(|content| Journal::parse(&content)).transpose()?)
+    }
+
+    /// Parses the content of the file.
+    pub(super) fn parse(content: &[u8]) -> Result<Self, Refusal> {
+        let journal: Journal = read_open(content, KIND)?;
+        match journal.is_in_range() {
+            true => Ok(journal),
+            false => Err(Refusal::StateDamaged { why: "a value of the journal is out of range".into() }),
+        }
+    }
+
+    /// The content of the file.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        write_checked(self)
+    }
+
+    /// Writes it durably.
+    pub(super) fn save(&self, private: &OpenDir) -> Result<()> {
+        durable::replace(private, names::JOURNAL, &self.to_bytes())
+    }
+
+    /// The state on the disk is input.
+    fn is_in_range(&self) -> bool {
+        let is_repeated =
+            |(at, held): (usize, &Hold)| self.held.iter().skip(at + 1).any(|v| v.version == held.version);
+        self.rollout < 100
+            && self.held.len() <= limits::HOLDS
+            && !self.held.iter().enumerate().any(is_repeated)
+    }
+
+    /// Refuses the journal of another product, so that it is not overwritten.
+    ///
+    /// # Errors
+    /// [`Refusal::StateOfOther`].
+    pub(super) fn ensure_product(&self, product: &Name) -> Result<(), Refusal> {
+        if self.product == *product {
+            return Ok(());
+        }
+        let (expected, found) = (product.to_string(), self.product.to_string());
+        Err(Refusal::StateOfOther { expected, found })
+    }
+
+    /// The product that is installed.
+    pub(crate) fn product(&self) -> &Name {
+        &self.product
+    }
+
+    /// This installation's place in staged rollouts, 0 to 99.
+    pub(crate) fn rollout(&self) -> u8 {
+        self.rollout
+    }
+
+    /// What the last swap put at the path.
+    pub(crate) fn installed(&self) -> Option<&Installed> {
+        self.installed.as_ref()
+    }
+
+    /// The hash of what the last swap put at the path, if that is this version.
+    pub(crate) fn executable(&self, version: &Version) -> Option<Digest> {
+        self.installed.as_ref().filter(|installed| installed.version == *version).map(|known| known.blake3)
+    }
+
+    /// The executable that the last swap removed from the path.
+    pub(crate) fn previous(&self) -> Option<&Installed> {
+        self.kept.iter().find(|kept| kept.file == names::PREVIOUS).map(|kept| &kept.executable)
+    }
+
+    /// The versions from which the user rolled back, the latest one last.
+    pub(crate) fn held(&self) -> Vec<Version> {
+        self.held.iter().map(|hold| hold.version.clone()).collect()
+    }
+
+    /// The swap that is in progress, or that a crash interrupted.
+    pub(crate) fn pending(&self) -> Option<&PendingSwap> {
+        self.pending.as_ref()
+    }
+
+    // Events.
+
+    /// A file that this library did not put there is at the path.
+    pub(crate) fn replaced_by_hand(&mut self) {
+        self.installed = None;
+    }
+
+    /// A swap begins. If a crash interrupts it, the next session finishes or undoes it.
+    pub(super) fn swap_began(&mut self, pending: PendingSwap) {
+        self.pending = Some(pending);
+    }
+
+    /// The swap in progress is complete. A rollback puts the version that it leaves on hold, and
+    /// ends the hold on the version that it returns to.
+    pub(super) fn swap_ended(&mut self) -> Option<PendingSwap> {
+        let pending = self.pending.take()?;
+        if pending.rollback {
+            let (from, to) = (&pending.from.version, &pending.to.version);
+            self.held.retain(|held| held.version != *to && held.version != *from);
+            if self.held.len() == limits::HOLDS {
+                self.held.remove(0);
+            }
+            self.held.push(Hold { version: from.clone(), unknown: Unknown::default() });
+        }
+        self.installed = Some(pending.to.clone());
+        self.keep_previous(Some(pending.from.clone()));
+        Some(pending)
+    }
+
+    /// The swap in progress did not happen, or not in a way that this version of relatch knows. `found`
+    /// is the hash of what is at the path, if there is something.
+    pub(super) fn swap_undone(&mut self, found: Option<Digest>) {
+        if let Some(PendingSwap { from, to, .. }) = self.pending.take() {
+            let there = [from, to].into_iter().find(|installed| Some(installed.blake3) == found);
+            self.installed = there.or(self.installed.take());
+        }
+    }
+
+    /// A first install is about to put this executable at the path. There is no executable that a
+    /// rollback can return to.
+    pub(super) fn first_install_began(&mut self, installed: Installed) {
+        self.installed = Some(installed);
+        self.keep_previous(None);
+    }
+
+    /// The first install failed.
+    pub(super) fn first_install_failed(&mut self) {
+        self.installed = None;
+    }
+
+    fn keep_previous(&mut self, executable: Option<Installed>) {
+        self.kept.retain(|kept| kept.file != names::PREVIOUS);
+        let kept = executable.map(|executable| Kept { file: names::PREVIOUS.into(), executable });
+        self.kept.splice(0..0, kept);
+    }
+}

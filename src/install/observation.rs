@@ -1,0 +1,49 @@
+//! A check by a user who may not write beside the executable. What it remembers is in the user's own
+//! directory.
+
+use std::time::Duration;
+
+use super::Installation;
+use super::directories::UnlockedDirectories;
+use super::journal::Journal;
+use super::lock::Lock;
+use super::records::Records;
+use super::unlocked::Recorded;
+use super::user_dir::open_user_dir;
+use crate::error::Result;
+use crate::trust::Name;
+
+/// What a user who changes nothing may know: the journal beside the executable, and the higher of the
+/// floors there and of the user's own.
+#[derive(Debug)]
+pub(crate) struct Observation {
+    /// `None` if nothing was recorded, or if it is damaged.
+    pub(crate) journal: Option<Journal>,
+    pub(crate) records: Records,
+    /// Not held if the user has no place for state: then nothing is written.
+    _lock: Option<Lock>,
+}
+
+impl Observation {
+    /// Step 1, and the records of both places.
+    ///
+    /// # Errors
+    /// [`crate::Local::UnsafeSite`]; [`crate::Local::Busy`] if another process of this user checks;
+    /// [`crate::Refusal::StateOfOther`].
+    pub(crate) fn begin(installation: &Installation, product: &Name, wait: Duration) -> Result<Self> {
+        UnlockedDirectories::open(installation)?.check_safe()?; // 1
+        let Recorded { journal, records: beside, .. } = installation.recorded(Some(product))?;
+        let own = open_user_dir(installation)?;
+        let lock = match &own {
+            Some(dir) => Lock::of_user(dir, installation.executable(), wait)?,
+            None => None,
+        };
+        let mut records = Records::load(own, product)?;
+        // These floors protect against a network, not against this user, who can start another program.
+        records.verified();
+        if let Some(beside) = &beside {
+            records.raise_to(beside);
+        }
+        Ok(Observation { journal, records, _lock: lock })
+    }
+}
