@@ -72,7 +72,13 @@ pub fn restate(path: &Path, change: impl FnOnce(String) -> String) {
     std::fs::write(path, format!("{changed}\n{}\n", relatch::trust::Digest::of(changed.as_bytes()))).unwrap();
 }
 
-/// The state as a newer version would write it.
+/// A record as a later version would write it: another number, and fields that this one does not know.
 pub fn newer(path: &Path) {
-    restate(path, |line| line.replacen("relatch-state/1", "relatch-state/2", 1));
+    restate(path, |line| {
+        let mut record: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let later = record["type"].as_str().unwrap().replacen("/1", "/2", 1);
+        record["type"] = later.into();
+        record["of a later version"] = serde_json::json!({"a": [1, "b"]});
+        record.to_string()
+    });
 }

@@ -83,7 +83,7 @@ impl Scene {
 }
 
 pub fn without_state(mut snapshot: Snapshot) -> Snapshot {
-    snapshot.0.retain(|name, _| !name.ends_with("/state"));
+    snapshot.0.retain(|name, _| !["/journal", "/floors", "/cache"].iter().any(|file| name.ends_with(file)));
     snapshot
 }
 

@@ -147,18 +147,28 @@ impl Tool {
     pub fn strays(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.site_dir()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let expected = ["state", "root", "lock", "staging", PREVIOUS, "settings"];
+        let expected = ["journal", "floors", "cache", "root", "lock", "staging", PREVIOUS, "settings"];
         names.filter(|name| !expected.contains(&name.as_str())).collect()
     }
 
-    /// Changes the recorded state, as if it had come so.
-    pub fn edit_state(&self, change: impl FnOnce(&mut Value)) {
-        let path = self.site_dir().join("state");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let mut state: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-        change(&mut state);
-        let line = state.to_string();
-        std::fs::write(&path, format!("{line}\n{}\n", Digest::of(line.as_bytes()))).unwrap();
+    /// One of the files `journal`, `floors` and `cache`.
+    pub fn record(&self, name: &str) -> Value {
+        let text = std::fs::read_to_string(self.site_dir().join(name)).unwrap();
+        serde_json::from_str(text.lines().next().unwrap()).unwrap()
+    }
+
+    /// Changes one of these files, as if it had come so.
+    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut record = self.record(name);
+        change(&mut record);
+        let line = record.to_string();
+        let text = format!("{line}\n{}\n", relatch::trust::Digest::of(line.as_bytes()));
+        std::fs::write(self.site_dir().join(name), text).unwrap();
+    }
+
+    /// What was accepted last.
+    pub fn floor(&self) -> Value {
+        self.record("floors")["domains"][0]["epochs"].as_array().unwrap().last().unwrap()["channels"][0].clone()
     }
 
     /// Everything on the disk in the tool's directory: names, content, permissions. The lock files' existence is no content.
