@@ -492,7 +492,8 @@ impl<'a> Check<'a> {
     fn remember(&mut self, found: &Found) {
         let Purpose::Client(candidate) = &self.purpose else { return };
         let Found::Release(release, decision) = found else {
-            return self.memory.succeeded(self.now);
+            self.memory.checked(self.now);
+            return self.memory.succeeded();
         };
         match &release.manifest {
             Some(manifest) => self.memory.accepted(&release.timestamp, manifest),
@@ -502,17 +503,16 @@ impl<'a> Check<'a> {
         let validator = release.etag.clone().zip(until);
         let location = self.location_digest();
         self.memory.validated(validator.map(|(etag, until)| CacheValidator { location, etag, until }));
-        match &candidate.installed {
-            None => self.memory.checked_for_first_install(self.now),
-            Some(installed) => {
-                self.memory.succeeded(self.now);
-                let finding = match decision {
-                    Ok(Decision::Nothing(finding)) => finding.clone(),
-                    _ => Finding::Outdated { version: release.timestamp.version.clone() },
-                };
-                self.memory.found(finding, installed, candidate.executable);
-            }
+        self.memory.checked(self.now);
+        let Some(installed) = &candidate.installed else { return };
+        if matches!(decision, Ok(Decision::Nothing(_))) {
+            self.memory.succeeded();
         }
+        let finding = match decision {
+            Ok(Decision::Nothing(finding)) => finding.clone(),
+            _ => Finding::Outdated { version: release.timestamp.version.clone() },
+        };
+        self.memory.found(finding, installed, candidate.executable);
     }
 
     /// What a cache validator remembers of the address.

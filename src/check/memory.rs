@@ -169,15 +169,15 @@ impl Memory {
         }
     }
 
-    /// A check succeeded.
-    pub(super) fn succeeded(&mut self, now: u64) {
+    /// A release was verified.
+    pub(super) fn checked(&mut self, now: u64) {
         self.cache.checked = Some(now);
-        self.cache.failure = None;
     }
 
-    /// A check for a first install succeeded. There is no installed version that it could be about.
-    pub(super) fn checked_for_first_install(&mut self, now: u64) {
-        self.cache.checked = Some(now);
+    /// A start has nothing more to do. A check that leads to an update, or that refuses the release, does
+    /// not end a row of failures: the update may fail again.
+    pub(crate) fn succeeded(&mut self) {
+        self.cache.failure = None;
     }
 
     /// Sets the validator of the accepted `VERSION` for the next conditional request.

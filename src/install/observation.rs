@@ -1,9 +1,11 @@
 //! A check by a user who may not write beside the executable. What it remembers is in the user's own
 //! directory.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::Installation;
+use super::dir::OpenDir;
 use super::directories::UnlockedDirectories;
 use super::journal::Journal;
 use super::lock::Lock;
@@ -20,30 +22,43 @@ pub(crate) struct Observation {
     /// `None` if nothing was recorded, or if it is damaged.
     pub(crate) journal: Option<Journal>,
     pub(crate) records: Records,
-    /// Not held if the user has no place for state: then nothing is written.
+    /// Held for a check, if the user has a place for state.
     _lock: Option<Lock>,
 }
 
 impl Observation {
-    /// Step 1, and the records of both places.
+    /// Step 1, and the records of both places, for a check.
     ///
     /// # Errors
     /// [`crate::Local::UnsafeSite`]; [`crate::Local::Busy`] if another process of this user checks;
     /// [`crate::Refusal::StateOfOther`].
     pub(crate) fn begin(installation: &Installation, product: &Name, wait: Duration) -> Result<Self> {
         UnlockedDirectories::open(installation)?.check_safe()?; // 1
-        let Recorded { journal, records: beside, .. } = installation.recorded(Some(product))?;
         let own = open_user_dir(installation)?;
         let lock = match &own {
             Some(dir) => Lock::of_user(dir, installation.executable(), wait)?,
             None => None,
         };
+        Ok(Observation { _lock: lock, ..Observation::of(installation, product, own)? })
+    }
+
+    /// The records of both places, to read.
+    ///
+    /// # Errors
+    /// As from [`Observation::begin`].
+    pub(crate) fn read(installation: &Installation, product: &Name) -> Result<Self> {
+        Observation::of(installation, product, open_user_dir(installation)?)
+    }
+
+    fn of(installation: &Installation, product: &Name, own: Option<Rc<OpenDir>>) -> Result<Self> {
+        let Recorded { journal, records: beside, .. } = installation.recorded(Some(product))?;
         let mut records = Records::load(own, product)?;
-        // These floors protect against a network, not against this user, who can start another program.
+        // A damaged file of the user's own: these floors protect against a network, not against this user,
+        // who can start another program.
         records.verified();
         if let Some(beside) = &beside {
             records.raise_to(beside);
         }
-        Ok(Observation { journal, records, _lock: lock })
+        Ok(Observation { journal, records, _lock: None })
     }
 }

@@ -89,7 +89,7 @@ impl Requirement {
             let Recorded { journal, records, .. } = self.installation.recorded(Some(&identity.product))?;
             return Ok((journal, records.and_then(|records| records.memory(identity, anchor))));
         }
-        let seen = Observation::begin(&self.installation, &identity.product, limits::LOCK_WAIT)?;
+        let seen = Observation::read(&self.installation, &identity.product)?;
         Ok((seen.journal, seen.records.memory(identity, anchor)))
     }
 }

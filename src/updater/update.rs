@@ -153,10 +153,12 @@ impl Updater {
         let mut session = self.begin(budget.lock_wait)?;
         self.note_replacement(&mut session)?;
         let from = self.installed(&session)?;
-        let checked = self.run_update_check(&mut session, &from, budget.deadline, now)?;
+        let mut checked = self.run_update_check(&mut session, &from, budget.deadline, now)?;
         Ok(match checked.decision {
             Decision::Nothing(finding) => Checked::Nothing(finding),
             Decision::Update(selected) => {
+                checked.memory.succeeded();
+                session.records.save_cache(&self.identity, self.anchor_digest(), checked.memory.cache())?;
                 let (notes, critical) = checked.details.unwrap_or_default();
                 Checked::Update { from, to: selected.version().clone(), notes, critical }
             }
@@ -224,12 +226,16 @@ impl Updater {
         };
         let recorded = |installed: &Installed| installed.version.clone();
         let last = records.as_ref().and_then(|records| records.last_memory());
+        let is_retracted = |installed: &&Installed| {
+            let domain = records.as_ref().and_then(|records| records.domain(installed.domain));
+            domain.is_some_and(|domain| domain.is_retracted(&installed.version))
+        };
         let cache = last.as_ref().map(|(_, memory)| memory.cache());
         Ok(Status {
             product: Some(journal.product().clone()),
             channel: last.as_ref().map(|(channel, _)| channel.clone()),
             installed: running.cloned().or(journal.installed().map(recorded)),
-            previous: journal.previous().map(recorded),
+            previous: journal.previous().filter(|previous| !is_retracted(previous)).map(recorded),
             held: journal.held(),
             min_version: last.as_ref().and_then(|(_, memory)| memory.min_version().cloned()),
             finding: cache.map(|cache| cache.finding().clone()),
