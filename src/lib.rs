@@ -28,7 +28,7 @@
 //! |---|---|---|
 //! | [`Policy::Auto`] | is installed and runs at once | the installed version runs |
 //! | [`Policy::Notify`] | is reported in one line | the installed version runs |
-//! | [`Policy::Require`] | is installed and runs at once | nothing runs before a check succeeds |
+//! | [`Policy::Require`] | is installed and runs at once | nothing runs before a check succeeds; see [`Startup::grace`] |
 //! | [`Policy::Off`] | is ignored | the installed version runs |
 //!
 //! # Features
@@ -48,11 +48,11 @@
 //! ```text
 //!            source/             trust/                       check/               install/
 //!  1 safe place                                                                    safety
-//!  2 lock, state, recover                                                          session
+//!  2 lock, records, recover                                                        session
 //!  3 roots  ─▶ Fetched ─▶ Roots ─▶ FinalRoot
 //!  4 VERSION ─▶ Fetched ─▶ Verified<Timestamp>   5 time
 //!  6 manifest ─▶ Fetched ─▶ Verified<Manifest>
-//!  7                                                   Memory::accepted
+//!  7                                                   Memory: floors, cache
 //!  8                                                   Decision::Update(Selected)
 //!  9 blob ──────────────────────────────────────────────────────────────────▶     stage (10: hash) ─▶ Staged
 //! 11                                                                               probe
