@@ -18,8 +18,8 @@ use crate::trust::{Epoch, Refusal, Version};
 /// `running` is the version at the path, for an executable that no swap has recorded yet.
 ///
 /// # Errors
-/// [`Local::NothingToRollBack`]; [`Refusal::PreviousAltered`], [`Refusal::PreviousDomain`], and those
-/// of [`ensure_may_return`]. Nothing is changed.
+/// [`Local::NothingToRollBack`]; [`Refusal::PreviousAltered`], and those of
+/// [`ensure_may_return`]. Nothing is changed.
 pub(super) fn rollback(
     locked: &Locked,
     journal: &mut Journal,
@@ -45,7 +45,7 @@ pub(super) fn rollback(
     if found != to.blake3 {
         return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
     }
-    ensure_may_return(&to, records)?;
+    ensure_may_return(&to, journal.installed(), records)?;
     let mut current = locked.executable().open().map_err(io("open", executable))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
     let from = match (journal.installed(), running) {
@@ -59,19 +59,24 @@ pub(super) fn rollback(
             Installed::new(version.clone(), blake3, under)
         }
     };
-    if from.domain != to.domain {
-        return Err(Refusal::PreviousDomain { previous: to.domain, trusted: from.domain }.into());
-    }
     let versions = (from.clone(), to.clone());
     swap::exchange(locked, journal, PendingSwap::new(names::PREVIOUS.into(), from, to, true))?;
     Ok(versions)
 }
 
-/// SPEC section 6: whether the publisher lets this executable come back.
+/// SPEC section 6: whether the publisher lets this executable come back in the place of `from`.
 ///
 /// # Errors
-/// [`Refusal::BelowFloor`], [`Refusal::Retracted`], [`Refusal::PreviousEpoch`].
-fn ensure_may_return(to: &Installed, records: &Records) -> Result<(), Refusal> {
+/// [`Refusal::PreviousDomain`], [`Refusal::BelowFloor`], [`Refusal::Retracted`],
+/// [`Refusal::PreviousEpoch`].
+pub(super) fn ensure_may_return(
+    to: &Installed,
+    from: Option<&Installed>,
+    records: &Records,
+) -> Result<(), Refusal> {
+    if let Some(from) = from.filter(|from| from.domain != to.domain) {
+        return Err(Refusal::PreviousDomain { previous: to.domain, trusted: from.domain });
+    }
     let Some(domain) = records.domain(to.domain) else { return Ok(()) };
     let too_low = |floor: &&Version| to.version.compare(floor).is_ok_and(Ordering::is_lt);
     if let Some(floor) = domain.highest_min_version(&to.version).filter(too_low) {

@@ -8,6 +8,7 @@ use super::dir::OpenDir;
 use super::directories::UnlockedDirectories;
 use super::journal::Journal;
 use super::records::{CacheFile, Records};
+use super::rollback::ensure_may_return;
 use super::settings::Settings;
 use super::user_dir::open_user_dir;
 use crate::check::Cache;
@@ -21,6 +22,14 @@ pub(crate) struct Recorded {
     pub(crate) records: Option<Records>,
     /// Why a file is damaged.
     pub(crate) damaged: Option<Refusal>,
+}
+
+impl Recorded {
+    /// Why the publisher does not let the previous executable come back.
+    pub(crate) fn why_not_back(&self) -> Option<Refusal> {
+        let (journal, records) = (self.journal.as_ref()?, self.records.as_ref()?);
+        ensure_may_return(journal.previous()?, journal.installed(), records).err()
+    }
 }
 
 impl Installation {

@@ -63,6 +63,8 @@ pub struct Status {
     pub installed: Option<Version>,
     /// The version that a rollback returns to.
     pub previous: Option<Version>,
+    /// Why it does not come back by a rollback, if the publisher does not let it.
+    pub previous_refused: Option<String>,
     /// The versions on hold, from which the user rolled back.
     pub held: Vec<Version>,
     /// The lowest version that may run under `Require`, be installed, or be restored by a rollback.
@@ -125,6 +127,9 @@ impl fmt::Display for Status {
         }
         writeln!(f, "  found      {}", self.finding.as_ref().unwrap_or(&Finding::Unknown))?;
         writeln!(f, "  previous   {}", or(&self.previous, "(none; nothing to roll back to)"))?;
+        if let Some(why) = &self.previous_refused {
+            writeln!(f, "             does not come back: {why}")?;
+        }
         let held: Vec<_> = self.held.iter().map(Version::to_string).collect();
         write!(f, "  held       {}", if held.is_empty() { "(none)".into() } else { held.join(", ") })?;
         if let Some(damaged) = &self.damaged {

@@ -219,23 +219,22 @@ impl Updater {
     /// [`Local::Io`] and [`Local::NoExecutable`].
     pub fn status(installation: &Installation, running: Option<&Version>) -> Result<Status> {
         installation.ensure_executable()?;
-        let Recorded { journal, records, damaged } = installation.recorded(None)?;
+        let recorded = installation.recorded(None)?;
+        let previous_refused = recorded.why_not_back().map(|why| why.to_string());
+        let Recorded { journal, records, damaged } = recorded;
         let damaged = damaged.map(|why| why.to_string());
         let Some(journal) = journal else {
             return Ok(Status { installed: running.cloned(), damaged, ..Status::default() });
         };
         let recorded = |installed: &Installed| installed.version.clone();
         let last = records.as_ref().and_then(|records| records.last_memory());
-        let is_retracted = |installed: &&Installed| {
-            let domain = records.as_ref().and_then(|records| records.domain(installed.domain));
-            domain.is_some_and(|domain| domain.is_retracted(&installed.version))
-        };
         let cache = last.as_ref().map(|(_, memory)| memory.cache());
         Ok(Status {
             product: Some(journal.product().clone()),
             channel: last.as_ref().map(|(channel, _)| channel.clone()),
             installed: running.cloned().or(journal.installed().map(recorded)),
-            previous: journal.previous().filter(|previous| !is_retracted(previous)).map(recorded),
+            previous: journal.previous().map(recorded),
+            previous_refused,
             held: journal.held(),
             min_version: last.as_ref().and_then(|(_, memory)| memory.min_version().cloned()),
             finding: cache.map(|cache| cache.finding().clone()),
