@@ -9,23 +9,18 @@ use super::exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 use super::finding::Finding;
 use super::floors::Floor;
 use super::memory::Memory;
+use super::walk::{Beginning, Walk};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::object::Object;
 use crate::source::{Etag, Unavailable};
 use crate::trust::{
-    Digest, Document as _, DocumentKind, Fetched, FinalRoot, Identity, Lineage, Manifest, Refusal, Relation,
-    Roots, Times, Timestamp, Verified,
+    Digest, DocumentKind, Fetched, FinalRoot, Identity, Manifest, Refusal, Roots, Times, Timestamp, Verified,
 };
 
 /// One check. The module documentation shows how to use it.
 pub struct Check<'a> {
-    anchor: &'a Roots,
-    /// The newest root that was recorded, if it is one of the lineage.
-    recorded: Option<&'a Roots>,
-    start: &'a Roots,
-    newest: Option<Roots>,
-    joining: Option<Joining>,
+    walk: Walk<'a>,
     identity: Identity,
     /// The repository's address.
     location: String,
@@ -33,8 +28,6 @@ pub struct Check<'a> {
     memory: Memory,
     now: u64,
     chain: ChainState,
-    /// Roots that this check added to the chain.
-    new_roots: usize,
     phase: Phase,
 }
 
@@ -48,14 +41,6 @@ enum ChainState {
     Again { found: Result<Found>, under: u64 },
     /// The chain is complete.
     Complete,
-}
-
-/// The walk that decides whether anchor and lineage are of one chain (SPEC section 4.3).
-enum Joining {
-    /// From the anchor to the first root of the lineage, over these roots so far.
-    Older(Lineage),
-    /// From the newest recorded root to the anchor.
-    Newer,
 }
 
 /// The object that is requested, and the data to continue with.
@@ -88,47 +73,23 @@ impl<'a> Check<'a> {
         purpose: Purpose,
         now: u64,
     ) -> Self {
-        let is_member = |roots: &&Roots| {
-            memory.lineage().is_some_and(|lineage| lineage.relation(roots) == Relation::Member)
-        };
-        let recorded = recorded.filter(is_member);
-        let relation = match (&purpose, memory.lineage()) {
-            (Purpose::Client(_), Some(lineage)) => lineage.relation(anchor),
-            _ => Relation::Member,
-        };
-        let is_update = matches!(&purpose, Purpose::Client(Candidate { installed: Some(_), .. }));
-        let (start, joining) = match relation {
-            Relation::Older => (anchor, Some(Joining::Older(Lineage::beginning_with(anchor)))),
-            Relation::Newer | Relation::Forked => (recorded.unwrap_or(anchor), Some(Joining::Newer)),
-            // A first install begins with the root that it was given.
-            Relation::Member => {
-                let newer = recorded.filter(|recorded| is_update && recorded.version > anchor.version);
-                (newer.unwrap_or(anchor), None)
+        let (walk, may_begin) = match &purpose {
+            Purpose::Publisher(_) => (Walk::of_publisher(anchor), Ok(())),
+            Purpose::Client(Candidate { installed: Some(_), .. }) => {
+                Walk::begin(anchor, recorded, &memory, Beginning::Newest)
             }
+            Purpose::Client(_) => Walk::begin(anchor, recorded, &memory, Beginning::Anchor),
         };
         memory.begin(anchor);
-        let is_recent = is_update && joining.is_none() && memory.is_chain_recent(start.version, now);
+        let is_update = matches!(&purpose, Purpose::Client(Candidate { installed: Some(_), .. }));
+        let is_recent = is_update && walk.is_joined() && memory.is_chain_recent(walk.roots().version, now);
         let chain = if is_recent { ChainState::Recent } else { ChainState::First };
-        let (newest, new_roots, phase, location) = (None, 0, Phase::Root, location.to_owned());
-        let mut check = Check {
-            anchor,
-            recorded,
-            start,
-            newest,
-            joining,
-            identity,
-            location,
-            purpose,
-            memory,
-            now,
-            chain,
-            new_roots,
-            phase,
-        };
-        if relation == Relation::Forked || (relation == Relation::Newer && recorded.is_none()) {
-            check.fail_chain(check.not_joined().into());
-        } else if is_recent {
-            check.ask_for_timestamp(true);
+        let (phase, location) = (Phase::Root, location.to_owned());
+        let mut check = Check { walk, identity, location, purpose, memory, now, chain, phase };
+        match may_begin {
+            Err(refusal) => check.fail_chain(refusal.into()),
+            Ok(()) if is_recent => check.ask_for_timestamp(true),
+            Ok(()) => {}
         }
         check
     }
@@ -165,7 +126,7 @@ impl<'a> Check<'a> {
         match (mem::replace(&mut self.phase, Phase::Root), answer) {
             // Step 3: the chain of roots. It ends where the next root does not exist.
             (Phase::Root, Answer::Absent(_)) => self.end_chain(),
-            (Phase::Root, Answer::Found(..)) if self.new_roots == self.most_roots() => {
+            (Phase::Root, Answer::Found(..)) if self.walk.new_roots() == self.most_roots() => {
                 let (limit, trusted) = (self.most_roots(), self.roots().version);
                 self.fail_chain(Refusal::TooManyRoots { limit, trusted }.into());
             }
@@ -208,7 +169,7 @@ impl<'a> Check<'a> {
 
     /// The newest root so far.
     pub fn roots(&self) -> &Roots {
-        self.newest.as_ref().unwrap_or(self.start)
+        self.walk.roots()
     }
 
     /// `VERSION`, from its own verification until that of its manifest.
@@ -252,22 +213,10 @@ impl<'a> Check<'a> {
 
     /// Steps 3a to 3i.
     fn add_root(&mut self, document: &Fetched, signatures: &Fetched) -> Option<NewRoot> {
-        let next = self.roots().next(document, signatures, &self.times());
-        let added = next.and_then(|next| self.ensure_of_lineage(&next).map(|is_joined| (next, is_joined)));
-        match added {
-            Ok((next, is_joined)) => {
-                self.new_roots += 1;
-                self.phase = Phase::Root;
-                let (document, signatures) = (next.to_canonical(), signatures.bytes().to_vec());
-                match self.recorded.filter(|recorded| is_joined && recorded.version > next.version) {
-                    // The rest of the chain was verified before.
-                    Some(recorded) => (self.start, self.newest) = (recorded, None),
-                    None => self.newest = Some(next),
-                }
-                let is_newest = self.joining.as_ref().is_none_or(|joining| matches!(joining, Joining::Newer))
-                    && self.newest.is_some();
-                is_newest.then_some(NewRoot { document, signatures })
-            }
+        self.phase = Phase::Root;
+        let times = self.times();
+        match self.walk.add(&mut self.memory, document, signatures, &times) {
+            Ok(new) => new,
             Err(refusal) => {
                 self.fail_chain(refusal.into());
                 None
@@ -275,59 +224,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Compares a root with the one of its number that was verified before (SPEC section 4.3). True if
-    /// it connects an older anchor with the lineage.
-    fn ensure_of_lineage(&mut self, next: &Roots) -> Result<bool, Refusal> {
-        let (number, found) = (next.version, next.digest());
-        if let Some(Joining::Older(walked)) = &mut self.joining {
-            walked.append(next);
-        }
-        let known = self.memory.lineage().and_then(|lineage| lineage.hash(number));
-        match (&self.joining, known) {
-            (Some(Joining::Older(_)), None) => return Ok(false),
-            (Some(_), Some(known)) if known != found => {
-                return Err(Refusal::RootForked { number, known, found });
-            }
-            (None, Some(known)) if known != found => {
-                return Err(Refusal::RootEquivocation { number, known, found });
-            }
-            _ => {}
-        }
-        let carried = self.anchor.digest();
-        match self.joining.take() {
-            Some(Joining::Older(walked)) => {
-                self.memory.connected(walked);
-                return Ok(true);
-            }
-            Some(Joining::Newer) if number < self.anchor.version => self.joining = Some(Joining::Newer),
-            Some(Joining::Newer) if found != carried => {
-                return Err(Refusal::RootForked { number, known: found, found: carried });
-            }
-            _ => {}
-        }
-        self.memory.root_verified(next);
-        Ok(false)
-    }
-
-    /// Why anchor and lineage could not be compared.
-    fn not_joined(&self) -> Refusal {
-        let (carried, root) = (self.anchor.version, self.anchor.digest());
-        let recorded = self.memory.lineage().map_or(0, Lineage::last);
-        match self.memory.lineage().and_then(|lineage| lineage.hash(carried)) {
-            Some(known) => Refusal::RootForked { number: carried, known, found: root },
-            None => Refusal::RootUndetermined { carried, root, recorded, reached: self.roots().version },
-        }
-    }
-
     fn end_chain(&mut self) {
-        if self.joining.is_some() {
-            return self.fail_chain(self.not_joined().into());
+        if let Err(refusal) = self.walk.end(&self.memory) {
+            return self.fail_chain(refusal.into());
         }
         let trusted = self.roots().version;
-        if let Some(needed) = self.memory.lineage().map(Lineage::last).filter(|needed| trusted < *needed) {
-            let document = self.roots().kind();
-            return self.fail_chain(Refusal::RootAhead { document, needed, trusted }.into());
-        }
         self.memory.root_checked(self.now);
         match mem::replace(&mut self.chain, ChainState::Complete) {
             ChainState::Again { found, under } if under == trusted => self.end(found),

@@ -38,6 +38,7 @@ mod floors;
 mod machine;
 mod memory;
 mod unknown;
+mod walk;
 
 pub(crate) use cache::Cache;
 pub use decide::{Candidate, Decision, Selected};
