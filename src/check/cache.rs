@@ -33,6 +33,8 @@ pub(crate) struct Cache {
 pub(crate) struct CacheValidator {
     /// The hash of the repository's address. The tag is not valid for another address.
     pub(super) location: Digest,
+    /// The hash of the root under which it was accepted. Under another root it may not verify.
+    pub(super) root: Digest,
     pub(super) etag: Etag,
     /// When the first of the documents that were verified with this `VERSION` expires, in Unix
     /// seconds.

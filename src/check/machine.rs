@@ -15,7 +15,7 @@ use crate::object::Object;
 use crate::source::{Etag, Unavailable};
 use crate::trust::{
     Digest, Document as _, DocumentKind, Fetched, FinalRoot, Identity, Lineage, Manifest, Refusal, Relation,
-    Roots, Times, Timestamp, Verified,
+    Roots, Times, Timestamp, TrustAnchor, Verified,
 };
 
 /// One check. The module documentation shows how to use it.
@@ -60,6 +60,8 @@ enum Joining {
 
 /// The object that is requested, and the data to continue with.
 enum Phase {
+    /// The newest root of the lineage, which is not persisted any more.
+    KnownRoot,
     Root,
     RootSignatures(Fetched),
     /// With the entity tag and the finding that remains valid if `VERSION` was not modified.
@@ -109,7 +111,9 @@ impl<'a> Check<'a> {
         memory.begin(anchor);
         let is_recent = is_update && joining.is_none() && memory.is_chain_recent(start.version, now);
         let chain = if is_recent { ChainState::Recent } else { ChainState::First };
-        let (newest, new_roots, phase, location) = (None, 0, Phase::Root, location.to_owned());
+        let is_known_root_absent = relation == Relation::Newer && recorded.is_none();
+        let phase = if is_known_root_absent { Phase::KnownRoot } else { Phase::Root };
+        let (newest, new_roots, location) = (None, 0, location.to_owned());
         let mut check = Check {
             anchor,
             recorded,
@@ -125,8 +129,8 @@ impl<'a> Check<'a> {
             new_roots,
             phase,
         };
-        if relation == Relation::Forked || (relation == Relation::Newer && recorded.is_none()) {
-            check.fail_chain(check.not_joined().into());
+        if relation == Relation::Forked {
+            check.fail_chain(check.not_joined(0).into());
         } else if is_recent {
             check.ask_for_timestamp(true);
         }
@@ -137,6 +141,7 @@ impl<'a> Check<'a> {
     pub fn want(&self) -> Want {
         let next = self.roots().version + 1;
         let (object, limit) = match &self.phase {
+            Phase::KnownRoot => (Object::Root(self.last_known()), limits::ROOT),
             Phase::Root => (Object::Root(next), limits::ROOT),
             Phase::RootSignatures(_) => (Object::RootSignatures(next), limits::SIGNATURES),
             Phase::Timestamp(_) => (Object::Version(self.identity.channel.clone()), limits::VERSION_FILE),
@@ -163,6 +168,15 @@ impl<'a> Check<'a> {
             answer => answer,
         };
         match (mem::replace(&mut self.phase, Phase::Root), answer) {
+            // Section 4.3: the hash of the newest root is known, and no signature is needed.
+            (Phase::KnownRoot, Answer::Found(document, _)) => match self.known_root(&document) {
+                Some(root) => self.newest = Some(root),
+                None => self.fail_chain(self.not_joined(self.last_known() - 1).into()),
+            },
+            (Phase::KnownRoot, Answer::Absent(_)) => {
+                self.fail_chain(self.not_joined(self.last_known() - 1).into());
+            }
+
             // Step 3: the chain of roots. It ends where the next root does not exist.
             (Phase::Root, Answer::Absent(_)) => self.end_chain(),
             (Phase::Root, Answer::Found(..)) if self.new_roots == self.most_roots() => {
@@ -175,7 +189,7 @@ impl<'a> Check<'a> {
             (Phase::RootSignatures(document), Answer::Found(signatures, _)) => {
                 return self.add_root(&document, &signatures); // 3a to 3i
             }
-            (Phase::Root | Phase::RootSignatures(_), answer) => {
+            (Phase::KnownRoot | Phase::Root | Phase::RootSignatures(_), answer) => {
                 self.fail_chain(self.error_of(wanted, answer));
             }
 
@@ -309,19 +323,30 @@ impl<'a> Check<'a> {
         Ok(false)
     }
 
-    /// Why anchor and lineage could not be compared.
-    fn not_joined(&self) -> Refusal {
-        let (carried, root) = (self.anchor.version, self.anchor.digest());
-        let recorded = self.memory.lineage().map_or(0, Lineage::last);
+    /// The newest root of the lineage, if this is it.
+    fn known_root(&self, document: &Fetched) -> Option<Roots> {
+        let known = self.memory.lineage().and_then(Lineage::newest);
+        let root = TrustAnchor::new(document.bytes()).ok()?;
+        (known == Some(root.digest())).then(|| Roots::from(root))
+    }
+
+    /// The number of the newest root of the lineage.
+    fn last_known(&self) -> u64 {
+        self.memory.lineage().map_or(1, Lineage::last)
+    }
+
+    /// Why anchor and lineage could not be compared, after the roots up to `reached`.
+    fn not_joined(&self, reached: u64) -> Refusal {
+        let (carried, root, recorded) = (self.anchor.version, self.anchor.digest(), self.last_known());
         match self.memory.lineage().and_then(|lineage| lineage.hash(carried)) {
             Some(known) => Refusal::RootForked { number: carried, known, found: root },
-            None => Refusal::RootUndetermined { carried, root, recorded, reached: self.roots().version },
+            None => Refusal::RootUndetermined { carried, root, recorded, reached },
         }
     }
 
     fn end_chain(&mut self) {
         if self.joining.is_some() {
-            return self.fail_chain(self.not_joined().into());
+            return self.fail_chain(self.not_joined(self.roots().version).into());
         }
         let trusted = self.roots().version;
         if let Some(needed) = self.memory.lineage().map(Lineage::last).filter(|needed| trusted < *needed) {
@@ -362,7 +387,7 @@ impl<'a> Check<'a> {
     /// for the installed version.
     fn known(&self, now: u64) -> Option<(Etag, Finding)> {
         let Purpose::Client(candidate) = &self.purpose else { return None };
-        let etag = self.memory.validator(self.location_digest(), self.roots().version, now)?;
+        let etag = self.memory.validator(self.location_digest(), self.roots().digest(), now)?;
         Some((etag.clone(), self.found_again(candidate, candidate.now)?))
     }
 
@@ -500,8 +525,8 @@ impl<'a> Check<'a> {
         }
         let until = self.memory.floor().map(Floor::expires);
         let validator = release.etag.clone().zip(until);
-        let location = self.location_digest();
-        self.memory.validated(validator.map(|(etag, until)| CacheValidator { location, etag, until }));
+        let (location, root) = (self.location_digest(), self.roots().digest());
+        self.memory.validated(validator.map(|(etag, until)| CacheValidator { location, root, etag, until }));
         match &candidate.installed {
             None => self.memory.checked_for_first_install(self.now),
             Some(installed) => {
