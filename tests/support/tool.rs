@@ -168,7 +168,8 @@ impl Tool {
 
     /// What was accepted last.
     pub fn floor(&self) -> Value {
-        self.record("floors")["domains"][0]["epochs"].as_array().unwrap().last().unwrap()["channels"][0].clone()
+        self.record("floors")["domains"][0]["epochs"].as_array().unwrap().last().unwrap()["channels"][0]
+            .clone()
     }
 
     /// Everything on the disk in the tool's directory: names, content, permissions. The lock files' existence is no content.
