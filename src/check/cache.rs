@@ -88,6 +88,11 @@ impl Cache {
         Some(&self.finding).filter(|_| is_same)
     }
 
+    /// Whether the last check was about another version: a swap did not happen, or a person put this one there.
+    pub(crate) fn is_about_another(&self, version: &Version) -> bool {
+        self.about.as_ref().is_some_and(|about| about.version != *version)
+    }
+
     /// When a check last succeeded, in Unix seconds of the system clock.
     pub(crate) fn checked(&self) -> Option<u64> {
         self.checked

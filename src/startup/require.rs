@@ -46,7 +46,7 @@ impl Requirement {
         let (journal, memory) = self.record()?;
         let Some(memory) = memory else { return Ok(true) };
         let now = SystemClock.now();
-        Ok(is_due(memory.cache(), now, self.interval, Policy::Require)
+        Ok(is_due(memory.cache(), &self.running, now, self.interval, Policy::Require)
             || self.may_run(journal.as_ref(), &memory, now).is_err())
     }
 

@@ -136,7 +136,7 @@ impl Startup {
         }
         // Most starts end here: they read one small file, and use neither keys nor a network.
         let last = installation.last_check(&self.identity()?, TrustAnchor::digest(&self.root))?;
-        if let Some(last) = last.filter(|last| !is_due(last, SystemClock.now(), interval, policy)) {
+        if let Some(last) = last.filter(|last| !is_due(last, &running, SystemClock.now(), interval, policy)) {
             Reminder::of(&self)?.remind(&last);
             return Ok(Next::Continue);
         }
