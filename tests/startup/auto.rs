@@ -128,7 +128,7 @@ fn inside_the_interval_no_network_is_read() {
     assert_runs(&tool.run(&[]), "widget 1.0.0 \n");
     assert_eq!(server.requests().len(), asked, "{:?}", server.requests());
     // An interval that has passed, by the recorded time.
-    tool.edit_state(|state| state["checked"] = (now() - 3601).into());
+    tool.edit("cache", |cache| cache["checked"] = (now() - 3601).into());
     assert_runs(&tool.run(&[]), "widget 1.0.0 \n");
     assert!(server.requests().len() > asked);
 }
