@@ -167,6 +167,29 @@ fn unchanged_since_it_was_never_asked_for_is_an_error() {
     assert_eq!(tool.snapshot(), before);
 }
 
+/// A record that only a verified release replaces does not wait for the next one.
+#[test]
+fn unchanged_is_not_asked_with_a_damaged_record() {
+    for name in ["journal", "floors"] {
+        let mut repository = Repository::new();
+        let server = Server::plain(&repository);
+        let fields = json!({"repository": server.url, "plain": true, "interval": 0});
+        let bytes = executable_such(&repository, "1.0.0", fields);
+        repository.release("1.0.0", &bytes);
+        let tool = Tool::copied(&bytes);
+        assert_eq!(stderr(&tool.run(&["x"])), "");
+        std::fs::write(tool.site_dir().join(name), "damaged").unwrap();
+        server.forget();
+        let told = stderr(&tool.run(&["x"]));
+        assert!(told.contains("the recorded state is damaged"), "{name}: {told}");
+        assert!(!server.heads().iter().any(|head| head.contains("\r\nif-none-match: ")), "{name}");
+        assert_eq!(tool.record(name)["product"], "widget");
+        server.forget();
+        assert_eq!(stderr(&tool.run(&["x"])), "", "{name}");
+        assert_eq!(server.requests(), ["/base/stable/VERSION"], "{name}");
+    }
+}
+
 /// A new root may have taken away the keys that signed what is called unchanged.
 #[test]
 fn unchanged_is_not_asked_under_another_root() {

@@ -35,6 +35,8 @@ pub(crate) struct CacheValidator {
     pub(super) location: Digest,
     /// The hash of the root under which it was accepted. Under another root it may not verify.
     pub(super) root: Digest,
+    /// The manifest that it names, which the floors have accepted last.
+    pub(super) manifest: Digest,
     pub(super) etag: Etag,
     /// When the first of the documents that were verified with this `VERSION` expires, in Unix
     /// seconds.

@@ -526,7 +526,10 @@ impl<'a> Check<'a> {
         let until = self.memory.floor().map(Floor::expires);
         let validator = release.etag.clone().zip(until);
         let (location, root) = (self.location_digest(), self.roots().digest());
-        self.memory.validated(validator.map(|(etag, until)| CacheValidator { location, root, etag, until }));
+        let manifest = release.timestamp.manifest;
+        let validator =
+            validator.map(|(etag, until)| CacheValidator { location, root, manifest, etag, until });
+        self.memory.validated(validator);
         match &candidate.installed {
             None => self.memory.checked_for_first_install(self.now),
             Some(installed) => {

@@ -225,10 +225,12 @@ impl Memory {
     }
 
     /// The entity tag for a conditional request for `VERSION`, if it was accepted from this address
-    /// and under this root, and has not expired.
+    /// and under this root, the floors know it, and it has not expired.
     pub(super) fn validator(&self, location: Digest, root: Digest, now: u64) -> Option<&Etag> {
         let validator = self.cache.validator.as_ref()?;
-        let is_same = validator.location == location && validator.root == root;
+        let is_same = validator.location == location
+            && validator.root == root
+            && self.guard().manifest() == Some(validator.manifest);
         Some(&validator.etag).filter(|_| is_same && now < validator.until)
     }
 }

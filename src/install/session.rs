@@ -258,7 +258,11 @@ impl Session {
         };
         let product = product.unwrap_or(journal.product());
         journal.ensure_product(product)?;
-        let records = Records::load(Some(locked.share_private()), product)?;
+        let mut records = Records::load(Some(locked.share_private()), product)?;
+        if damaged.is_some() {
+            // Only a check that verified a release replaces it.
+            records.forget_last_check();
+        }
         for why in damaged.iter().chain(records.damaged()) {
             reporter.warn(&format!("{why}; the next successful check or install replaces it"));
         }
