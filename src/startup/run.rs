@@ -168,8 +168,11 @@ impl Startup {
         }
         // Another user installed the tool and updates it. Whether it is current is this user's business.
         let (product, budget) = (self.product.clone(), self.budget());
-        self.updater()?.reporter(warnings.reporter(&product)).observe(&budget)?;
-        requirement.ensure_may_run()?;
+        match self.updater()?.reporter(warnings.reporter(&product)).observe(&budget) {
+            // Not by the record: this user may have no place for one.
+            Ok((journal, memory)) => requirement.ensure_may_run_by(Some(&journal), &memory).map(drop)?,
+            Err(error) => requirement.excuse(error)?,
+        }
         Ok(Next::Continue)
     }
 
@@ -223,7 +226,8 @@ impl Startup {
             // Another process has just updated the tool. `Require` must run the executable at the
             // path.
             (Err(Error::Local(Local::ChangedMeanwhile { .. })), Some(_)) => Ok(restart(&updater)),
-            (Err(error), _) => Err(error),
+            (Err(error), Some(requirement)) => requirement.excuse(error).map(|()| Next::Continue),
+            (Err(error), None) => Err(error),
         }
     }
 }
