@@ -283,6 +283,7 @@ impl Stage {
     /// A start runs this version in the end, with its arguments, and tells nothing that drives a terminal. What it tells.
     pub fn runs(&self, name: &str, version: &str) -> String {
         let mut command = self.tool.command();
+        command.env_remove("XDG_STATE_HOME");
         for (at, variable) in [("home", "HOME"), ("tmp", "TMPDIR"), ("work", "PWD")] {
             let dir = self.elsewhere.path().join(at);
             std::fs::create_dir_all(&dir).unwrap();
