@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use relatch::trust::Digest;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::strace::{calls_of_main, is_available, traced};
 use support::tool::{run, stderr, stdout};
 use support::{PRODUCT, Repository, Tool, executable_such};
@@ -70,10 +70,14 @@ struct Place {
 }
 
 impl Scene {
-    /// 1.0.0, of which 1.1.0 is the newer release.
+    /// 1.0.0, of which 1.1.0 is the newer release. Each start checks.
     fn outdated() -> Self {
+        Scene::with_interval(0)
+    }
+
+    fn with_interval(seconds: u64) -> Self {
         let mut repository = Repository::new();
-        let bytes = |version: &str| executable_such(&repository, version, json!({"interval": 0}));
+        let bytes = |version: &str| executable_such(&repository, version, json!({"interval": seconds}));
         let (old, new) = (bytes("1.0.0"), bytes("1.1.0"));
         repository.release("1.0.0", &old);
         let tool = Tool::copied(&old);
@@ -81,6 +85,15 @@ impl Scene {
         repository.release("1.1.0", &new);
         let work = tempfile::tempdir().unwrap();
         Scene { repository, tool, work, old: Digest::of(&old), new: Digest::of(&new) }
+    }
+
+    /// The same, released under a root that the tool has not heard of.
+    fn outdated_under_a_new_root() -> Self {
+        let mut scene = Scene::outdated();
+        scene.repository.rotate(|_| {});
+        let new = executable_such(&scene.repository, "1.1.0", json!({"interval": 0}));
+        scene.repository.release("1.1.0", &new);
+        scene
     }
 
     /// 1.1.0, updated from 1.0.0.
@@ -155,11 +168,34 @@ impl Place {
         assert!(output.status.success(), "{when}, then {argument}: {}", stderr(&output));
     }
 
+    /// A record, whose hash is right.
+    fn record(&self, name: &str, when: &str) -> Value {
+        let text = std::fs::read_to_string(self.dir.join(format!(".{PRODUCT}.relatch")).join(name)).unwrap();
+        let (line, hash) = text.trim_end().split_once('\n').unwrap();
+        assert_eq!(hash, Digest::of(line.as_bytes()).to_string(), "{when}: {name}");
+        serde_json::from_str(line).unwrap()
+    }
+
+    /// What was accepted: epoch and number. The floors know the root that lies beside them.
+    fn accepted(&self, when: &str) -> (u64, u64) {
+        for name in ["journal", "cache"] {
+            self.record(name, when);
+        }
+        let domain = &self.record("floors", when)["domains"][0];
+        if let Ok(root) = std::fs::read(self.dir.join(format!(".{PRODUCT}.relatch/root"))) {
+            let document = root.split(|byte| *byte == b'\n').next().unwrap();
+            let hash = Value::from(Digest::of(document).to_string());
+            assert!(domain["lineage"]["hashes"].as_array().unwrap().contains(&hash), "{when}: {domain}");
+        }
+        let floors = domain["epochs"].as_array().unwrap().last().unwrap();
+        (floors["epoch"].as_u64().unwrap(), floors["channels"][0]["seq"].as_u64().unwrap())
+    }
+
     fn assert_no_strays(&self, when: &str) {
         let dir = self.dir.join(format!(".{PRODUCT}.relatch"));
         for entry in std::fs::read_dir(dir).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let expected = ["state", "root", "lock", "staging", "previous"];
+            let expected = ["journal", "floors", "cache", "root", "lock", "staging", "previous"];
             assert!(expected.contains(&name.as_str()), "{when}: {name} is left");
         }
     }
@@ -167,11 +203,11 @@ impl Place {
 
 /// Kills an update at each point; every second time a plain start comes next, else `--rollback`
 /// does where there is something to undo.
-fn kill_updates(always: &[String], each: usize) {
+fn kill_updates(scene: fn() -> Scene, always: &[String], each: usize) {
     if !is_available() {
         return;
     }
-    let scene = Scene::outdated();
+    let scene = scene();
     let (mut killed, mut seen_old, mut seen_new) = (0, false, false);
     for (name, number) in scene.points("--update", always, each) {
         let when = format!("update killed at {name} {number} {always:?}");
@@ -180,7 +216,9 @@ fn kill_updates(always: &[String], each: usize) {
         injections.push(format!("{name}:signal=KILL:when={number}"));
         let output = scene.disturbed(&place, "--update", &injections, &[&name, "renameat2"]);
         killed += usize::from(!output.status.success());
+        let accepted = place.accepted(&when);
         let version = scene.assert_runs(&place, &when);
+        assert!(version == "1.0.0" || accepted > (1, 1), "{when}: {accepted:?} was forgotten");
         seen_old |= version == "1.0.0";
         seen_new |= version == "1.1.0";
         if version == "1.1.0" && killed % 2 == 0 {
@@ -197,6 +235,7 @@ fn kill_updates(always: &[String], each: usize) {
         assert_eq!(scene.assert_runs(&place, &when), "1.0.0", "{when}");
         place.succeeds("x", &when);
         assert_eq!(scene.assert_runs(&place, &when), "1.0.0", "{when}: 1.1.0 is held");
+        assert!(place.accepted(&when) >= accepted, "{when}: {accepted:?} was forgotten");
     }
     assert!(killed > 10 && seen_old && seen_new, "{killed} kills, before and after the swap");
     drop(scene.repository);
@@ -235,12 +274,38 @@ fn kill_rollbacks(always: &[String], each: usize) {
 
 #[test]
 fn a_killed_update_leaves_a_tool_that_runs() {
-    kill_updates(&[], 12);
+    kill_updates(Scene::outdated, &[], 12);
 }
 
 #[test]
 fn a_killed_update_by_copy_leaves_a_tool_that_runs() {
-    kill_updates(&[NO_EXCHANGE.into()], 12);
+    kill_updates(Scene::outdated, &[NO_EXCHANGE.into()], 12);
+}
+
+/// Floors, root, journal and cache are written one after another, and each as a whole.
+#[test]
+fn a_killed_update_under_a_new_root_leaves_a_tool_that_runs() {
+    kill_updates(Scene::outdated_under_a_new_root, &[], 12);
+}
+
+/// The cache says that the new version is current before it is at the path: that is no reason to wait.
+#[test]
+fn a_start_that_was_killed_before_the_exchange_is_made_up_for_by_the_next() {
+    if !is_available() {
+        return;
+    }
+    let scene = Scene::with_interval(3600);
+    let place = scene.place();
+    let cache = place.dir.join(format!(".{PRODUCT}.relatch/cache"));
+    std::fs::remove_file(cache).unwrap();
+    let injection = "renameat2:signal=KILL:when=1".to_owned();
+    let output = scene.disturbed(&place, "x", &[injection], &["renameat2"]);
+    assert!(!output.status.success(), "{}", stdout(&output));
+    let when = "killed before the exchange";
+    assert_eq!(scene.assert_runs(&place, when), "1.0.0");
+    assert_eq!(place.record("cache", when)["about"]["version"], "1.1.0");
+    let output = place.run("x");
+    assert_eq!(stdout(&output), "widget 1.1.0 x\n", "{}", stderr(&output));
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Scene {
         repository.release("1.0.0", &old);
         let tool = Tool::installed(&repository);
         // As long ago as a walk of the root chain is due.
-        tool.edit_state(|state| state["root_walked"] = 1.into());
+        tool.edit("cache", |cache| cache["root_checked"] = 1.into());
         let new = executable(&repository, "1.1.0");
         repository.release("1.1.0", &new);
         let authority = Authority::new();

@@ -202,7 +202,7 @@ fn one_more_root_ends_the_check_and_the_next_check_goes_on_there() {
     assert_eq!(scene.root_on_disk(), 33);
     let mut after = scene.tool.snapshot();
     for snapshot in [&mut before, &mut after] {
-        snapshot.0.retain(|name, _| !name.ends_with("/root") && !name.ends_with("/state"));
+        snapshot.0.retain(|name, _| !name.ends_with("/root") && !name.ends_with("/floors"));
     }
     assert_eq!(after, before);
     for number in 1..=33 {

@@ -4,14 +4,14 @@
 mod support;
 
 use relatch::Finding;
-use relatch::source::Https;
+use relatch::source::{Https, Object};
 use relatch::trust::DocumentKind;
 use relatch::{Checked, Error, Outcome, Refusal, Unavailable, Updater};
 use serde_json::{Value, json};
 use support::scene::Stopped;
 use support::server::{Answer, Server};
 use support::tool::{stderr, stdout};
-use support::{Key, Repository, Tool, executable_such, fake, now};
+use support::{Key, Repository, Snapshot, Tool, executable_such, fake, now};
 
 /// An installed tool whose last check found nothing to do, behind a server.
 struct Scene {
@@ -61,24 +61,35 @@ impl Scene {
         head.contains("\r\nif-none-match: ")
     }
 
-    fn state(&self) -> Value {
-        let text = std::fs::read_to_string(self.tool.site_dir().join("state")).unwrap();
-        serde_json::from_str(text.lines().next().unwrap()).unwrap()
+    fn cache(&self) -> Value {
+        self.tool.record("cache")
     }
+
+    /// What was accepted last has other values.
+    fn edit_floor(&self, change: impl FnOnce(&mut Value)) {
+        self.tool.edit("floors", |floors| change(&mut floors["domains"][0]["epochs"][0]["channels"][0]));
+    }
+}
+
+/// All but the cache.
+fn others(scene: &Scene) -> Snapshot {
+    let mut snapshot = scene.tool.snapshot();
+    snapshot.0.retain(|name, _| !name.ends_with("/cache"));
+    snapshot
 }
 
 #[test]
 fn a_check_is_one_conditional_request_until_there_is_something_newer() {
     let mut scene = Scene::new();
     for _ in 0..3 {
-        let checked = scene.state()["checked"].clone();
-        scene.tool.edit_state(|state| state["checked"] = 1.into());
-        let before = scene.state();
+        let checked = scene.cache()["checked"].clone();
+        scene.tool.edit("cache", |cache| cache["checked"] = 1.into());
+        let before = (scene.cache(), others(&scene));
         scene.finds_nothing(&Finding::Current);
         scene.asked_once(true);
-        let mut after = scene.state();
-        assert!(after["checked"].as_u64() >= checked.as_u64(), "a check that was answered counts");
-        after["checked"] = before["checked"].clone();
+        let mut after = (scene.cache(), others(&scene));
+        assert!(after.0["checked"].as_u64() >= checked.as_u64(), "a check that was answered counts");
+        after.0["checked"] = before.0["checked"].clone();
         assert_eq!(after, before, "and changes nothing else");
     }
     let released = fake("1.1.0");
@@ -88,10 +99,8 @@ fn a_check_is_one_conditional_request_until_there_is_something_newer() {
     assert_eq!(std::fs::read(&scene.tool.path).unwrap(), released);
     assert_eq!(scene.server.count("stable/VERSION"), 1);
 
-    // The first check of the new version verifies for itself; then it is one conditional request again.
+    // What led to the update was verified as a whole, so that one conditional request does again.
     scene.server.forget();
-    scene.finds_nothing(&Finding::Current);
-    scene.asked_once(false);
     scene.finds_nothing(&Finding::Current);
     scene.asked_once(true);
 }
@@ -128,8 +137,8 @@ fn unchanged_is_not_believed_past_the_expiry_that_was_signed() {
     scene.finds_nothing(&Finding::Current);
     scene.asked_once(true);
     let expires = now() - 1;
-    scene.tool.edit_state(|state| state["expires"] = expires.into());
-    let before = scene.tool.snapshot();
+    scene.edit_floor(|floor| floor["expires"] = expires.into());
+    let before = others(&scene);
     match scene.updater().update(false) {
         Err(Error::Refused(Refusal::Expired {
             document: DocumentKind::Timestamp, expires: found, ..
@@ -138,11 +147,7 @@ fn unchanged_is_not_believed_past_the_expiry_that_was_signed() {
         }
         other => panic!("{other:?}"),
     }
-    let (mut after, mut expected) = (scene.tool.snapshot(), before);
-    for snapshot in [&mut after, &mut expected] {
-        snapshot.0.retain(|name, _| !name.ends_with("/state")); // the root chain was asked for news, which is recorded
-    }
-    assert_eq!(after, expected);
+    assert_eq!(others(&scene), before);
 
     scene.server.answer("stable/VERSION", Answer::Times(0, Box::new(Answer::Stall)));
     scene.repository.release("1.1.0", &fake("1.1.0"));
@@ -162,6 +167,29 @@ fn unchanged_since_it_was_never_asked_for_is_an_error() {
     assert_eq!(tool.snapshot(), before);
 }
 
+/// A record that only a verified release replaces does not wait for the next one.
+#[test]
+fn unchanged_is_not_asked_with_a_damaged_record() {
+    for name in ["journal", "floors"] {
+        let mut repository = Repository::new();
+        let server = Server::plain(&repository);
+        let fields = json!({"repository": server.url, "plain": true, "interval": 0});
+        let bytes = executable_such(&repository, "1.0.0", fields);
+        repository.release("1.0.0", &bytes);
+        let tool = Tool::copied(&bytes);
+        assert_eq!(stderr(&tool.run(&["x"])), "");
+        std::fs::write(tool.site_dir().join(name), "damaged").unwrap();
+        server.forget();
+        let told = stderr(&tool.run(&["x"]));
+        assert!(told.contains("the recorded state is damaged"), "{name}: {told}");
+        assert!(!server.heads().iter().any(|head| head.contains("\r\nif-none-match: ")), "{name}");
+        assert_eq!(tool.record(name)["product"], "widget");
+        server.forget();
+        assert_eq!(stderr(&tool.run(&["x"])), "", "{name}");
+        assert_eq!(server.requests(), ["/base/stable/VERSION"], "{name}");
+    }
+}
+
 /// A new root may have taken away the keys that signed what is called unchanged.
 #[test]
 fn unchanged_is_not_asked_under_another_root() {
@@ -170,18 +198,19 @@ fn unchanged_is_not_asked_under_another_root() {
         repository.epoch = 2;
         repository.timestamp_keys = vec![Key::new(9)];
     });
-    scene.tool.edit_state(|state| state["root_walked"] = 1.into());
+    scene.tool.edit("cache", |cache| cache["root_checked"] = 1.into());
     let answer = scene.updater().update(false);
     assert!(
         matches!(answer, Err(Error::Refused(Refusal::Threshold { document: DocumentKind::Timestamp, .. }))),
         "{answer:?}"
     );
     assert!(!scene.named_a_tag());
-    assert_eq!(scene.state()["seen"], Value::Null);
-    // Somebody who answers "unchanged" all the same gains nothing.
+    // The tag is that of the old root. Somebody who answers "unchanged" all the same gains nothing.
+    scene.server.forget();
     scene.server.answer("stable/VERSION", Answer::Status(304));
     let answer = scene.updater().update(false);
     assert!(matches!(answer, Err(Error::Unavailable(Unavailable::Status { status: 304, .. }))), "{answer:?}");
+    assert!(!scene.named_a_tag());
 }
 
 /// A `VERSION` cannot outlive the root that its keys stand in.
@@ -190,10 +219,11 @@ fn unchanged_is_not_asked_under_an_expired_root() {
     let scene = Scene::new();
     let day = 24 * 60 * 60;
     let far = now() + 3000 * day;
-    scene.tool.edit_state(|state| {
-        state["expires"] = (far + day).into();
-        state["seen"]["until"] = (far + day).into();
+    scene.edit_floor(|floor| {
+        floor["expires"] = (far + day).into();
+        floor["manifest_expires"] = (far + day).into();
     });
+    scene.tool.edit("cache", |cache| cache["validator"]["until"] = (far + day).into());
     scene.server.answer("stable/VERSION", Answer::Status(304));
     let answer = scene.updater().clock(Stopped(far)).update(false);
     assert!(
@@ -205,36 +235,42 @@ fn unchanged_is_not_asked_under_an_expired_root() {
 
 #[test]
 fn unchanged_is_asked_only_where_the_same_would_follow() {
-    type Change = fn(&Scene);
+    type Change = fn(&mut Scene);
     let changes: [(&str, Change); 7] = [
         ("the tool was built anew with a newer root", |scene| {
-            scene.tool.edit_state(|state| state["root_version"] = 0.into());
+            scene.repository.rotate(|_| {});
+            let newer = std::fs::read_to_string(scene.repository.path(&Object::Root(2))).unwrap();
+            scene.tool.edit("settings", |settings| settings["root"] = newer.into());
         }),
         ("the manifest of what was found has expired", |scene| {
-            scene.tool.edit_state(|state| state["seen"]["until"] = (now() - 1).into());
+            scene.tool.edit("cache", |cache| cache["validator"]["until"] = (now() - 1).into());
         }),
         ("another repository's tag", |scene| {
-            scene.tool.edit_state(|state| {
-                state["seen"]["location"] = relatch::trust::Digest::of(b"x").to_string().into();
+            scene.tool.edit("cache", |cache| {
+                cache["validator"]["location"] = relatch::trust::Digest::of(b"x").to_string().into();
             });
         }),
         ("what was found is about another version", |scene| {
-            scene.tool.edit_state(|state| state["judged"] = "0.9.0".into());
+            scene.tool.edit("cache", |cache| cache["about"]["version"] = "0.9.0".into());
         }),
         ("something newer was found and not installed", |scene| {
-            scene.tool.edit_state(|state| state["standing"] = json!({"is": "outdated", "version": "1.1.0"}));
+            scene
+                .tool
+                .edit("cache", |cache| cache["finding"] = json!({"is": "outdated", "version": "1.1.0"}));
         }),
         ("the release had nothing for this target", |scene| {
-            scene.tool.edit_state(|state| state["standing"] = json!({"is": "no-target", "version": "1.1.0"}));
+            scene
+                .tool
+                .edit("cache", |cache| cache["finding"] = json!({"is": "no-target", "version": "1.1.0"}));
         }),
         ("no check has succeeded yet", |scene| {
-            scene.tool.edit_state(|state| state["standing"] = json!({"is": "unknown"}));
+            scene.tool.edit("cache", |cache| cache["finding"] = json!({"is": "unknown"}));
         }),
     ];
     for (name, change) in changes {
-        let scene = Scene::new();
+        let mut scene = Scene::new();
         scene.server.answer("stable/VERSION", Answer::Status(304));
-        change(&scene);
+        change(&mut scene);
         drop(scene.updater().update(false));
         assert!(!scene.named_a_tag(), "{name}");
     }
@@ -249,7 +285,7 @@ fn a_release_that_is_not_for_this_installation_yet_costs_one_request_a_check_too
     scene.repository.publish(&draft);
     let waits = Finding::NotInRollout { version: "1.1.0".parse().unwrap(), rollout: 0 };
     scene.finds_nothing(&waits);
-    assert_eq!(scene.state()["seen"]["until"], draft.manifest["expires"]);
+    assert_eq!(scene.cache()["validator"]["until"], draft.manifest["expires"]);
     scene.server.forget();
     scene.finds_nothing(&waits);
     scene.asked_once(true);
@@ -266,7 +302,7 @@ fn a_held_release_costs_one_request_a_check_and_a_rollback_forgets_what_was_unch
     scene.finds_nothing(&Finding::Current);
     let site = scene.updater().installation().clone();
     Updater::rollback(&site, None).unwrap();
-    assert_eq!(scene.state()["seen"], Value::Null);
+    assert_eq!(scene.cache()["validator"], Value::Null);
     let held = Finding::Held { version: "1.1.0".parse().unwrap(), critical: false };
     scene.finds_nothing(&held);
     scene.server.forget();
@@ -283,10 +319,10 @@ fn what_is_no_entity_tag_is_not_remembered() {
         ["abc".to_owned(), "\"a b\"".to_owned(), format!("\"{}\"", "x".repeat(300)), "\"a\"b\"".to_owned()]
     {
         let scene = Scene::new();
-        scene.tool.edit_state(|state| state["seen"] = Value::Null);
+        scene.tool.edit("cache", |cache| cache["validator"] = Value::Null);
         scene.server.answer("stable/VERSION", Answer::Tagged(tag.clone()));
         scene.finds_nothing(&Finding::Current);
-        assert_eq!(scene.state()["seen"], Value::Null, "{tag}");
+        assert_eq!(scene.cache()["validator"], Value::Null, "{tag}");
     }
 }
 

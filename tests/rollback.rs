@@ -214,15 +214,17 @@ fn the_previous_executable_can_do_it_when_the_new_one_cannot_even_start() {
 }
 
 #[test]
-fn a_damaged_state_is_no_licence_to_go_back() {
-    for damage in [
+fn damaged_records_are_no_licence_to_go_back() {
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [Damage; 4] = [
         |bytes: &mut Vec<u8>| bytes[20] ^= 1,
         |bytes: &mut Vec<u8>| bytes.truncate(100),
         |bytes: &mut Vec<u8>| bytes.clear(),
-        |bytes: &mut Vec<u8>| bytes.extend(vec![b'x'; 100_000]),
-    ] {
+        |bytes: &mut Vec<u8>| bytes.extend(vec![b'x'; 5_000_000]),
+    ];
+    for (name, damage) in damages.iter().flat_map(|damage| [("journal", damage), ("floors", damage)]) {
         let (_repository, tool) = updated();
-        let path = tool.site_dir().join("state");
+        let path = tool.site_dir().join(name);
         let mut bytes = std::fs::read(&path).unwrap();
         damage(&mut bytes);
         std::fs::write(&path, bytes).unwrap();
@@ -305,8 +307,8 @@ fn something_else_under_the_name_of_the_previous_executable_is_none() {
     ];
     for (name, put) in put {
         let (_repository, tool) = updated();
-        let (previous, state) = (tool.previous(), tool.site_dir().join("state"));
-        let before = (tool.digest(), std::fs::read(&state).unwrap());
+        let (previous, journal) = (tool.previous(), tool.site_dir().join("journal"));
+        let before = (tool.digest(), std::fs::read(&journal).unwrap());
         std::fs::rename(&previous, tool.site_dir().join("was")).unwrap();
         if let Err(error) = put(&previous) {
             assert_ne!(std::env::consts::FAMILY, "unix", "{name}: {error}");
@@ -318,7 +320,7 @@ fn something_else_under_the_name_of_the_previous_executable_is_none() {
         assert_eq!(output.status.code(), Some(5), "{name}: {}", stderr(&output));
         let error = Updater::rollback(&site(&tool), None).unwrap_err();
         assert!(matches!(error, Error::Local(Local::NothingToRollBack { .. })), "{name}: {error:?}");
-        assert_eq!((tool.digest(), std::fs::read(&state).unwrap()), before, "{name}");
+        assert_eq!((tool.digest(), std::fs::read(&journal).unwrap()), before, "{name}");
         assert_eq!(std::fs::symlink_metadata(&previous).unwrap().file_type(), is, "{name}");
     }
 }

@@ -323,23 +323,24 @@ fn a_site_directory_that_is_none_is_refused() {
 #[test]
 fn a_swap_that_did_not_happen_leaves_the_record_of_what_is_there() {
     let scene = Scene::new();
-    let state = || {
-        let text = fs::read_to_string(scene.tool.site_dir().join("state")).unwrap();
-        serde_json::from_str::<serde_json::Value>(text.lines().next().unwrap()).unwrap()
-    };
-    let there = state()["installed"].clone();
+    let journal = || scene.tool.record("journal");
+    let there = journal()["installed"].clone();
     assert_eq!(there["blake3"], scene.tool.digest().to_string());
-    let copy = |version: &str| json!({"version": version, "blake3": Digest::of(&fake(version)).to_string(), "epoch": 2});
+    let copy = |version: &str| {
+        let mut copy = there.clone();
+        (copy["version"], copy["blake3"]) = (version.into(), Digest::of(&fake(version)).to_string().into());
+        copy
+    };
     let file = "new-0123456789abcdef";
     for recorded in [copy("1.1.0"), copy("0.9.0")] {
-        scene.tool.edit_state(|state| {
-            state["installed"] = recorded;
-            state["pending"] =
+        scene.tool.edit("journal", |journal| {
+            journal["installed"] = recorded;
+            journal["pending"] =
                 json!({"file": file, "from": there.clone(), "to": copy("1.1.0"), "rollback": false});
         });
         fs::write(scene.tool.site_dir().join(file), fake("1.1.0")).unwrap();
         scene.is_current("recovered");
-        assert_eq!((&state()["installed"], &state()["pending"]), (&there, &json!(null)));
+        assert_eq!((&journal()["installed"], &journal()["pending"]), (&there, &json!(null)));
         assert_eq!(fs::read(&scene.tool.path).unwrap(), fake("1.0.0"));
         assert_eq!(scene.tool.strays(), [""; 0]);
     }

@@ -136,13 +136,10 @@ fn a_download_that_failed_is_tried_again_soon_and_told_for_what_it_is() {
     std::fs::rename(repository.dir.path().join("away"), &blobs).unwrap();
     assert_eq!(stderr(&tool.run(&[])), "", "within the retry time a start does not even ask");
     // The retry time passes.
-    let state = tool.site_dir().join("state");
-    let text = std::fs::read_to_string(&state).unwrap();
-    let json = text.lines().next().unwrap();
-    let failed = json.split("\"failed\":").nth(1).unwrap().split(',').next().unwrap();
-    let past = failed.parse::<u64>().unwrap() - relatch::limits::STARTUP_RETRY.as_secs();
-    let json = json.replace(&format!("\"failed\":{failed}"), &format!("\"failed\":{past}"));
-    std::fs::write(&state, format!("{json}\n{}\n", relatch::trust::Digest::of(json.as_bytes()))).unwrap();
+    tool.edit("cache", |cache| {
+        let failed = cache["failure"]["at"].as_u64().unwrap();
+        cache["failure"]["at"] = (failed - relatch::limits::STARTUP_RETRY.as_secs()).into();
+    });
     assert_eq!(stdout(&tool.run(&[])), "widget 1.1.0 \n");
 }
 

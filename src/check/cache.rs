@@ -33,6 +33,10 @@ pub(crate) struct Cache {
 pub(crate) struct CacheValidator {
     /// The hash of the repository's address. The tag is not valid for another address.
     pub(super) location: Digest,
+    /// The hash of the root under which it was accepted. Under another root it may not verify.
+    pub(super) root: Digest,
+    /// The manifest that it names, which the floors have accepted last.
+    pub(super) manifest: Digest,
     pub(super) etag: Etag,
     /// When the first of the documents that were verified with this `VERSION` expires, in Unix
     /// seconds.
@@ -84,6 +88,11 @@ impl Cache {
         let is_same = about.version == *version
             && about.blake3.zip(executable).is_none_or(|(about, executable)| about == executable);
         Some(&self.finding).filter(|_| is_same)
+    }
+
+    /// Whether the last check was about another version: a swap did not happen, or a person put this one there.
+    pub(crate) fn is_about_another(&self, version: &Version) -> bool {
+        self.about.as_ref().is_some_and(|about| about.version != *version)
     }
 
     /// When a check last succeeded, in Unix seconds of the system clock.

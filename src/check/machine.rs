@@ -45,6 +45,8 @@ enum ChainState {
 
 /// The object that is requested, and the data to continue with.
 enum Phase {
+    /// The newest root of the lineage, of which only the hash is here.
+    KnownRoot,
     Root,
     RootSignatures(Fetched),
     /// With the entity tag and the finding that remains valid if `VERSION` was not modified.
@@ -84,7 +86,8 @@ impl<'a> Check<'a> {
         let is_update = matches!(&purpose, Purpose::Client(Candidate { installed: Some(_), .. }));
         let is_recent = is_update && walk.is_joined() && memory.is_chain_recent(walk.roots().version, now);
         let chain = if is_recent { ChainState::Recent } else { ChainState::First };
-        let (phase, location) = (Phase::Root, location.to_owned());
+        let phase = if walk.needs_known_root() { Phase::KnownRoot } else { Phase::Root };
+        let location = location.to_owned();
         let mut check = Check { walk, identity, location, purpose, memory, now, chain, phase };
         match may_begin {
             Err(refusal) => check.fail_chain(refusal.into()),
@@ -98,6 +101,7 @@ impl<'a> Check<'a> {
     pub fn want(&self) -> Want {
         let next = self.roots().version + 1;
         let (object, limit) = match &self.phase {
+            Phase::KnownRoot => (Object::Root(self.walk.last_known(&self.memory)), limits::ROOT),
             Phase::Root => (Object::Root(next), limits::ROOT),
             Phase::RootSignatures(_) => (Object::RootSignatures(next), limits::SIGNATURES),
             Phase::Timestamp(_) => (Object::Version(self.identity.channel.clone()), limits::VERSION_FILE),
@@ -124,6 +128,14 @@ impl<'a> Check<'a> {
             answer => answer,
         };
         match (mem::replace(&mut self.phase, Phase::Root), answer) {
+            // Section 4.3: the root with which the walk to a newer anchor begins.
+            (Phase::KnownRoot, Answer::Found(document, _)) => {
+                if let Err(refusal) = self.walk.begin_with(&self.memory, &document) {
+                    self.fail_chain(refusal.into());
+                }
+            }
+            (Phase::KnownRoot, Answer::Absent(_)) => self.end_chain(),
+
             // Step 3: the chain of roots. It ends where the next root does not exist.
             (Phase::Root, Answer::Absent(_)) => self.end_chain(),
             (Phase::Root, Answer::Found(..)) if self.walk.new_roots() == self.most_roots() => {
@@ -136,7 +148,7 @@ impl<'a> Check<'a> {
             (Phase::RootSignatures(document), Answer::Found(signatures, _)) => {
                 return self.add_root(&document, &signatures); // 3a to 3i
             }
-            (Phase::Root | Phase::RootSignatures(_), answer) => {
+            (Phase::KnownRoot | Phase::Root | Phase::RootSignatures(_), answer) => {
                 self.fail_chain(self.error_of(wanted, answer));
             }
 
@@ -170,6 +182,12 @@ impl<'a> Check<'a> {
     /// The newest root so far.
     pub fn roots(&self) -> &Roots {
         self.walk.roots()
+    }
+
+    /// Whether the root that the program carries was found to be of the chain that was verified before. If
+    /// not, and the check is refused, it may be about another trust domain.
+    pub fn is_joined(&self) -> bool {
+        self.walk.is_joined()
     }
 
     /// `VERSION`, from its own verification until that of its manifest.
@@ -263,7 +281,7 @@ impl<'a> Check<'a> {
     /// for the installed version.
     fn known(&self, now: u64) -> Option<(Etag, Finding)> {
         let Purpose::Client(candidate) = &self.purpose else { return None };
-        let etag = self.memory.validator(self.location_digest(), self.roots().version, now)?;
+        let etag = self.memory.validator(self.location_digest(), self.roots().digest(), now)?;
         Some((etag.clone(), self.found_again(candidate, candidate.now)?))
     }
 
@@ -402,8 +420,11 @@ impl<'a> Check<'a> {
         }
         let until = self.memory.floor().map(Floor::expires);
         let validator = release.etag.clone().zip(until);
-        let location = self.location_digest();
-        self.memory.validated(validator.map(|(etag, until)| CacheValidator { location, etag, until }));
+        let (location, root) = (self.location_digest(), self.roots().digest());
+        let manifest = release.timestamp.manifest;
+        let validator =
+            validator.map(|(etag, until)| CacheValidator { location, root, manifest, etag, until });
+        self.memory.validated(validator);
         self.memory.checked(self.now);
         let Some(installed) = &candidate.installed else { return };
         if matches!(decision, Ok(Decision::Nothing(_))) {

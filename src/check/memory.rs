@@ -134,12 +134,7 @@ impl Memory {
     /// A root was verified and is persisted.
     pub(super) fn root_verified(&mut self, root: &Root) {
         if let Some(domain) = &mut self.domain {
-            let newest = domain.lineage().newest();
             domain.root_verified(root);
-            if domain.lineage().newest() != newest {
-                // Documents that verified under the old root may not verify under the new one.
-                self.cache.validator = None;
-            }
         }
     }
 
@@ -230,11 +225,12 @@ impl Memory {
     }
 
     /// The entity tag for a conditional request for `VERSION`, if it was accepted from this address
-    /// and under the newest root, and has not expired.
-    pub(super) fn validator(&self, location: Digest, root: u64, now: u64) -> Option<&Etag> {
+    /// and under this root, the floors know it, and it has not expired.
+    pub(super) fn validator(&self, location: Digest, root: Digest, now: u64) -> Option<&Etag> {
         let validator = self.cache.validator.as_ref()?;
-        // A newer build of the tool may contain a newer root than that of the last check.
-        let is_newest = self.lineage().is_some_and(|lineage| lineage.last() == root);
-        Some(&validator.etag).filter(|_| is_newest && validator.location == location && now < validator.until)
+        let is_same = validator.location == location
+            && validator.root == root
+            && self.guard().manifest() == Some(validator.manifest);
+        Some(&validator.etag).filter(|_| is_same && now < validator.until)
     }
 }

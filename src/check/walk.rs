@@ -3,7 +3,7 @@
 
 use super::exchange::NewRoot;
 use super::memory::Memory;
-use crate::trust::{Document as _, Fetched, Lineage, Refusal, Relation, Roots, Times};
+use crate::trust::{Digest, Document as _, Fetched, Lineage, Refusal, Relation, Roots, Times, TrustAnchor};
 
 /// One walk, from the root that the program carries, or from a newer one that was verified before.
 pub(super) struct Walk<'a> {
@@ -36,7 +36,7 @@ pub(super) enum Beginning {
 
 impl<'a> Walk<'a> {
     /// # Errors
-    /// [`Refusal::RootForked`] and [`Refusal::RootUndetermined`], if there is nothing to walk.
+    /// [`Refusal::RootForked`], if there is nothing to walk.
     pub(super) fn begin(
         anchor: &'a Roots,
         recorded: Option<&'a Roots>,
@@ -55,12 +55,8 @@ impl<'a> Walk<'a> {
             }
         };
         let walk = Walk { anchor, recorded, start, newest: None, joining, new_roots: 0 };
-        let may_begin = match walk.joining {
-            Some(Joining::Newer) if recorded.is_none() || walk.is_forked(memory) => {
-                Err(walk.not_joined(memory))
-            }
-            _ => Ok(()),
-        };
+        let is_forked = relation_of(anchor) == Some(Relation::Forked);
+        let may_begin = if is_forked { Err(walk.not_joined(memory)) } else { Ok(()) };
         (walk, may_begin)
     }
 
@@ -72,6 +68,33 @@ impl<'a> Walk<'a> {
     /// The newest root so far.
     pub(super) fn roots(&self) -> &Roots {
         self.newest.as_ref().unwrap_or(self.start)
+    }
+
+    /// Whether the walk to a newer anchor begins with a root of which only the hash is here.
+    pub(super) fn needs_known_root(&self) -> bool {
+        matches!(self.joining, Some(Joining::Newer)) && self.recorded.is_none() && self.newest.is_none()
+    }
+
+    /// The number of the newest root of the lineage.
+    pub(super) fn last_known(&self, memory: &Memory) -> u64 {
+        memory.lineage().map_or(1, Lineage::last)
+    }
+
+    /// Begins with this document, if it is the newest root of the lineage. It was verified before, so
+    /// that its hash is enough.
+    ///
+    /// # Errors
+    /// [`Refusal::RootUndetermined`].
+    pub(super) fn begin_with(&mut self, memory: &Memory, document: &Fetched) -> Result<(), Refusal> {
+        let known = memory.lineage().and_then(Lineage::newest);
+        let document = Some(document).filter(|document| Some(Digest::of(document.bytes())) == known);
+        match document.and_then(|document| TrustAnchor::new(document.bytes()).ok()) {
+            Some(root) => {
+                self.newest = Some(root.into());
+                Ok(())
+            }
+            None => Err(self.not_joined(memory)),
+        }
     }
 
     /// How many roots this walk added to the chain.
@@ -161,10 +184,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn is_forked(&self, memory: &Memory) -> bool {
-        memory.lineage().is_some_and(|lineage| lineage.relation(self.anchor) == Relation::Forked)
-    }
-
     /// Why anchor and lineage could not be compared.
     fn not_joined(&self, memory: &Memory) -> Refusal {
         let (carried, root) = (self.anchor.version, self.anchor.digest());
@@ -172,8 +191,10 @@ impl<'a> Walk<'a> {
         match lineage.and_then(|lineage| lineage.hash(carried)) {
             Some(known) => Refusal::RootForked { number: carried, known, found: root },
             None => {
-                let recorded = lineage.map_or(0, Lineage::last);
-                Refusal::RootUndetermined { carried, root, recorded, reached: self.roots().version }
+                let recorded = self.last_known(memory);
+                // Not even the root with which the walk should begin.
+                let reached = if self.needs_known_root() { recorded - 1 } else { self.roots().version };
+                Refusal::RootUndetermined { carried, root, recorded, reached }
             }
         }
     }

@@ -118,6 +118,11 @@ impl Records {
         self.damaged = None;
     }
 
+    /// The next check verifies all documents again, and not only that nothing has changed.
+    pub(super) fn forget_last_check(&mut self) {
+        self.cache = None;
+    }
+
     /// Whether any trust domain is recorded.
     pub(crate) fn has_domains(&self) -> bool {
         !self.floors.domains().is_empty()

@@ -1,4 +1,4 @@
-//! One operation on an installation: the lock, the recorded state, and the changes to the files.
+//! One operation on an installation: the lock, the records, and the changes to the files.
 //!
 //! # System calls
 //! The system calls of an operation in the two directories, as strace prints them on Linux.
@@ -14,26 +14,35 @@
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
+//! openat(private, "journal", O_RDONLY|O_NONBLOCK) = journal
+//! openat(private, "floors", O_RDONLY|O_NONBLOCK) = floors
+//! openat(private, "cache", O_RDONLY|O_NONBLOCK) = cache
 //! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB)
 //! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! flock(staging, LOCK_UN)
-//! # Steps 3 to 8. The save is step 7: only what was verified.
+//! # Steps 3 to 8. Step 7 saves what was verified. The floors are on the disk before anything depends
+//! # on them, and are written only if they changed. If the process dies from here on, a replay of an
+//! # older `VERSION` is refused.
 //! openat(private, "root", O_RDONLY|O_NONBLOCK) = -1 ENOENT
+//! openat(private, "floors", O_RDONLY|O_NONBLOCK) = floors
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
 //! fchmod(write, 0644)
 //! fsync(write)
-//! renameat(private, "write-*", private, "state")
+//! renameat(private, "write-*", private, "floors")
 //! fsync(private)
-//! # `failed` is set: if the process dies from here on, the next start checks again.
+//! # The cache is not flushed: if a power cut damages it, the next start checks again.
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
 //! fchmod(write, 0644)
-//! fsync(write)
-//! renameat(private, "write-*", private, "state")
-//! fsync(private)
+//! renameat(private, "write-*", private, "cache")
+//! # The cache says that an update began: if the process dies from here on, the next start checks
+//! # again after the retry time.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! renameat(private, "write-*", private, "cache")
 //! # Step 9. A rollback does not wait for the download.
 //! flock(lock, LOCK_UN)
 //! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
@@ -51,20 +60,30 @@
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
+//! openat(private, "journal", O_RDONLY|O_NONBLOCK) = journal
+//! openat(private, "floors", O_RDONLY|O_NONBLOCK) = floors
+//! openat(private, "cache", O_RDONLY|O_NONBLOCK) = cache
 //! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB) = -1 EAGAIN
+//! # The cache says that the new version is current, so that the process that is started next finds
+//! # it there. If the process dies before the exchange, the finding is about a file that is not at the
+//! # path, and does not count.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! renameat(private, "write-*", private, "cache")
 //! # Step 12. The file is completely on the disk, with the mode of the old one, before a record
 //! # names it.
 //! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
 //! fchmod(new, 0755)
 //! fsync(new)
-//! # `pending`. If the process dies before the rename, the old record is valid: nothing happened.
+//! # The journal with `pending`. If the process dies before the rename, the old record is valid:
+//! # nothing happened.
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
 //! fchmod(write, 0644)
 //! fsync(write)
-//! renameat(private, "write-*", private, "state")
+//! renameat(private, "write-*", private, "journal")
 //! fsync(private)
 //! # If it dies before this, the next session removes the new file; after this, it completes
 //! # the update.
@@ -75,12 +94,12 @@
 //! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
 //! renameat(private, "new-*", private, "previous")
 //! fsync(private)
-//! # `installed`, `previous`, no `pending`: the swap is done.
+//! # The journal with `installed`, the kept one, and no `pending`: the swap is done.
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
 //! fchmod(write, 0644)
 //! fsync(write)
-//! renameat(private, "write-*", private, "state")
+//! renameat(private, "write-*", private, "journal")
 //! fsync(private)
 //! flock(lock, LOCK_UN)
 //! flock(staging, LOCK_UN)
@@ -93,7 +112,9 @@
 //! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
 //! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
 //! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "state", O_RDONLY|O_NONBLOCK) = state
+//! openat(private, "journal", O_RDONLY|O_NONBLOCK) = journal
+//! openat(private, "floors", O_RDONLY|O_NONBLOCK) = floors
+//! openat(private, "cache", O_RDONLY|O_NONBLOCK) = cache
 //! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
 //! flock(staging, LOCK_EX|LOCK_NB)
 //! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
@@ -101,25 +122,31 @@
 //! # The hashes of both files.
 //! openat(private, "previous", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = previous
 //! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
-//! # `pending`, with the version that is put on hold.
+//! # The journal with `pending`, which says that this is a rollback.
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
 //! fchmod(write, 0644)
 //! fsync(write)
-//! renameat(private, "write-*", private, "state")
+//! renameat(private, "write-*", private, "journal")
 //! fsync(private)
 //! # If the process dies before this, the next session undoes the rollback; after this, it
 //! # completes it.
 //! renameat2(private, "previous", parent, "<exe>", RENAME_EXCHANGE)
 //! fsync(parent)
 //! fsync(private)
-//! # The hold, `installed`, `previous`, no `pending`.
+//! # The journal with the hold, `installed`, the kept one, and no `pending`.
 //! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
 //! write(write, ...)
 //! fchmod(write, 0644)
 //! fsync(write)
-//! renameat(private, "write-*", private, "state")
+//! renameat(private, "write-*", private, "journal")
 //! fsync(private)
+//! # The finding was about the executable that was left. If the process dies before this, the cache
+//! # is about a file that is not at the path, and the next start checks again.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! renameat(private, "write-*", private, "cache")
 //! flock(lock, LOCK_UN)
 //! ```
 //!
@@ -145,7 +172,7 @@
 //! write(write, ...)
 //! fchmod(write, 0644)
 //! fsync(write)
-//! renameat(private, "write-*", private, "state")
+//! renameat(private, "write-*", private, "journal")
 //! fsync(private)
 //! flock(lock, LOCK_UN)
 //! flock(staging, LOCK_UN)
@@ -231,7 +258,11 @@ impl Session {
         };
         let product = product.unwrap_or(journal.product());
         journal.ensure_product(product)?;
-        let records = Records::load(Some(locked.share_private()), product)?;
+        let mut records = Records::load(Some(locked.share_private()), product)?;
+        if damaged.is_some() {
+            // Only a check that verified a release replaces it.
+            records.forget_last_check();
+        }
         for why in damaged.iter().chain(records.damaged()) {
             reporter.warn(&format!("{why}; the next successful check or install replaces it"));
         }

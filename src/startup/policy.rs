@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::check::Cache;
 use crate::limits;
+use crate::trust::Version;
 
 /// What a start does about a newer release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,11 +36,13 @@ pub(super) fn is_skipped(flags: bool, arguments: &[OsString]) -> bool {
     flag || std::env::var_os("CI").is_some_and(is_set) || std::env::var_os(NO_UPDATE).is_some()
 }
 
-/// Whether a start uses the network. If the clock was set back, a check is due, never delayed.
-pub(super) fn is_due(last: &Cache, now: u64, interval: Duration, policy: Policy) -> bool {
+/// Whether a start of the version `running` uses the network. If the clock was set back, a check is due,
+/// never delayed.
+pub(super) fn is_due(last: &Cache, running: &Version, now: u64, interval: Duration, policy: Policy) -> bool {
     let within = |since: u64, span: Duration| since <= now && now - since < span.as_secs();
     match last.failure() {
         Some(failure) if policy != Policy::Require => !within(failure.at, retry(failure.count).min(interval)),
+        _ if last.is_about_another(running) => true,
         _ => !last.checked().is_some_and(|checked| within(checked, interval)),
     }
 }

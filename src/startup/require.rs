@@ -8,10 +8,10 @@ use super::policy::{Policy, is_due};
 use super::remember::Reminder;
 use crate::check::{Finding, Memory};
 use crate::clock::{Clock as _, SystemClock, Utc};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::install::{Installation, Journal, Observation, Recorded};
 use crate::limits;
-use crate::trust::{Digest, Refusal, Version};
+use crate::trust::{Digest, DocumentKind, Refusal, Version};
 
 /// A tool under [`Policy::Require`], and the record that decides whether it may run.
 pub(super) struct Requirement {
@@ -46,11 +46,11 @@ impl Requirement {
         let (journal, memory) = self.record()?;
         let Some(memory) = memory else { return Ok(true) };
         let now = SystemClock.now();
-        Ok(is_due(memory.cache(), now, self.interval, Policy::Require)
+        Ok(is_due(memory.cache(), &self.running, now, self.interval, Policy::Require)
             || self.may_run(journal.as_ref(), &memory, now).is_err())
     }
 
-    /// Whether this version may run, by the last check. A warning is printed once a day.
+    /// Whether this version may run, by the last check that is recorded.
     ///
     /// # Errors
     /// [`Refusal::Outdated`], with the reason.
@@ -59,10 +59,19 @@ impl Requirement {
         let Some(memory) = memory else {
             return Err(outdated(&self.running, "no check is recorded").into());
         };
-        match self.may_run(journal.as_ref(), &memory, SystemClock.now()) {
+        self.ensure_may_run_by(journal.as_ref(), &memory).map(drop)
+    }
+
+    /// Whether this version may run, by this check. A warning is printed once a day. The result is whether
+    /// there is something to warn of.
+    ///
+    /// # Errors
+    /// [`Refusal::Outdated`], with the reason.
+    pub(super) fn ensure_may_run_by(&self, journal: Option<&Journal>, memory: &Memory) -> Result<bool> {
+        match self.may_run(journal, memory, SystemClock.now()) {
             Ok(warning) => {
                 warning.iter().for_each(|warning| self.reminder.warn(memory.cache(), warning));
-                Ok(())
+                Ok(warning.is_some())
             }
             Err(Refusal::Outdated { running, why }) if !self.is_writable => {
                 let whose =
@@ -70,6 +79,29 @@ impl Requirement {
                 Err(Refusal::Outdated { running, why: format!("{why}; {whose}") }.into())
             }
             Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// A check failed. A publisher who is late does not stop the tool within the grace time.
+    ///
+    /// # Errors
+    /// The error of the check, unless what expired is what the last check trusted, or its successor.
+    pub(super) fn excuse(&self, error: Error) -> Result<()> {
+        let is_late = matches!(
+            &error,
+            Error::Refused(Refusal::Expired {
+                document: DocumentKind::Timestamp | DocumentKind::Manifest,
+                ..
+            })
+        );
+        match self.record()? {
+            (journal, Some(memory)) if is_late && !self.grace.is_zero() => {
+                match self.ensure_may_run_by(journal.as_ref(), &memory) {
+                    Ok(true) => Ok(()),
+                    _ => Err(error),
+                }
+            }
+            _ => Err(error),
         }
     }
 

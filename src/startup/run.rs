@@ -136,7 +136,7 @@ impl Startup {
         }
         // Most starts end here: they read one small file, and use neither keys nor a network.
         let last = installation.last_check(&self.identity()?, TrustAnchor::digest(&self.root))?;
-        if let Some(last) = last.filter(|last| !is_due(last, SystemClock.now(), interval, policy)) {
+        if let Some(last) = last.filter(|last| !is_due(last, &running, SystemClock.now(), interval, policy)) {
             Reminder::of(&self)?.remind(&last);
             return Ok(Next::Continue);
         }
@@ -168,8 +168,11 @@ impl Startup {
         }
         // Another user installed the tool and updates it. Whether it is current is this user's business.
         let (product, budget) = (self.product.clone(), self.budget());
-        self.updater()?.reporter(warnings.reporter(&product)).observe(&budget)?;
-        requirement.ensure_may_run()?;
+        match self.updater()?.reporter(warnings.reporter(&product)).observe(&budget) {
+            // Not by the record: this user may have no place for one.
+            Ok((journal, memory)) => requirement.ensure_may_run_by(Some(&journal), &memory).map(drop)?,
+            Err(error) => requirement.excuse(error)?,
+        }
         Ok(Next::Continue)
     }
 
@@ -223,7 +226,8 @@ impl Startup {
             // Another process has just updated the tool. `Require` must run the executable at the
             // path.
             (Err(Error::Local(Local::ChangedMeanwhile { .. })), Some(_)) => Ok(restart(&updater)),
-            (Err(error), _) => Err(error),
+            (Err(error), Some(requirement)) => requirement.excuse(error).map(|()| Next::Continue),
+            (Err(error), None) => Err(error),
         }
     }
 }

@@ -9,7 +9,8 @@ use crate::check::{Decision, Memory, Selected};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Local, Result};
 use crate::install::{
-    Directories, Download, Installation, Installed, Observation, Probe, Recorded, Session, Staged, Under,
+    Directories, Download, Installation, Installed, Journal, Observation, Probe, Recorded, Session, Staged,
+    Under,
 };
 use crate::limits;
 use crate::report::{Quiet, Reporter};
@@ -248,18 +249,19 @@ impl Updater {
 
     /// Steps 3 to 8 for a user who may not write beside the executable. What is remembered is in the user's
     /// own directory; the executable and everything beside it are only read.
-    pub(crate) fn observe(&mut self, budget: &Budget) -> Result<()> {
+    pub(crate) fn observe(&mut self, budget: &Budget) -> Result<(Journal, Memory)> {
         let product = self.identity.product.clone();
         let mut seen = Observation::begin(&self.installation, &product, budget.lock_wait)?;
         let journal = match seen.journal.take() {
             Some(journal) => journal,
-            None => crate::install::Journal::new(&product)?,
+            None => Journal::new(&product)?,
         };
         let running = self.running.clone();
         let verdict =
             self.run_check(&mut seen.records, &journal, running.as_ref(), budget.deadline, false)?;
         seen.records.save(&self.identity, self.anchor_digest(), &verdict.memory)?;
-        verdict.decision.map(drop).map_err(Error::from)
+        verdict.decision.map(drop)?;
+        Ok((journal, verdict.memory))
     }
 
     /// The hash of the root that the tool contains.

@@ -19,16 +19,16 @@ pub struct Attack {
 }
 
 pub enum Outcome {
-    /// Refused so. The disk is byte for byte as it was.
+    /// Refused so. The disk is byte for byte as it was; a start remembers that it failed.
     Refused(Answer),
-    /// The same after `VERSION` and manifest have verified: what the state knows of them advances, and nothing else changes.
+    /// The same after `VERSION` and manifest have verified: what the floors and the cache know of them advances, and nothing else changes.
     RefusedLater(Answer),
-    /// Not to be had. The disk is as it was; a start remembers when it failed.
+    /// Not to be had. The disk is as it was; a start remembers that it failed.
     Unavailable(Answer),
     /// The same after `VERSION` and manifest have verified.
     UnavailableLater(Answer),
-    /// There is nothing to do for this reason, which is no error. What the state knows of `VERSION` and manifest advances, and nothing else
-    /// changes.
+    /// There is nothing to do for this reason, which is no error. What the floors and the cache know of `VERSION` and manifest advances, and
+    /// nothing else changes.
     Nothing(Because),
     /// It changes nothing: the release that it is done to installs.
     Harmless,

@@ -14,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::attack::{Answer, Attack, Because, Outcome, is_of, object_of};
-use crate::disk::{Disk, FAILED, Fields, VERIFIED};
+use crate::disk::{Disk, FAILED, Parts, VERIFIED};
 use crate::support::printed::drives;
 use crate::support::proxy::without_proxy;
 use crate::support::scene::Stopped;
@@ -91,7 +91,7 @@ impl Stage {
         };
         stage.heals("the stage");
         // Something to lose in each field.
-        stage.tool.edit_state(|state| state["held"] = json!(["0.5.0"]));
+        stage.tool.edit("journal", |journal| journal["held"] = json!([{"version": "0.5.0"}]));
         stage
     }
 
@@ -167,7 +167,7 @@ impl Stage {
         (attack.act)(self);
         self.harmless = false;
         match &attack.outcome {
-            Outcome::Refused(answer) => self.is_refused(attack, answer, [&[], &[]]),
+            Outcome::Refused(answer) => self.is_refused(attack, answer, [&[], FAILED]),
             Outcome::RefusedLater(answer) | Outcome::UnavailableLater(answer) => {
                 self.is_refused(attack, answer, [VERIFIED, VERIFIED]);
             }
@@ -193,7 +193,7 @@ impl Stage {
 
     /// From the directory, over TLS, and by a start of the tool: the same answer, and nothing of it stays, but of the state what an update
     /// and what a start may change.
-    fn is_refused(&mut self, attack: &Attack, answer: &Answer, [by_update, by_start]: [Fields; 2]) {
+    fn is_refused(&mut self, attack: &Attack, answer: &Answer, [by_update, by_start]: [Parts; 2]) {
         let name = &attack.name;
         let before = Disk::of(&self.tool);
         let mut said = String::new();
@@ -259,7 +259,7 @@ impl Stage {
         self.is_unchanged(&format!("{name}: a start"), &before, VERIFIED);
     }
 
-    fn is_unchanged(&self, name: &str, before: &Disk, but: Fields) {
+    fn is_unchanged(&self, name: &str, before: &Disk, but: Parts) {
         assert_eq!(Disk::of(&self.tool).but(but), before.clone().but(but), "{name}: the disk changed");
         assert!(!self.mark().exists(), "{name}: the attacker's executable was run");
     }
@@ -283,6 +283,7 @@ impl Stage {
     /// A start runs this version in the end, with its arguments, and tells nothing that drives a terminal. What it tells.
     pub fn runs(&self, name: &str, version: &str) -> String {
         let mut command = self.tool.command();
+        command.env_remove("XDG_STATE_HOME");
         for (at, variable) in [("home", "HOME"), ("tmp", "TMPDIR"), ("work", "PWD")] {
             let dir = self.elsewhere.path().join(at);
             std::fs::create_dir_all(&dir).unwrap();

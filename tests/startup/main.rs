@@ -6,6 +6,7 @@
 mod support;
 
 mod auto;
+mod failures;
 #[cfg(target_os = "linux")]
 mod loader;
 #[cfg(unix)] // of Windows: tests/windows/safety.rs
@@ -20,6 +21,9 @@ use serde_json::{Value, json};
 use support::server::{Answer, Server};
 use support::tool::{run, stderr, stdout};
 use support::{Key, Repository, Tool, executable, executable_such, now};
+
+/// All that a start tells of a repository that is out of reach.
+const OFFLINE: &str = "widget: no check for updates: the repository cannot be reached\n";
 
 /// A repository with the release 1.0.0.
 fn repository() -> Repository {

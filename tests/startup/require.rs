@@ -12,7 +12,7 @@ fn require_runs_when_current_and_inside_the_interval_without_network() {
     go_offline(&repository);
     assert_runs(&tool.run(&["x"]), "widget 1.0.0 x\n");
     come_back(&repository);
-    tool.edit_state(|state| state["checked"] = 1.into());
+    tool.edit("cache", |cache| cache["checked"] = 1.into());
     release(&mut repository, "1.1.0", require);
     assert_runs(&tool.run(&["x"]), "widget 1.1.0 x\n");
 }
@@ -169,7 +169,9 @@ fn require_does_not_run_on_expired_knowledge() {
     assert_runs(&tool.run(&[]), "widget 1.0.0 \n");
     go_offline(&repository);
     assert_runs(&tool.run(&[]), "widget 1.0.0 \n");
-    tool.edit_state(|state| state["expires"] = (now() - 10).into());
+    tool.edit("floors", |floors| {
+        floors["domains"][0]["epochs"][0]["channels"][0]["expires"] = (now() - 10).into();
+    });
     assert_refuses(&tool.run(&[]), 4);
     come_back(&repository);
     assert_runs(&tool.run(&[]), "widget 1.0.0 \n");

@@ -24,7 +24,7 @@ pub fn damages() -> Vec<Damage> {
             })
         }),
         ("a byte behind", |path| change(path, |content| content.push(b'\n'))),
-        ("grown beyond its limit", |path| change(path, |content| content.resize(1 << 20, b' '))),
+        ("grown beyond its limit", |path| change(path, |content| content.resize(5 << 20, b' '))),
         ("not text", |path| std::fs::write(path, [0xff; 100]).unwrap()),
     ];
     if cfg!(unix) {
@@ -63,7 +63,7 @@ pub fn symlink(original: &Path, link: &Path) -> Result<()> {
     }
 }
 
-/// Writes the state anew with the right hash of what it says.
+/// Writes a record anew with the right hash of what it says.
 pub fn restate(path: &Path, change: impl FnOnce(String) -> String) {
     let text = std::fs::read_to_string(path).unwrap();
     let line = text.lines().next().unwrap();

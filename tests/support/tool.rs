@@ -64,6 +64,8 @@ pub fn executable_such(repository: &Repository, version: &str, fields: Value) ->
 pub struct Tool {
     pub dir: TempDir,
     pub path: PathBuf,
+    /// Where its user's programs keep their state.
+    pub state_home: TempDir,
 }
 
 impl Tool {
@@ -71,7 +73,7 @@ impl Tool {
     pub fn absent() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = relatch::platform::canonicalize(dir.path()).unwrap().join(EXECUTABLE);
-        Tool { dir, path }
+        Tool { dir, path, state_home: tempfile::tempdir().unwrap() }
     }
 
     /// Copied there, as a person would with a first download.
@@ -113,7 +115,14 @@ impl Tool {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         command.env_remove("CI").env_remove("RELATCH_NO_UPDATE");
+        command.env("XDG_STATE_HOME", self.state_home.path());
         command
+    }
+
+    /// What its user has of it, where nothing may be written beside it.
+    pub fn own_dir(&self) -> PathBuf {
+        let hash = Digest::of(self.path.as_os_str().as_encoded_bytes()).to_string();
+        self.state_home.path().join("relatch").join(&hash[..16])
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
@@ -153,17 +162,12 @@ impl Tool {
 
     /// One of the files `journal`, `floors` and `cache`.
     pub fn record(&self, name: &str) -> Value {
-        let text = std::fs::read_to_string(self.site_dir().join(name)).unwrap();
-        serde_json::from_str(text.lines().next().unwrap()).unwrap()
+        read_record(&self.site_dir().join(name))
     }
 
     /// Changes one of these files, as if it had come so.
     pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
-        let mut record = self.record(name);
-        change(&mut record);
-        let line = record.to_string();
-        let text = format!("{line}\n{}\n", relatch::trust::Digest::of(line.as_bytes()));
-        std::fs::write(self.site_dir().join(name), text).unwrap();
+        edit_record(&self.site_dir().join(name), change);
     }
 
     /// What was accepted last.
@@ -184,6 +188,20 @@ impl Tool {
             size => format!("{size} {}", identity(meta)),
         })
     }
+}
+
+/// What a record says.
+pub fn read_record(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_json::from_str(text.lines().next().unwrap()).unwrap()
+}
+
+/// Changes a record, as if it had come so.
+pub fn edit_record(path: &Path, change: impl FnOnce(&mut Value)) {
+    let mut record = read_record(path);
+    change(&mut record);
+    let line = record.to_string();
+    std::fs::write(path, format!("{line}\n{}\n", Digest::of(line.as_bytes()))).unwrap();
 }
 
 /// Which file it is, and when it was changed.

@@ -211,6 +211,8 @@ fn documents() {
     let tool = Tool::copied(&executable_such(&repository, "1.0.0", json!({"interval": 0})));
     let plain = Tool::installed(&repository);
     let mut play = |what: &str, change: &dyn Fn(&mut Draft)| {
+        // What was told of the same cause within a day is not told again.
+        drop(std::fs::remove_file(tool.site_dir().join("cache")));
         let mut draft = repository.draft("1.1.0", b"#!/bin/sh\nexit 1\n");
         draft.version["rollout"] = 0.into();
         change(&mut draft);

@@ -146,23 +146,32 @@ impl Place {
 
     /// Names in `.<exe>.relatch` that a finished swap does not leave there.
     pub fn strays(&self) -> Vec<String> {
-        let names = std::fs::read_dir(self.inside("state").parent().unwrap()).unwrap();
+        let names = std::fs::read_dir(self.inside("journal").parent().unwrap()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let expected = ["state", "root", "lock", "staging", "previous.exe", "settings"];
+        let expected = ["journal", "floors", "cache", "root", "lock", "staging", "previous.exe", "settings"];
         names.filter(|name| !expected.contains(&name.as_str())).collect()
     }
 
-    pub fn state(&self) -> Value {
-        let text = std::fs::read_to_string(self.inside("state")).unwrap();
+    /// One of the files `journal`, `floors` and `cache`.
+    pub fn record(&self, name: &str) -> Value {
+        let text = std::fs::read_to_string(self.inside(name)).unwrap();
         serde_json::from_str(text.lines().next().unwrap()).unwrap()
     }
 
-    /// Changes the recorded state, as if it had come so.
-    pub fn edit_state(&self, change: impl FnOnce(&mut Value)) {
-        let mut state = self.state();
-        change(&mut state);
-        let line = state.to_string();
-        std::fs::write(self.inside("state"), format!("{line}\n{}\n", Digest::of(line.as_bytes()))).unwrap();
+    /// Says that a swap has begun, as if it had come so.
+    pub fn begins(&self, pending: Value) {
+        let mut journal = self.record("journal");
+        journal["pending"] = pending;
+        let line = journal.to_string();
+        let text = format!("{line}\n{}\n", Digest::of(line.as_bytes()));
+        std::fs::write(self.inside("journal"), text).unwrap();
+    }
+
+    /// In the words of SPEC 4.1: an executable, installed as the one that is there.
+    pub fn copy(&self, version: &str, bytes: &[u8]) -> Value {
+        let mut copy = self.record("journal")["installed"].clone();
+        (copy["version"], copy["blake3"]) = (version.into(), Digest::of(bytes).to_string().into());
+        copy
     }
 }
 
@@ -170,11 +179,6 @@ impl Place {
 pub fn clean(mut command: Command) -> Command {
     command.env_remove("CI").env_remove("RELATCH_NO_UPDATE").env_remove("RELATCH_RESTARTED");
     command
-}
-
-/// In the words of SPEC 4.1.
-pub fn copy(version: &str, bytes: &[u8]) -> Value {
-    json!({"version": version, "blake3": Digest::of(bytes).to_string(), "epoch": 1})
 }
 
 pub fn stdout(output: &Output) -> String {

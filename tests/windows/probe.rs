@@ -55,6 +55,6 @@ fn what_cannot_run_here_is_refused_by_install_and_by_update() {
         let told = place.update().unwrap_err().to_string();
         assert!(told.contains(why), "{name}: {told}");
         assert!(place.content() == good, "{name}");
-        assert!(place.state()["unable"].is_string(), "{name}: a verdict is remembered");
+        assert!(place.record("cache")["failed_probe"].is_string(), "{name}: a verdict is remembered");
     }
 }

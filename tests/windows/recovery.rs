@@ -5,7 +5,7 @@ use std::fs;
 use relatch::{Checked, Error, Local, Updater};
 use serde_json::{Value, json};
 
-use crate::place::{Place, copy, fake};
+use crate::place::{Place, fake};
 use crate::repository::Repository;
 
 const STAGED: &str = "new-0123456789abcdef";
@@ -35,7 +35,7 @@ fn arrange(place: &Place, disk: &Disk, pending: Value) {
             None => drop(fs::remove_file(path)),
         }
     }
-    place.edit_state(|state| state["pending"] = pending);
+    place.begins(pending);
 }
 
 fn versions(place: &Place) -> (String, String, String, String) {
@@ -112,9 +112,8 @@ fn an_update_is_finished_or_undone_wherever_it_was_cut() {
     ];
     for (name, disk, (installed, previous)) in steps {
         let (repository, place) = scene();
-        let from = copy("2.0.0", &fake("2.0.0"));
-        let pending =
-            json!({"file": STAGED, "from": from, "to": copy("3.0.0", &fake("3.0.0")), "rollback": false});
+        let from = place.copy("2.0.0", &fake("2.0.0"));
+        let pending = json!({"file": STAGED, "from": from, "to": place.copy("3.0.0", &fake("3.0.0")), "rollback": false});
         arrange(&place, &disk, pending);
         fs::write(place.inside("old-0123456789abcdef"), "what still ran").unwrap();
         let updated = place.update();
@@ -122,7 +121,7 @@ fn an_update_is_finished_or_undone_wherever_it_was_cut() {
         let [installed, previous] = [installed, previous].map(String::from);
         assert_eq!(versions(&place), (installed.clone(), previous.clone(), installed, previous), "{name}");
         assert_eq!(place.strays(), [""; 0], "{name}");
-        assert_eq!(place.state()["pending"], Value::Null, "{name}");
+        assert_eq!(place.record("journal")["pending"], Value::Null, "{name}");
         drop(repository);
     }
 }
@@ -159,7 +158,7 @@ fn a_rollback_is_finished_or_undone_wherever_it_was_cut() {
     ];
     for (name, disk, (installed, previous)) in steps {
         let (_repository, place) = scene();
-        let [from, to] = ["2.0.0", "1.0.0"].map(|version| copy(version, &fake(version)));
+        let [from, to] = ["2.0.0", "1.0.0"].map(|version| place.copy(version, &fake(version)));
         arrange(&place, &disk, json!({"file": "previous", "from": from, "to": to, "rollback": true}));
         let checked = place.update(); // finds 2.0.0 held, or current
         assert!(checked.is_ok(), "{name}: {checked:?}");
@@ -182,8 +181,8 @@ fn is_missing(error: &Error, cut: bool) -> bool {
 
 #[test]
 fn in_the_gap_nobody_says_that_the_version_is_there() {
-    let pending = |_: &Place| {
-        let [from, to] = ["2.0.0", "1.0.0"].map(|version| copy(version, &fake(version)));
+    let pending = |place: &Place| {
+        let [from, to] = ["2.0.0", "1.0.0"].map(|version| place.copy(version, &fake(version)));
         json!({"file": "previous", "from": from, "to": to, "rollback": true})
     };
     let gap: Disk =
@@ -218,7 +217,7 @@ fn a_file_that_is_held_for_a_moment_is_waited_for() {
     use std::os::windows::fs::OpenOptionsExt;
     const SHARE_READ_AND_WRITE: u32 = 0x3;
     let (_repository, place) = scene();
-    for name in ["state", "previous.exe", "exe"] {
+    for name in ["journal", "floors", "cache", "previous.exe", "exe"] {
         let mut options = fs::OpenOptions::new();
         let held = options.read(true).share_mode(SHARE_READ_AND_WRITE).open(path(&place, name)).unwrap();
         let release = std::thread::spawn(move || {

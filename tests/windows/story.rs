@@ -3,7 +3,7 @@
 use relatch::Outcome;
 use serde_json::json;
 
-use crate::place::{Place, clean, copy, executable, stderr, stdout};
+use crate::place::{Place, clean, executable, stderr, stdout};
 use crate::repository::Repository;
 
 #[test]
@@ -66,10 +66,8 @@ fn the_previous_executable_closes_a_gap() {
     std::fs::write(place.inside(staged), &bytes[2]).unwrap();
     std::fs::rename(&place.path, place.inside("leaving.exe")).unwrap();
     let [from, to] =
-        [("2.0.0", &bytes[1]), ("3.0.0", &bytes[2])].map(|(version, bytes)| copy(version, bytes));
-    place.edit_state(|state| {
-        state["pending"] = json!({"file": staged, "from": from, "to": to, "rollback": false})
-    });
+        [("2.0.0", &bytes[1]), ("3.0.0", &bytes[2])].map(|(version, bytes)| place.copy(version, bytes));
+    place.begins(json!({"file": staged, "from": from, "to": to, "rollback": false}));
     let mut previous = clean(std::process::Command::new(place.inside("previous.exe")));
     let output = previous.arg("--update-status").output().unwrap();
     assert!(output.status.code() == Some(5) && stdout(&output).is_empty(), "{output:?}");

@@ -24,6 +24,8 @@ struct Config {
     ca_file: Option<String>,
     policy: Option<String>,
     interval: Option<u64>,
+    /// In seconds, as `interval`.
+    grace: Option<u64>,
     deadline_ms: Option<u64>,
     /// `crash` before the library is called, `silent` never answering, `wrong` version told.
     broken: Option<String>,
@@ -60,6 +62,9 @@ fn main() -> ExitCode {
     }
     if let Some(seconds) = config.interval {
         startup = startup.interval(Duration::from_secs(seconds));
+    }
+    if let Some(seconds) = config.grace {
+        startup = startup.grace(Duration::from_secs(seconds));
     }
     let hurry = std::env::var("TEST_DEADLINE_MS").ok().and_then(|text| text.parse().ok());
     if let Some(milliseconds) = hurry.or(config.deadline_ms) {
