@@ -8,6 +8,7 @@ use super::decide::{self, Candidate, Decision};
 use super::exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 use super::finding::Finding;
 use super::floors::Floor;
+use super::joining::{self, Beginning, Joining};
 use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -15,7 +16,7 @@ use crate::object::Object;
 use crate::source::{Etag, Unavailable};
 use crate::trust::{
     Digest, Document as _, DocumentKind, Fetched, FinalRoot, Identity, Lineage, Manifest, Refusal, Relation,
-    Roots, Times, Timestamp, Verified,
+    Roots, Times, Timestamp, TrustAnchor, Verified,
 };
 
 /// One check. The module documentation shows how to use it.
@@ -25,6 +26,7 @@ pub struct Check<'a> {
     recorded: Option<&'a Roots>,
     start: &'a Roots,
     newest: Option<Roots>,
+    /// Until anchor and lineage are known to be of one chain.
     joining: Option<Joining>,
     identity: Identity,
     /// The repository's address.
@@ -50,16 +52,10 @@ enum ChainState {
     Complete,
 }
 
-/// The walk that decides whether anchor and lineage are of one chain (SPEC section 4.3).
-enum Joining {
-    /// From the anchor to the first root of the lineage, over these roots so far.
-    Older(Lineage),
-    /// From the newest recorded root to the anchor.
-    Newer,
-}
-
 /// The object that is requested, and the data to continue with.
 enum Phase {
+    /// The newest root of the lineage, which has this number, and of which only the hash is here.
+    NewestRoot(u64),
     Root,
     RootSignatures(Fetched),
     /// With the entity tag and the finding that remains valid if `VERSION` was not modified.
@@ -92,24 +88,22 @@ impl<'a> Check<'a> {
             memory.lineage().is_some_and(|lineage| lineage.relation(roots) == Relation::Member)
         };
         let recorded = recorded.filter(is_member);
-        let relation = match (&purpose, memory.lineage()) {
-            (Purpose::Client(_), Some(lineage)) => lineage.relation(anchor),
-            _ => Relation::Member,
-        };
         let is_update = matches!(&purpose, Purpose::Client(Candidate { installed: Some(_), .. }));
-        let (start, joining) = match relation {
-            Relation::Older => (anchor, Some(Joining::Older(Lineage::beginning_with(anchor)))),
-            Relation::Newer | Relation::Forked => (recorded.unwrap_or(anchor), Some(Joining::Newer)),
-            // A first install begins with the root that it was given.
-            Relation::Member => {
-                let newer = recorded.filter(|recorded| is_update && recorded.version > anchor.version);
-                (newer.unwrap_or(anchor), None)
+        let lineage = memory.lineage().filter(|_| matches!(&purpose, Purpose::Client(_)));
+        let beginning = joining::begin(anchor, recorded, lineage, is_update);
+        let is_forked = matches!(beginning, Beginning::Forked);
+        let (start, joining, phase) = match beginning {
+            Beginning::With(start, joining) => (start, joining, Phase::Root),
+            Beginning::WithNewest => {
+                let newest = lineage.map_or(0, Lineage::last);
+                (anchor, Some(Joining::Newer), Phase::NewestRoot(newest))
             }
+            Beginning::Forked => (anchor, Some(Joining::Newer), Phase::Root),
         };
         memory.begin(anchor);
         let is_recent = is_update && joining.is_none() && memory.is_chain_recent(start.version, now);
         let chain = if is_recent { ChainState::Recent } else { ChainState::First };
-        let (newest, new_roots, phase, location) = (None, 0, Phase::Root, location.to_owned());
+        let (newest, new_roots, location) = (None, 0, location.to_owned());
         let mut check = Check {
             anchor,
             recorded,
@@ -125,7 +119,7 @@ impl<'a> Check<'a> {
             new_roots,
             phase,
         };
-        if relation == Relation::Forked || (relation == Relation::Newer && recorded.is_none()) {
+        if is_forked {
             check.fail_chain(check.not_joined().into());
         } else if is_recent {
             check.ask_for_timestamp(true);
@@ -137,6 +131,7 @@ impl<'a> Check<'a> {
     pub fn want(&self) -> Want {
         let next = self.roots().version + 1;
         let (object, limit) = match &self.phase {
+            Phase::NewestRoot(number) => (Object::Root(*number), limits::ROOT),
             Phase::Root => (Object::Root(next), limits::ROOT),
             Phase::RootSignatures(_) => (Object::RootSignatures(next), limits::SIGNATURES),
             Phase::Timestamp(_) => (Object::Version(self.identity.channel.clone()), limits::VERSION_FILE),
@@ -163,6 +158,11 @@ impl<'a> Check<'a> {
             answer => answer,
         };
         match (mem::replace(&mut self.phase, Phase::Root), answer) {
+            // Section 4.3: the root with which the walk to a newer anchor begins.
+            (Phase::NewestRoot(number), Answer::Found(document, _)) => self.begin_with(number, &document),
+            (Phase::NewestRoot(number), Answer::Absent(_)) => self.fail_newest(number),
+            (Phase::NewestRoot(_), answer) => self.fail_chain(self.error_of(wanted, answer)),
+
             // Step 3: the chain of roots. It ends where the next root does not exist.
             (Phase::Root, Answer::Absent(_)) => self.end_chain(),
             (Phase::Root, Answer::Found(..)) if self.new_roots == self.most_roots() => {
@@ -250,10 +250,35 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Whether anchor and lineage were found to be of one chain. If not, and the check is refused, it
+    /// may be about another trust domain.
+    pub fn is_joined(&self) -> bool {
+        self.joining.is_none()
+    }
+
+    /// The newest root of the lineage was requested by its number. It was verified before, so that its
+    /// hash is enough.
+    fn begin_with(&mut self, number: u64, document: &Fetched) {
+        let known = self.memory.lineage().and_then(Lineage::newest);
+        let root = Some(document).filter(|document| Some(Digest::of(document.bytes())) == known);
+        match root.and_then(|document| TrustAnchor::new(document.bytes()).ok()) {
+            Some(root) => (self.newest, self.phase) = (Some(root.into()), Phase::Root),
+            None => self.fail_newest(number),
+        }
+    }
+
+    fn fail_newest(&mut self, number: u64) {
+        self.phase = Phase::NewestRoot(number);
+        self.fail_chain(self.not_joined().into());
+    }
+
     /// Steps 3a to 3i.
     fn add_root(&mut self, document: &Fetched, signatures: &Fetched) -> Option<NewRoot> {
         let next = self.roots().next(document, signatures, &self.times());
-        let added = next.and_then(|next| self.ensure_of_lineage(&next).map(|is_joined| (next, is_joined)));
+        let added = next.and_then(|next| {
+            joining::compare(&mut self.joining, &mut self.memory, self.anchor, &next)
+                .map(|is_joined| (next, is_joined))
+        });
         match added {
             Ok((next, is_joined)) => {
                 self.new_roots += 1;
@@ -275,48 +300,16 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Compares a root with the one of its number that was verified before (SPEC section 4.3). True if
-    /// it connects an older anchor with the lineage.
-    fn ensure_of_lineage(&mut self, next: &Roots) -> Result<bool, Refusal> {
-        let (number, found) = (next.version, next.digest());
-        if let Some(Joining::Older(walked)) = &mut self.joining {
-            walked.append(next);
-        }
-        let known = self.memory.lineage().and_then(|lineage| lineage.hash(number));
-        match (&self.joining, known) {
-            (Some(Joining::Older(_)), None) => return Ok(false),
-            (Some(_), Some(known)) if known != found => {
-                return Err(Refusal::RootForked { number, known, found });
-            }
-            (None, Some(known)) if known != found => {
-                return Err(Refusal::RootEquivocation { number, known, found });
-            }
-            _ => {}
-        }
-        let carried = self.anchor.digest();
-        match self.joining.take() {
-            Some(Joining::Older(walked)) => {
-                self.memory.connected(walked);
-                return Ok(true);
-            }
-            Some(Joining::Newer) if number < self.anchor.version => self.joining = Some(Joining::Newer),
-            Some(Joining::Newer) if found != carried => {
-                return Err(Refusal::RootForked { number, known: found, found: carried });
-            }
-            _ => {}
-        }
-        self.memory.root_verified(next);
-        Ok(false)
-    }
-
     /// Why anchor and lineage could not be compared.
     fn not_joined(&self) -> Refusal {
         let (carried, root) = (self.anchor.version, self.anchor.digest());
         let recorded = self.memory.lineage().map_or(0, Lineage::last);
-        match self.memory.lineage().and_then(|lineage| lineage.hash(carried)) {
-            Some(known) => Refusal::RootForked { number: carried, known, found: root },
-            None => Refusal::RootUndetermined { carried, root, recorded, reached: self.roots().version },
-        }
+        let reached = match (&self.phase, self.memory.lineage().and_then(|lineage| lineage.hash(carried))) {
+            (_, Some(known)) => return Refusal::RootForked { number: carried, known, found: root },
+            (Phase::NewestRoot(number), None) => number.saturating_sub(1),
+            (_, None) => self.roots().version,
+        };
+        Refusal::RootUndetermined { carried, root, recorded, reached }
     }
 
     fn end_chain(&mut self) {

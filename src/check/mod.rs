@@ -35,6 +35,7 @@ mod decide;
 mod exchange;
 mod finding;
 mod floors;
+mod joining;
 mod machine;
 mod memory;
 
