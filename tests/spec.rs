@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use relatch::install::State;
+use relatch::install::RecordedFiles;
 use relatch::trust::{
     Document as _, Fetched, Identity, Manifest, Role, RollbackGuard, Roots, Times, Timestamp, TrustAnchor,
     Verified,
@@ -70,9 +70,14 @@ fn stock_minisign_verifies_them() {
 }
 
 #[test]
-fn the_state_is_one() {
-    let text = example(r#"{"type":"relatch-state/1""#);
-    let (json, hash) = text.trim_end().split_once('\n').unwrap();
-    assert_eq!(State::parse(text.as_bytes()).unwrap().to_bytes(), text.as_bytes());
-    assert_eq!(relatch::trust::Digest::of(json.as_bytes()).to_string(), hash);
+fn the_recorded_files_are_read_and_written_so() {
+    let [journal, floors, cache] = ["journal", "floors", "cache"].map(|name| {
+        let text = example(&format!(r#"{{"type":"relatch-{name}/1""#));
+        let (json, hash) = text.trim_end().split_once('\n').unwrap();
+        assert_eq!(relatch::trust::Digest::of(json.as_bytes()).to_string(), hash, "{name}");
+        text.into_bytes()
+    });
+    let product = "demo".parse().unwrap();
+    let read = RecordedFiles::parse(&product, Some(&journal), Some(&floors), Some(&cache)).unwrap();
+    assert_eq!(read.to_bytes(), (journal, floors, Some(cache)));
 }

@@ -37,7 +37,6 @@ mod finding;
 mod floors;
 mod machine;
 mod memory;
-mod unknown;
 mod walk;
 
 pub(crate) use cache::Cache;
@@ -47,4 +46,3 @@ pub use finding::Finding;
 pub use floors::Domain;
 pub use machine::Check;
 pub use memory::Memory;
-pub(crate) use unknown::Unknown;

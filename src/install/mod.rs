@@ -27,7 +27,8 @@
 //! record_file, journal, floors, settings, root_file  the recorded files
 //! records, user_dir                                  what checks remember, and where
 //! clean_up, swap, first_install, rollback            step 12
-//! unlocked, observation, session                            the interface to the updater
+//! unlocked, observation, session                     the interface to the updater
+//! recorded_files                                     the recorded files without a disk, for tests
 //! ```
 
 mod clean_up;
@@ -46,6 +47,7 @@ mod observation;
 mod probe;
 mod random;
 mod record_file;
+mod recorded_files;
 mod records;
 mod rollback;
 mod root_file;
@@ -65,6 +67,8 @@ pub(crate) use journal::{Installed, Journal, Under};
 pub(crate) use observation::Observation;
 pub use probe::Probe;
 pub(crate) use probe::{answer_probe, probe_nonce};
+#[doc(hidden)]
+pub use recorded_files::RecordedFiles;
 pub(crate) use records::Records;
 pub(crate) use session::Session;
 pub(crate) use settings::Settings;

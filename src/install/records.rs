@@ -99,6 +99,17 @@ impl Records {
         Ok(Records { dir, beside: None, floors, on_disk, cache, damaged })
     }
 
+    /// Records without a directory.
+    pub(super) fn in_memory(product: &Name, floors: Option<Floors>, cache: Option<CacheFile>) -> Self {
+        let floors = floors.unwrap_or_else(|| Floors::new(product.clone()));
+        Records { dir: None, beside: None, floors, on_disk: None, cache, damaged: None }
+    }
+
+    /// The content of `floors`, and of `cache`.
+    pub(super) fn to_bytes(&self) -> (Vec<u8>, Option<Vec<u8>>) {
+        (self.floors.to_bytes(), self.cache.as_ref().map(CacheFile::to_bytes))
+    }
+
     /// Raises these floors to those of another directory. Its persisted root counts if it is newer.
     pub(super) fn raise_to(&mut self, other: &Records) {
         other.floors.domains().iter().rev().for_each(|domain| self.floors.raise_to(domain));

@@ -61,10 +61,13 @@ impl Updater {
             place: journal.rollout(),
             now,
         };
-        let mut memories = records.memories(&self.identity, &anchor, recorded.as_ref()).into_iter();
-        loop {
-            let Some(memory) = memories.next() else { return Err(Error::usage("there is no trust domain")) };
-            let is_new = memory.domain().is_none() && records.has_domains();
+        let mut undetermined = None;
+        for memory in records.memories(&self.identity, &anchor, recorded.as_ref()) {
+            let begins = memory.domain().is_none();
+            if let Some(error) = undetermined.take_if(|_| begins) {
+                return Err(error);
+            }
+            let is_new = begins && (records.has_domains() || recorded.is_some());
             let mut check = Check::new(
                 &anchor,
                 recorded.as_ref(),
@@ -80,9 +83,13 @@ impl Updater {
                     records.save_root(&root, check.memory())?;
                 }
             }
+            let is_joined = check.is_joined();
             match check.into_verdict() {
-                // Of another chain: the next domain, or a new one (SPEC section 4.3).
-                Err(Error::Refused(Refusal::RootForked { .. })) if memories.len() > 0 => {}
+                // It may be of the next domain. Only if it is of none, a new one begins (SPEC section 4.3).
+                Err(Error::Refused(Refusal::RootForked { .. })) if !is_joined => {}
+                Err(error @ Error::Refused(_)) if !is_joined => {
+                    undetermined = undetermined.or(Some(error));
+                }
                 verdict => {
                     if is_new {
                         self.report_new_domain(&anchor);
@@ -91,6 +98,7 @@ impl Updater {
                 }
             }
         }
+        Err(undetermined.unwrap_or_else(|| Error::usage("there is no trust domain")))
     }
 
     fn report_new_domain(&mut self, anchor: &Root) {

@@ -108,13 +108,18 @@ fn documents() {
 }
 
 #[test]
-fn state() {
-    answered("state", run::low::state);
+fn records() {
+    answered("records", run::low::record);
 }
 
 #[test]
 fn check_roots() {
     all("check-roots", run::check::run);
+}
+
+#[test]
+fn check_lineage() {
+    all("check-lineage", run::check::run);
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn check_rollback() {
 #[test]
 fn checks_in_memory() {
     let decided = std::sync::atomic::AtomicUsize::new(0);
-    for file in ["roots", "version", "manifest", "decision", "blobs", "state"] {
+    for file in ["roots", "lineage", "version", "manifest", "decision", "blobs", "state"] {
         all(&format!("check-{file}"), |vector, file| {
             let is_decided = usize::from(run::memory::run(vector, file));
             decided.fetch_add(is_decided, std::sync::atomic::Ordering::Relaxed);
@@ -169,7 +174,7 @@ fn every_step_of_the_specification_occurs() {
     let is_step = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
     let mut steps: BTreeSet<String> = rows.filter(is_step).map(str::to_owned).collect();
     assert!(steps.len() >= 34, "{steps:?}");
-    steps.extend(["5", "kind", "9", "10", "6.1", "6.2", "6.3"].map(String::from));
+    steps.extend(["5", "kind", "9", "10", "6.1", "6.2", "6.3", "6.4", "6.5"].map(String::from));
     for file in tables::all() {
         for vector in file.vectors {
             if let Some(step) = vector["step"].as_str() {

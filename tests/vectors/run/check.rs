@@ -9,10 +9,10 @@ use relatch::{Clock, Error, Local, Outcome, Refusal, Unavailable, Updater};
 use serde_json::{Map, Value, json};
 
 use crate::file::bytes;
-use crate::tables::checks::{COMPARED, objects, whole};
+use crate::tables::checks::{COMPARED, FILES, objects, whole};
 use crate::tables::release::{PRODUCT, TARGET, blake3};
 
-/// What stands on line 2 of a damaged state.
+/// What stands on line 2 of a damaged file.
 pub const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// An executable and the directory beside it.
@@ -47,7 +47,7 @@ impl Place {
         );
     }
 
-    fn write_checked(&self, name: &str, value: &Value) {
+    pub fn write_checked(&self, name: &str, value: &Value) {
         let line = value.to_string();
         std::fs::write(self.site.join(name), format!("{line}\n{}\n", blake3(line.as_bytes()))).unwrap();
     }
@@ -77,7 +77,7 @@ impl Clock for Stopped {
 /// Runs a vector and compares all that it says.
 pub fn run(vector: &Value, file: &Value) {
     let name = vector["name"].as_str().unwrap();
-    let (client, state) = (whole(file, vector, "client"), whole(file, vector, "state"));
+    let client = whole(file, vector, "client");
     let there = objects(file, vector);
     let dir = tempfile::tempdir().unwrap();
     let (at, repository) = (dir.path().join("bin"), dir.path().join("repository"));
@@ -91,10 +91,13 @@ pub fn run(vector: &Value, file: &Value) {
     let place = Place::new(&at);
     std::fs::write(&place.executable, bytes(&client["executable"])).unwrap();
     place.write_settings(client["anchor"].as_str().unwrap(), &repository);
-    match client["state_file"].as_str().unwrap() {
-        "absent" => {}
-        "damaged" => place.write_damaged("state", &state.clone().into()),
-        _ => place.write_checked("state", &state.clone().into()),
+    for name in FILES {
+        let line = Value::from(whole(file, vector, name));
+        match line.as_object().unwrap().is_empty() {
+            true => {}
+            false if is_damaged(&client, name) => place.write_damaged(name, &line),
+            false => place.write_checked(name, &line),
+        }
     }
     for name in ["root", "previous"] {
         if !client[name].is_null() {
@@ -110,14 +113,55 @@ pub fn run(vector: &Value, file: &Value) {
         }
     }
     assert_eq!(told, Value::from(expected), "{name}");
-    compare(name, vector, &client, state, &place, before.as_deref());
+    compare(name, vector, &client, &place, before.as_deref());
+    for name in FILES {
+        compare_record(name, vector, file, &place);
+    }
+}
+
+fn is_damaged(client: &Map<String, Value>, name: &str) -> bool {
+    client["damaged"].as_array().unwrap().contains(&name.into())
+}
+
+/// What is expected of one of the three files; `None` if it does not exist, or is damaged.
+pub fn expected(name: &str, vector: &Value, file: &Value) -> Option<Map<String, Value>> {
+    let before = whole(file, vector, name);
+    let anew = before.is_empty() || is_damaged(&whole(file, vector, "client"), name);
+    match (vector["after"].get(name).and_then(Value::as_object), anew) {
+        (None, true) => None,
+        (None, false) => Some(before),
+        (Some(after), true) => Some(after.clone()),
+        (Some(after), false) => Some(before.into_iter().chain(after.clone()).collect()),
+    }
+}
+
+/// Compares what is recorded with what a vector says of it.
+pub fn compare_fields(name: &str, of: &str, found: &Value, expected: &Map<String, Value>) {
+    for (field, value) in expected {
+        let is_random = field == "rollout" && value.is_null();
+        if !is_random && (name != "cache" || COMPARED.contains(&field.as_str())) {
+            assert_eq!(found[field], *value, "{of}: {field} of {name}");
+        }
+    }
+    assert_eq!(found.as_object().unwrap().len(), expected.len(), "{of}: the fields of {name}");
+}
+
+fn compare_record(name: &str, vector: &Value, file: &Value, place: &Place) {
+    let of = vector["name"].as_str().unwrap();
+    let found = place.file(name).map(|text| String::from_utf8(text).unwrap());
+    let found = found.filter(|text| !text.ends_with(&format!("{NO_HASH}\n")));
+    let found = found.map(|text| serde_json::from_str::<Value>(text.lines().next().unwrap()).unwrap());
+    match (found, expected(name, vector, file)) {
+        (None, None) => {}
+        (Some(found), Some(expected)) => compare_fields(name, of, &found, &expected),
+        (found, expected) => panic!("{of}: {name} is {found:?} instead of {expected:?}"),
+    }
 }
 
 fn compare(
     name: &str,
     vector: &Value,
     client: &Map<String, Value>,
-    mut state: Map<String, Value>,
     place: &Place,
     root_before: Option<&[u8]>,
 ) {
@@ -134,21 +178,6 @@ fn compare(
             let line = root.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let root: Value = serde_json::from_slice(line).unwrap_or_default();
             assert_eq!(&root["version"], number, "{name}: root");
-        }
-    }
-    let changes = after.get("state").map(|changes| changes.as_object().unwrap().clone());
-    let written = changes.is_some();
-    state.extend(changes.unwrap_or_default());
-    match place.file("state") {
-        None => assert!(client["state_file"] == "absent" && !written, "{name}: no state"),
-        Some(text) => {
-            let text = String::from_utf8(text).unwrap();
-            let is_damaged = text.ends_with(&format!("{NO_HASH}\n"));
-            assert_eq!(is_damaged, client["state_file"] == "damaged" && !written, "{name}: state");
-            let found: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-            for field in COMPARED {
-                assert_eq!(found[field], state[field], "{name}: {field}");
-            }
         }
     }
     for entry in std::fs::read_dir(&place.site).unwrap() {
@@ -257,7 +286,12 @@ pub fn step(refusal: &Refusal, rollback: bool, running: &Version) -> (&'static s
         Refusal::Undecodable { why, .. } if why.contains("goes on after") => ("9", reason("output-long")),
         Refusal::Undecodable { .. } => ("9", reason("undecodable")),
         Refusal::PreviousAltered { .. } => ("6.1", reason("altered")),
-        Refusal::PreviousEpoch { .. } => plain("6.3"),
+        Refusal::Retracted { .. } => plain("6.3"),
+        Refusal::PreviousEpoch { .. } => plain("6.4"),
+        Refusal::PreviousDomain { .. } => plain("6.5"),
+        Refusal::RootUndetermined { .. } => ("3", reason("undetermined")),
+        Refusal::RootEquivocation { .. } => ("3", reason("equivocation")),
+        Refusal::TooManyDomains { .. } => ("3", reason("too-many-domains")),
         Refusal::StateDamaged { .. } => ("2", reason("damaged")),
         other => panic!("no step is known for {other}"),
     }

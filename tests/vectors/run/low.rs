@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
-use relatch::install::Installation;
+use relatch::install::{Installation, RecordedFiles};
 use relatch::trust::{
     Digest, Document as _, Manifest, Name, Notes, PublicKey, SignatureText, Timestamp, TrustAnchor, Version,
 };
@@ -95,28 +95,47 @@ pub fn document(vector: &Value, file: &Value) -> Told {
     json!({"result": "refuse", "reason": reason})
 }
 
-pub fn state(vector: &Value, _: &Value) -> Told {
+pub fn record(vector: &Value, _: &Value) -> Told {
+    let (name, content) = (vector["file"].as_str().unwrap(), bytes(&vector["content"]));
     let dir = tempfile::tempdir().unwrap();
     let place = super::check::Place::new(dir.path());
     place.write_settings(&tables::release::root(1).to_string(), dir.path());
-    std::fs::write(place.site.join("state"), bytes(&vector["file"])).unwrap();
-    let before = std::fs::read(place.site.join("state")).unwrap();
-    let result = match Updater::status(&Installation::at(&place.executable).unwrap(), None) {
-        Ok(status) if status.damaged.is_some() => "damaged",
-        Ok(_) if is_refused(&place.executable) => "refuse",
-        Ok(_) => "accept",
-        Err(relatch::Error::Refused(Refusal::StateTooNew { .. })) => "refuse",
+    // Floors and cache count beside a journal.
+    place.write_checked("journal", &tables::records::journal());
+    std::fs::write(place.site.join(name), &content).unwrap();
+    let status = Updater::status(&Installation::at(&place.executable).unwrap(), None);
+    let result = match status {
+        Ok(status) if status.damaged.is_some() || (name == "cache" && status.finding.is_none()) => "damaged",
+        Ok(_) | Err(relatch::Error::Refused(Refusal::StateOfOther { .. })) => {
+            if is_refused(&place.executable) { "refuse" } else { "accept" }
+        }
         Err(other) => panic!("{other}"),
     };
     if result == "refuse" {
-        assert!(is_refused(&place.executable));
-        assert_eq!(std::fs::read(place.site.join("state")).unwrap(), before, "it is left as it was");
+        assert_eq!(std::fs::read(place.site.join(name)).unwrap(), content, "it is left as it was");
+    }
+    if result == "accept" && name != "cache" {
+        let line = |content: &[u8]| -> Value {
+            serde_json::from_slice(content.split(|byte| *byte == b'\n').next().unwrap()).unwrap()
+        };
+        let (journal, floors) = match name {
+            "journal" => (Some(&content[..]), None),
+            _ => (None, Some(&content[..])),
+        };
+        let read = RecordedFiles::parse(&"demo".parse().unwrap(), journal, floors, None).unwrap();
+        let (journal, floors, _) = read.to_bytes();
+        let written = if name == "journal" { journal } else { floors };
+        let (written, read) = (line(&written), line(&content));
+        for (field, value) in written.as_object().unwrap() {
+            assert_eq!(*value, read[field], "{}: {field} is kept", vector["name"]);
+        }
+        assert!(written.as_object().unwrap().len() >= read.as_object().unwrap().len(), "{}", vector["name"]);
     }
     json!({"result": result})
 }
 
-/// Whether an updater of the product `demo` refuses the state.
+/// Whether an updater of the product `demo` refuses the files.
 fn is_refused(executable: &Path) -> bool {
     let answer = Updater::of_installed(executable).unwrap().check(false);
-    matches!(answer, Err(relatch::Error::Refused(Refusal::StateTooNew { .. } | Refusal::StateOfOther { .. })))
+    matches!(answer, Err(relatch::Error::Refused(Refusal::StateOfOther { .. })))
 }

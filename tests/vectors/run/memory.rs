@@ -2,64 +2,118 @@
 
 use std::collections::HashMap;
 
-use relatch::check::{Answer, Candidate, Check, Decision, Memory, Purpose, Want};
-use relatch::install::State;
-use relatch::trust::{Fetched, Identity, Roots, TrustAnchor, Version};
+use relatch::check::{Answer, Check, Decision, Memory, Purpose, Verdict, Want};
+use relatch::install::RecordedFiles;
+use relatch::trust::{Fetched, Identity, Name, Roots, TrustAnchor, Version};
 use relatch::{Error, Finding, Refusal, Unavailable};
 use serde_json::{Map, Value, json};
 
-use super::check::{refused, step};
+use super::check::{compare_fields, expected, refused, step};
 use crate::file::bytes;
-use crate::tables::checks::{COMPARED, objects, whole};
+use crate::tables::checks::{FILES, objects, whole};
 use crate::tables::release::{TARGET, blake3};
+
+/// A client that keeps all in memory.
+struct Client<'a> {
+    objects: HashMap<String, Vec<u8>>,
+    anchor: &'a Roots,
+    identity: Identity,
+    now: u64,
+    /// The number of the root that was persisted last.
+    trusted_root: Option<u64>,
+}
+
+impl Client<'_> {
+    /// Steps 3 to 8 in the trust domain that section 4.3 says.
+    fn check(
+        &mut self,
+        files: &mut RecordedFiles,
+        recorded: Option<&Roots>,
+        purpose: &dyn Fn(&RecordedFiles) -> Purpose,
+    ) -> Result<Verdict, Error> {
+        let mut undetermined = None;
+        let memories = files.memories(&self.identity, self.anchor, recorded);
+        let last = memories.len() - 1;
+        for (at, memory) in memories.into_iter().enumerate() {
+            if at == last && undetermined.is_some() {
+                break;
+            }
+            let (verdict, is_joined) = self.check_in(memory, files, recorded, purpose(files));
+            match verdict {
+                Err(Error::Refused(Refusal::RootForked { .. })) if !is_joined => {}
+                Err(error @ Error::Refused(_)) if !is_joined => {
+                    undetermined = undetermined.or(Some(error));
+                }
+                verdict => return verdict,
+            }
+        }
+        Err(undetermined.unwrap())
+    }
+
+    fn check_in(
+        &mut self,
+        memory: Memory,
+        files: &mut RecordedFiles,
+        recorded: Option<&Roots>,
+        purpose: Purpose,
+    ) -> (Result<Verdict, Error>, bool) {
+        let identity = self.identity.clone();
+        let mut check = Check::new(self.anchor, recorded, identity, "here", memory, purpose, self.now);
+        while let Want::Object(wanted) = check.want() {
+            let answer = match self.objects.get(&wanted.object.to_string()) {
+                Some(content) => Answer::Found(Fetched::new(content.clone()), None),
+                None => Unavailable::Absent { location: "here".into(), object: wanted.object }.into(),
+            };
+            if let Some(root) = check.supply(answer, self.now) {
+                if let Err(error) = files.save_root(&root, check.memory()) {
+                    return (Err(error), true);
+                }
+                self.trusted_root = Some(check.roots().version);
+            }
+        }
+        let is_joined = check.is_joined();
+        (check.into_verdict(), is_joined)
+    }
+}
 
 /// Runs a vector and compares; false for a vector that another step decides.
 pub fn run(vector: &Value, file: &Value) -> bool {
     let name = vector["name"].as_str().unwrap();
-    let (client, mut state) = (whole(file, vector, "client"), whole(file, vector, "state"));
+    let client = whole(file, vector, "client");
     if client["command"] != "update" {
         return false;
     }
     let text = |field: &str| client[field].as_str().unwrap();
-    let identity =
-        Identity { product: text("product").parse().unwrap(), channel: text("channel").parse().unwrap() };
+    let product: Name = text("product").parse().unwrap();
+    let identity = Identity { product: product.clone(), channel: text("channel").parse().unwrap() };
     let running: Version = text("version").parse().unwrap();
-    let recorded = match text("state_file") {
-        "there" => match parse(&state).and_then(|state| state.follow(&identity)) {
-            Ok(state) => Some(state),
-            Err(_) => return false, // step 2
-        },
-        _ => None,
+    let content = FILES.map(|name| {
+        let line = Value::from(whole(file, vector, name));
+        let is_there = !line.as_object().unwrap().is_empty()
+            && !client["damaged"].as_array().unwrap().contains(&name.into());
+        is_there.then(|| format!("{line}\n{}\n", blake3(line.to_string().as_bytes())).into_bytes())
+    });
+    let [journal, floors, cache] = content.each_ref().map(|content| content.as_deref());
+    let mut files = RecordedFiles::parse(&product, journal, floors, cache).unwrap();
+    let anchor: Roots = TrustAnchor::new(text("anchor").as_bytes()).unwrap().into();
+    let recorded = recorded_root(&client);
+    let mut with = Client {
+        objects: objects(file, vector).into_iter().collect(),
+        anchor: &anchor,
+        identity: identity.clone(),
+        now: client["clock"].as_u64().unwrap(),
+        trusted_root: None,
     };
-    let there: HashMap<String, Vec<u8>> = objects(file, vector).into_iter().collect();
-    let memory = recorded.as_ref().map_or(Memory::new(50), |state| state.memory().clone());
-    let held = recorded.as_ref().map_or(Vec::new(), |state| state.held().to_vec());
-    let candidate = Candidate {
-        target: TARGET.parse().unwrap(),
-        installed: Some(running.clone()),
-        held,
-        now: client["now"].as_bool().unwrap(),
+    let now = client["now"].as_bool().unwrap();
+    let purpose = |files: &RecordedFiles| {
+        Purpose::Client(files.candidate(TARGET.parse().unwrap(), Some(running.clone()), now))
     };
-    let now = client["clock"].as_u64().unwrap();
-    let start = roots(&client);
-    let mut check = Check::new(&start, identity, "here", memory, Purpose::Client(candidate), now);
-    let (mut saved, mut trusted_root) = (None, None);
-    while let Want::Object(wanted) = check.want() {
-        let answer = match there.get(&wanted.object.to_string()) {
-            Some(content) => Answer::Found(Fetched::new(content.clone()), None),
-            None => Unavailable::Absent { location: "here".into(), object: wanted.object }.into(),
-        };
-        if check.supply(answer, now).is_some() {
-            (saved, trusted_root) = (Some(check.memory().clone()), Some(check.roots().version));
-        }
-    }
-    let decision = match check.into_verdict() {
-        Ok(verdict) => {
-            saved = Some(verdict.memory);
-            verdict.decision.map_err(Error::from)
-        }
-        Err(error) => Err(error),
-    };
+    let verdict = with.check(&mut files, recorded.as_ref(), &purpose);
+    let is_verified = verdict.is_ok();
+    let decision = verdict.and_then(|verdict| {
+        files.save(&identity, anchor.digest(), &verdict.memory)?;
+        verdict.decision.map_err(Error::from)
+    });
     let outcome = match decision {
         Ok(Decision::Update(_)) => {
             let later = ["9", "10"].map(Value::from).contains(&vector["step"])
@@ -86,48 +140,53 @@ pub fn run(vector: &Value, file: &Value) -> bool {
         }
         Err(other) => panic!("{name}: {other}"),
     };
-    let mut expected = Map::new();
+    let mut told = Map::new();
     for field in ["result", "step", "document", "reason", "needed", "valid", "version", "object"] {
         if let Some(value) = vector.get(field) {
-            expected.insert(field.into(), value.clone());
+            told.insert(field.into(), value.clone());
         }
     }
-    let installs = outcome.is_none();
+    let installs = vector["result"] == "install";
     if let Some(outcome) = outcome {
-        assert_eq!(outcome, Value::from(expected), "{name}");
+        assert_eq!(outcome, Value::from(told), "{name}");
     }
-    assert_eq!(trusted_root.map(Value::from).as_ref(), vector["after"].get("trusted_root"), "{name}: root");
-    if let (Some(recorded), Some(saved)) = (recorded, saved) {
-        let text = recorded.with_memory(saved).to_bytes();
-        let line = text.split(|byte| *byte == b'\n').next().unwrap();
-        let found: Value = serde_json::from_slice(line).unwrap();
-        state.extend(
-            vector["after"].get("state").map_or(Map::new(), |state| state.as_object().unwrap().clone()),
-        );
-        // The swap comes after these steps.
-        let swapped = ["installed", "previous", "held"];
-        for field in COMPARED.iter().filter(|field| !(installs && swapped.contains(field))) {
-            assert_eq!(found[*field], state[*field], "{name}: {field}");
+    assert_eq!(
+        with.trusted_root.map(Value::from).as_ref(),
+        vector["after"].get("trusted_root"),
+        "{name}: root"
+    );
+    let (_, floors, cache) = files.to_bytes();
+    let parsed = |text: &[u8]| -> Value {
+        serde_json::from_slice(text.split(|byte| *byte == b'\n').next().unwrap()).unwrap()
+    };
+    match expected("floors", vector, file) {
+        Some(expected) => compare_fields("floors", name, &parsed(&floors), &expected),
+        // Damaged floors stay, and so does that there are none.
+        None => assert!(!is_verified, "{name}: no floors"),
+    }
+    match (expected("cache", vector, file), cache) {
+        (Some(mut expected), Some(cache)) => {
+            if installs {
+                // The swap comes after these steps.
+                expected.insert("finding".into(), parsed(&cache)["finding"].clone());
+                expected.insert("about".into(), parsed(&cache)["about"].clone());
+            }
+            compare_fields("cache", name, &parsed(&cache), &expected);
         }
+        (expected, found) => assert!(expected.is_none() && found.is_none(), "{name}: the cache"),
     }
     true
 }
 
-fn parse(state: &Map<String, Value>) -> Result<State, Refusal> {
-    let line = Value::from(state.clone()).to_string();
-    State::parse(format!("{line}\n{}\n", blake3(line.as_bytes())).as_bytes())
-}
-
-/// The root that is recorded, else the one that the tool carries.
-fn roots(client: &Map<String, Value>) -> Roots {
-    let anchor = || TrustAnchor::new(client["anchor"].as_str().unwrap().as_bytes()).unwrap();
+/// The file `root`, unless it is damaged.
+fn recorded_root(client: &Map<String, Value>) -> Option<Roots> {
     if client["root"].is_null() {
-        return anchor().into();
+        return None;
     }
+    let anchor = TrustAnchor::new(client["anchor"].as_str().unwrap().as_bytes()).unwrap();
     let content = bytes(&client["root"]);
     let end = content.iter().position(|byte| *byte == b'\n').unwrap_or(content.len());
     let (document, signatures) = content.split_at(end);
     let signatures = signatures.get(1..).unwrap_or_default();
-    let recorded = anchor().or_recorded(&Fetched::new(document.to_vec()), &Fetched::new(signatures.to_vec()));
-    recorded.unwrap_or_else(|_| anchor().into())
+    anchor.recorded(&Fetched::new(document.to_vec()), &Fetched::new(signatures.to_vec())).ok()
 }

@@ -3,9 +3,9 @@
 pub mod checks;
 pub mod documents;
 pub mod keys;
+pub mod records;
 pub mod release;
 pub mod signatures;
-pub mod state;
 pub mod values;
 
 use crate::file::File;
@@ -17,7 +17,7 @@ pub fn all() -> Vec<File> {
         values::file(),
         values::order(),
         documents::file(),
-        state::file(),
+        records::file(),
     ];
     files.extend(checks::files());
     files

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::release::{EPOCH, Release, blake3, executable};
 use super::Case;
+use super::kept::ANCHOR;
 use crate::file::{content, padded};
 
 pub fn cases() -> Vec<Value> {
@@ -204,10 +205,10 @@ fn patches() -> Vec<Value> {
     let patch = Base64::decode_vec(PATCH).unwrap();
     let (here, elsewhere) = (blake3(&old), blake3(b"never installed here"));
     let case = |name: &str, comment: &str, forms: &[(&str, Option<&str>, &[u8])]| {
-        let copy = json!({"version": "1.3.0", "blake3": here, "epoch": EPOCH});
+        let copy = json!({"version": "1.3.0", "blake3": here, "epoch": EPOCH, "domain": ANCHOR});
         Case::new(format!("patch: {name}"), comment)
             .client("executable", content(&old))
-            .state("installed", copy)
+            .journal("installed", copy)
             .release(|release| {
                 release.executable(&new);
                 release.stored(forms);
@@ -223,7 +224,10 @@ fn patches() -> Vec<Value> {
         let blob = frame(&[0, 0x38], &zeros(to));
         Case::new(format!("patch: {name}"), "the limit is of both; the frame does not use the prefix")
             .client("executable", padded("", "o", from, ""))
-            .state("installed", json!({"version": "1.3.0", "blake3": blake3(&old), "epoch": EPOCH}))
+            .journal(
+                "installed",
+                json!({"version": "1.3.0", "blake3": blake3(&old), "epoch": EPOCH, "domain": ANCHOR}),
+            )
             .release(|release| {
                 release.executable(&vec![0; to]);
                 release.stored(&[("zstd-patch", Some(&blake3(&old)), &blob)]);
@@ -291,7 +295,10 @@ fn patches() -> Vec<Value> {
             &[("zstd-patch", Some(&blake3(&like_dictionary)), &patch)],
         )
         .client("executable", content(&like_dictionary))
-        .state("installed", json!({"version": "1.3.0", "blake3": blake3(&like_dictionary), "epoch": EPOCH}))
+        .journal(
+            "installed",
+            json!({"version": "1.3.0", "blake3": blake3(&like_dictionary), "epoch": EPOCH, "domain": ANCHOR}),
+        )
         .installs_bytes(&new),
         large("from and to 64 MiB", LARGEST, LARGEST).installs_content(padded("", "\0", LARGEST, "")),
         large("from a byte more than 64 MiB", LARGEST + 1, LARGEST)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::release::{DAY, EPOCH, HOUR, NOW, Release, keys, root, root_of};
 use super::roots::expired;
-use super::{Case, root_file};
+use super::{Case, root_file, root_hash};
 use crate::minisign::Key;
 
 pub fn cases() -> Vec<Value> {
@@ -19,30 +19,30 @@ fn walks() -> Vec<Value> {
     let broken = |name: &str, comment: &str| {
         Case::new(name, comment).object("root/2.json", "?").object("root/2.json.minisig", "?\n")
     };
-    let walked = |name: &str, at: u64| {
+    let walked = |name: &str, at: Value| {
         current(
             broken(name, "nothing newer is released; root 2 is broken, which shows only to who asks for it")
-                .state("root_walked", at),
+                .cache("root_checked", at),
         )
     };
     let stay = |case: Case| case.nothing("8b", "current");
     vec![
-        stay(walked("walked an hour ago", NOW - HOUR)),
-        stay(walked("walked a second less than a day ago", NOW - DAY + 1)),
-        walked("walked a day ago", NOW - DAY).refuse("3a"),
-        walked("walked never", 0).refuse("3a"),
-        stay(walked("walked a second less than a day ahead", NOW + DAY - 1)),
-        walked("walked a day ahead", NOW + DAY).refuse("3a"),
+        stay(walked("walked an hour ago", (NOW - HOUR).into())),
+        stay(walked("walked a second less than a day ago", (NOW - DAY + 1).into())),
+        walked("walked a day ago", (NOW - DAY).into()).refuse("3a"),
+        walked("walked never", Value::Null).refuse("3a"),
+        stay(walked("walked a second less than a day ahead", (NOW + DAY - 1).into())),
+        walked("walked a day ahead", (NOW + DAY).into()).refuse("3a"),
         broken("walked before an install", "an hour ago is not enough; nothing of steps 4 to 8 is kept")
             .refuse("3a"),
         broken("walked after a refusal", "of the two refusals the walk's is told")
             .release(|release| release.timestamp_keys = keys(&[9]))
             .refuse("3a"),
         broken("walked after 8d", "version 1.4.0 is below the floor")
-            .state("min_version", "2.0.0")
+            .floor("min_version", "2.0.0")
             .refuse("3a"),
         broken("not walked for what is held", "nothing is to be done")
-            .state("held", json!(["1.4.0"]))
+            .journal("held", json!([{"version": "1.4.0"}]))
             .nothing("8c", "held"),
         broken("not walked for what is absent", "that is no refusal")
             .absent("stable/VERSION")
@@ -64,7 +64,7 @@ fn walks() -> Vec<Value> {
             "steps 4 to 6 refused nothing: that the walk ended is told, and step 7 was not taken",
         )
         .object("root/2.json", root(2).to_string())
-        .state("min_version", "2.0.0")
+        .floor("min_version", "2.0.0")
         .unavailable("root/2.json.minisig"),
         Case::new("a refusal, and no new root", "it stands")
             .release(|release| release.timestamp_keys = keys(&[9]))
@@ -110,7 +110,7 @@ fn walks() -> Vec<Value> {
 /// What the client kept, or lost.
 fn kept() -> Vec<Value> {
     let two = || root_of(2, [(&[4], 1), (&[2], 1), (&[3], 1)]);
-    let at_two = |name: &str, comment: &str| Case::new(name, comment).state("root_version", 2);
+    let at_two = |name: &str, comment: &str| Case::new(name, comment).verified(&two());
     let has = |case: Case| case.client("root", root_file(&two(), &keys(&[1, 4])));
     let lowered = || json!({"reason": "root-lowered"});
     let lost = |name: &str, comment: &str, file: Value| at_two(name, comment).client("root", file);
@@ -120,8 +120,6 @@ fn kept() -> Vec<Value> {
     weak["keys"].as_array_mut().unwrap().insert(0, json!({"alg": "ed25519", "public": "00".repeat(32)}));
     let mut gadget = two();
     gadget["product"] = "gadget".into();
-    let mut three = root(3);
-    three["issued"] = (NOW - DAY).into();
     vec![
         has(at_two("root 2 is kept", "root 2 is not asked for again")).installs(),
         has(at_two("root 3 follows the kept one", "signed by its key"))
@@ -144,7 +142,7 @@ fn kept() -> Vec<Value> {
         ))
         .refuse_with("3", lowered()),
         lost("the kept root is lost, VERSION is held", "no start goes on under a lower one", Value::Null)
-            .state("held", json!(["1.4.0"]))
+            .journal("held", json!([{"version": "1.4.0"}]))
             .refuse_with("3", lowered()),
         current(lost(
             "the kept root is lost, VERSION is current, root 2 is there",
@@ -178,22 +176,8 @@ fn kept() -> Vec<Value> {
         )
         .client("root", root_file(&root_of(1, [(&[1], 1), (&[2], 1), (&[6], 1)]), &keys(&[1])))
         .installs(),
-        Case::new("a kept root below the anchor", "a tool that was built anew carries root 3")
-            .anchor(&three)
-            .state("root_version", 2)
-            .client("root", root_file(&two(), &keys(&[1, 4])))
-            .then("root_version", 3)
-            .installs(),
-        current(Case::new(
-            "an anchor above what was known, VERSION is current",
-            "it is the trusted root from now on",
-        ))
-        .anchor(&three)
-        .state("root_version", 2)
-        .then("root_version", 3)
-        .nothing("8b", "current"),
         Case::new("root 4 follows an anchor of number 3", "and not root 2")
-            .anchor(&three)
+            .anchor(&root(3))
             .root(2, &root(2), &keys(&[9]))
             .root(4, &root(4), &keys(&[1]))
             .trusts(4, EPOCH)
@@ -221,12 +205,26 @@ fn epochs() -> Vec<Value> {
             "a huge seq and an absurd min_version of the old epoch bind nobody",
         )
         .floor("seq", 9_007_199_254_740_991u64)
-        .state("min_version", "999.0.0")
+        .floor("min_version", "999.0.0")
         .root(2, &three, &keys(&[1]))
         .release(release(1))
         .trusts(2, 3)
-        .then("min_version", Value::Null)
         .installs(),
+        Case::new(
+            "a higher epoch after a stolen key, and a clock that was ahead",
+            "a VERSION from the far future, which was accepted then, ends with its epoch",
+        )
+        .floor("issued", NOW + 365 * DAY)
+        .root(2, &three, &keys(&[1]))
+        .release(release(1))
+        .trusts(2, 3)
+        .installs(),
+        Case::new(
+            "a VERSION from the far future was accepted",
+            "it counts in its epoch: what is newer has expired",
+        )
+        .floor("issued", NOW + 299 * DAY)
+        .refuse_with("5", json!({"document": "version", "reason": "expired"})),
         Case::new("VERSION of the old epoch under a root of a higher one", "replayed")
             .root(2, &three, &keys(&[1]))
             .trusts(2, 3)
@@ -247,12 +245,19 @@ fn long_chains() -> Vec<Value> {
     let longest = chain(by_one("32 new roots", "all in one check"), 33).trusts(33, EPOCH).installs();
     let mut longer = by_one("33 new roots", "the check ends; what was walked to is kept")
         .root(34, &root(34), &keys(&[1]))
-        .trusts(33, EPOCH)
-        .refuse_with("3", json!({"reason": "too-many-roots"}));
+        .then(move |kept| {
+            let hashes = kept.domain()["lineage"]["hashes"].as_array_mut().unwrap();
+            hashes.extend((2..=33).map(|number| root_hash(&root(number)).into()));
+        });
+    longer.after.insert("trusted_root".into(), 33.into());
+    let mut longer = longer.refuse_with("3", json!({"reason": "too-many-roots"}));
     longer["like"] = longest["name"].clone();
-    let next = by_one("33 new roots, the next check", "it goes on where the last one ended")
+    let next = (2..=33).fold(
+        by_one("33 new roots, the next check", "it goes on where the last one ended"),
+        |case, number| case.verified(&root(number)),
+    );
+    let next = next
         .client("root", root_file(&root(33), &keys(&[1])))
-        .state("root_version", 33)
         .root(34, &root(34), &keys(&[1]))
         .trusts(34, EPOCH)
         .installs();

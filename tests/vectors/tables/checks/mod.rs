@@ -3,6 +3,8 @@
 mod blobs;
 mod chain;
 mod decision;
+mod kept;
+mod lineage;
 mod manifest;
 mod rollback;
 mod roots;
@@ -11,13 +13,20 @@ mod version;
 
 use serde_json::{Map, Value, json};
 
-use super::release::{DAY, EPOCH, HOUR, NOW, Objects, PRODUCT, Release, TARGET, blake3, executable, root};
+use self::kept::Kept;
+use super::release::{DAY, NOW, Objects, PRODUCT, Release, TARGET, blake3, executable, root};
 use crate::file::{CONTENT, File, bytes, content};
 use crate::minisign::{Key, sign_all};
 
 pub fn files() -> Vec<File> {
     vec![
         file("check-roots", "The root chain.", "section 5, steps 3 and 5; section 4.2", roots::cases()),
+        file(
+            "check-lineage",
+            "Which trust domain a check is about, where the anchor is not what was recorded.",
+            "section 4.3",
+            lineage::cases(),
+        ),
         file(
             "check-version",
             "`VERSION`, time, and the kind of version.",
@@ -39,7 +48,7 @@ pub fn files() -> Vec<File> {
         ),
         file(
             "check-state",
-            "What the client kept, or lost, and an executable that the state does not know.",
+            "What the client kept, or lost, and an executable that the journal does not know.",
             "section 4.2; section 5, steps 2 and 12",
             state::cases(),
         ),
@@ -48,11 +57,18 @@ pub fn files() -> Vec<File> {
 }
 
 fn file(name: &'static str, about: &'static str, spec: &'static str, vectors: Vec<Value>) -> File {
-    let base = json!({"client": client(), "state": state(), "repository": repository()});
+    let kept = Kept::base().of_anchor(&root(1));
+    let base = json!({
+        "client": client(),
+        "journal": kept.journal,
+        "floors": kept.floors,
+        "cache": kept.cache,
+        "repository": repository(),
+    });
     let fields = vec![
         (
             "base",
-            "what each vector begins with: its `client`, `state` and `repository` say only what is different, field by field and path by path; a field that is an object is replaced whole",
+            "what each vector begins with: its `client`, `journal`, `floors`, `cache` and `repository` contain only what is different, field by field and path by path; a field that is an object or a list is replaced whole",
         ),
         ("name", "unique in this file"),
         ("comment", "what the vector is for"),
@@ -62,11 +78,11 @@ fn file(name: &'static str, about: &'static str, spec: &'static str, vectors: Ve
         ),
         (
             "client",
-            "the situation: `product`, `channel` and `target`, what it is; `anchor`, the root document that it carries; `root`, the content of its file `root`, or null; `executable`, the bytes at its path; `version`, which the running program carries; `previous`, the file of that name, or null; `state_file`, see `state`; `clock`, the system's, which stands still; `now`, whether a person asks with --update=now; `command`, \"update\" or \"rollback\"",
+            "the situation: `product`, `channel` and `target`, what it is; `anchor`, the root document that it carries; `root`, the content of its file `root`, or null; `executable`, the bytes at its path; `version`, which the running program carries; `previous`, the file of that name, or null; `damaged`, the names of the files among `journal`, `floors` and `cache` whose second line is 64 zeros; `clock`, the system's, which does not advance; `now`, whether a person asks with --update=now; `command`, \"update\" or \"rollback\"",
         ),
         (
-            "state",
-            "the content of `state` (SPEC section 4.1), hash of the second line left out. `state_file` of the client says how it lies there: \"there\"; \"absent\": not at all, and `state` is a new one, but for its `rollout`; \"damaged\": with 64 zeros as its second line",
+            "journal",
+            "line 1 of the file `journal` (SPEC section 4.1), or null if it does not exist; `floors` and `cache` likewise",
         ),
         (
             "repository",
@@ -79,12 +95,12 @@ fn file(name: &'static str, about: &'static str, spec: &'static str, vectors: Ve
         ),
         (
             "step",
-            "the step of SPEC that says so: for \"refuse\" and \"nothing\". \"kind\" is the check between 5 and 6; \"2\", \"3\", \"6\" and \"9\" stand without a letter; \"6.1\" to \"6.3\" are the conditions of section 6",
+            "the step of SPEC that says so: for \"refuse\" and \"nothing\". \"kind\" is the check between 5 and 6; \"2\", \"3\", \"6\" and \"9\" stand without a letter; \"6.1\" to \"6.5\" are the conditions of section 6",
         ),
         ("document", "for step 5: \"root\" or \"version\""),
         (
             "reason",
-            "where one step has several outcomes. 2: \"damaged\", the state. 3: \"limit\", of a root or its signatures; \"root-lowered\", the last root is below `root_version`; \"too-many-roots\". 5 and 6k: \"expired\"; \"future\". 6: \"limit\", of the manifest or its signatures. 8a: \"target\". 8b: \"current\". 8c: \"held\". 8e: \"rollout\". 9: \"no-form\", none is usable; \"short\" and \"long\", the blob has not the signed size; \"hash\", nor is it of the signed hash; \"output-long\", output goes on above the artifact's `size`; \"undecodable\", every other fault of a frame, a wrong content size too. Output that ends early or has another hash is step 10. 6.1: \"nothing\", there is no previous; \"altered\", its hash is another one",
+            "where one step has several outcomes. 2: \"damaged\", the journal or the floors. 3: \"limit\", of a root or its signatures; \"root-lowered\", the last root is below the lineage's; \"too-many-roots\"; \"undetermined\", whether anchor and lineage are connected (4.3); \"equivocation\", a root of the lineage's number is another one; \"too-many-domains\". 5 and 6k: \"expired\"; \"future\". 6: \"limit\", of the manifest or its signatures. 8a: \"target\". 8b: \"current\". 8c: \"held\". 8e: \"rollout\". 9: \"no-form\", none is usable; \"short\" and \"long\", the blob has not the signed size; \"hash\", nor is it of the signed hash; \"output-long\", output goes on above the artifact's `size`; \"undecodable\", every other fault of a frame, a wrong content size too. Output that ends early or has another hash is step 10. 6.1: \"nothing\", there is no previous; \"altered\", its hash is another one",
         ),
         (
             "needed",
@@ -92,28 +108,18 @@ fn file(name: &'static str, about: &'static str, spec: &'static str, vectors: Ve
         ),
         (
             "after",
-            "what is different afterwards, everything else is as before: `executable` and `previous`, as in client; `trusted_root`, the number of the root that was persisted: the file `root` then is that root/<n>.json of the repository, LF, and its signatures (else it is as before); `state`, the fields of it that changed, of those in `compared`. Where the state was damaged or absent and `state` is not here, it still is",
-        ),
-        (
-            "compared",
-            "the fields of `state` that a vector speaks about: channel, root_version, root_epoch, floors, expires, critical, min_version, installed, previous, held",
+            "what is different afterwards, everything else is as before: `executable` and `previous`, as in client; `trusted_root`, the number of the root that was persisted: the file `root` then is that root/<n>.json of the repository, LF, and its signatures (else it is as before); `journal`, `floors` and `cache`, the fields that changed. A file that was absent or damaged is still so if it is not here; if it is, it has all its fields, and a `rollout` of null is any number from 0 to 99. Of the cache, `validator`, `failure` and `warned` are not compared",
         ),
     ];
     File { name, about, spec, fields, base: Some(base), vectors }
 }
 
-pub const COMPARED: [&str; 10] = [
-    "channel",
-    "root_version",
-    "root_epoch",
-    "floors",
-    "expires",
-    "critical",
-    "min_version",
-    "installed",
-    "previous",
-    "held",
-];
+/// The files of a client that a vector speaks about.
+pub const FILES: [&str; 3] = ["journal", "floors", "cache"];
+
+/// The fields of the cache that are compared.
+pub const COMPARED: [&str; 9] =
+    ["type", "product", "channel", "anchor", "finding", "about", "failed_probe", "checked", "root_checked"];
 
 fn client() -> Value {
     json!({
@@ -126,47 +132,10 @@ fn client() -> Value {
         "version": "1.3.0",
         "executable": content(&executable("1.3.0")),
         "previous": null,
-        "state_file": "there",
+        "damaged": [],
         "clock": NOW,
         "now": false,
     })
-}
-
-fn copy(version: &str) -> Value {
-    json!({"version": version, "blake3": blake3(&executable(version)), "epoch": EPOCH})
-}
-
-/// It installed 1.3.0 two days ago and asked for roots an hour ago.
-fn state() -> Value {
-    let installed = Release::installed();
-    let pointer = installed.pointer();
-    json!({
-        "type": "relatch-state/1",
-        "product": PRODUCT,
-        "channel": "stable",
-        "root_version": 1,
-        "root_epoch": EPOCH,
-        "floors": floors(&pointer),
-        "expires": pointer["expires"],
-        "seen": null,
-        "critical": false,
-        "min_version": null,
-        "installed": copy("1.3.0"),
-        "previous": null,
-        "held": [],
-        "pending": null,
-        "unable": null,
-        "standing": {"is": "current"},
-        "judged": "1.3.0",
-        "rollout": 50,
-        "checked": NOW - HOUR,
-        "failed": 0,
-        "root_walked": NOW - HOUR,
-    })
-}
-
-fn floors(pointer: &Value) -> Value {
-    json!({"epoch": pointer["epoch"], "seq": pointer["seq"], "issued": pointer["issued"], "manifest": pointer["manifest"]})
 }
 
 /// Root 1 and the control.
@@ -191,17 +160,28 @@ fn root_file(root: &Value, signers: &[Key]) -> Value {
     format!("{text}\n{}", sign_all(signers, text.as_bytes())).into()
 }
 
+/// The hash of a root document.
+fn root_hash(root: &Value) -> String {
+    blake3(root.to_string().as_bytes())
+}
+
+type Change = Box<dyn FnOnce(&mut Kept)>;
+
 /// A vector in the making.
 struct Case {
     name: String,
     comment: String,
     client: Map<String, Value>,
-    state: Map<String, Value>,
+    anchor: Value,
+    kept: Kept,
     objects: Objects,
     release: Release,
     after: Map<String, Value>,
-    after_state: Map<String, Value>,
+    /// What is recorded afterwards, where it does not follow from the release.
+    then: Vec<Change>,
     refreshed: bool,
+    /// The roots that were verified, by their numbers.
+    trusted: Option<(u64, u64)>,
 }
 
 impl Case {
@@ -210,12 +190,14 @@ impl Case {
             name: name.into(),
             comment: comment.into(),
             client: Map::new(),
-            state: Map::new(),
+            anchor: root(1),
+            kept: Kept::base(),
             objects: Objects::new(),
             release: Release::good(),
             after: Map::new(),
-            after_state: Map::new(),
+            then: Vec::new(),
             refreshed: false,
+            trusted: None,
         }
     }
 
@@ -233,15 +215,57 @@ impl Case {
         self.client("now", true)
     }
 
-    fn state(mut self, field: &str, value: impl Into<Value>) -> Self {
-        self.state.insert(field.into(), value.into());
+    /// These files do not exist.
+    fn absent_files(mut self, names: &[&str]) -> Self {
+        names.iter().for_each(|name| *self.kept.file(name) = Value::Null);
         self
     }
 
-    /// One of the floors that the client has.
+    /// The second line of this file is wrong.
+    fn damaged(self, name: &str) -> Self {
+        let mut damaged = self.client.get("damaged").cloned().unwrap_or(json!([]));
+        damaged.as_array_mut().unwrap().push(name.into());
+        self.client("damaged", damaged)
+    }
+
+    fn journal(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.kept.journal[field] = value.into();
+        self
+    }
+
+    fn cache(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.kept.cache[field] = value.into();
+        self
+    }
+
+    /// The floor of the client's channel.
     fn floor(mut self, field: &str, value: impl Into<Value>) -> Self {
-        let floors = self.state.entry("floors").or_insert_with(|| state()["floors"].clone());
-        floors[field] = value.into();
+        self.kept.floor()[field] = value.into();
+        self
+    }
+
+    /// Of the client's trust domain: `epoch` is that of its newest root.
+    fn domain(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.kept.domain()[field] = value.into();
+        self
+    }
+
+    /// The floor is of this epoch, and not of the root's.
+    fn floor_of_epoch(mut self, epoch: u64) -> Self {
+        self.kept.domain()["epochs"][0]["epoch"] = epoch.into();
+        self
+    }
+
+    /// Nothing was accepted yet.
+    fn no_floors(self) -> Self {
+        self.domain("epochs", json!([]))
+    }
+
+    /// This root was verified as the next one.
+    fn verified(mut self, root: &Value) -> Self {
+        let domain = self.kept.domain();
+        domain["lineage"]["hashes"].as_array_mut().unwrap().push(root_hash(root).into());
+        domain["epoch"] = root["epoch"].clone();
         self
     }
 
@@ -266,23 +290,33 @@ impl Case {
         self
     }
 
-    /// The root that it carries.
+    /// The root that it carries, and with which its trust domain began.
     fn anchor(mut self, root: &Value) -> Self {
         self.objects.extend(root_objects(1, root, &super::release::keys(&[1])));
+        self.anchor = root.clone();
         self.client("anchor", root.to_string())
     }
 
-    /// Afterwards this root is kept, and the state knows of it.
-    fn trusts(self, number: u64, epoch: u64) -> Self {
-        let mut case = self.then("root_version", number).then("root_epoch", epoch);
-        case.after.insert("trusted_root".into(), number.into());
-        case
+    /// Afterwards this root is kept, and it is of the lineage.
+    fn trusts(mut self, number: u64, epoch: u64) -> Self {
+        self.after.insert("trusted_root".into(), number.into());
+        self.trusted = Some((number, epoch));
+        self
     }
 
-    /// A field of the state afterwards, where it does not follow from the release.
-    fn then(mut self, field: &str, value: impl Into<Value>) -> Self {
-        self.after_state.insert(field.into(), value.into());
+    fn then(mut self, change: impl FnOnce(&mut Kept) + 'static) -> Self {
+        self.then.push(Box::new(change));
         self
+    }
+
+    fn then_journal(self, field: &'static str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        self.then(move |kept| kept.journal[field] = value)
+    }
+
+    fn then_floor(self, field: &'static str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        self.then(move |kept| kept.floor()[field] = value)
     }
 
     /// Step 6 was left out: only `issued` and `expires` advance.
@@ -291,29 +325,48 @@ impl Case {
         self
     }
 
-    fn before(&self, field: &str) -> Value {
-        self.state.get(field).cloned().unwrap_or_else(|| state()[field].clone())
+    fn of_client(&self, field: &str) -> Value {
+        self.client.get(field).cloned().unwrap_or_else(|| client()[field].clone())
     }
 
-    /// Step 7.
-    fn advance(&mut self) {
-        let pointer = self.release.pointer();
-        let mut moved = Map::new();
-        if self.refreshed {
-            let mut kept = self.before("floors");
-            kept["issued"] = pointer["issued"].clone();
-            moved.insert("floors".into(), kept);
-        } else {
-            moved.insert("floors".into(), floors(&pointer));
-            moved.insert("critical".into(), self.release.manifest["critical"].clone());
-            if self.release.manifest["min_version"] != Value::Null {
-                moved.insert("min_version".into(), self.release.manifest["min_version"].clone());
+    fn is_damaged(&self, name: &str) -> bool {
+        self.of_client("damaged").as_array().unwrap().contains(&name.into())
+    }
+
+    /// What the client begins with: of what is damaged, it knows nothing.
+    fn known(&self) -> Kept {
+        let mut kept = self.kept.clone();
+        for name in FILES {
+            if self.is_damaged(name) {
+                *kept.file(name) = Value::Null;
             }
         }
-        moved.insert("expires".into(), pointer["expires"].clone());
-        for (field, value) in moved {
-            self.after_state.entry(field).or_insert(value);
+        kept
+    }
+
+    /// A release was verified: what is recorded from then on.
+    fn advance(&self, kept: &mut Kept, finding: Value, walked: bool) {
+        kept.create();
+        self.trust(kept);
+        kept.accept(&self.release, self.refreshed);
+        let running = self.of_client("version");
+        if kept.journal["installed"]["version"] != running {
+            kept.journal["installed"] = Value::Null;
         }
+        kept.found(finding, &running, self.of_client("clock"), walked || self.trusted.is_some());
+    }
+
+    /// The roots that were verified.
+    fn trust(&self, kept: &mut Kept) {
+        let Some((last, epoch)) = self.trusted else { return };
+        let lineage = &mut kept.domain()["lineage"];
+        let first = lineage["first"].as_u64().or(self.anchor["version"].as_u64()).unwrap();
+        let known = first + lineage["hashes"].as_array().unwrap().len() as u64 - 1;
+        for number in known + 1..=last {
+            let text = self.objects.get(&format!("root/{number}.json")).unwrap();
+            lineage["hashes"].as_array_mut().unwrap().push(blake3(&bytes(text)).into());
+        }
+        kept.domain()["epoch"] = epoch.into();
     }
 
     /// Nothing is installed, and nothing advances but what `trusts` and `then` say.
@@ -322,9 +375,14 @@ impl Case {
     }
 
     fn refuse_with(self, step: &str, more: Value) -> Value {
-        let mut told = json!({"result": "refuse", "step": step});
-        told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.finish(told)
+        let mut kept = self.kept.clone();
+        if self.trusted.is_some() && !self.is_damaged("floors") {
+            if kept.floors.is_null() {
+                kept.create_floors();
+            }
+            self.trust(&mut kept);
+        }
+        self.finish(refused(step, more), kept)
     }
 
     /// A threshold that is not met.
@@ -333,24 +391,43 @@ impl Case {
     }
 
     /// After step 7.
-    fn refuse_late(mut self, step: &str, more: Value) -> Value {
-        self.advance();
-        self.refuse_with(step, more)
+    fn refuse_late(self, step: &str, more: Value) -> Value {
+        self.late(refused(step, more))
     }
 
     fn unavailable(self, object: impl Into<String>) -> Value {
-        self.finish(json!({"result": "unavailable", "object": object.into()}))
+        let kept = self.kept.clone();
+        self.finish(json!({"result": "unavailable", "object": object.into()}), kept)
     }
 
     /// After step 7.
-    fn unavailable_late(mut self, object: impl Into<String>) -> Value {
-        self.advance();
-        self.unavailable(object)
+    fn unavailable_late(self, object: impl Into<String>) -> Value {
+        self.late(json!({"result": "unavailable", "object": object.into()}))
     }
 
-    fn nothing(mut self, step: &str, reason: &str) -> Value {
-        self.advance();
-        self.finish(json!({"result": "nothing", "step": step, "reason": reason}))
+    fn late(self, told: Value) -> Value {
+        let mut kept = self.known();
+        let finding = json!({"is": "outdated", "version": self.release.pointer()["version"]});
+        self.advance(&mut kept, finding, true);
+        self.finish(told, kept)
+    }
+
+    fn nothing(self, step: &str, reason: &str) -> Value {
+        let mut kept = self.known();
+        let version = self.release.pointer()["version"].clone();
+        let finding = match reason {
+            "current" => json!({"is": "current"}),
+            "target" => json!({"is": "no-target", "version": version}),
+            "held" => {
+                json!({"is": "held", "version": version, "critical": self.release.manifest["critical"]})
+            }
+            _ => {
+                json!({"is": "not-in-rollout", "version": version, "rollout": self.release.version["rollout"]})
+            }
+        };
+        let walked = !kept.is_chain_recent(self.of_client("clock").as_u64().unwrap());
+        self.advance(&mut kept, finding, walked);
+        self.finish(json!({"result": "nothing", "step": step, "reason": reason}), kept)
     }
 
     /// The release's executable, which has these bytes.
@@ -359,27 +436,30 @@ impl Case {
     }
 
     fn installs_content(mut self, executable: Value) -> Value {
-        self.advance();
-        let version = self.release.manifest["version"].clone();
-        let epoch = self.after_state.get("root_epoch").cloned().unwrap_or_else(|| self.before("root_epoch"));
-        let installed = json!({"version": version, "blake3": blake3(&bytes(&executable)), "epoch": epoch});
-        let old = self.client.get("executable").cloned().unwrap_or_else(|| client()["executable"].clone());
+        let (before, mut kept) = (self.known(), self.known());
+        self.advance(&mut kept, json!({"is": "current"}), true);
+        let (version, hash) = (self.release.manifest["version"].clone(), blake3(&bytes(&executable)));
+        let (epoch, domain) = (kept.domain()["epoch"].clone(), kept.domain()["id"].clone());
+        let epoch = Some(epoch).filter(|epoch| !epoch.is_null()).unwrap_or(self.anchor["epoch"].clone());
+        kept.cache["about"] = json!({"version": version, "blake3": hash});
+        kept.journal["installed"] =
+            json!({"version": version, "blake3": hash, "epoch": epoch, "domain": domain});
+        let old = self.of_client("executable");
+        kept.journal["kept"] = json!([self.left(&before, &old, &domain)]);
         self.after.insert("executable".into(), executable);
-        let previous = self.left(&old);
         self.after.insert("previous".into(), old);
-        let case = self.then("installed", installed).then("previous", previous);
-        case.finish(json!({"result": "install", "version": version}))
+        self.finish(json!({"result": "install", "version": version}), kept)
     }
 
     /// What an update records of the executable that it takes away (step 12).
-    fn left(&self, executable: &Value) -> Value {
-        let client = |field: &str| self.client.get(field).cloned().unwrap_or_else(|| client()[field].clone());
-        let (recorded, blake3) = (self.before("installed"), blake3(&bytes(executable)));
-        if recorded["blake3"] == blake3.as_str() && client("state_file") != "damaged" {
-            return recorded;
+    fn left(&self, before: &Kept, executable: &Value, domain: &Value) -> Value {
+        let (recorded, hash) = (&before.journal["installed"], blake3(&bytes(executable)));
+        if recorded["blake3"] == hash.as_str() {
+            return kept::previous(recorded);
         }
-        let anchor: Value = serde_json::from_str(client("anchor").as_str().unwrap()).unwrap();
-        json!({"version": client("version"), "blake3": blake3, "epoch": anchor["epoch"]})
+        let version = self.of_client("version");
+        let epoch = &self.anchor["epoch"];
+        kept::previous(&json!({"version": version, "blake3": hash, "epoch": epoch, "domain": domain}))
     }
 
     fn installs(self) -> Value {
@@ -387,7 +467,7 @@ impl Case {
         self.installs_bytes(&executable(&version))
     }
 
-    fn finish(mut self, told: Value) -> Value {
+    fn finish(mut self, told: Value, mut kept: Kept) -> Value {
         let base = repository();
         let mut objects: Objects =
             self.release.objects().iter().map(|(path, bytes)| (path.clone(), content(bytes))).collect();
@@ -396,28 +476,48 @@ impl Case {
             Some(there) => there != value,
             None => !value.is_null(),
         });
-        let changed: Map<_, _> = std::mem::take(&mut self.after_state)
-            .into_iter()
-            .filter(|(field, value)| *value != self.before(field))
-            .collect();
+        std::mem::take(&mut self.then).into_iter().for_each(|change| change(&mut kept));
+        let damaged = FILES.map(|name| self.is_damaged(name));
+        let mut before = self.kept.of_anchor(&self.anchor);
+        let (mut after, mut base) = (kept.of_anchor(&self.anchor), Kept::base().of_anchor(&root(1)));
         let mut vector = json!({"name": self.name, "comment": self.comment});
-        for (field, part) in
-            [("client", self.client), ("state", self.state), ("repository", objects.into_iter().collect())]
-        {
-            if !part.is_empty() {
-                vector[field] = part.into();
+        if !self.client.is_empty() {
+            vector["client"] = self.client.into();
+        }
+        for (name, damaged) in FILES.into_iter().zip(damaged) {
+            let (before, after, base) = (before.file(name), after.file(name), base.file(name));
+            if before.is_null() {
+                vector[name] = Value::Null;
+            } else if before != base {
+                vector[name] = changes(base, before);
+            }
+            if after != before {
+                let anew = before.is_null() || damaged;
+                self.after.insert(name.into(), if anew { after.clone() } else { changes(before, after) });
             }
         }
-        vector.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
-        if !changed.is_empty() {
-            self.after.insert("state".into(), changed.into());
+        if !objects.is_empty() {
+            vector["repository"] = objects.into_iter().collect::<Map<_, _>>().into();
         }
+        vector.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
         vector["after"] = self.after.into();
         vector
     }
 }
 
-/// The base with what a vector changes.
+fn refused(step: &str, more: Value) -> Value {
+    let mut told = json!({"result": "refuse", "step": step});
+    told.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    told
+}
+
+/// The fields of `after` that are not those of `before`.
+fn changes(before: &Value, after: &Value) -> Value {
+    let changed = after.as_object().unwrap().iter().filter(|(field, value)| before[*field] != **value);
+    Value::Object(changed.map(|(field, value)| (field.clone(), value.clone())).collect())
+}
+
+/// The base with what a vector changes; empty for a file that does not exist.
 pub fn whole(file: &Value, vector: &Value, part: &str) -> Map<String, Value> {
     let mut whole = match vector.get("like") {
         None => file["base"][part].as_object().unwrap().clone(),
@@ -426,8 +526,10 @@ pub fn whole(file: &Value, vector: &Value, part: &str) -> Map<String, Value> {
             self::whole(file, vectors.iter().find(|vector| vector["name"] == *name).unwrap(), part)
         }
     };
-    if let Some(changes) = vector.get(part) {
-        whole.extend(changes.as_object().unwrap().clone());
+    match vector.get(part) {
+        Some(Value::Null) => return Map::new(),
+        Some(changes) => whole.extend(changes.as_object().unwrap().clone()),
+        None => {}
     }
     whole
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::release::{EPOCH, blake3, executable};
-use super::{Case, copy};
+use super::super::release::{EPOCH, Release, blake3, executable, root};
+use super::kept::{ANCHOR, copy, floor, previous};
+use super::{Case, root_hash};
 use crate::file::content;
 
 /// The client is at 1.3.0 and was at 1.2.0 before.
@@ -11,78 +12,123 @@ fn case(name: &str, comment: &str) -> Case {
     Case::new(name, comment)
         .client("command", "rollback")
         .client("previous", content(&executable("1.2.0")))
-        .state("previous", copy("1.2.0"))
+        .journal("kept", json!([previous(&copy("1.2.0"))]))
 }
 
-/// Names are exchanged, and what was left is held last.
-fn goes_back(case: Case, held: &[&str]) -> Value {
-    let mut case =
-        case.then("installed", copy("1.2.0")).then("previous", copy("1.3.0")).then("held", json!(held));
+fn holds(versions: &[&str]) -> Value {
+    versions.iter().map(|version| json!({"version": version})).collect::<Vec<_>>().into()
+}
+
+/// Names are exchanged, and what was left, `from`, is held last.
+fn leaves(case: Case, from: &Value, held: &[&str]) -> Value {
+    let case = case
+        .then_journal("installed", copy("1.2.0"))
+        .then_journal("kept", json!([previous(from)]))
+        .then_journal("held", holds(held));
+    let is_known = !case.is_damaged("cache");
+    let mut case = case.then(move |kept| {
+        let about = json!({"version": "1.3.0", "blake3": blake3(&executable("1.3.0"))});
+        if !is_known || kept.cache.is_null() || kept.cache["about"] != about {
+            return;
+        }
+        let critical = kept.floors.is_object() && kept.floor()["critical"] == true;
+        if kept.cache["finding"] == json!({"is": "current"}) {
+            kept.cache["finding"] = json!({"is": "held", "version": "1.3.0", "critical": critical});
+        } else if kept.cache["finding"]["version"] == "1.2.0" {
+            kept.cache["finding"] = json!({"is": "current"});
+        }
+        kept.cache["about"] = json!({"version": "1.2.0", "blake3": blake3(&executable("1.2.0"))});
+    });
     case.after.insert("executable".into(), content(&executable("1.2.0")));
     case.after.insert("previous".into(), content(&executable("1.3.0")));
-    case.finish(json!({"result": "install", "version": "1.2.0"}))
+    let kept = case.kept.clone();
+    case.finish(json!({"result": "install", "version": "1.2.0"}), kept)
+}
+
+fn goes_back(case: Case, held: &[&str]) -> Value {
+    leaves(case, &copy("1.3.0"), held)
 }
 
 pub fn cases() -> Vec<Value> {
     let nothing = || json!({"reason": "nothing"});
     let altered = || json!({"reason": "altered"});
-    let epoch =
-        |epoch: u64| json!({"version": "1.2.0", "blake3": blake3(&executable("1.2.0")), "epoch": epoch});
-    let sixteen: Vec<String> = (0..16).map(|n| format!("0.0.{n}")).collect();
-    let mut last_sixteen: Vec<&str> = sixteen[1..].iter().map(String::as_str).collect();
-    last_sixteen.push("1.3.0");
-    let unrecorded = |case: Case| {
-        let case = case.then("installed", copy("1.2.0")).then("held", json!(["1.3.0"]));
-        let mut case = case.then(
-            "previous",
-            json!({"version": "1.3.0", "blake3": blake3(&executable("1.3.0")), "epoch": 1}),
-        );
-        case.after.insert("executable".into(), content(&executable("1.2.0")));
-        case.after.insert("previous".into(), content(&executable("1.3.0")));
-        case.finish(json!({"result": "install", "version": "1.2.0"}))
+    let of = |epoch: u64, domain: &str| {
+        json!([previous(
+            &json!({"version": "1.2.0", "blake3": blake3(&executable("1.2.0")), "epoch": epoch, "domain": domain})
+        )])
     };
+    let sixteen: Vec<String> = (0..16).map(|n| format!("0.0.{n}")).collect();
+    let sixteen: Vec<&str> = sixteen.iter().map(String::as_str).collect();
+    let unrecorded =
+        json!({"version": "1.3.0", "blake3": blake3(&executable("1.3.0")), "epoch": 1, "domain": ANCHOR});
+    let damaged = || json!({"reason": "damaged"});
+    let beta = |min_version: &str| {
+        let mut beta = floor(&Release::installed());
+        (beta["channel"], beta["min_version"]) = ("beta".into(), min_version.into());
+        json!([{"epoch": EPOCH, "channels": [floor(&Release::installed()), beta]}])
+    };
+    let mut retracted_by_beta = beta("1.0.0");
+    retracted_by_beta[0]["channels"][1]["retracted"] = json!(["1.2.0"]);
+    let older_epoch = json!([
+        {"epoch": EPOCH - 1, "channels": [{"channel": "stable", "seq": 9, "issued": 1, "manifest": "00".repeat(32), "expires": 2, "manifest_expires": 2, "critical": false, "min_version": "9.0.0", "retracted": ["1.2.0"]}]},
+        {"epoch": EPOCH, "channels": [floor(&Release::installed())]},
+    ]);
     vec![
-        unrecorded(
+        leaves(
             case("from nothing recorded", "the running version, of epoch 1: it does not come back here")
-                .state("installed", Value::Null),
+                .journal("installed", Value::Null),
+            &unrecorded,
+            &["1.3.0"],
         ),
-        unrecorded(
+        leaves(
             case(
                 "from other bytes than are recorded",
                 "the running version, of epoch 1: it does not come back here",
             )
-            .state("installed", json!({"version": "1.2.9", "blake3": blake3(b"?"), "epoch": EPOCH})),
-        ),
-        goes_back(
-            case("with the state of another channel", "it stays one").state("channel", "beta"),
+            .journal(
+                "installed",
+                json!({"version": "1.2.9", "blake3": blake3(b"?"), "epoch": EPOCH, "domain": ANCHOR}),
+            ),
+            &unrecorded,
             &["1.3.0"],
         ),
-        case("with the state of another channel, below its floor", "the state counts as it is")
-            .state("channel", "beta")
-            .state("min_version", "1.2.1")
-            .refuse("6.2"),
-        case("the state is damaged", "its hashes are needed")
-            .client("state_file", "damaged")
-            .refuse_with("2", json!({"reason": "damaged"})),
+        case("the journal is damaged", "its hashes are needed")
+            .damaged("journal")
+            .refuse_with("2", damaged()),
+        case("the floors are damaged", "nobody knows what may come back")
+            .damaged("floors")
+            .refuse_with("2", damaged()),
+        goes_back(case("the cache is damaged", "nothing depends on it").damaged("cache"), &["1.3.0"]),
+        goes_back(case("the cache is absent", "nothing depends on it").absent_files(&["cache"]), &["1.3.0"]),
+        goes_back(
+            case("the floors are absent", "nothing is known that could forbid it").absent_files(&["floors"]),
+            &["1.3.0"],
+        ),
         goes_back(case("back", "what is left is held; floors stay"), &["1.3.0"]),
         goes_back(
-            case("forward again", "what comes back is not held any more").state("held", json!(["1.2.0"])),
+            case("back from a critical release", "the record says so").floor("critical", true),
+            &["1.3.0"],
+        ),
+        goes_back(
+            case("forward again", "what comes back is not held any more")
+                .journal("held", holds(&["1.2.0"]))
+                .cache("finding", json!({"is": "held", "version": "1.2.0", "critical": false})),
             &["1.3.0"],
         ),
         goes_back(
             case("held twice", "a version is held once, as the last")
-                .state("held", json!(["1.3.0", "0.9.0"])),
+                .journal("held", holds(&["1.3.0", "0.9.0"])),
             &["0.9.0", "1.3.0"],
         ),
         goes_back(
-            case("the seventeenth hold", "the oldest goes").state("held", json!(sixteen)),
-            &last_sixteen,
+            case("the seventeenth hold", "the oldest goes").journal("held", holds(&sixteen)),
+            &[&sixteen[1..], &["1.3.0"]].concat(),
         ),
         goes_back(
             case("without a repository", "it needs none").object("stable/VERSION", Value::Null),
             &["1.3.0"],
         ),
-        goes_back(case("at the floor", "not below it").state("min_version", "1.2.0"), &["1.3.0"]),
+        goes_back(case("at the floor", "not below it").floor("min_version", "1.2.0"), &["1.3.0"]),
         Case::new("no previous recorded", "only an update leaves one")
             .client("command", "rollback")
             .client("previous", content(&executable("1.2.0")))
@@ -94,28 +140,54 @@ pub fn cases() -> Vec<Value> {
             .client("previous", "another file\n")
             .refuse_with("6.1", altered()),
         case("below the floor", "the publisher has signed that it must not run")
-            .state("min_version", "1.2.1")
+            .floor("min_version", "1.2.1")
             .refuse("6.2"),
-        case("a floor of another kind", "it does not compare").state("min_version", "7").refuse("6.2"),
+        case("below the floor of another channel", "the highest of all channels counts")
+            .domain("epochs", beta("1.2.1"))
+            .refuse("6.2"),
+        goes_back(
+            case("a floor of another kind", "it does not compare, and bounds nothing")
+                .floor("min_version", "7"),
+            &["1.3.0"],
+        ),
+        case("a floor of another kind, and one of another channel", "the one that compares counts")
+            .domain("epochs", beta("1.2.1"))
+            .floor("min_version", "7")
+            .refuse("6.2"),
+        case("retracted", "the publisher withdrew it")
+            .floor("retracted", json!(["1.1.0", "1.2.0"]))
+            .refuse("6.3"),
+        case("retracted on another channel", "it is the same version")
+            .domain("epochs", retracted_by_beta)
+            .refuse("6.3"),
+        goes_back(
+            case("below the floor of an epoch before, and retracted there", "its keys were stolen, perhaps")
+                .domain("epochs", older_epoch),
+            &["1.3.0"],
+        ),
         case("of a lower epoch", "its keys were stolen, perhaps")
-            .state("previous", epoch(EPOCH - 1))
-            .refuse("6.3"),
+            .journal("kept", of(EPOCH - 1, ANCHOR))
+            .refuse("6.4"),
         case("of a higher epoch", "the trusted one, exactly")
-            .state("previous", epoch(EPOCH + 1))
-            .refuse("6.3"),
-        case("the root is of a higher epoch", "the higher of the two is the trusted one")
-            .state("root_epoch", EPOCH + 1)
-            .refuse("6.3"),
-        case("the floors are of a higher epoch", "the higher of the two is the trusted one")
-            .floor("epoch", EPOCH + 1)
-            .refuse("6.3"),
+            .journal("kept", of(EPOCH + 1, ANCHOR))
+            .refuse("6.4"),
+        case("the root is of a higher epoch", "that of the newest root is the trusted one")
+            .domain("epoch", EPOCH + 1)
+            .refuse("6.4"),
+        case("of another trust domain", "other root keys released it")
+            .journal("kept", of(EPOCH, &root_hash(&root(7))))
+            .refuse("6.5"),
         case("6.1 before 6.2", "altered, and below the floor")
             .client("previous", "another file\n")
-            .state("min_version", "2.0.0")
+            .floor("min_version", "2.0.0")
             .refuse_with("6.1", altered()),
-        case("6.2 before 6.3", "below the floor, and of another epoch")
-            .state("min_version", "2.0.0")
-            .state("previous", epoch(1))
+        case("6.2 before 6.3", "below the floor, and retracted")
+            .floor("min_version", "2.0.0")
+            .floor("retracted", json!(["1.2.0"]))
             .refuse("6.2"),
+        case("6.3 before 6.4", "retracted, and of another epoch")
+            .floor("retracted", json!(["1.2.0"]))
+            .journal("kept", of(1, ANCHOR))
+            .refuse("6.3"),
     ]
 }

@@ -260,7 +260,7 @@ fn set_back(name: &str, comment: &str, expires: u64) -> Case {
     let clock = SEEN - DAY;
     let mut root = root(1);
     root["expires"] = expires.into();
-    let case = Case::new(name, comment).anchor(&root).clock(clock).state("root_walked", clock);
+    let case = Case::new(name, comment).anchor(&root).clock(clock).cache("root_checked", clock);
     case.release(|release| {
         (release.version["issued"], release.manifest["issued"]) = (clock.into(), clock.into())
     })

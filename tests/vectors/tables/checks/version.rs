@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::release::{
     DAY, EPOCH, NOW, Release, keys, manifest_path, root, root_of, under_another_name, version_file,
 };
+use super::kept::copy;
 use super::{Case, WEEK, filled};
 use crate::minisign::{Key, sign_all};
 
@@ -197,7 +198,6 @@ fn floors() -> Vec<Value> {
     let seq = |name: &str, comment: &str, seq: u64| {
         Case::new(name, comment).release(move |release| release.set("seq", seq))
     };
-    let no_floors = || json!({"epoch": 0, "seq": 0, "issued": 0, "manifest": null});
     vec![
         seq("a lower seq", "an older release", 5).refuse("4h"),
         seq("seq 1", "the lowest", 1).refuse("4h"),
@@ -216,16 +216,13 @@ fn floors() -> Vec<Value> {
             .release(|release| release.version["issued"] = (NOW - 30 * DAY).into())
             .installs(),
         Case::new("a floor of a higher epoch", "though the root has the lower one")
-            .floor("epoch", 3)
+            .floor_of_epoch(3)
             .refuse("4h"),
         Case::new("a floor of a lower epoch with a higher seq", "the epoch counts first")
-            .floor("epoch", 1)
+            .floor_of_epoch(1)
             .floor("seq", 1000)
             .installs(),
-        seq("no floors", "nothing was seen", 1).state("floors", no_floors()).state("expires", 0).installs(),
-        seq("the same seq, no manifest seen", "there is nothing to compare with", 6)
-            .floor("manifest", Value::Null)
-            .installs(),
+        seq("no floors", "nothing was seen", 1).no_floors().installs(),
         seq(
             "the same seq, the same manifest, higher version",
             "it was seen and not installed: a rollout, say",
@@ -262,7 +259,6 @@ fn times() -> Vec<Value> {
             (release.version["issued"], release.version["expires"]) = (issued.into(), expires.into())
         })
     };
-    let no_floors = || json!({"epoch": 0, "seq": 0, "issued": 0, "manifest": null});
     let root_issued = NOW - 30 * DAY;
     vec![
         field("a second before it expires", "now is below expires", "expires", NOW + 1).installs(),
@@ -287,7 +283,7 @@ fn times() -> Vec<Value> {
         )
         .clock(seen - 5 * DAY)
         .release(|release| release.manifest["issued"] = (NOW - 20 * DAY).into())
-        .state("root_walked", seen - 5 * DAY)
+        .cache("root_checked", seen - 5 * DAY)
         .installs(),
         replay(
             "a clock set back, no floors",
@@ -295,7 +291,7 @@ fn times() -> Vec<Value> {
             root_issued - WEEK,
             root_issued,
         )
-        .state("floors", no_floors())
+        .no_floors()
         .clock(root_issued - DAY)
         .refuse_with("5", told("expired")),
         replay(
@@ -304,7 +300,7 @@ fn times() -> Vec<Value> {
             root_issued - WEEK,
             root_issued + 1,
         )
-        .state("floors", no_floors())
+        .no_floors()
         .clock(root_issued - DAY)
         .release(|release| release.manifest["issued"] = (root_issued - WEEK).into())
         .installs(),
@@ -373,8 +369,7 @@ fn known() -> Vec<Value> {
                 "the installed release, which is not what was judged",
                 "fetched: it may be called by another name",
             )
-            .state("standing", json!({"is": "held", "version": "1.4.0", "critical": false}))
-            .state("judged", json!("1.3.0")),
+            .cache("finding", json!({"is": "held", "version": "1.4.0", "critical": false})),
         )
         .unavailable(path.clone()),
         missing(
@@ -400,7 +395,7 @@ fn known() -> Vec<Value> {
                 "fetched: step 8 needs it",
             )
             .client("version", "1.2.0")
-            .state("installed", super::copy("1.2.0"))
+            .journal("installed", copy("1.2.0"))
             .client("executable", "the executable of 1.2.0\n"),
         )
         .unavailable(path.clone()),
