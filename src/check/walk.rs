@@ -160,6 +160,7 @@ impl<'a> Walk<'a> {
             }
             Some(Joining::Newer) if number < self.anchor.version => self.joining = Some(Joining::Newer),
             Some(Joining::Newer) if found != carried => {
+                self.joining = Some(Joining::Newer);
                 return Err(Refusal::RootForked { number, known: found, found: carried });
             }
             Some(Joining::Newer) | None => {}
