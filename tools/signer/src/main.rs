@@ -1,13 +1,17 @@
 //! The command line of `signer`: parses the arguments, runs the command, and turns its result into
 //! an exit code.
 
+mod answer;
 mod arguments;
 mod commands;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use relatch::JsonLine;
 use signer::redacted;
+
+use answer::{Format, Problem};
 
 fn main() -> ExitCode {
     let arguments = match arguments::Arguments::try_parse() {
@@ -19,16 +23,25 @@ fn main() -> ExitCode {
         }
         Err(help) => help.exit(),
     };
-    match commands::run(arguments.command) {
-        Ok(text) => {
-            print(&mut std::io::stdout(), &text);
-            ExitCode::SUCCESS
+    let format = if arguments.json { Format::Json } else { Format::Text };
+    let answer = commands::run(arguments.command, format);
+    let (shown, problem) = match (answer, format) {
+        (Ok(answer), Format::Json) => (Some(answer.json), answer.problem),
+        (Ok(answer), Format::Text) => (Some(answer.text), answer.problem),
+        (Err(failure), Format::Json) => {
+            let problem = Problem::of(&failure);
+            (Some(JsonLine(&problem).to_string()), Some(problem))
         }
-        Err(failure) => {
-            print(&mut std::io::stderr(), &format!("signer: {failure}\n  {}", failure.advice()));
-            ExitCode::from(failure.exit_code())
-        }
+        (Err(failure), Format::Text) => (None, Some(Problem::of(&failure))),
+    };
+    if let Some(shown) = shown {
+        print(&mut std::io::stdout(), &shown);
     }
+    let Some(problem) = problem else { return ExitCode::SUCCESS };
+    if format == Format::Text {
+        print(&mut std::io::stderr(), &problem.to_string());
+    }
+    ExitCode::from(problem.exit_code)
 }
 
 /// Ignores a write error: the work is done, and a reader may close its pipe at any time.
