@@ -19,13 +19,13 @@ pub struct Answer {
     pub text: String,
     /// For stdout instead.
     pub json: String,
-    /// What a client would refuse of what is shown; it decides the exit code.
-    pub problem: Option<Problem>,
+    /// 0, or that of a problem that is part of the answer.
+    pub exit_code: u8,
 }
 
 impl Answer {
     pub fn of(value: impl Display + Serialize) -> Self {
-        Answer { text: value.to_string(), json: JsonLine(value).to_string(), problem: None }
+        Answer { text: value.to_string(), json: JsonLine(value).to_string(), exit_code: 0 }
     }
 }
 
@@ -34,8 +34,8 @@ impl Answer {
 #[serde(tag = "result", rename = "error")]
 pub struct Problem {
     cause: &'static str,
-    error: String,
-    advice: String,
+    pub error: String,
+    pub advice: String,
     pub exit_code: u8,
 }
 

@@ -25,23 +25,22 @@ fn main() -> ExitCode {
     };
     let format = if arguments.json { Format::Json } else { Format::Text };
     let answer = commands::run(arguments.command, format);
-    let (shown, problem) = match (answer, format) {
-        (Ok(answer), Format::Json) => (Some(answer.json), answer.problem),
-        (Ok(answer), Format::Text) => (Some(answer.text), answer.problem),
-        (Err(failure), Format::Json) => {
-            let problem = Problem::of(&failure);
-            (Some(JsonLine(&problem).to_string()), Some(problem))
+    let exit_code = match answer {
+        Ok(answer) => {
+            let shown = if format == Format::Json { &answer.json } else { &answer.text };
+            print(&mut std::io::stdout(), shown);
+            answer.exit_code
         }
-        (Err(failure), Format::Text) => (None, Some(Problem::of(&failure))),
+        Err(failure) => {
+            let problem = Problem::of(&failure);
+            match format {
+                Format::Json => print(&mut std::io::stdout(), &JsonLine(&problem).to_string()),
+                Format::Text => print(&mut std::io::stderr(), &problem.to_string()),
+            }
+            problem.exit_code
+        }
     };
-    if let Some(shown) = shown {
-        print(&mut std::io::stdout(), &shown);
-    }
-    let Some(problem) = problem else { return ExitCode::SUCCESS };
-    if format == Format::Text {
-        print(&mut std::io::stderr(), &problem.to_string());
-    }
-    ExitCode::from(problem.exit_code)
+    ExitCode::from(exit_code)
 }
 
 /// Ignores a write error: the work is done, and a reader may close its pipe at any time.

@@ -10,7 +10,7 @@ use signer::folder::{self, Folder};
 use signer::progress::ProgressOnStderr;
 use signer::publish::publish_over;
 use signer::repository::{Damage, Published};
-use signer::review::FolderReview;
+use signer::review::{FolderReview, SignedFolder};
 use signer::signing::SigningKey;
 use signer::store::Store;
 use signer::{Failure, Result, redacted};
@@ -112,7 +112,7 @@ pub(super) fn prepare(arguments: PrepareArgs) -> Result<FolderReview> {
 }
 
 /// Shows the folder before the keys are loaded: a person sees it before giving a password.
-pub(super) fn sign(arguments: SignArgs, format: Format) -> Result<FolderReview> {
+pub(super) fn sign(arguments: SignArgs, format: Format) -> Result<SignedFolder> {
     let folder = Folder::open(&arguments.folder)?;
     let opened = match (&arguments.repo, &arguments.root) {
         (Some(repo), Some(root)) => Some(open_to_read(repo, root, &arguments.server)?),
@@ -121,7 +121,7 @@ pub(super) fn sign(arguments: SignArgs, format: Format) -> Result<FolderReview> 
     let repository = opened.as_ref().map(|(store, anchor)| (&**store, &anchor[..]));
     let review = FolderReview::of(&folder, repository)?;
     if format == Format::Text {
-        let text = redacted(&format!("signer: this will be signed: {review}"));
+        let text = redacted(&format!("signer: about to sign {review}"));
         // A write error must not prevent signing: stderr may be closed.
         drop(writeln!(std::io::stderr(), "{text}"));
     }

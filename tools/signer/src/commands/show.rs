@@ -33,7 +33,8 @@ pub(super) fn show(arguments: ShowArgs) -> Result<Answer> {
     };
     let published = Published::read(store, anchor, &channel, Damage::Refused)?;
     let shown = PublishedState::new(store.location(), channel, published);
-    Ok(Answer { problem: shown.problem.clone(), ..Answer::of(shown) })
+    let exit_code = shown.problem.as_ref().map_or(0, |problem| problem.exit_code);
+    Ok(Answer { exit_code, ..Answer::of(shown) })
 }
 
 /// What is published on a channel.
@@ -121,8 +122,12 @@ impl Display for PublishedState {
                 "\n  VERSION on {channel} names {version}, which does not verify under this root\n  next: \
                  publish a release"
             )?,
-            (None, None) => write!(f, "\n  nothing is published on {channel}")?,
+            (None, None) => {} // the problem says so
         }
-        warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))
+        warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))?;
+        match &self.problem {
+            Some(Problem { error, advice, .. }) => write!(f, "\n  problem: {error}\n    {advice}"),
+            None => Ok(()),
+        }
     }
 }

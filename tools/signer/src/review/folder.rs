@@ -29,9 +29,12 @@ pub struct FolderReview {
     pub unusual: Vec<Notice>,
     /// The signatures of each document.
     pub signatures: Vec<Signatures>,
-    /// Whether no signature is missing.
-    pub complete: bool,
 }
+
+/// A folder after it was signed. What is signed was shown before; as JSON it is all there.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct SignedFolder(FolderReview);
 
 /// The signatures of one document.
 #[derive(Debug, Serialize)]
@@ -75,28 +78,37 @@ impl FolderReview {
         }
         let mut unusual = unusual(&release, before.as_ref());
         unusual.extend(further);
-        let review = FolderReview {
+        Ok(FolderReview {
             folder: folder.path().display().to_string(),
             release,
             published,
             unusual,
-            signatures: Vec::new(),
-            complete: false,
-        };
-        review.signed(folder)
+            signatures: signatures(folder)?,
+        })
     }
 
-    /// The same after the folder was signed. What is signed is unchanged.
+    /// The same folder with the signatures that it has now. Signing changes nothing else.
     ///
     /// # Errors
     /// If the folder cannot be read.
-    pub fn signed(self, folder: &Folder) -> Result<Self> {
-        let statuses = folder.signature_status()?;
-        Ok(FolderReview {
-            complete: statuses.iter().all(SignatureStatus::meets_threshold),
-            signatures: statuses.iter().map(Signatures::of).collect(),
-            ..self
-        })
+    pub fn signed(self, folder: &Folder) -> Result<SignedFolder> {
+        Ok(SignedFolder(FolderReview { signatures: signatures(folder)?, ..self }))
+    }
+
+    fn fmt_signatures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Signatures { document, role, signed_by, threshold, missing } in &self.signatures {
+            write!(f, "  {document}: signed by {} of {threshold} {role} keys", signed_by.len())?;
+            signed_by.iter().try_for_each(|key| write!(f, "\n    {key}"))?;
+            if *missing > 0 {
+                write!(f, "\n    {missing} missing")?;
+            }
+            f.write_str("\n")?;
+        }
+        let path = Printable(&self.folder);
+        match self.signatures.iter().all(|signatures| signatures.missing == 0) {
+            true => write!(f, "next: signer publish {path} --repo REPO --root root.json"),
+            false => write!(f, "next: signer sign {path} --key KEY"),
+        }
     }
 }
 
@@ -122,6 +134,10 @@ fn other_root(folder: &Folder, published: &Published) -> Result<Option<Notice>> 
     Ok((root != **newest).then(|| Notice::new("other-root", text)))
 }
 
+fn signatures(folder: &Folder) -> Result<Vec<Signatures>> {
+    Ok(folder.signature_status()?.iter().map(Signatures::of).collect())
+}
+
 impl Signatures {
     fn of(status: &SignatureStatus) -> Self {
         let signed_by: Vec<String> = status.by.iter().map(|key| key.to_hex()).collect();
@@ -144,22 +160,16 @@ impl Display for FolderReview {
             manifest.product, manifest.version, manifest.seq, manifest.channel, self.release, self.published
         )?;
         match self.unusual.is_empty() {
-            true => f.write_str("  nothing unusual")?,
-            false => f.write_str("  unusual")?,
+            true => f.write_str("  nothing unusual\n")?,
+            false => f.write_str("  unusual\n")?,
         }
-        self.unusual.iter().try_for_each(|notice| write!(f, "\n    {notice}"))?;
-        for signatures in &self.signatures {
-            let Signatures { document, role, signed_by, threshold, missing } = signatures;
-            write!(f, "\n  {document}: signed by {} of {threshold} {role} keys", signed_by.len())?;
-            if *missing > 0 {
-                write!(f, "; {missing} missing")?;
-            }
-            signed_by.iter().try_for_each(|key| write!(f, "\n    {key}"))?;
-        }
-        let path = Printable(&self.folder);
-        match self.complete {
-            true => write!(f, "\nnext: signer publish {path} --repo REPO --root root.json"),
-            false => write!(f, "\nnext: signer sign {path} --key KEY"),
-        }
+        self.unusual.iter().try_for_each(|notice| writeln!(f, "    {notice}"))?;
+        self.fmt_signatures(f)
+    }
+}
+
+impl Display for SignedFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_signatures(f)
     }
 }

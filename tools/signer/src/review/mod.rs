@@ -18,7 +18,7 @@ mod release;
 mod root;
 
 pub use changes::{Change, Changes, Compared};
-pub use folder::{FolderReview, Signatures};
+pub use folder::{FolderReview, Signatures, SignedFolder};
 pub use notices::{Notice, expiring_manifest, expiring_root};
 pub use release::{ReleaseFields, Validity, executables};
 pub use root::RootReview;
