@@ -27,8 +27,6 @@ use relatch::{Printable, limits};
 
 use crate::{Failure, Result};
 
-pub(crate) use prepare::renews;
-
 /// The properties of a new release.
 #[derive(Debug, Clone)]
 pub struct Plan {

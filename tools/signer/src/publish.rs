@@ -14,7 +14,7 @@ use relatch::trust::{
 use serde::Serialize;
 
 use crate::files::check_file;
-use crate::folder::{Folder, renews};
+use crate::folder::Folder;
 use crate::progress::Progress;
 use crate::read_back::read_back;
 use crate::repository::{
@@ -276,6 +276,13 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
         "Another publisher or an earlier run may have published it: `signer verify` reports what \
          is published. Otherwise prepare the release again with a higher version.",
     ))
+}
+
+/// Whether a manifest only renews another one: all that it says about versions and bytes is the
+/// same.
+fn renews(next: &Manifest, published: &Manifest) -> bool {
+    let Manifest { root_version, seq, issued, expires, .. } = *next;
+    seq > published.seq && *next == Manifest { root_version, seq, issued, expires, ..published.clone() }
 }
 
 /// Whether a root may be published under which a published release no longer verifies.

@@ -178,6 +178,17 @@ fn kept() -> Vec<Value> {
         )
         .client("root", root_file(&root_of(1, [(&[1], 1), (&[2], 1), (&[6], 1)]), &keys(&[1])))
         .installs(),
+        Case::new(
+            "white space after the anchor",
+            "an editor or a formatter left it; it is not part of the document",
+        )
+        .client("anchor", format!("{} \t\r\n\n", root(1)))
+        .installs(),
+        Case::new("white space after the anchor, and root 2", "the chain begins at the document without it")
+            .client("anchor", format!("{}\n", root(1)))
+            .root(2, &root(2), &keys(&[1]))
+            .trusts(2, EPOCH)
+            .installs(),
         Case::new("a kept root below the anchor", "a tool that was built anew carries root 3")
             .anchor(&three)
             .state("root_version", 2)

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use relatch::trust::{Name, Role};
 use signer::root::{Threshold, parse_role};
 
-use super::{KeysArgs, RepoArgs};
+use super::shared::{KeysArgs, RepoArgs};
 
 #[derive(Subcommand)]
 pub enum RootCommand {

@@ -128,13 +128,6 @@ fn published_release(published: &Published) -> Result<&Current> {
     Err(Failure::refused(why, "Publish a release first: `signer release`."))
 }
 
-/// Whether a manifest only renews another one: all that it says about versions and bytes is the
-/// same.
-pub(crate) fn renews(next: &Manifest, published: &Manifest) -> bool {
-    let Manifest { root_version, seq, issued, expires, .. } = *next;
-    seq > published.seq && *next == Manifest { root_version, seq, issued, expires, ..published.clone() }
-}
-
 fn timestamp(root: &Root, manifest: &Manifest, digest: Digest, rollout: u8, valid: u64) -> Timestamp {
     Timestamp {
         product: root.product.clone(),

@@ -56,7 +56,7 @@ pub fn expiring_root(root: &Root) -> Option<Notice> {
 }
 
 fn is_soon(expires: u64, limit: u64) -> bool {
-    expires < now().saturating_add(limit)
+    expires <= now().saturating_add(limit)
 }
 
 fn days_until(expires: u64) -> u64 {
