@@ -103,8 +103,7 @@ pub(super) struct Initialized {
 
 impl Display for Initialized {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [keys, root_file, repository] =
-            [&self.keys, &self.root_file, &self.repository].map(|text| Printable(text));
+        let [keys, root_file, repository] = [&self.keys, &self.root_file, &self.repository].map(Printable);
         write!(
             f,
             "{}\n\ncreated\n  \
