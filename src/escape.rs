@@ -48,6 +48,25 @@ impl<T: fmt::Display> fmt::Display for Words<T> {
     }
 }
 
+/// Displays a value as one line of JSON, for scripts. Characters outside of printable ASCII have
+/// JSON escapes, which mean the same: a control character in a path cannot control a terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct JsonLine<T>(pub T);
+
+impl<T: serde::Serialize> fmt::Display for JsonLine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Serializing structs, lists and strings cannot fail.
+        for c in serde_json::to_string(&self.0).unwrap_or_default().chars() {
+            if c.is_ascii() && !c.is_ascii_control() {
+                f.write_char(c)?;
+            } else {
+                c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(f, "\\u{unit:04x}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Escaper<'a, 'b, F> {
     to: &'a mut fmt::Formatter<'b>,
     passes: F,
@@ -96,6 +115,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn json_is_one_line_of_ascii_that_means_the_same() {
+        let text = "é\u{1f389}\n\u{1b}\u{7f}\u{202e}";
+        let line = JsonLine(text).to_string();
+        assert_eq!(line, r#""\u00e9\ud83c\udf89\n\u001b\u007f\u202e""#);
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
 
     fn words(text: &str) -> String {
         Words(text).to_string()

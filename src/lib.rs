@@ -91,7 +91,7 @@ mod updater;
 pub use check::Finding;
 pub use clock::{Clock, SystemClock, Utc};
 pub use error::{Cause, Error, Local, Result};
-pub use escape::{Printable, PrintableLines};
+pub use escape::{JsonLine, Printable, PrintableLines};
 pub use object::Object;
 pub use report::{Quiet, Reporter, Terminal};
 pub use source::Unavailable;

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use relatch::install::RecordedFiles;
 use relatch::trust::{
-    Document as _, Fetched, Identity, Manifest, Role, RollbackGuard, Roots, Times, Timestamp, TrustAnchor,
-    Verified,
+    Document as _, Fetched, Identity, Manifest, Role, RollbackGuard, Root, Roots, Times, Timestamp,
+    TrustAnchor, Verified,
 };
 
 /// The fenced block that begins with this.
@@ -42,6 +42,32 @@ fn the_documents_verify() {
     let (root, version, manifest) = examples();
     assert_eq!(root.version, 1);
     assert_eq!(version.version, manifest.version);
+}
+
+/// Spaces, tabs, CRs and LFs, and only after it (section 3.6). A root from a repository has none.
+#[test]
+fn white_space_after_a_carried_root_is_not_part_of_it() {
+    let root = document(r#"{"type":"relatch-root/1""#).bytes().to_vec();
+    for behind in [" ", "\t", "\r", "\n", "\r\n\r\n", " \t\r\n "] {
+        let carried = [&root[..], behind.as_bytes()].concat();
+        assert_eq!(TrustAnchor::new(&carried).unwrap().to_canonical(), root, "{behind:?}");
+        assert_eq!(TrustAnchor::document_of(&carried), root, "{behind:?}");
+        assert!(Root::from_canonical(&carried).is_err(), "{behind:?}");
+    }
+    for behind in ["\u{b}", "\u{c}", "\u{a0}", "\u{feff}", "\0", "\n}", "\n{}"] {
+        let carried = [&root[..], behind.as_bytes()].concat();
+        assert!(TrustAnchor::new(&carried).is_err(), "{behind:?}");
+    }
+    let text = String::from_utf8(root).unwrap();
+    for (name, carried) in [
+        ("before it", format!("\n{text}")),
+        ("in it", text.replacen(',', ", ", 1)),
+        ("in a string", text.replacen("demo", "demo ", 1)),
+        ("nothing else", "\n".into()),
+        ("nothing", String::new()),
+    ] {
+        assert!(TrustAnchor::new(carried.as_bytes()).is_err(), "{name}");
+    }
 }
 
 #[test]

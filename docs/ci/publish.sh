@@ -32,8 +32,11 @@ case ${VERSION:-} in
 esac
 
 # What is published now: `published` is its build number, or empty. A repository that cannot be read ends the script here.
+# `signer show` fails for what clients refuse, and for a channel without a release, but shows both. A new release repairs both.
 look() {
-    shown=$(signer show --channel "$CHANNEL")
+    seen=0
+    shown=$(signer show --channel "$CHANNEL") || seen=$?
+    [ -n "$shown" ] || exit "$seen"
     published=$(printf '%s\n' "$shown" | sed -n "s/^  \([1-9][0-9]\{0,17\}\) on $CHANNEL, release [0-9]*\$/\1/p")
 }
 

@@ -36,17 +36,28 @@ pub struct TrustAnchor(Root);
 impl TrustAnchor {
     /// Parses the bytes for which the caller vouches. No signature is verified.
     ///
+    /// White space after the document is not part of it (see [`TrustAnchor::document_of`]).
+    ///
     /// # Errors
     /// [`Refusal`] for bytes that are not a canonical root document, or that contain a weak key.
     pub fn new(bytes: &[u8]) -> Result<Self, Refusal> {
-        let root: Root = canonical::parse(DocumentKind::Root(0), bytes)?;
+        let root: Root = canonical::parse(DocumentKind::Root(0), Self::document_of(bytes))?;
         root.ensure_strong_keys()?;
         Ok(TrustAnchor(root))
     }
 
-    /// The hash of these bytes as a root document: white space after it does not count.
+    /// The root document without the spaces, tabs, CRs and LFs after it: an editor or a formatter
+    /// appends a newline, and version control changes it. Only these bytes are hashed, compared and
+    /// kept. A document from a repository never has white space after it.
+    #[must_use]
+    pub fn document_of(bytes: &[u8]) -> &[u8] {
+        let end = bytes.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+        bytes.get(..end.map_or(0, |last| last + 1)).unwrap_or_default()
+    }
+
+    /// The hash of these bytes as a root document.
     pub(crate) fn digest(bytes: &[u8]) -> Digest {
-        Digest::of(bytes.trim_ascii_end())
+        Digest::of(TrustAnchor::document_of(bytes))
     }
 
     /// A root that a client persisted earlier, read back from its disk.

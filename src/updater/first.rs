@@ -12,7 +12,7 @@ use crate::install::{Existing, Installation, Probe, Session, Settings, Under};
 use crate::limits::{self, ByteLimit};
 use crate::report::Reporter;
 use crate::source::{Fetcher, from_location};
-use crate::trust::{Epoch, Identity, Name, Version};
+use crate::trust::{Epoch, Identity, Name, TrustAnchor, Version};
 
 /// A first install: the product, its repository, and the root to trust.
 #[derive(Debug, Clone)]
@@ -86,7 +86,8 @@ impl Install {
         } else {
             installation.check_safe_for_new()?
         }
-        let root = read_text(&self.root, limits::ROOT)?;
+        let mut root = read_text(&self.root, limits::ROOT)?;
+        root.truncate(TrustAnchor::document_of(root.as_bytes()).len());
         let settings = Settings {
             product: self.product,
             channel: self.channel,

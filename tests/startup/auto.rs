@@ -19,6 +19,27 @@ fn the_new_version_gets_the_same_arguments_name_and_environment() {
     assert!(stderr(&output).contains("updated 1.0.0 to 1.1.0"), "{}", stderr(&output));
 }
 
+/// An editor or a formatter appends a newline to the root document that is compiled in.
+#[test]
+fn white_space_after_the_root_that_is_compiled_in_does_not_prevent_updates() {
+    for behind in ["\n", "\r\n", " \t\r\n\n"] {
+        let mut repository = repository();
+        let carried = json!({"root": String::from_utf8(repository.anchor()).unwrap() + behind});
+        let tool = tool(&repository, carried.clone());
+        release(&mut repository, "1.1.0", carried.clone());
+        let output = tool.run(&["x"]);
+        assert_runs(&output, "widget 1.1.0 x\n");
+        assert!(stderr(&output).contains("updated 1.0.0 to 1.1.0"), "{behind:?}: {}", stderr(&output));
+        // Under the next root, which is recorded, too.
+        repository.rotate(|_| {});
+        release(&mut repository, "1.2.0", carried);
+        let output = tool.run(&["--update"]);
+        assert!(output.status.success(), "{behind:?}: {}", stderr(&output));
+        assert_runs(&tool.run(&["x"]), "widget 1.2.0 x\n");
+        assert_eq!(tool.root_on_disk(), 2);
+    }
+}
+
 #[test]
 fn a_restarted_process_does_not_check_again_but_its_children_do() {
     let mut repository = Repository::new();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use relatch::install::{Installation, RecordedFiles};
 use relatch::trust::{
-    Digest, Document as _, Manifest, Name, Notes, PublicKey, SignatureText, Timestamp, TrustAnchor, Version,
+    Digest, Document as _, Manifest, Name, Notes, PublicKey, Root, SignatureText, Timestamp, Version,
 };
 use relatch::{Refusal, Updater};
 use serde_json::{Value, json};
@@ -77,7 +77,8 @@ pub fn order(vector: &Value, _: &Value) -> Told {
 pub fn document(vector: &Value, file: &Value) -> Told {
     let bytes = tables::documents::document(vector, &file["base"]);
     let read = match vector["type"].as_str().unwrap() {
-        "root" => TrustAnchor::new(&bytes).map(|root| root.to_canonical()),
+        "root" => Root::from_canonical(&bytes)
+            .and_then(|root| root.ensure_strong_keys().map(|()| root.to_canonical())),
         "manifest" => Manifest::from_canonical(&bytes).map(|manifest| manifest.to_canonical()),
         _ => Timestamp::from_canonical(&bytes).map(|version| version.to_canonical()),
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use relatch::Finding;
 use relatch::install::Installation;
 use relatch::trust::Version;
-use relatch::{Cause, Checked, Error, Outcome, Printable, Result, RolledBack, Status};
+use relatch::{Cause, Checked, Error, JsonLine, Outcome, Printable, Result, RolledBack, Status};
 use serde_json::{Value, json};
 
 /// The exit code of `check` if an update is available.
@@ -91,22 +91,12 @@ impl CommandOutput {
     }
 }
 
-/// One line of JSON for scripts. Characters outside of printable ASCII have JSON escapes, which
-/// mean the same: a control character in a path cannot drive a terminal.
+/// One line of JSON for scripts.
 pub fn to_json(answer: &Result<CommandOutput>) -> String {
-    let json = match answer {
-        Ok(answer) => answer.json.to_string(),
-        Err(error) => failure(error).to_string(),
-    };
-    let mut ascii = String::new();
-    for c in json.chars() {
-        if c.is_ascii() && !c.is_ascii_control() {
-            ascii.push(c);
-        } else {
-            ascii.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        }
+    match answer {
+        Ok(answer) => JsonLine(&answer.json).to_string(),
+        Err(error) => JsonLine(failure(error)).to_string(),
     }
-    ascii
 }
 
 fn failure(error: &Error) -> Value {

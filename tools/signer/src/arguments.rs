@@ -1,14 +1,22 @@
 //! Arguments as typed.
 
+mod root;
+mod shared;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use relatch::trust::{Name, Role, Seq, Version};
-use signer::custody::{self, KeyArgument, KeyEncryption};
+use relatch::trust::{Name, Seq, Version};
+use signer::custody::{KeyArgument, KeyEncryption};
 use signer::repository::Damage;
-use signer::root::{Threshold, parse_role};
-use signer::store::S3Options;
+
+pub use root::{
+    RootAddArgs, RootChangeArgs, RootCommand, RootNewArgs, RootPublishArgs, RootRemoveArgs, RootShowArgs,
+    RootSignArgs,
+};
+use shared::key_argument;
+pub use shared::{KeysArgs, PasswordArgs, RepoArgs, S3Args};
 
 /// Makes keys, signs and publishes releases for relatch.
 ///
@@ -20,6 +28,9 @@ use signer::store::S3Options;
 #[derive(Parser)]
 #[command(name = "signer", bin_name = "signer", version, max_term_width = 110)]
 pub struct Arguments {
+    /// Print one line of JSON on stdout, also for errors, except usage errors
+    #[arg(long, global = true)]
+    pub json: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -46,75 +57,14 @@ pub enum Command {
     Publish(PublishArgs),
     /// Re-sign VERSION before it expires, or change the rollout of the published release
     Refresh(RefreshArgs),
-    /// Show the published release, or the content of a release folder
+    /// Re-sign the published release before it expires: the same version and the same bytes under
+    /// the next number
+    Renew(RenewArgs),
+    /// Show the published release; or a release folder: what is in it, what is unusual about it, and
+    /// how it differs from the published release
     Show(ShowArgs),
     /// Verify every byte of a repository by the client's own code, or only one channel's release
     Verify(VerifyArgs),
-}
-
-/// The repository, and the root of trust for it.
-#[derive(Args, Clone)]
-pub struct RepoArgs {
-    /// The repository: a directory, or s3://bucket/prefix
-    #[arg(long, env = "SIGNER_REPO", value_name = "REPO")]
-    pub repo: String,
-    /// The root document that is embedded in the tool
-    #[arg(long, env = "SIGNER_ROOT", value_name = "FILE")]
-    pub root: PathBuf,
-    #[command(flatten)]
-    pub server: S3Args,
-}
-
-/// The heading of the options for buckets.
-const S3: &str = "With s3://bucket/prefix";
-
-/// How to reach a bucket. Credentials, and settings that are not given here, come from where AWS's
-/// own tools read them.
-#[derive(Args, Clone)]
-pub struct S3Args {
-    /// The URL of another vendor's S3 server [default: AWS_ENDPOINT_URL_S3, or AWS itself]
-    #[arg(long, help_heading = S3, value_name = "URL")]
-    pub endpoint: Option<String>,
-    /// The region of the bucket [default: AWS_REGION, or the profile's]
-    #[arg(long, help_heading = S3, value_name = "NAME")]
-    pub region: Option<String>,
-    /// Put the bucket in the path of URLs, not in the host; always the case with an endpoint
-    #[arg(long, help_heading = S3)]
-    pub path_style: bool,
-}
-
-impl S3Args {
-    /// The options of the store.
-    pub fn options(&self) -> S3Options {
-        S3Options {
-            endpoint: self.endpoint.clone(),
-            region: self.region.clone(),
-            path_style: self.path_style,
-        }
-    }
-}
-
-fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {
-    Ok(KeyArgument::from(text.to_owned()))
-}
-
-/// The locations of secret keys. The keys themselves are never arguments.
-#[derive(Args, Clone)]
-pub struct KeysArgs {
-    /// A key: a file that only its owner can read, `env:VARIABLE`, `-` for standard input, or
-    /// `awskms:KEY` in AWS KMS; may be repeated
-    #[arg(long = "key", value_name = "KEY", required = true, value_parser = key_argument)]
-    pub keys: Vec<KeyArgument>,
-    #[command(flatten)]
-    pub password: PasswordArgs,
-}
-
-#[derive(Args, Clone)]
-pub struct PasswordArgs {
-    /// The environment variable with the password of encrypted keys; if it is not set, signer
-    /// prompts
-    #[arg(long, value_name = "VARIABLE", default_value = custody::PASSWORD)]
-    pub password_env: String,
 }
 
 /// How to protect new keys.
@@ -178,126 +128,6 @@ pub struct PublicArgs {
     pub password: PasswordArgs,
 }
 
-#[derive(Subcommand)]
-pub enum RootCommand {
-    /// Make the first root, from the public keys of several people
-    New(RootNewArgs),
-    /// Give a key a role: makes the next root, which old and new root keys must sign
-    Add(RootAddArgs),
-    /// Remove one role of a key, or all of its roles
-    Remove(RootRemoveArgs),
-    /// Renew the expiry, change thresholds, or raise the epoch
-    Renew(RootChangeArgs),
-    /// Add a signature to a root document
-    Sign(RootSignArgs),
-    /// Show a root document and the keys that have signed it
-    Show(RootShowArgs),
-    /// Publish a root that follows from the published one
-    Publish(RootPublishArgs),
-}
-
-#[derive(Args)]
-pub struct RootNewArgs {
-    /// The product name
-    #[arg(long)]
-    pub product: Name,
-    /// A public key file for the root role; may be repeated
-    #[arg(long, value_name = "FILE.pub", required = true)]
-    pub root_key: Vec<PathBuf>,
-    /// A public key file for the release role; may be repeated
-    #[arg(long, value_name = "FILE.pub", required = true)]
-    pub release_key: Vec<PathBuf>,
-    /// A public key file for the timestamp role; may be repeated
-    #[arg(long, value_name = "FILE.pub", required = true)]
-    pub timestamp_key: Vec<PathBuf>,
-    /// How many keys of a role must sign, such as `release=2` [default: 1 for each role]
-    #[arg(long, value_name = "ROLE=N")]
-    pub threshold: Vec<Threshold>,
-    /// How long the root is valid
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "730d", value_name = "TIME")]
-    pub expires_in: Duration,
-    /// Where to write it
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-}
-
-#[derive(Args)]
-pub struct RootChangeArgs {
-    /// The root to change
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// How many keys of a role must sign, such as `release=2`
-    #[arg(long, value_name = "ROLE=N")]
-    pub threshold: Vec<Threshold>,
-    /// After a theft: signatures under the old epoch are no longer valid, and sequence numbers
-    /// start again
-    #[arg(long)]
-    pub raise_epoch: bool,
-    /// How long the root is valid
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "730d", value_name = "TIME")]
-    pub expires_in: Duration,
-    /// Where to write the next root; without it the file itself is changed, if it has no signatures
-    /// yet
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub struct RootAddArgs {
-    #[command(flatten)]
-    pub change: RootChangeArgs,
-    /// The role to give
-    #[arg(long, value_parser = parse_role)]
-    pub role: Role,
-    /// The public key file
-    #[arg(long, value_name = "FILE.pub")]
-    pub key: PathBuf,
-}
-
-#[derive(Args)]
-pub struct RootRemoveArgs {
-    #[command(flatten)]
-    pub change: RootChangeArgs,
-    /// The role to remove [default: all roles of the key]
-    #[arg(long, value_parser = parse_role)]
-    pub role: Option<Role>,
-    /// The public key file
-    #[arg(long, value_name = "FILE.pub")]
-    pub key: PathBuf,
-}
-
-#[derive(Args)]
-pub struct RootSignArgs {
-    /// The root document
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// The previous root, whose keys must sign too
-    #[arg(long, value_name = "FILE")]
-    pub previous: Option<PathBuf>,
-    #[command(flatten)]
-    pub keys: KeysArgs,
-}
-
-#[derive(Args)]
-pub struct RootShowArgs {
-    /// The root document
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-}
-
-#[derive(Args)]
-pub struct RootPublishArgs {
-    /// The root document, with FILE.minisig beside it
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// After a theft: publish the root even if the published release does not verify under it.
-    /// Publish a new release immediately afterwards
-    #[arg(long)]
-    pub revoke_release: bool,
-    #[command(flatten)]
-    pub repo: RepoArgs,
-}
-
 /// The properties of a release.
 #[derive(Args)]
 pub struct PlanArgs {
@@ -331,8 +161,8 @@ pub struct PlanArgs {
         value_parser = clap::value_parser!(u8).range(0..=100)
     )]
     pub rollout: u8,
-    /// How long the release may be installed
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "365d", value_name = "TIME")]
+    /// How long the release may be installed; `signer renew` renews it
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "180d", value_name = "TIME")]
     pub expires_in: Duration,
     /// How long VERSION is valid; `signer refresh` renews it
     #[arg(long, value_parser = humantime::parse_duration, default_value = "30d", value_name = "TIME")]
@@ -401,6 +231,15 @@ pub struct SignArgs {
     /// The release folder
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+    /// Compare the folder with this repository before signing: a directory, s3://bucket/prefix, or
+    /// https://...
+    #[arg(long, value_name = "REPO", requires = "root")]
+    pub repo: Option<String>,
+    /// The root document that is embedded in the tool
+    #[arg(long, value_name = "FILE", requires = "repo")]
+    pub root: Option<PathBuf>,
+    #[command(flatten)]
+    pub server: S3Args,
     #[command(flatten)]
     pub keys: KeysArgs,
 }
@@ -417,6 +256,20 @@ pub struct PublishArgs {
     pub repair: bool,
 }
 
+/// Either the keys, to sign and publish at once, or a folder for several signers.
+#[derive(Args)]
+pub struct SigningArgs {
+    /// Only make a release folder, to be signed elsewhere and then published
+    #[arg(long, value_name = "DIR", conflicts_with = "keys")]
+    pub out: Option<PathBuf>,
+    /// A key: a file that only its owner can read, `env:VARIABLE`, `-` for standard input, or
+    /// `awskms:KEY` in AWS KMS; may be repeated. A refresh requires timestamp keys only
+    #[arg(long = "key", value_name = "KEY", required_unless_present = "out", value_parser = key_argument)]
+    pub keys: Vec<KeyArgument>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
 #[derive(Args)]
 pub struct RefreshArgs {
     #[command(flatten)]
@@ -430,39 +283,56 @@ pub struct RefreshArgs {
     /// How long VERSION is valid
     #[arg(long, value_parser = humantime::parse_duration, default_value = "30d", value_name = "TIME")]
     pub version_expires_in: Duration,
-    /// Only make a release folder, to be signed elsewhere and then published
-    #[arg(long, value_name = "DIR", conflicts_with = "keys")]
-    pub out: Option<PathBuf>,
-    /// A timestamp key: a file, `env:VARIABLE`, `-` for standard input, or `awskms:KEY` in AWS KMS;
-    /// may be repeated
-    #[arg(long = "key", value_name = "KEY", required_unless_present = "out", value_parser = key_argument)]
-    pub keys: Vec<KeyArgument>,
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub signing: SigningArgs,
+}
+
+#[derive(Args)]
+pub struct RenewArgs {
+    #[command(flatten)]
+    pub repo: RepoArgs,
+    /// The channel
+    #[arg(long, default_value = "stable")]
+    pub channel: Name,
+    /// How long the release may be installed
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "180d", value_name = "TIME")]
+    pub expires_in: Duration,
+    /// How long VERSION is valid
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "30d", value_name = "TIME")]
+    pub version_expires_in: Duration,
+    #[command(flatten)]
+    pub signing: SigningArgs,
 }
 
 #[derive(Args)]
 pub struct ShowArgs {
-    /// A release folder to inspect before signing it, instead of the published release
-    #[arg(value_name = "DIR", conflicts_with_all = ["repo", "root"])]
+    /// A release folder to inspect before signing it; with --repo and --root it is compared with the
+    /// published release
+    #[arg(value_name = "DIR")]
     pub folder: Option<PathBuf>,
-    /// The repository: a directory, or s3://bucket/prefix
+    /// The repository: a directory, s3://bucket/prefix, or https://...
     #[arg(long, env = "SIGNER_REPO", value_name = "REPO", required_unless_present = "folder")]
     pub repo: Option<String>,
     /// The root document that is embedded in the tool
     #[arg(long, env = "SIGNER_ROOT", value_name = "FILE", required_unless_present = "folder")]
     pub root: Option<PathBuf>,
-    /// The channel
-    #[arg(long, default_value = "stable")]
-    pub channel: Name,
+    /// The channel [default: stable]; a release folder has its own
+    #[arg(long, conflicts_with = "folder")]
+    pub channel: Option<Name>,
     #[command(flatten)]
     pub server: S3Args,
 }
 
 #[derive(Args)]
 pub struct VerifyArgs {
+    /// The repository: a directory, s3://bucket/prefix, or https://...
+    #[arg(long, env = "SIGNER_REPO", value_name = "REPO")]
+    pub repo: String,
+    /// The root document that is embedded in the tool
+    #[arg(long, env = "SIGNER_ROOT", value_name = "FILE")]
+    pub root: PathBuf,
     #[command(flatten)]
-    pub repo: RepoArgs,
+    pub server: S3Args,
     /// Verify only the current release of this channel, as `signer release` reads it back
     #[arg(long)]
     pub channel: Option<Name>,

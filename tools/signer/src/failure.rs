@@ -43,6 +43,12 @@ pub enum Failure {
         /// What to do instead.
         advice: &'static str,
     },
+    /// A channel without a release.
+    #[error("nothing is published on {channel}")]
+    NothingPublished {
+        /// The channel.
+        channel: relatch::trust::Name,
+    },
     /// Another publisher wrote between this publisher's read and its write.
     #[error("{object} was changed by another publisher after it was read")]
     LostRace {
@@ -134,6 +140,10 @@ impl Failure {
             #[cfg(feature = "kms")]
             Failure::Kms { cause, .. } => cause.advice(),
             Failure::Refused { advice, .. } => advice,
+            Failure::NothingPublished { .. } => {
+                "Publish a release with `signer release`. If one was published before, its VERSION was \
+                 removed, or --repo or --channel names another place."
+            }
             Failure::LostRace { .. } => {
                 "Nothing was overwritten: clients see the other release. Inspect it with `signer \
                  show`, then prepare the release again."
@@ -160,7 +170,10 @@ impl Failure {
             Failure::Kms { cause, .. } => cause.exit_code(),
             Failure::Refused { .. } | Failure::Occupied { .. } => 3,
             Failure::Unfinished { why, .. } => why.exit_code(),
-            Failure::LostRace { .. } | Failure::Storage { .. } | Failure::Locked { .. } => 4,
+            Failure::NothingPublished { .. }
+            | Failure::LostRace { .. }
+            | Failure::Storage { .. }
+            | Failure::Locked { .. } => 4,
         }
     }
 }
@@ -178,8 +191,8 @@ fn publisher_advice(refusal: &Refusal) -> &'static str {
              sign`."
         }
         Refusal::Expired { .. } => {
-            "Renew VERSION with `signer refresh`, a manifest by publishing a new release, a root \
-             with `signer root renew`."
+            "Renew VERSION with `signer refresh`, a manifest with `signer renew` or a new release, a \
+             root with `signer root renew`."
         }
         Refusal::Equivocation { .. } | Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
             "Another release was published in the meantime, or --seq is too low. Inspect the \

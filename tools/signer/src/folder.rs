@@ -5,11 +5,11 @@
 //! manifest.json  manifest.json.minisig   the manifest, and the signatures of the release keys
 //! VERSION                                two lines, and the signatures of the timestamp keys
 //! root.json                              the newest root, which names the keys that must sign
-//! blobs/<blake3>                         the blobs to upload; empty for a refresh
+//! blobs/<blake3>                         the blobs to upload; empty for a refresh or a renewal
 //! ```
 //! ```text
 //! artifact  an executable, stored as blobs
-//! prepare   a new release, or a refresh of the published one
+//! prepare   a new release, or a refresh or a renewal of the published one
 //! sign      signatures, and the checks before them
 //! ```
 

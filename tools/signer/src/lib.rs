@@ -14,8 +14,10 @@
 //! root      root documents: make, change, show
 //! store     where to publish: a directory or a bucket; put-if-absent, compare-and-swap
 //! publish   blobs, root and manifest, then VERSION
+//! second_verifier  every signature once more before it is published, by other code
 //! read_back what was published: this release or a newer one, and who can read it
 //! progress  what is shown during an upload
+//! review    what people must see before they sign, and what is published
 //! verify    a whole repository, by the client's own code
 //! limits    every bound, with its reason
 //! redact    removes secret keys and control characters from what is printed
@@ -37,7 +39,9 @@ pub mod publish;
 mod read_back;
 mod redact;
 pub mod repository;
+pub mod review;
 pub mod root;
+mod second_verifier;
 pub mod signing;
 pub mod store;
 pub mod verify;

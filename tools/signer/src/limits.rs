@@ -21,6 +21,18 @@ pub const SCRYPT_P: u32 = 16;
 /// A validity: from one second to a hundred years, so that `expires` stays an integer that every
 /// document can hold.
 pub const VALIDITY: std::ops::RangeInclusive<u64> = 1..=3_153_600_000;
+/// A manifest that is valid for longer is reported as unusual: a release that nobody renews stays
+/// installable for longer than a year.
+pub const MANIFEST_LIFETIME: u64 = 400 * DAY;
+/// A `VERSION` that is valid for longer is reported as unusual: for as long, an attacker can
+/// withhold the next one.
+pub const VERSION_LIFETIME: u64 = 60 * DAY;
+/// A manifest that expires within this time is warned about: a third of its default validity.
+pub const MANIFEST_WARNING: u64 = 60 * DAY;
+/// A root that expires within this time is warned about: its key holders must come together.
+pub const ROOT_WARNING: u64 = 90 * DAY;
+/// In seconds.
+const DAY: u64 = 86_400;
 /// The window of plain zstd blobs, as a power of two: 8 MiB, so that a client's memory does not
 /// grow with the executable.
 pub const PLAIN_WINDOW_LOG: u32 = 23;

@@ -8,7 +8,10 @@ use std::thread;
 
 use relatch::limits;
 use relatch::source::{Dir, Fetcher, Object};
-use relatch::trust::{Digest, Document as _, Fetched, Manifest, Name, Root, Roots, TrustAnchor, Verified};
+use relatch::trust::{
+    Digest, Document as _, Fetched, Manifest, Name, Role, Root, Roots, Timestamp, TrustAnchor, Verified,
+};
+use serde::Serialize;
 
 use crate::files::check_file;
 use crate::folder::Folder;
@@ -18,13 +21,14 @@ use crate::repository::{
     Current, Damage, Published, fetch, newest_root, read_documents, read_release_under, refuse_other_anchor,
     strict_times,
 };
+use crate::second_verifier::ensure_agreement;
 use crate::store::{Body, Put, Store};
 use crate::{Failure, Result, verify};
 
 pub use crate::read_back::Visibility;
 
 /// The result of publishing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Publication {
     /// The number of objects that were written.
     pub created: usize,
@@ -148,9 +152,11 @@ fn put_manifest(
             // VERSION names the manifest.
             let there = fetch(&store.source(), &by, limits::SIGNATURES)?;
             let channel = Manifest::from_canonical(manifest)?.channel;
-            check(published, &channel, manifest, there.bytes(), version)
-                .map_err(|_| Failure::Occupied { object: by })
-                .map(drop)?;
+            let checked = check(published, &channel, manifest, there.bytes(), version);
+            drop(checked.map_err(|why| match why {
+                Failure::Client(_) => Failure::Occupied { object: by },
+                other => other,
+            })?);
             Put::Existed
         }
         put => put?,
@@ -234,7 +240,7 @@ impl Progress for Counted<'_> {
 }
 
 /// Verifies the release with the client's own code, as a client does that has accepted the
-/// published release.
+/// published release, and each signature a second time.
 fn check(
     published: &Published,
     channel: &Name,
@@ -244,19 +250,23 @@ fn check(
 ) -> Result<Verified<Manifest>> {
     let memory = published.memory.clone();
     let release = read_documents(&published.root, channel, memory, (manifest, signatures, object))?;
-    let manifest = release.manifest;
-    refuse_lower(published, &manifest)?;
-    Ok(manifest)
+    let root = &published.root;
+    ensure_agreement("the manifest", manifest, signatures, &root.keys_of(Role::Release))?;
+    let (signed, by) = Timestamp::split(object)?;
+    ensure_agreement("VERSION", signed, by, &root.keys_of(Role::Timestamp))?;
+    refuse_lower(published, &release.manifest)?;
+    Ok(release.manifest)
 }
 
 /// Refuses a release of a lower version, which no client would install, unless it retracts the
-/// published one.
+/// published one or renews it.
 fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
     published.refuse_below_min(&manifest.version)?;
     let Some(released) = &published.released else { return Ok(()) };
     let higher = manifest.version.compare(released).is_ok_and(std::cmp::Ordering::is_gt);
     if higher
         || manifest.retracts.contains(released)
+        || published.current().is_some_and(|current| renews(manifest, &current.manifest))
         || published.memory.guard().release().is_some_and(|(_, seq)| seq == manifest.seq)
     {
         return Ok(());
@@ -266,6 +276,13 @@ fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
         "Another publisher or an earlier run may have published it: `signer verify` reports what \
          is published. Otherwise prepare the release again with a higher version.",
     ))
+}
+
+/// Whether a manifest only renews another one: all that it says about versions and bytes is the
+/// same.
+fn renews(next: &Manifest, published: &Manifest) -> bool {
+    let Manifest { root_version, seq, issued, expires, .. } = *next;
+    seq > published.seq && *next == Manifest { root_version, seq, issued, expires, ..published.clone() }
 }
 
 /// Whether a root may be published under which a published release no longer verifies.
@@ -304,9 +321,10 @@ pub fn publish_root(
     }
     let (fetched, by) = (Fetched::new(document.to_vec()), Fetched::new(signatures.to_vec()));
     let first = TrustAnchor::new(anchor)?;
+    let mut keys = claimed.keys_of(Role::Root);
     if claimed.version == first.version {
         // The anchor itself. Its bytes must be those that tools contain, signed by its own keys.
-        if document != anchor {
+        if document != TrustAnchor::document_of(anchor) {
             return Err(Failure::refused(
                 format!("root {} differs from the one given with --root", claimed.version),
                 "Tools carry one of the two. Publish the one that they carry.",
@@ -335,12 +353,14 @@ pub fn publish_root(
             ));
         } else {
             let next = newest.next(&fetched, &by, &strict_times())?;
+            keys.extend(newest.keys_of(Role::Root));
             strict_times().ensure_current(next.kind(), next.issued, next.expires)?;
             if revocation == Revocation::Refused {
                 refuse_revocation(store, &newest, &next)?;
             }
         }
     }
+    ensure_agreement(&format!("root {}", claimed.version), document, signatures, &keys)?;
     // Signatures first: a client that can read the document can then also read its signatures.
     store.prepare()?;
     store.put_new(&Object::RootSignatures(claimed.version), Body::Bytes(signatures), progress)?;

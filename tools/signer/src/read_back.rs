@@ -3,13 +3,15 @@
 use relatch::source::{Fetcher, Object};
 use relatch::trust::{Name, Roots};
 use relatch::{Error, Unavailable, limits};
+use serde::Serialize;
 
 use crate::repository::{ReadVersion, fetch, read_version, roots_after};
 use crate::store::Store;
 use crate::{Failure, Result, verify};
 
 /// Who can read the published release.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "is", content = "why", rename_all = "kebab-case")]
 pub enum Visibility {
     /// All users with access to the directory.
     Local,

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use relatch::trust::{
     Document, ED25519, Epoch, Key, Name, PublicKey, Role, RoleKeys, Roles, Root, SignatureText, TrustAnchor,
-    signing_keys,
 };
-use relatch::{Printable, Utc, limits};
+use relatch::{Printable, limits};
 
 use crate::files::{PendingFile, Readers, dir_of, lock_dir, read_limited, write_new};
 use crate::repository::{now, strict_times};
@@ -196,12 +195,13 @@ impl RootFile {
         RootFile { path: path.into() }
     }
 
-    /// The bytes of the document.
+    /// The bytes of the document, without white space after it: the file is kept in version control
+    /// and edited, and only the document itself is signed and published.
     ///
     /// # Errors
     /// If it cannot be read or is too large.
     pub fn document(&self) -> Result<Vec<u8>> {
-        read_limited(&self.path, limits::ROOT)
+        Ok(TrustAnchor::document_of(&read_limited(&self.path, limits::ROOT)?).to_vec())
     }
 
     /// The document, not verified.
@@ -320,39 +320,4 @@ impl RootFile {
         name.push(".minisig");
         name.into()
     }
-}
-
-/// Describes a root and its signatures, for people.
-pub fn describe(root: &Root, document: &[u8], signatures: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = format!("root {} of {}, epoch {}\n", root.version, root.product, root.epoch);
-    let _ = writeln!(text, "  issued   {}\n  expires  {}", Utc(root.issued), Utc(root.expires));
-    for role in Role::ALL {
-        let held = root.roles.get(role);
-        let _ = writeln!(text, "  {role}: {} of {}", held.threshold, held.keys.len());
-        for public in &held.keys {
-            let alg = root.keys.iter().find(|key| key.public == *public).map(|key| key.alg.as_str());
-            let note = if alg == Some(ED25519) { "" } else { "  (unknown algorithm)" };
-            let _ = writeln!(text, "    {public}{note}");
-        }
-    }
-    match SignatureText::parse(signatures) {
-        Ok(parsed) => {
-            let by = signing_keys(root, Role::Root, document, &parsed);
-            let _ = write!(
-                text,
-                "  signed by {} of its own root keys; the threshold is {}",
-                by.len(),
-                root.roles.root.threshold
-            );
-            for key in by {
-                let _ = write!(text, "\n    {}", key.to_hex());
-            }
-        }
-        Err(_) if signatures.is_empty() => text.push_str("  not signed yet"),
-        Err((line, why)) => {
-            let _ = write!(text, "  its signatures are malformed: line {line}: {why}");
-        }
-    }
-    text
 }

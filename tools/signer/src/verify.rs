@@ -5,19 +5,21 @@ use std::path::Path;
 
 use relatch::source::{Dir, Fetcher, Object};
 use relatch::trust::{
-    Artifact, Digest, Document, DocumentKind, Encoding, Manifest, Name, Refusal, Roots, Stored, TrustAnchor,
+    Artifact, Digest, DocumentKind, Encoding, Fetched, Manifest, Name, Refusal, Roots, Stored, TrustAnchor,
 };
 use relatch::{Unavailable, install, limits};
+use serde::Serialize;
 
 use crate::repository::{fetch, read_release, root_chain};
+use crate::review::{Notice, expiring_manifest, expiring_root};
 use crate::store::Store;
 use crate::{Failure, Result};
 
 /// The result of a verification.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The number of the newest root.
-    pub root: u64,
+    pub root_version: u64,
     /// The number of channels whose current release was verified.
     pub channels: usize,
     /// The number of stored forms of current releases that were decoded to the signed executable.
@@ -27,6 +29,8 @@ pub struct Report {
     pub untried_patches: usize,
     /// The number of other manifests and blobs whose hash is their name.
     pub others: usize,
+    /// What expires soon.
+    pub warnings: Vec<Notice>,
 }
 
 /// Verifies the current release of a channel: root, `VERSION` and manifest. Each stored form is
@@ -42,7 +46,8 @@ pub fn release(source: &Fetcher, root: &Roots, channel: &Name) -> Result<Report>
 /// As [`release`], for a `VERSION` that was already read.
 pub(crate) fn release_of(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<Report> {
     let current = read_release(source, root, channel, raw)?;
-    let mut report = Report { root: root.version, ..Report::default() };
+    let mut report = Report { root_version: root.version, channels: 1, ..Report::default() };
+    report.warnings.extend(expiring_manifest(&current.manifest));
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     for artifact in &current.manifest.artifacts {
         refuse_no_usable_form(artifact)?;
@@ -114,7 +119,7 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
         return Err(Failure::usage("the chain of roots is empty"));
     };
     let document = fetch(&source, &Object::Root(first.version), limits::ROOT)?;
-    if document.bytes() != anchor {
+    if document.bytes() != TrustAnchor::document_of(anchor) {
         return Err(Failure::refused(
             format!("root {} in the repository differs from the one given with --root", first.version),
             "The object in the repository was changed, or --root is another root. Clients do not \
@@ -123,32 +128,33 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
     }
     let signatures = fetch(&source, &Object::RootSignatures(first.version), limits::SIGNATURES)?;
     TrustAnchor::new(anchor)?.ensure_signed_by_itself(&document, &signatures)?;
-    let mut report = Report { root: newest.version, ..Report::default() };
+    let mut report = Report { root_version: newest.version, ..Report::default() };
+    report.warnings.extend(expiring_root(newest));
     for channel in store.channels()? {
         let released = release(&source, newest, &channel)?;
         report.channels += 1;
         report.forms += released.forms;
         report.untried_patches += released.untried_patches;
+        report.warnings.extend(released.warnings);
     }
     for object in store.list()? {
         check_name(&source, &object, u64::MAX - 1)?;
         if let Object::Manifest(digest) = &object {
-            check_signed_once(&source, &chain, *digest)?;
+            let _ = signed_once(&source, &chain, *digest)?;
         }
         report.others += 1;
     }
     Ok(report)
 }
 
-/// Verifies that the manifest of an earlier release is signed by a threshold of the keys of one
-/// root of the chain.
-fn check_signed_once(source: &Fetcher, chain: &[Roots], digest: Digest) -> Result<()> {
+/// The manifest of an earlier release, signed by a threshold of the keys of one root of the chain.
+pub(crate) fn signed_once(source: &Fetcher, chain: &[Roots], digest: Digest) -> Result<Fetched> {
     let manifest = fetch(source, &Object::Manifest(digest), limits::MANIFEST)?;
     let object = Object::ManifestSignatures(digest);
     let signatures = fetch(source, &object, limits::SIGNATURES)?;
     for root in chain.iter().rev() {
         match root.ensure_threshold(DocumentKind::Manifest, &manifest, &signatures) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(manifest),
             Err(Refusal::Threshold { .. }) => {}
             Err(other) => return Err(other.into()),
         }
@@ -197,27 +203,4 @@ pub(crate) fn check_name(source: &Fetcher, object: &Object, size: u64) -> Result
         return Err(Refusal::BlobDigest { object: object.clone(), expected, found }.into());
     }
     Ok(())
-}
-
-/// The artifacts of a manifest, one line each, for display.
-pub fn describe(manifest: &Manifest) -> String {
-    let line = |artifact: &Artifact| {
-        let forms: Vec<String> = artifact
-            .stored
-            .iter()
-            .map(|stored| format!("{} {}", stored.encoding, bytes(stored.size)))
-            .collect();
-        format!("    {:<28} {}  ({})\n", artifact.target.as_str(), artifact.blake3, forms.join(", "))
-    };
-    let lines: String = manifest.artifacts.iter().map(line).collect();
-    let digest = Digest::of(&manifest.to_canonical());
-    format!("  manifest {digest}\n  executables\n{}", lines.trim_end_matches('\n'))
-}
-
-fn bytes(count: u64) -> String {
-    match count {
-        0..=9_999 => format!("{count} B"),
-        10_000..=9_999_999 => format!("{} kB", count / 1_000),
-        _ => format!("{} MB", count / 1_000_000),
-    }
 }

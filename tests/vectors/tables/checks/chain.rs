@@ -176,6 +176,17 @@ fn kept() -> Vec<Value> {
         )
         .client("root", root_file(&root_of(1, [(&[1], 1), (&[2], 1), (&[6], 1)]), &keys(&[1])))
         .installs(),
+        Case::new(
+            "white space after the anchor",
+            "an editor or a formatter left it; it is not part of the document",
+        )
+        .client("anchor", format!("{} \t\r\n\n", root(1)))
+        .installs(),
+        Case::new("white space after the anchor, and root 2", "the chain begins at the document without it")
+            .client("anchor", format!("{}\n", root(1)))
+            .root(2, &root(2), &keys(&[1]))
+            .trusts(2, EPOCH)
+            .installs(),
         Case::new("root 4 follows an anchor of number 3", "and not root 2")
             .anchor(&root(3))
             .root(2, &root(2), &keys(&[9]))

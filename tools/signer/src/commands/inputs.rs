@@ -12,10 +12,10 @@ use signer::custody::{KeyArgument, KeySource};
 use signer::files::read_limited;
 use signer::limits::{PUBLIC_KEY_FILE, VALIDITY};
 use signer::signing::SigningKey;
-use signer::store::{Store, from_location};
+use signer::store::{Store, from_location, to_read};
 use signer::{Failure, Result};
 
-use crate::arguments::{PasswordArgs, RepoArgs};
+use crate::arguments::{PasswordArgs, RepoArgs, S3Args};
 
 impl RepoArgs {
     /// The store, and the root document that tools embed.
@@ -23,6 +23,11 @@ impl RepoArgs {
         let store = from_location(&self.repo, &self.server.options())?;
         Ok((store, read_limited(&self.root, relatch::limits::ROOT)?))
     }
+}
+
+/// The store, and the root document that tools embed, only to read: also an `https:` address.
+pub(super) fn open_to_read(repo: &str, root: &Path, server: &S3Args) -> Result<(Arc<dyn Store>, Vec<u8>)> {
+    Ok((to_read(repo, &server.options())?, read_limited(root, relatch::limits::ROOT)?))
 }
 
 /// Loads all keys before the first one is used, so that a wrong one leaves no partial result.

@@ -1,15 +1,18 @@
 //! Makes keys, and a repository with its first root.
 
+use std::fmt::{self, Display};
 use std::path::{MAIN_SEPARATOR as SEPARATOR, Path, PathBuf};
 
 use relatch::Printable;
 use relatch::source::Object;
 use relatch::trust::Role;
+use serde::Serialize;
 use signer::custody;
 use signer::files::{Readers, write_new};
 use signer::key::SecretKey;
 use signer::progress::ProgressOnStderr;
 use signer::publish::{self, Revocation};
+use signer::review::RootReview;
 use signer::root::{self, KeysByRole, Overwrite, RootFile};
 use signer::signing::SigningKey;
 use signer::store::from_location;
@@ -17,10 +20,10 @@ use signer::{Failure, Result};
 use zeroize::Zeroizing;
 
 use super::inputs::seconds;
-use super::remarks::{remarks, with_remarks};
+use super::remarks::{Remarks, with_remarks};
 use crate::arguments::{InitArgs, KeygenArgs, NewKeyArgs, PublicArgs};
 
-pub(super) fn init(arguments: InitArgs) -> Result<String> {
+pub(super) fn init(arguments: InitArgs) -> Result<Initialized> {
     for path in [&arguments.keys, &arguments.root] {
         if path.exists() {
             let path = Printable(path.display());
@@ -76,17 +79,43 @@ pub(super) fn init(arguments: InitArgs) -> Result<String> {
         ),
         why: why.into(),
     })?;
-    Ok(format!(
-        "{}\n\ncreated\n  \
-         {keys}{SEPARATOR}root.key        keep it offline: it decides which keys are valid\n  \
-         {keys}{SEPARATOR}release.key     signs releases\n  \
-         {keys}{SEPARATOR}timestamp.key   signs VERSION; the scheduled CI job requires only this key\n  \
-         {root_path}   commit it; tools embed it, in src/main.rs as include_bytes!(\"../root.json\")\n\
-         published root 1 to {}{}",
-        root::describe(&root, &document, &file.signatures()?),
-        Printable(store.location()),
-        remarks(&*store)
-    ))
+    let review = RootReview::new(&root, &document, &file.signatures()?);
+    Ok(Initialized {
+        keys: arguments.keys.display().to_string(),
+        root_file: arguments.root.display().to_string(),
+        repository: store.location(),
+        root: review,
+        remarks: store.remarks(),
+    })
+}
+
+/// New keys, and a repository with its first root.
+#[derive(Serialize)]
+#[serde(tag = "result", rename = "initialized")]
+pub(super) struct Initialized {
+    /// The directory with `root.key`, `release.key`, `timestamp.key`, and their public halves.
+    keys: String,
+    root_file: String,
+    repository: String,
+    root: RootReview,
+    remarks: Vec<String>,
+}
+
+impl Display for Initialized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [keys, root_file, repository] = [&self.keys, &self.root_file, &self.repository].map(Printable);
+        write!(
+            f,
+            "{}\n\ncreated\n  \
+             {keys}{SEPARATOR}root.key        keep it offline: it decides which keys are valid\n  \
+             {keys}{SEPARATOR}release.key     signs releases\n  \
+             {keys}{SEPARATOR}timestamp.key   signs VERSION; the scheduled CI job requires only this key\n  \
+             {root_file}   commit it; tools embed it, in src/main.rs as include_bytes!(\"../root.json\")\n\
+             published root 1 to {repository}{}",
+            self.root,
+            Remarks(&self.remarks)
+        )
+    }
 }
 
 fn new_password(new_keys: &NewKeyArgs) -> Result<Option<Zeroizing<String>>> {
@@ -119,7 +148,16 @@ fn public_path(path: &Path) -> PathBuf {
     path.with_extension("pub")
 }
 
-pub(super) fn keygen(arguments: KeygenArgs) -> Result<String> {
+/// A new key.
+#[derive(Serialize)]
+#[serde(tag = "result", rename = "key-created")]
+pub(super) struct CreatedKey {
+    secret_file: String,
+    public_file: String,
+    public_key: String,
+}
+
+pub(super) fn keygen(arguments: KeygenArgs) -> Result<CreatedKey> {
     let public = public_path(&arguments.out);
     if arguments.out.exists() || public.exists() {
         return Err(Failure::usage(format!(
@@ -130,16 +168,38 @@ pub(super) fn keygen(arguments: KeygenArgs) -> Result<String> {
     }
     let password = new_password(&arguments.new_key)?;
     let key = new_key(&arguments.out, password.as_ref().map(|text| text.as_str()))?;
-    Ok(format!(
-        "created {} (secret) and {} (public)\n  public key {}",
-        Printable(arguments.out.display()),
-        Printable(public.display()),
-        key.public().to_hex()
-    ))
+    Ok(CreatedKey {
+        secret_file: arguments.out.display().to_string(),
+        public_file: public.display().to_string(),
+        public_key: key.public().to_hex(),
+    })
 }
 
-pub(super) fn public(arguments: PublicArgs) -> Result<String> {
+impl Display for CreatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CreatedKey { secret_file, public_file, public_key } = self;
+        let (secret, public) = (Printable(secret_file), Printable(public_file));
+        write!(f, "created {secret} (secret) and {public} (public)\n  public key {public_key}")
+    }
+}
+
+/// The public half of a key, written to a file.
+#[derive(Serialize)]
+#[serde(tag = "result", rename = "public-key-written")]
+pub(super) struct WrittenPublicKey {
+    public_file: String,
+    public_key: String,
+}
+
+pub(super) fn public(arguments: PublicArgs) -> Result<WrittenPublicKey> {
     let key = arguments.key.source()?.load(&arguments.password.password_env)?;
     write_new(&arguments.out, key.to_public_text().as_bytes(), Readers::Public)?;
-    Ok(format!("wrote {}\n  public key {}", Printable(arguments.out.display()), key.public().to_hex()))
+    let public_file = arguments.out.display().to_string();
+    Ok(WrittenPublicKey { public_file, public_key: key.public().to_hex() })
+}
+
+impl Display for WrittenPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "wrote {}\n  public key {}", Printable(&self.public_file), self.public_key)
+    }
 }

@@ -1,22 +1,27 @@
 //! Makes, signs and publishes releases, in one step or in several.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
-use relatch::trust::{Notes, Role};
-use relatch::{Printable, Utc, limits};
+use relatch::trust::{Name, Notes};
+use relatch::{Printable, limits};
 use signer::files::read_limited;
 use signer::folder::{self, Folder};
 use signer::progress::ProgressOnStderr;
-use signer::publish::{Publication, Visibility, publish_over};
+use signer::publish::publish_over;
 use signer::repository::{Damage, Published};
+use signer::review::{FolderReview, SignedFolder};
 use signer::signing::SigningKey;
 use signer::store::Store;
-use signer::{Failure, Result, verify};
+use signer::{Failure, Result, redacted};
 
-use super::inputs::{borrowed, load, seconds};
-use super::remarks::{remarks, with_remarks};
-use crate::arguments::{PlanArgs, PrepareArgs, PublishArgs, RefreshArgs, ReleaseArgs, SignArgs};
+use super::inputs::{borrowed, load, open_to_read, seconds};
+use super::publication::{Done, PublishedRelease};
+use super::remarks::with_remarks;
+use crate::answer::{Answer, Format};
+use crate::arguments::{
+    PlanArgs, PrepareArgs, PublishArgs, RefreshArgs, ReleaseArgs, RenewArgs, RepoArgs, SignArgs, SigningArgs,
+};
 
 impl PlanArgs {
     fn checked(self) -> Result<folder::Plan> {
@@ -58,10 +63,10 @@ fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: PlanArgs) -> 
     Ok((folder, published))
 }
 
-pub(super) fn release(arguments: ReleaseArgs) -> Result<String> {
+pub(super) fn release(arguments: ReleaseArgs) -> Result<PublishedRelease> {
     let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
     let damage = arguments.plan.damage();
-    let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
+    let scratch = scratch_dir()?;
     let (store, anchor) = arguments.repo.open()?;
     let channel = arguments.plan.channel.clone();
     let (folder, published) = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
@@ -70,7 +75,11 @@ pub(super) fn release(arguments: ReleaseArgs) -> Result<String> {
     let published = published.again(&*store, &anchor, &channel, damage)?;
     let result = publish_over(&folder, &*store, &published, &ProgressOnStderr::default());
     let publication = with_remarks(&*store, result)?;
-    describe_publication(&folder, &*store, &publication)
+    PublishedRelease::new(Done::Published, &folder, &*store, publication)
+}
+
+fn scratch_dir() -> Result<tempfile::TempDir> {
+    tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))
 }
 
 /// Consumes the keys, which wipes them: the upload takes long and does not require them.
@@ -96,93 +105,31 @@ fn ensure_signed(folder: &Folder) -> Result<()> {
     ))
 }
 
-fn describe_publication(folder: &Folder, store: &dyn Store, publication: &Publication) -> Result<String> {
-    let (manifest, version) = (folder.manifest()?, folder.version()?);
-    Ok(format!(
-        "published {} {} as release {} on {} to {}\n{}\n  VERSION valid until {}, rollout {} of 100\n  \
-         {} objects written, {} existed already; all read back and verified{}{}{}",
-        manifest.product,
-        manifest.version,
-        manifest.seq,
-        manifest.channel,
-        Printable(store.location()),
-        verify::describe(&manifest),
-        Utc(version.expires),
-        version.rollout,
-        publication.created,
-        publication.existed,
-        describe_newer(publication),
-        describe_visibility(&publication.access),
-        remarks(store)
-    ))
-}
-
-fn describe_newer(publication: &Publication) -> String {
-    let line = |newer: &String| format!("\n  replaced by another publisher since then: {newer} is current");
-    publication.newer.as_ref().map(line).unwrap_or_default()
-}
-
-/// Who can read the repository. A directory has its own permissions.
-fn describe_visibility(visibility: &Visibility) -> String {
-    match visibility {
-        Visibility::Local => String::new(),
-        Visibility::Public => "\n  public: also read back without credentials".into(),
-        Visibility::Private => "\n  private: cannot be read without credentials".into(),
-        Visibility::Unknown(why) => {
-            format!("\n  it is unknown whether the repository is public: without credentials, {why}")
-        }
-    }
-}
-
-pub(super) fn prepare(arguments: PrepareArgs) -> Result<String> {
+pub(super) fn prepare(arguments: PrepareArgs) -> Result<FolderReview> {
     let (store, anchor) = arguments.repo.open()?;
     let (folder, _) = prepare_in(&arguments.out, &*store, &anchor, arguments.plan)?;
-    describe_folder(&folder)
+    FolderReview::of(&folder, None)
 }
 
-/// The content of a folder, its signatures, and the next step.
-pub(super) fn describe_folder(folder: &Folder) -> Result<String> {
-    let manifest = folder.manifest()?;
-    let mut text = format!(
-        "{} {} as release {} on {}\n{}",
-        manifest.product,
-        manifest.version,
-        manifest.seq,
-        manifest.channel,
-        verify::describe(&manifest)
-    );
-    let statuses = folder.signature_status()?;
-    for signed in &statuses {
-        let document = if signed.role == Role::Release { "manifest" } else { "VERSION" };
-        let _ = write!(
-            text,
-            "\n  {document}: signed by {} of {} {} keys",
-            signed.by.len(),
-            signed.needed,
-            signed.role
-        );
-        for key in &signed.by {
-            let _ = write!(text, "\n    {}", key.to_hex());
-        }
-    }
-    let missing = statuses.iter().any(|status| !status.meets_threshold());
-    let path = Printable(folder.path().display());
-    let next = if missing {
-        format!("signer sign {path} --key KEY")
-    } else {
-        format!("signer publish {path} --repo REPO --root root.json")
-    };
-    let _ = write!(text, "\nnext: {next}");
-    Ok(text)
-}
-
-pub(super) fn sign(arguments: SignArgs) -> Result<String> {
+/// Shows the folder before the keys are loaded: a person sees it before giving a password.
+pub(super) fn sign(arguments: SignArgs, format: Format) -> Result<SignedFolder> {
     let folder = Folder::open(&arguments.folder)?;
+    let opened = match (&arguments.repo, &arguments.root) {
+        (Some(repo), Some(root)) => Some(open_to_read(repo, root, &arguments.server)?),
+        _ => None,
+    };
+    let repository = opened.as_ref().map(|(store, anchor)| (&**store, &anchor[..]));
+    let review = FolderReview::of(&folder, repository)?;
+    if format == Format::Text {
+        let text = redacted(&format!("signer: about to sign {review}"));
+        // A write error must not prevent signing: stderr may be closed.
+        drop(writeln!(std::io::stderr(), "{text}"));
+    }
     sign_with(&folder, load(&arguments.keys.keys, &arguments.keys.password)?)?;
-    describe_folder(&folder)
+    review.signed(&folder)
 }
 
-pub(super) fn publish(arguments: PublishArgs) -> Result<String> {
+pub(super) fn publish(arguments: PublishArgs) -> Result<PublishedRelease> {
     let (store, anchor) = arguments.repo.open()?;
     let folder = Folder::open(&arguments.folder)?;
     folder.ensure_consistent()?;
@@ -191,34 +138,44 @@ pub(super) fn publish(arguments: PublishArgs) -> Result<String> {
     let damage = if arguments.repair { Damage::Repaired } else { Damage::Refused };
     let result = signer::publish::publish(&folder, &*store, &anchor, damage, &progress);
     let publication = with_remarks(&*store, result)?;
-    describe_publication(&folder, &*store, &publication)
+    PublishedRelease::new(Done::Published, &folder, &*store, publication)
 }
 
-pub(super) fn refresh(arguments: RefreshArgs) -> Result<String> {
-    let keys = load(&arguments.keys, &arguments.password)?;
-    let (store, anchor) = arguments.repo.open()?;
-    let published = Published::read(&*store, &anchor, &arguments.channel, Damage::Refused)?;
+pub(super) fn refresh(arguments: RefreshArgs) -> Result<Answer> {
     let valid = seconds(arguments.version_expires_in)?;
-    if let Some(out) = &arguments.out {
-        return describe_folder(&Folder::refresh(out, &published, arguments.rollout, valid)?);
+    sign_again(Done::Refreshed, arguments.repo, &arguments.channel, arguments.signing, |path, published| {
+        Folder::refresh(path, published, arguments.rollout, valid)
+    })
+}
+
+pub(super) fn renew(arguments: RenewArgs) -> Result<Answer> {
+    let valid = seconds(arguments.expires_in)?;
+    let version_valid = seconds(arguments.version_expires_in)?;
+    sign_again(Done::Renewed, arguments.repo, &arguments.channel, arguments.signing, |path, published| {
+        Folder::renew(path, published, valid, version_valid)
+    })
+}
+
+/// Makes a folder from the published release, and publishes it unless it is to be signed elsewhere.
+fn sign_again(
+    done: Done,
+    repo: RepoArgs,
+    channel: &Name,
+    signing: SigningArgs,
+    make: impl FnOnce(&Path, &Published) -> Result<Folder>,
+) -> Result<Answer> {
+    let keys = load(&signing.keys, &signing.password)?;
+    let (store, anchor) = repo.open()?;
+    let published = Published::read(&*store, &anchor, channel, Damage::Refused)?;
+    if let Some(out) = &signing.out {
+        return FolderReview::of(&make(out, &published)?, None).map(Answer::of);
     }
-    let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
-    let folder = Folder::refresh(&scratch.path().join("refresh"), &published, arguments.rollout, valid)?;
+    let scratch = scratch_dir()?;
+    let folder = make(&scratch.path().join("release"), &published)?;
     sign_with(&folder, keys)?;
     ensure_signed(&folder)?;
-    let published = published.again(&*store, &anchor, &arguments.channel, Damage::Refused)?;
+    let published = published.again(&*store, &anchor, channel, Damage::Refused)?;
     let result = publish_over(&folder, &*store, &published, &ProgressOnStderr::default());
     let publication = with_remarks(&*store, result)?;
-    let version = folder.version()?;
-    Ok(format!(
-        "refreshed {} {} on {}: valid until {}, rollout {} of 100{}{}{}",
-        version.product,
-        version.version,
-        version.channel,
-        Utc(version.expires),
-        version.rollout,
-        describe_newer(&publication),
-        describe_visibility(&publication.access),
-        remarks(&*store)
-    ))
+    PublishedRelease::new(done, &folder, &*store, publication).map(Answer::of)
 }

@@ -1,5 +1,6 @@
 //! Facts about the store that were found while writing.
 
+use std::fmt::{self, Display};
 use std::io::Write as _;
 
 use relatch::Printable;
@@ -7,15 +8,19 @@ use signer::store::Store;
 use signer::{Result, redacted};
 
 /// The remarks, one line each.
-pub(super) fn remarks(store: &dyn Store) -> String {
-    store.remarks().iter().map(|remark| format!("\n  {remark}")).collect()
+pub(super) struct Remarks<'a>(pub(super) &'a [String]);
+
+impl Display for Remarks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|remark| write!(f, "\n  {remark}"))
+    }
 }
 
 /// Prints the remarks on stderr if `result` is a failure: leftover objects cost storage, and the
 /// failure does not mention them.
 pub(super) fn with_remarks<T>(store: &dyn Store, result: Result<T>) -> Result<T> {
     if result.is_err() && !store.remarks().is_empty() {
-        let text = redacted(&format!("signer: {}{}", Printable(store.location()), remarks(store)));
+        let text = redacted(&format!("signer: {}{}", Printable(store.location()), Remarks(&store.remarks())));
         // A write error must not hide the failure itself.
         drop(writeln!(std::io::stderr(), "{text}"));
     }

@@ -1,118 +1,133 @@
-//! Shows and verifies what is published.
+//! Shows what is published, or a release folder.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Display};
 
-use relatch::trust::Role;
-use relatch::{Printable, Utc};
+use relatch::Printable;
+use relatch::trust::{Document as _, Name, Role, Root, Version};
+use serde::Serialize;
 use signer::folder::Folder;
-use signer::repository::{Damage, Published, newest_root, now};
+use signer::repository::{Damage, Published, strict_times};
+use signer::review::{FolderReview, Notice, ReleaseFields, Validity, expiring_manifest, expiring_root};
 use signer::{Failure, Result};
 
-use super::release::describe_folder;
-use crate::arguments::{RepoArgs, ShowArgs, VerifyArgs};
+use super::inputs::open_to_read;
+use crate::answer::{Answer, Problem};
+use crate::arguments::ShowArgs;
 
-pub(super) fn show(arguments: ShowArgs) -> Result<String> {
-    let (repo, root) = match (arguments.folder, arguments.repo, arguments.root) {
-        (Some(folder), ..) => return describe_folder(&Folder::open(&folder)?),
-        (None, Some(repo), Some(root)) => (repo, root),
-        _ => return Err(Failure::usage("give a release folder, or --repo and --root")),
+pub(super) fn show(arguments: ShowArgs) -> Result<Answer> {
+    let opened = match (&arguments.repo, &arguments.root) {
+        (Some(repo), Some(root)) => Some(open_to_read(repo, root, &arguments.server)?),
+        _ => None,
     };
-    let (store, anchor) = RepoArgs { repo, root, server: arguments.server }.open()?;
-    let published = Published::read(&*store, &anchor, &arguments.channel, Damage::Refused)?;
-    let root = &published.root;
-    let mut text = format!(
-        "{} at {}\n  root     {}, epoch {}, {}",
-        root.product,
-        Printable(store.location()),
-        root.version,
-        root.epoch,
-        validity(root.expires)
-    );
-    for role in Role::ALL {
-        let keys = root.roles.get(role);
-        let _ = write!(text, "\n    {role}: {} of {}", keys.threshold, keys.keys.len());
-    }
-    if let Err(failure) = &published.current {
-        let _ = write!(
-            text,
-            "\n  VERSION on {} names {}, which does not verify under this root: {failure}\n  \
-             next: publish a release",
-            arguments.channel,
-            published.released.as_ref().map(ToString::to_string).unwrap_or_default()
-        );
-        return Ok(text);
-    }
-    let Some(current) = published.current() else {
-        let _ = write!(text, "\n  nothing is published on {}", arguments.channel);
-        return Ok(text);
+    let repository = opened.as_ref().map(|(store, anchor)| (&**store, &anchor[..]));
+    let (store, anchor) = match (&arguments.folder, repository) {
+        (Some(folder), repository) => {
+            return FolderReview::of(&Folder::open(folder)?, repository).map(Answer::of);
+        }
+        (None, Some(repository)) => repository,
+        (None, None) => return Err(Failure::usage("give a release folder, or --repo and --root")),
     };
-    let (version, manifest) = (&current.version, &current.manifest);
-    // docs/ci/publish.sh parses this line.
-    let _ = write!(text, "\n  {} on {}, release {}", version.version, version.channel, version.seq);
-    let _ = write!(text, "\n  VERSION  {}, rollout {} of 100", validity(version.expires), version.rollout);
-    let _ = write!(text, "\n  release  {}", validity(manifest.expires));
-    if manifest.critical {
-        text.push_str("\n  critical");
-    }
-    if let Some(min) = &manifest.min_version {
-        let _ = write!(text, "\n  minimum version: {min}");
-    }
-    let retracts: BTreeSet<String> = manifest.retracts.iter().map(ToString::to_string).collect();
-    // docs/ci/publish.sh parses this line.
-    if !retracts.is_empty() {
-        let _ = write!(text, "\n  takes back {}", retracts.into_iter().collect::<Vec<_>>().join(", "));
-    }
-    let _ = write!(text, "\n{}", signer::verify::describe(manifest));
-    if !manifest.notes.as_str().is_empty() {
-        let _ = write!(text, "\n  notes\n    {}", manifest.notes.as_str().replace('\n', "\n    "));
-    }
-    Ok(text)
+    let channel = match arguments.channel {
+        Some(channel) => channel,
+        None => "stable".parse().map_err(Failure::usage)?,
+    };
+    let published = Published::read(store, anchor, &channel, Damage::Refused)?;
+    let shown = PublishedState::new(store.location(), channel, published);
+    let exit_code = shown.problem.as_ref().map_or(0, |problem| problem.exit_code);
+    Ok(Answer { exit_code, ..Answer::of(shown) })
 }
 
-/// `valid until ..., 29 days`, or the time of expiry.
-fn validity(expires: u64) -> String {
-    match expires.checked_sub(now()) {
-        Some(rest) if rest > 0 => format!("valid until {}, {} days", Utc(expires), rest / 86_400),
-        _ => format!("EXPIRED on {}", Utc(expires)),
+/// What is published on a channel.
+#[derive(Serialize)]
+#[serde(tag = "result", rename = "release")]
+struct PublishedState {
+    repository: String,
+    channel: Name,
+    root: Root,
+    /// The version that `VERSION` names.
+    version: Option<Version>,
+    /// `null` if nothing is published, or if it does not verify.
+    release: Option<ReleaseFields>,
+    warnings: Vec<Notice>,
+    /// Why a client would not install it.
+    problem: Option<Problem>,
+}
+
+impl PublishedState {
+    fn new(repository: String, channel: Name, published: Published) -> Self {
+        let root = (*published.root).clone();
+        let mut warnings: Vec<Notice> = expiring_root(&root).into_iter().collect();
+        let mut release = None;
+        let problem = match published.current {
+            Err(why) => Some(why),
+            Ok(Some(current)) => {
+                warnings.extend(expiring_manifest(&current.manifest));
+                let fields = ReleaseFields::new(&current.manifest, &current.version);
+                let problem = expired(&root, &fields);
+                release = Some(fields);
+                problem
+            }
+            Ok(None) if published.raw.is_some() => Some(Failure::refused(
+                format!(
+                    "VERSION on {channel} is of an earlier epoch than root {}, which has epoch {}",
+                    root.version, root.epoch
+                ),
+                "Publish a release under the new root: clients refuse what is published now.",
+            )),
+            Ok(None) => Some(Failure::NothingPublished { channel: channel.clone() }),
+        };
+        let version = published.released;
+        let problem = problem.as_ref().map(Problem::of);
+        PublishedState { repository, channel, root, version, release, warnings, problem }
     }
 }
 
-pub(super) fn verify(arguments: VerifyArgs) -> Result<String> {
-    let (store, anchor) = arguments.repo.open()?;
-    let (mut text, untried) = match arguments.channel {
-        Some(channel) => {
-            let source = store.source();
-            let root = newest_root(&source, &anchor)?;
-            let report = signer::verify::release(&source, &root, &channel)?;
-            let text = format!(
-                "the release on {channel} of {} verifies: root {}, {} stored forms decoded",
-                Printable(store.location()),
-                report.root,
-                report.forms
-            );
-            (text, report.untried_patches)
+/// The first document that clients refuse for its times.
+fn expired(root: &Root, release: &ReleaseFields) -> Option<Failure> {
+    let ReleaseFields { manifest, timestamp, .. } = release;
+    let documents = [
+        (root.kind(), root.issued, root.expires),
+        (timestamp.kind(), timestamp.issued, timestamp.expires),
+        (manifest.kind(), manifest.issued, manifest.expires),
+    ];
+    let check = |(kind, issued, expires)| strict_times().ensure_current(kind, issued, expires).err();
+    documents.into_iter().find_map(check).map(Failure::from)
+}
+
+impl Display for PublishedState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PublishedState { repository, channel, root, version, release, warnings, .. } = self;
+        // docs/ci/refresh.sh parses the line of the root.
+        write!(
+            f,
+            "{} at {}\n  root     {}, epoch {}, {}",
+            root.product,
+            Printable(repository),
+            root.version,
+            root.epoch,
+            Validity(root.expires)
+        )?;
+        for role in Role::ALL {
+            let keys = root.roles.get(role);
+            write!(f, "\n    {role}: {} of {}", keys.threshold, keys.keys.len())?;
         }
-        None => {
-            let report = signer::verify::everything(&*store, &anchor)?;
-            let text = format!(
-                "{} verifies: root {}, channels: {}, stored forms decoded: {}; {} manifests and \
-                 blobs match the hashes in their names",
-                Printable(store.location()),
-                report.root,
-                report.channels,
-                report.forms,
-                report.others
-            );
-            (text, report.untried_patches)
+        match (release, version) {
+            (Some(release), _) => {
+                let seq = release.manifest.seq;
+                // docs/ci/publish.sh parses this line.
+                write!(f, "\n  {} on {channel}, release {seq}\n{release}", release.manifest.version)?;
+            }
+            (None, Some(version)) => write!(
+                f,
+                "\n  VERSION on {channel} names {version}, which does not verify under this root\n  next: \
+                 publish a release"
+            )?,
+            (None, None) => {} // the problem says so
         }
-    };
-    if untried > 0 {
-        let _ = write!(
-            text,
-            "\n  {untried} patches were not decoded: the executables that they apply to are not in the \
-             repository"
-        );
+        warnings.iter().try_for_each(|warning| write!(f, "\n  warning: {warning}"))?;
+        match &self.problem {
+            Some(Problem { error, advice, .. }) => write!(f, "\n  problem: {error}\n    {advice}"),
+            None => Ok(()),
+        }
     }
-    Ok(text)
 }

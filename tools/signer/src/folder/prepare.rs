@@ -7,7 +7,7 @@ use relatch::source::Fetcher;
 use relatch::trust::{Digest, Document, Manifest, Name, Root, Seq, Timestamp, Version};
 
 use super::{Folder, MANIFEST, Plan, ROOT, SIGNATURES, VERSION};
-use crate::repository::{Published, now};
+use crate::repository::{Current, Published, now, strict_times};
 use crate::{Failure, Result};
 
 impl Folder {
@@ -36,16 +36,7 @@ impl Folder {
     /// # Errors
     /// [`Failure::Refused`] if no release is published, or if it does not verify.
     pub fn refresh(path: &Path, published: &Published, rollout: Option<u8>, valid: u64) -> Result<Self> {
-        let Some(current) = published.current() else {
-            let why = match &published.current {
-                Err(failure) => format!(
-                    "the published release does not verify under root {}: {failure}",
-                    published.root.version
-                ),
-                Ok(_) => "nothing is published on this channel".into(),
-            };
-            return Err(Failure::refused(why, "Publish a release first: `signer release`."));
-        };
+        let current = published_release(published)?;
         let folder = Folder::create(path)?;
         let rollout = rollout.unwrap_or(current.version.rollout);
         let mut version =
@@ -55,6 +46,30 @@ impl Folder {
         version.issued = version.issued.max(current.version.issued + 1);
         folder.write_documents(&published.root, &current.manifest.to_canonical(), &version)?;
         folder.write(SIGNATURES, &current.signatures)?;
+        Ok(folder)
+    }
+
+    /// Makes a folder with a new manifest and a new `VERSION` for the published release: the same
+    /// version and the same bytes under the next number, valid for longer.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if no release is published, or if it does not verify; [`Failure::Client`]
+    /// if its `VERSION` has expired: an attacker can put an old one back.
+    pub fn renew(path: &Path, published: &Published, valid: u64, version_valid: u64) -> Result<Self> {
+        let Current { version, manifest, .. } = published_release(published)?;
+        strict_times().ensure_current(version.kind(), version.issued, version.expires)?;
+        let next = Manifest {
+            root_version: published.root.version,
+            seq: published.next_seq()?,
+            issued: now(),
+            expires: now() + valid,
+            ..(**manifest).clone()
+        };
+        let bytes = next.to_canonical();
+        Manifest::from_canonical(&bytes)?;
+        let version = timestamp(&published.root, &next, Digest::of(&bytes), version.rollout, version_valid);
+        let folder = Folder::create(path)?;
+        folder.write_documents(&published.root, &bytes, &version)?;
         Ok(folder)
     }
 
@@ -99,6 +114,18 @@ impl Folder {
         self.write(VERSION, &version.to_signed())?;
         self.write(ROOT, &root.to_canonical())
     }
+}
+
+/// The published release, which is to be signed again.
+fn published_release(published: &Published) -> Result<&Current> {
+    let why = match &published.current {
+        Ok(Some(current)) => return Ok(current),
+        Ok(None) => "nothing is published on this channel".into(),
+        Err(failure) => {
+            format!("the published release does not verify under root {}: {failure}", published.root.version)
+        }
+    };
+    Err(Failure::refused(why, "Publish a release first: `signer release`."))
 }
 
 fn timestamp(root: &Root, manifest: &Manifest, digest: Digest, rollout: u8, valid: u64) -> Timestamp {

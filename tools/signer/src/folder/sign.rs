@@ -103,10 +103,9 @@ impl Folder {
     /// # Errors
     /// [`Failure::Refused`] for such a folder; [`Failure::Client`] if it cannot be read.
     pub fn ensure_consistent(&self) -> Result<()> {
-        let (root, manifest, version) = (self.root()?, self.manifest()?, self.version()?);
-        ensure_documents_match(&root, &manifest, &version)?;
-        self.ensure_signatures_parse()?;
-        ensure_valid_now(&manifest, &version)?;
+        self.ensure_documents_belong_together()?;
+        let manifest = self.manifest()?;
+        ensure_valid_now(&manifest, &self.version()?)?;
         // A blob that is missing here is in the repository, as for a refresh. Publishing checks it
         // there.
         for stored in manifest.artifacts.iter().flat_map(|artifact| &artifact.stored) {
@@ -116,6 +115,16 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a folder whose root, manifest and `VERSION` do not belong together, or have malformed
+    /// signatures.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] for such a folder; [`Failure::Client`] if it cannot be read.
+    pub fn ensure_documents_belong_together(&self) -> Result<()> {
+        ensure_documents_match(&self.root()?, &self.manifest()?, &self.version()?)?;
+        self.ensure_signatures_parse()
     }
 
     fn ensure_signatures_parse(&self) -> Result<()> {
@@ -164,16 +173,30 @@ impl Folder {
 }
 
 fn ensure_documents_match(root: &Root, manifest: &Manifest, version: &Timestamp) -> Result<()> {
-    let match_each_other = version.manifest == Digest::of(&manifest.to_canonical())
-        && (&version.version, version.seq, version.epoch)
-            == (&manifest.version, manifest.seq, manifest.epoch)
-        && (&version.product, &version.channel) == (&manifest.product, &manifest.channel)
-        && (&version.product, version.epoch) == (&root.product, root.epoch);
-    if match_each_other {
+    let compared = [
+        (
+            "manifest.json",
+            "hash",
+            version.manifest.to_string(),
+            Digest::of(&manifest.to_canonical()).to_string(),
+        ),
+        ("manifest.json", "version", version.version.to_string(), manifest.version.to_string()),
+        ("manifest.json", "seq", version.seq.to_string(), manifest.seq.to_string()),
+        ("manifest.json", "epoch", version.epoch.to_string(), manifest.epoch.to_string()),
+        ("manifest.json", "product", version.product.to_string(), manifest.product.to_string()),
+        ("manifest.json", "channel", version.channel.to_string(), manifest.channel.to_string()),
+        ("root.json", "product", version.product.to_string(), root.product.to_string()),
+        ("root.json", "epoch", version.epoch.to_string(), root.epoch.to_string()),
+    ];
+    let Some((file, field, named, found)) = compared.into_iter().find(|(.., named, found)| named != found)
+    else {
         return Ok(());
-    }
+    };
     Err(Failure::refused(
-        "VERSION, manifest.json and root.json of this folder do not belong together",
+        format!(
+            "VERSION and {file} of this folder do not belong together: VERSION names the {field} \
+             {named}, but {file} has {found}"
+        ),
         "The folder was changed. Prepare the release again; nothing was signed or published.",
     ))
 }

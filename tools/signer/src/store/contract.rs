@@ -77,6 +77,11 @@ pub trait Store: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<()>;
 
+    /// Whether the repository can be listed.
+    fn can_list(&self) -> bool {
+        true
+    }
+
     /// All manifests and blobs in the repository, to verify all of it.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! contract  what publishing requires of a store
 //! dir       a directory: hard links, a lock file, renames
 //! s3        a bucket: conditional writes, or a lock object if the server has none
+//! read_only an https: address, to show and verify
 //! options   how a bucket is addressed
 //! location  from an address to a store
 //! ```
@@ -12,12 +13,14 @@ mod contract;
 mod dir;
 mod location;
 mod options;
+mod read_only;
 #[cfg(feature = "s3")]
 mod s3;
 
 pub use contract::{Body, Put, Store};
 pub use dir::DirStore;
-pub use location::from_location;
+pub use location::{from_location, to_read};
 pub use options::S3Options;
+pub use read_only::ReadOnlyStore;
 #[cfg(feature = "s3")]
 pub use s3::{LockTimes, S3Store};

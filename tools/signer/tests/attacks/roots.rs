@@ -234,10 +234,21 @@ pub fn what_it_follows() {
         )
         .on_unix(),
         row(
-            "a newline at its end",
-            "3c",
+            "signed with the newline at its end, which is not part of it",
+            "3e",
             |s| {
                 let text = [s.bytes("root2.json"), b"\n".to_vec()].concat();
+                s.forge_root_text(&BOTH, &text);
+                s.at_repo(&["root", "publish", "next.json"])
+            },
+            3,
+            &["root 2 is signed by 0 of the 2 root keys of its own list"],
+        ),
+        row(
+            "a newline before it",
+            "3c",
+            |s| {
+                let text = [b"\n".to_vec(), s.bytes("root2.json")].concat();
                 s.forge_root_text(&BOTH, &text);
                 s.at_repo(&["root", "publish", "next.json"])
             },

@@ -136,6 +136,7 @@ fn what_everybody_is_promised_everybody_must_be_able_to_read() {
 #[test]
 fn flags_are_stronger_than_the_address_and_the_address_than_the_environment() {
     let bench = Bench::new(Options::new());
+    bench.released("1.0.0");
     let endpoint = bench.server.endpoint();
     let nowhere = "http://127.0.0.1:1";
     let show = |repo: &str, flags: &[&str], environment: &str| {
@@ -159,7 +160,7 @@ fn flags_are_stronger_than_the_address_and_the_address_than_the_environment() {
         ("s3://test/demo", &["--endpoint", "http://localhost:9000"], "must be https"),
         ("s3://test/demo", &["--endpoint", "http://192.0.2.1"], "must be https"),
         ("s3://test/demo?key=x", &[], "unknown option `key`"),
-        ("ftp://test/demo", &[], "cannot publish to `ftp:`"),
+        ("ftp://test/demo", &[], "reads `https:`, `s3:` and directories, not `ftp:`"),
     ] {
         let output = show(repo, flags, &endpoint);
         assert_eq!(output.status.code(), Some(2), "{repo} {flags:?}: {}", stderr(&output));
@@ -172,6 +173,7 @@ fn flags_are_stronger_than_the_address_and_the_address_than_the_environment() {
 #[test]
 fn a_profile_is_as_good_as_variables() {
     let bench = Bench::new(Options::new());
+    bench.released("1.0.0");
     let (keys, endpoint) = (bench.server.credentials(), bench.server.endpoint());
     bench.desk.write(
         "aws-credentials",
