@@ -1,6 +1,6 @@
 //! What the client remembers is gone, damaged or not its own, and at that moment the repository is somebody else's.
 //!
-//! The tool knows its own version and root. So damage costs floors, holds and a check, and never an older executable (`tests/damage.rs` has what else
+//! The tool knows its own version and root. So damage costs floors, holds and a check, and never an older executable (`tests/damage` has what else
 //! is promised of it).
 
 use std::path::Path;

@@ -7,8 +7,11 @@ mod support;
 
 mod auto;
 mod failures;
+mod grace;
 #[cfg(target_os = "linux")]
 mod loader;
+#[cfg(unix)]
+mod observer;
 #[cfg(unix)] // of Windows: tests/windows/safety.rs
 mod places;
 mod probe;

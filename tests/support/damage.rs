@@ -76,7 +76,8 @@ pub fn restate(path: &Path, change: impl FnOnce(String) -> String) {
 pub fn newer(path: &Path) {
     restate(path, |line| {
         let mut record: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let later = record["type"].as_str().unwrap().replacen("/1", "/2", 1);
+        let (kind, number) = record["type"].as_str().unwrap().split_once('/').unwrap();
+        let later = format!("{kind}/{}", number.parse::<u64>().unwrap() + 1);
         record["type"] = later.into();
         record["of a later version"] = serde_json::json!({"a": [1, "b"]});
         record.to_string()
