@@ -44,8 +44,20 @@ pub(super) fn begin<'a>(
     }
 }
 
+/// What a verified root is to anchor and lineage.
+pub(super) enum Compared {
+    /// A root between an older anchor and the lineage. It is not kept.
+    OnTheWay,
+    /// The first root of the lineage, to which an older anchor leads.
+    Connected,
+    /// The newest root of the lineage from now on, or one of it.
+    Newest,
+    /// The same, in the place of the anchor, which is of another chain.
+    Forked(Refusal),
+}
+
 /// Compares the next verified root with the one of its number that was verified before, and remembers
-/// it. True if it connects an older anchor with the lineage.
+/// it.
 ///
 /// # Errors
 /// [`Refusal::RootForked`] if the anchor is of another chain; [`Refusal::RootEquivocation`].
@@ -54,35 +66,35 @@ pub(super) fn compare(
     memory: &mut Memory,
     anchor: &Roots,
     next: &Roots,
-) -> Result<bool, Refusal> {
+) -> Result<Compared, Refusal> {
     let (number, found) = (next.version, next.digest());
-    if let Some(Joining::Older(walked)) = joining {
-        walked.append(next);
-    }
     let known = memory.lineage().and_then(|lineage| lineage.hash(number));
-    match (&joining, known) {
-        (Some(Joining::Older(_)), None) => return Ok(false),
-        (Some(_), Some(known)) if known != found => {
-            return Err(Refusal::RootForked { number, known, found });
-        }
-        (None, Some(known)) if known != found => {
-            return Err(Refusal::RootEquivocation { number, known, found });
-        }
-        _ => {}
+    if let Some(known) = known.filter(|known| *known != found) {
+        return Err(match joining {
+            Some(_) => Refusal::RootForked { number, known, found },
+            None => Refusal::RootEquivocation { number, known, found },
+        });
     }
-    let carried = anchor.digest();
     match joining.take() {
-        Some(Joining::Older(walked)) => {
+        Some(Joining::Older(mut walked)) => {
+            walked.append(next);
+            if known.is_none() {
+                *joining = Some(Joining::Older(walked));
+                return Ok(Compared::OnTheWay);
+            }
             memory.connected(walked);
-            return Ok(true);
+            return Ok(Compared::Connected);
         }
         Some(Joining::Newer) if number < anchor.version => *joining = Some(Joining::Newer),
-        Some(Joining::Newer) if found != carried => {
+        Some(Joining::Newer) if found != anchor.digest() => {
             *joining = Some(Joining::Newer);
-            return Err(Refusal::RootForked { number, known: found, found: carried });
+            // Else this chain could later go on with the anchor.
+            memory.root_verified(next);
+            let carried = anchor.digest();
+            return Ok(Compared::Forked(Refusal::RootForked { number, known: found, found: carried }));
         }
         _ => {}
     }
     memory.root_verified(next);
-    Ok(false)
+    Ok(Compared::Newest)
 }

@@ -8,7 +8,7 @@ use super::decide::{self, Candidate, Decision};
 use super::exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 use super::finding::Finding;
 use super::floors::Floor;
-use super::joining::{self, Beginning, Joining};
+use super::joining::{self, Beginning, Compared, Joining};
 use super::memory::Memory;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -275,29 +275,34 @@ impl<'a> Check<'a> {
     /// Steps 3a to 3i.
     fn add_root(&mut self, document: &Fetched, signatures: &Fetched) -> Option<NewRoot> {
         let next = self.roots().next(document, signatures, &self.times());
-        let added = next.and_then(|next| {
-            joining::compare(&mut self.joining, &mut self.memory, self.anchor, &next)
-                .map(|is_joined| (next, is_joined))
+        let compared = next.and_then(|next| {
+            joining::compare(&mut self.joining, &mut self.memory, self.anchor, &next).map(|is| (next, is))
         });
-        match added {
-            Ok((next, is_joined)) => {
-                self.new_roots += 1;
-                self.phase = Phase::Root;
-                let (document, signatures) = (next.to_canonical(), signatures.bytes().to_vec());
-                match self.recorded.filter(|recorded| is_joined && recorded.version > next.version) {
-                    // The rest of the chain was verified before.
-                    Some(recorded) => (self.start, self.newest) = (recorded, None),
-                    None => self.newest = Some(next),
-                }
-                let is_newest = self.joining.as_ref().is_none_or(|joining| matches!(joining, Joining::Newer))
-                    && self.newest.is_some();
-                is_newest.then_some(NewRoot { document, signatures })
-            }
+        let (next, compared) = match compared {
+            Ok(compared) => compared,
             Err(refusal) => {
                 self.fail_chain(refusal.into());
-                None
+                return None;
             }
+        };
+        self.new_roots += 1;
+        self.phase = Phase::Root;
+        let root = NewRoot { document: next.to_canonical(), signatures: signatures.bytes().to_vec() };
+        match (compared, self.recorded) {
+            (Compared::Connected, Some(recorded)) if recorded.version > next.version => {
+                // The rest of the chain was verified before.
+                (self.start, self.newest) = (recorded, None);
+                return None;
+            }
+            (Compared::OnTheWay, _) => {
+                self.newest = Some(next);
+                return None;
+            }
+            (Compared::Forked(refusal), _) => self.fail_chain(refusal.into()),
+            (Compared::Newest | Compared::Connected, _) => {}
         }
+        self.newest = Some(next);
+        Some(root)
     }
 
     /// Why anchor and lineage could not be compared.
