@@ -9,7 +9,7 @@ use super::exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 use super::finding::Finding;
 use super::floors::Floor;
 use super::memory::Memory;
-use super::walk::{Beginning, Walk};
+use super::walk::{Added, Beginning, Walk};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::object::Object;
@@ -234,7 +234,10 @@ impl<'a> Check<'a> {
         self.phase = Phase::Root;
         let times = self.times();
         match self.walk.add(&mut self.memory, document, signatures, &times) {
-            Ok(new) => new,
+            Ok(Added { new, forked }) => {
+                forked.into_iter().for_each(|refusal| self.fail_chain(refusal.into()));
+                new
+            }
             Err(refusal) => {
                 self.fail_chain(refusal.into());
                 None

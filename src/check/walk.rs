@@ -25,6 +25,27 @@ enum Joining {
     Newer,
 }
 
+/// A verified root, after it was compared.
+pub(super) struct Added {
+    /// What must be persisted, together with the memory.
+    pub(super) new: Option<NewRoot>,
+    /// The walk ends here: the anchor is of another chain.
+    pub(super) forked: Option<Refusal>,
+}
+
+/// What a verified root is to anchor and lineage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    /// Between an older anchor and the lineage. It is not kept.
+    OnTheWay,
+    /// The first root of the lineage, to which an older anchor leads.
+    Connected,
+    /// The newest root of the lineage from now on, or one of it.
+    Newest,
+    /// The same, in the place of the anchor, which is of another chain.
+    Forked,
+}
+
 /// Where a walk begins if the anchor is one of the lineage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beginning {
@@ -107,41 +128,40 @@ impl<'a> Walk<'a> {
         self.joining.is_none()
     }
 
-    /// Steps 3a to 3i. The result must be persisted, together with the memory.
+    /// Steps 3a to 3i.
+    ///
+    /// # Errors
+    /// The refusal of the first of these steps that fails; [`Refusal::RootForked`] and
+    /// [`Refusal::RootEquivocation`] for another root than was verified before.
     pub(super) fn add(
         &mut self,
         memory: &mut Memory,
         document: &Fetched,
         signatures: &Fetched,
         times: &Times,
-    ) -> Result<Option<NewRoot>, Refusal> {
+    ) -> Result<Added, Refusal> {
         let next = self.roots().next(document, signatures, times)?;
         let new = NewRoot { document: next.to_canonical(), signatures: signatures.bytes().to_vec() };
-        let was_older = self.is_older();
-        self.ensure_of_lineage(&next, memory)?;
+        let compared = self.compare(&next, memory)?;
         self.new_roots += 1;
-        let connected = was_older && self.is_joined();
-        match self.recorded.filter(|recorded| connected && recorded.version > next.version) {
-            // The rest of the chain was verified before.
-            Some(recorded) => {
+        match (compared, self.recorded) {
+            (Compared::Connected, Some(recorded)) if recorded.version > next.version => {
+                // The rest of the chain was verified before.
                 (self.start, self.newest) = (recorded, None);
-                Ok(None)
+                return Ok(Added { new: None, forked: None });
             }
-            None => {
-                self.newest = Some(next);
-                // Nothing of an older anchor's chain is persisted before it has reached the lineage.
-                Ok(Some(new).filter(|_| !self.is_older()))
-            }
+            _ => self.newest = Some(next),
         }
-    }
-
-    fn is_older(&self) -> bool {
-        matches!(self.joining, Some(Joining::Older(_)))
+        Ok(match compared {
+            Compared::OnTheWay => Added { new: None, forked: None },
+            Compared::Forked => Added { new: Some(new), forked: Some(self.forked()) },
+            Compared::Connected | Compared::Newest => Added { new: Some(new), forked: None },
+        })
     }
 
     /// Compares a root with the one of its number that was verified before, and remembers it.
-    fn ensure_of_lineage(&mut self, next: &Roots, memory: &mut Memory) -> Result<(), Refusal> {
-        let (number, found, carried) = (next.version, next.digest(), self.anchor.digest());
+    fn compare(&mut self, next: &Roots, memory: &mut Memory) -> Result<Compared, Refusal> {
+        let (number, found) = (next.version, next.digest());
         let known = memory.lineage().and_then(|lineage| lineage.hash(number));
         if let Some(known) = known.filter(|known| *known != found) {
             return Err(match self.joining {
@@ -154,19 +174,28 @@ impl<'a> Walk<'a> {
                 walked.append(next);
                 if known.is_none() {
                     self.joining = Some(Joining::Older(walked));
-                    return Ok(());
+                    return Ok(Compared::OnTheWay);
                 }
                 memory.connected(walked);
+                return Ok(Compared::Connected);
             }
             Some(Joining::Newer) if number < self.anchor.version => self.joining = Some(Joining::Newer),
-            Some(Joining::Newer) if found != carried => {
+            Some(Joining::Newer) if found != self.anchor.digest() => {
                 self.joining = Some(Joining::Newer);
-                return Err(Refusal::RootForked { number, known: found, found: carried });
+                // Else this chain could later go on with the anchor.
+                memory.root_verified(next);
+                return Ok(Compared::Forked);
             }
             Some(Joining::Newer) | None => {}
         }
         memory.root_verified(next);
-        Ok(())
+        Ok(Compared::Newest)
+    }
+
+    /// The newest root is in the place of the anchor, which is of another chain.
+    fn forked(&self) -> Refusal {
+        let (known, found) = (self.roots().digest(), self.anchor.digest());
+        Refusal::RootForked { number: self.anchor.version, known, found }
     }
 
     /// The repository has no further root.

@@ -1,80 +1,16 @@
 //! Whole checks without a disk: what the machine of steps 3 to 8 decides, and what it remembers.
 
-use std::collections::HashMap;
-
-use relatch::check::{Answer, Check, Decision, Memory, Purpose, Verdict, Want};
+use relatch::check::{Decision, Purpose};
 use relatch::install::RecordedFiles;
-use relatch::trust::{Fetched, Identity, Name, Roots, TrustAnchor, Version};
-use relatch::{Error, Finding, Refusal, Unavailable};
+use relatch::trust::{Identity, Name, Roots, TrustAnchor, Version};
+use relatch::{Error, Finding, Unavailable};
 use serde_json::{Map, Value, json};
 
 use super::check::{compare_fields, expected, refused, step};
+use super::client::{Client, recorded_root};
 use crate::file::bytes;
 use crate::tables::checks::{FILES, objects, whole};
 use crate::tables::release::{TARGET, blake3};
-
-/// A client that keeps all in memory.
-struct Client<'a> {
-    objects: HashMap<String, Vec<u8>>,
-    anchor: &'a Roots,
-    identity: Identity,
-    now: u64,
-    /// The number of the root that was persisted last.
-    trusted_root: Option<u64>,
-}
-
-impl Client<'_> {
-    /// Steps 3 to 8 in the trust domain that section 4.3 says.
-    fn check(
-        &mut self,
-        files: &mut RecordedFiles,
-        recorded: Option<&Roots>,
-        purpose: &dyn Fn(&RecordedFiles) -> Purpose,
-    ) -> Result<Verdict, Error> {
-        let mut undetermined = None;
-        let memories = files.memories(&self.identity, self.anchor, recorded);
-        let last = memories.len() - 1;
-        for (at, memory) in memories.into_iter().enumerate() {
-            if at == last && undetermined.is_some() {
-                break;
-            }
-            let (verdict, is_joined) = self.check_in(memory, files, recorded, purpose(files));
-            match verdict {
-                Err(Error::Refused(Refusal::RootForked { .. })) if !is_joined => {}
-                Err(error @ Error::Refused(_)) if !is_joined => {
-                    undetermined = undetermined.or(Some(error));
-                }
-                verdict => return verdict,
-            }
-        }
-        Err(undetermined.unwrap())
-    }
-
-    fn check_in(
-        &mut self,
-        memory: Memory,
-        files: &mut RecordedFiles,
-        recorded: Option<&Roots>,
-        purpose: Purpose,
-    ) -> (Result<Verdict, Error>, bool) {
-        let identity = self.identity.clone();
-        let mut check = Check::new(self.anchor, recorded, identity, "here", memory, purpose, self.now);
-        while let Want::Object(wanted) = check.want() {
-            let answer = match self.objects.get(&wanted.object.to_string()) {
-                Some(content) => Answer::Found(Fetched::new(content.clone()), None),
-                None => Unavailable::Absent { location: "here".into(), object: wanted.object }.into(),
-            };
-            if let Some(root) = check.supply(answer, self.now) {
-                if let Err(error) = files.save_root(&root, check.memory()) {
-                    return (Err(error), true);
-                }
-                self.trusted_root = Some(check.roots().version);
-            }
-        }
-        let is_joined = check.is_joined();
-        (check.into_verdict(), is_joined)
-    }
-}
 
 /// Runs a vector and compares; false for a vector that another step decides.
 pub fn run(vector: &Value, file: &Value) -> bool {
@@ -96,14 +32,10 @@ pub fn run(vector: &Value, file: &Value) -> bool {
     let [journal, floors, cache] = content.each_ref().map(|content| content.as_deref());
     let mut files = RecordedFiles::parse(&product, journal, floors, cache).unwrap();
     let anchor: Roots = TrustAnchor::new(text("anchor").as_bytes()).unwrap().into();
-    let recorded = recorded_root(&client);
-    let mut with = Client {
-        objects: objects(file, vector).into_iter().collect(),
-        anchor: &anchor,
-        identity: identity.clone(),
-        now: client["clock"].as_u64().unwrap(),
-        trusted_root: None,
-    };
+    let root = (!client["root"].is_null()).then(|| bytes(&client["root"]));
+    let recorded = root.and_then(|content| recorded_root(text("anchor").as_bytes(), &content));
+    let objects = objects(file, vector).into_iter().collect();
+    let with = Client::new(&objects, &anchor, identity.clone(), client["clock"].as_u64().unwrap());
     let now = client["now"].as_bool().unwrap();
     let purpose = |files: &RecordedFiles| {
         Purpose::Client(files.candidate(TARGET.parse().unwrap(), Some(running.clone()), now))
@@ -151,7 +83,7 @@ pub fn run(vector: &Value, file: &Value) -> bool {
         assert_eq!(outcome, Value::from(told), "{name}");
     }
     assert_eq!(
-        with.trusted_root.map(Value::from).as_ref(),
+        with.trusted_root.get().map(Value::from).as_ref(),
         vector["after"].get("trusted_root"),
         "{name}: root"
     );
@@ -176,17 +108,4 @@ pub fn run(vector: &Value, file: &Value) -> bool {
         (expected, found) => assert!(expected.is_none() && found.is_none(), "{name}: the cache"),
     }
     true
-}
-
-/// The file `root`, unless it is damaged.
-fn recorded_root(client: &Map<String, Value>) -> Option<Roots> {
-    if client["root"].is_null() {
-        return None;
-    }
-    let anchor = TrustAnchor::new(client["anchor"].as_str().unwrap().as_bytes()).unwrap();
-    let content = bytes(&client["root"]);
-    let end = content.iter().position(|byte| *byte == b'\n').unwrap_or(content.len());
-    let (document, signatures) = content.split_at(end);
-    let signatures = signatures.get(1..).unwrap_or_default();
-    anchor.recorded(&Fetched::new(document.to_vec()), &Fetched::new(signatures.to_vec())).ok()
 }

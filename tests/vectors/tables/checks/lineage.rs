@@ -318,9 +318,14 @@ fn newer() -> Vec<Value> {
             }),
         ),
         leaves(
-            newer("newer: forked", "the chain leads to another root 3: a new domain begins with the anchor")
+            kept_three(
+                newer(
+                    "newer: forked",
+                    "the chain leads to another root 3, which is kept: a new domain begins with the anchor",
+                )
                 .root(3, &other_three, &keys(&[1])),
-            vec![domain(&[&three], json!([])), to_two()],
+            ),
+            vec![domain(&[&three], json!([])), domain(&[&one, &two, &other_three], high())],
         )
         .installs(),
         leaves(
