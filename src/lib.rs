@@ -85,6 +85,7 @@ pub mod source;
 mod startup;
 mod target;
 pub mod trust;
+mod unknown;
 mod updater;
 
 pub use check::Finding;

@@ -8,11 +8,11 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::unknown::Unknown;
 use crate::limits;
 use crate::trust::{
     Digest, Epoch, Lineage, Manifest, Name, RollbackGuard, Root, Seq, Timestamp, Verified, Version, integer,
 };
+use crate::unknown::Unknown;
 
 /// What is remembered of one trust domain: its roots, and what was accepted under them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -37,7 +37,6 @@ mod finding;
 mod floors;
 mod machine;
 mod memory;
-mod unknown;
 
 pub(crate) use cache::Cache;
 pub use decide::{Candidate, Decision, Selected};
@@ -46,4 +45,3 @@ pub use finding::Finding;
 pub use floors::Domain;
 pub use machine::Check;
 pub use memory::Memory;
-pub(crate) use unknown::Unknown;

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::dir::OpenDir;
 use super::record_file::{Kind, read_open, write_checked};
 use super::{durable, names};
-use crate::check::{Domain, Unknown};
+use crate::check::Domain;
 use crate::error::Result;
 use crate::limits;
 use crate::trust::{Digest, Name, Refusal};
+use crate::unknown::Unknown;
 
 /// The type of the file. A later version of relatch may have another number.
 const KIND: &str = "relatch-floors/";

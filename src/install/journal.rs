@@ -9,10 +9,10 @@ use super::dir::OpenDir;
 use super::random::random;
 use super::record_file::{Kind, read_open, write_checked};
 use super::{durable, names};
-use crate::check::Unknown;
 use crate::error::Result;
 use crate::limits;
 use crate::trust::{Digest, Epoch, Name, Refusal, Version};
+use crate::unknown::Unknown;
 
 /// The type of the file. A later version of relatch may have another number.
 pub(super) const KIND: &str = "relatch-journal/";

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::canonical::{Document as _, integer};
 use super::{Digest, Root};
 use crate::limits;
+use crate::unknown::Unknown;
 
 /// The roots of one chain that this client has verified: consecutive numbers, with their hashes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +13,8 @@ use crate::limits;
 pub struct Lineage {
     first: u64,
     hashes: Vec<Digest>,
+    #[serde(flatten)]
+    unknown: Unknown,
 }
 
 /// What a root that a program carries, or that a person gave, is to a lineage.
@@ -30,7 +33,7 @@ pub enum Relation {
 impl Lineage {
     /// The lineage that begins with this root.
     pub fn beginning_with(root: &Root) -> Self {
-        Lineage { first: root.version, hashes: vec![root.digest()] }
+        Lineage { first: root.version, hashes: vec![root.digest()], unknown: Unknown::default() }
     }
 
     /// The number of its first root.
@@ -97,17 +100,19 @@ struct Unchecked {
     #[serde(deserialize_with = "integer")]
     first: u64,
     hashes: Vec<Digest>,
+    #[serde(flatten)]
+    unknown: Unknown,
 }
 
 impl TryFrom<Unchecked> for Lineage {
     type Error = &'static str;
 
-    fn try_from(Unchecked { first, hashes }: Unchecked) -> Result<Self, Self::Error> {
+    fn try_from(Unchecked { first, hashes, unknown }: Unchecked) -> Result<Self, Self::Error> {
         match hashes.len() {
             0 => Err("a lineage has no root"),
             _ if first == 0 => Err("a lineage begins with root 0"),
             length if length > limits::LINEAGE => Err("a lineage has too many roots"),
-            _ => Ok(Lineage { first, hashes }),
+            _ => Ok(Lineage { first, hashes, unknown }),
         }
     }
 }
