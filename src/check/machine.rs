@@ -266,7 +266,9 @@ impl<'a> Check<'a> {
                 }
                 let is_newest = self.joining.as_ref().is_none_or(|joining| matches!(joining, Joining::Newer))
                     && self.newest.is_some();
-                is_newest.then_some(NewRoot { document, signatures })
+                // A first install walks again to what is persisted, and may not get there.
+                let is_newer = self.recorded.is_none_or(|recorded| recorded.version < self.roots().version);
+                (is_newest && is_newer).then_some(NewRoot { document, signatures })
             }
             Err(refusal) => {
                 self.fail_chain(refusal.into());
