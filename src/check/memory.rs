@@ -230,11 +230,14 @@ impl Memory {
     }
 
     /// The entity tag for a conditional request for `VERSION`, if it was accepted from this address
-    /// and under the newest root, and has not expired.
+    /// and under the newest root, has not expired, and led to the floor: after floors were lost, only a
+    /// verified release makes new ones.
     pub(super) fn validator(&self, location: Digest, root: u64, now: u64) -> Option<&Etag> {
         let validator = self.cache.validator.as_ref()?;
         // A newer build of the tool may contain a newer root than that of the last check.
         let is_newest = self.lineage().is_some_and(|lineage| lineage.last() == root);
-        Some(&validator.etag).filter(|_| is_newest && validator.location == location && now < validator.until)
+        let has_floor = self.floor().is_some_and(|floor| floor.expires() == validator.until);
+        let is_valid = is_newest && has_floor && validator.location == location && now < validator.until;
+        Some(&validator.etag).filter(|_| is_valid)
     }
 }
