@@ -123,9 +123,10 @@ impl Records {
         !self.floors.domains().is_empty()
     }
 
-    /// The domain of this name.
+    /// The domain that has this name, or of which the root with this hash is a member: where `floors` was
+    /// deleted, the same roots have another name since.
     pub(crate) fn domain(&self, id: Digest) -> Option<&Domain> {
-        self.floors.domain(id)
+        self.floors.domain(id).or_else(|| self.floors.domain_of(id))
     }
 
     /// The newest root that was persisted, whatever domain it is of. `None` also if it is damaged.
