@@ -108,6 +108,11 @@ impl Cache {
 
     // Events.
 
+    /// Sets the validator of the accepted `VERSION` for the next conditional request.
+    pub(crate) fn validated(&mut self, validator: Option<CacheValidator>) {
+        self.validator = validator;
+    }
+
     /// What a check found about an executable.
     pub(super) fn found(&mut self, finding: Finding, version: &Version, blake3: Option<Digest>) {
         self.finding = finding;

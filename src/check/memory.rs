@@ -182,7 +182,7 @@ impl Memory {
 
     /// Sets the validator of the accepted `VERSION` for the next conditional request.
     pub(super) fn validated(&mut self, validator: Option<CacheValidator>) {
-        self.cache.validator = validator;
+        self.cache.validated(validator);
     }
 
     /// What a check found about the installed version.

@@ -113,6 +113,13 @@ impl Records {
         self.damaged.as_ref()
     }
 
+    /// The journal is damaged: only a release that is verified, and no 304, replaces it.
+    pub(super) fn forget_validator(&mut self) {
+        if let Some(file) = &mut self.cache {
+            file.cache.validated(None);
+        }
+    }
+
     /// The damaged floors may be replaced, because a release was verified.
     pub(crate) fn verified(&mut self) {
         self.damaged = None;

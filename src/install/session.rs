@@ -231,7 +231,10 @@ impl Session {
         };
         let product = product.unwrap_or(journal.product());
         journal.ensure_product(product)?;
-        let records = Records::load(Some(locked.share_private()), product)?;
+        let mut records = Records::load(Some(locked.share_private()), product)?;
+        if damaged.is_some() {
+            records.forget_validator();
+        }
         for why in damaged.iter().chain(records.damaged()) {
             reporter.warn(&format!("{why}; the next successful check or install replaces it"));
         }
