@@ -66,6 +66,8 @@ pub(crate) use observation::Observation;
 pub use probe::Probe;
 pub(crate) use probe::{answer_probe, probe_nonce};
 pub(crate) use records::Records;
+#[cfg(fuzzing)]
+pub(crate) use records::rewritten as rewritten_record;
 pub(crate) use session::Session;
 pub(crate) use settings::Settings;
 pub use stage::check_stored;

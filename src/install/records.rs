@@ -79,6 +79,15 @@ impl CacheFile {
     }
 }
 
+/// A journal, floors or a cache, read and written again; for `fuzz/`.
+#[cfg(fuzzing)]
+pub(crate) fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
+    let journal = super::journal::Journal::parse(content).ok().map(|journal| journal.to_bytes());
+    let floors = || Floors::parse(content).ok().map(|floors| floors.to_bytes());
+    let cache = || CacheFile::parse(content).map(|cache| cache.to_bytes());
+    journal.or_else(floors).or_else(cache)
+}
+
 impl Records {
     /// Reads the records. `dir` is `None` if there is no directory yet.
     ///
