@@ -103,9 +103,9 @@ pub use updater::{Checked, Install, Outcome, RolledBack, Status, Updater};
 /// For the targets in `fuzz/`; in no other build.
 #[cfg(fuzzing)]
 pub mod fuzzing {
-    /// Reads a state file and writes it again.
-    pub fn state(content: &[u8]) -> Option<Vec<u8>> {
-        crate::install::State::rewritten(content)
+    /// Reads `journal`, `floors` or `cache` and writes it again.
+    pub fn record(content: &[u8]) -> Option<Vec<u8>> {
+        crate::install::rewritten_record(content)
     }
 
     /// The updater of a tool at `path` with this root and version. [`crate::Startup::updater`]

@@ -1,5 +1,6 @@
-//! Writes the seeds: `RUSTFLAGS='--cfg fuzzing' cargo run --example seeds`, in this directory. Each is accepted by what its target calls; the
-//! scripts of `client` end as they should. `.ci/run` does the same and wants no other seeds than those that are committed.
+//! Writes the seeds: `RUSTFLAGS='--cfg fuzzing' cargo run --example seeds`, in this directory. Each is
+//! accepted by the functions that its target calls, and the scripts of `client` end as expected.
+//! `.ci/run` does the same, and fails if the result differs from the committed seeds.
 
 use std::path::Path;
 
@@ -16,7 +17,10 @@ fn write(target: &str, name: &str, content: impl AsRef<[u8]>) {
 }
 
 fn main() {
-    drop(std::fs::remove_dir_all("seeds/client")); // some of them are not made any more
+    // Some of them are not made any more.
+    for target in ["client", "state"] {
+        drop(std::fs::remove_dir_all(Path::new("seeds").join(target)));
+    }
     let message = b"message";
     for (name, text) in [
         ("one", sign(ROOT, message)),
@@ -124,51 +128,14 @@ fn main() {
         }
     }
 
-    let copy = |version: &str| {
-        format!(r#"{{"version":"{version}","blake3":"{}","epoch":1}}"#, Digest::of(version.as_bytes()))
-    };
-    let floors = |seq: u64, issued: u64, manifest: &str| {
-        format!(r#"{{"epoch":{},"seq":{seq},"issued":{issued},"manifest":{manifest}}}"#, seq.min(1))
-    };
-    let seen = format!("\"{}\"", Digest::of(b"manifest"));
-    let seen_at = format!(
-        r#"{{"location":"{}","etag":"\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\"","until":1800594800}}"#,
-        Digest::of(b"https://releases.example.com/demo")
-    );
-    let pending = format!(
-        r#"{{"file":"new-00112233445566ff","from":{},"to":{},"rollback":false}}"#,
-        copy("1.3.0"),
-        copy("1.4.0")
-    );
-    let start = r#"{"type":"relatch-state/1","product":"demo","channel":"stable""#;
-    for (name, json) in [
-        (
-            "new",
-            format!(
-                r#"{start},"root_version":0,"root_epoch":0,"floors":{},"expires":0,"seen":null,"critical":false,"min_version":null,"installed":null,"previous":null,"held":[],"pending":null,"unable":null,"standing":{{"is":"unknown"}},"judged":null,"rollout":42,"checked":0,"failed":0,"root_walked":0}}"#,
-                floors(0, 0, "null")
-            ),
-        ),
-        (
-            "rolled-back",
-            format!(
-                r#"{start},"root_version":2,"root_epoch":1,"floors":{},"expires":1800594800,"seen":{seen_at},"critical":false,"min_version":"1.2.0","installed":{},"previous":{},"held":["1.4.0"],"pending":null,"unable":null,"standing":{{"is":"held","version":"1.4.0","critical":false}},"judged":"1.3.0","rollout":7,"checked":1799999000,"failed":0,"root_walked":1799990000}}"#,
-                floors(7, 1_799_990_000, &seen),
-                copy("1.3.0"),
-                copy("1.4.0")
-            ),
-        ),
-        (
-            "swapping",
-            format!(
-                r#"{start},"root_version":1,"root_epoch":1,"floors":{},"expires":1800594800,"seen":{seen_at},"critical":false,"min_version":null,"installed":{},"previous":null,"held":[],"pending":{pending},"unable":null,"standing":{{"is":"current"}},"judged":null,"rollout":99,"checked":1799999000,"failed":1799990000,"root_walked":1799990000}}"#,
-                floors(7, 1_799_990_000, &seen),
-                copy("1.3.0")
-            ),
-        ),
-    ] {
-        relatch::fuzzing::state(format!("{json}\n{}\n", Digest::of(json.as_bytes())).as_bytes()).unwrap();
-        write("state", name, format!("{json}\n{}\n", Digest::of(json.as_bytes())));
+    for (name, json) in records() {
+        let content = format!("{json}\n{}\n", Digest::of(json.as_bytes()));
+        assert_eq!(
+            relatch::fuzzing::record(content.as_bytes()).as_deref(),
+            Some(content.as_bytes()),
+            "{name}"
+        );
+        write("state", name, content);
     }
 
     let anchor_text = root_document(1).replace('\\', "\\\\").replace('"', "\\\"");
@@ -245,4 +212,85 @@ fn main() {
         write("client", name, script);
     }
     assert!(wrong.is_empty(), "they end otherwise: {wrong:#?}");
+}
+
+/// Lines of `journal`, `floors` and `cache`.
+fn records() -> Vec<(&'static str, String)> {
+    let (carried, newest) = (Digest::of(b"root 1"), Digest::of(b"root 2"));
+    let executable = |version: &str| {
+        format!(
+            r#""version":"{version}","blake3":"{}","epoch":1,"domain":"{carried}""#,
+            Digest::of(version.as_bytes())
+        )
+    };
+    let (old, new) = (executable("1.3.0"), executable("1.4.0"));
+    let journal = r#"{"type":"relatch-journal/1","product":"demo","rollout""#;
+    let kept = format!(r#"{{"file":"previous",{new}}}"#);
+    let pending =
+        format!(r#"{{"file":"new-00112233445566ff","from":{{{old}}},"to":{{{new}}},"rollback":false}}"#);
+
+    let floor = |channel: &str, min: &str, retracted: &str, later: &str| {
+        format!(
+            r#"{{"channel":"{channel}","seq":7,"issued":1799990000,"manifest":"{}","expires":1800594800,"manifest_expires":1807756000,"critical":false,"min_version":{min},"retracted":[{retracted}]{later}}}"#,
+            Digest::of(b"manifest")
+        )
+    };
+    let domain = |first: u64, epochs: &str, later: &str| {
+        format!(
+            r#"{{"id":"{carried}","lineage":{{"first":{first},"hashes":["{carried}","{newest}"]{later}}},"epoch":1,"epochs":[{epochs}]{later}}}"#
+        )
+    };
+    let epoch = |channels: &str, later: &str| format!(r#"{{"epoch":1,"channels":[{channels}]{later}}}"#);
+    let floors = |number: u64, domains: &str, later: &str| {
+        format!(r#"{{"type":"relatch-floors/{number}","product":"demo","domains":[{domains}]{later}}}"#)
+    };
+    let both = [floor("stable", r#""1.2.0""#, r#""1.3.5""#, ""), floor("beta", "null", "", "")].join(",");
+    let later = r#","later":{"a":[1,null]}"#;
+    let extended = epoch(&floor("stable", "null", "", later), later);
+
+    let cache = r#"{"type":"relatch-cache/1","product":"demo","channel":"stable","anchor""#;
+    let validator = format!(
+        r#"{{"location":"{}","etag":"\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\"","until":1800594800}}"#,
+        Digest::of(b"https://releases.example.com/demo")
+    );
+    let about = format!(r#"{{"version":"1.3.0","blake3":"{}"}}"#, Digest::of(b"1.3.0"));
+    let failure = format!(
+        r#"{{"at":1799999000,"count":2,"text":"VERSION expired","brief":false,"key":"{}","shown":1799990000}}"#,
+        Digest::of(b"VERSION expired")
+    );
+    vec![
+        ("journal-new", format!(r#"{journal}:42,"installed":null,"kept":[],"held":[],"pending":null}}"#)),
+        (
+            "journal-rolled-back",
+            format!(
+                r#"{journal}:7,"installed":{{{old}}},"kept":[{kept}],"held":[{{"version":"1.4.0"}}],"pending":null}}"#
+            ),
+        ),
+        (
+            "journal-swapping",
+            format!(r#"{journal}:99,"installed":{{{old}}},"kept":[],"held":[],"pending":{pending}}}"#),
+        ),
+        (
+            "journal-later",
+            format!(
+                r#"{{"type":"relatch-journal/2","product":"demo","rollout":7,"installed":{{{old}{later}}},"kept":[{{"file":"older",{new}{later}}}],"held":[{{"version":"1.4.0"{later}}}],"pending":null{later}}}"#
+            ),
+        ),
+        ("floors-new", floors(1, "", "")),
+        ("floors-of-two-channels", floors(1, &domain(1, &epoch(&both, ""), ""), "")),
+        ("floors-later", floors(12, &domain(3, &extended, later), later)),
+        (
+            "cache-new",
+            format!(
+                r#"{cache}:"{carried}","validator":null,"finding":{{"is":"unknown"}},"about":null,"failed_probe":null,"checked":null,"root_checked":null,"failure":null,"warned":null}}"#
+            ),
+        ),
+        (
+            "cache-held",
+            format!(
+                r#"{cache}:"{carried}","validator":{validator},"finding":{{"is":"held","version":"1.4.0","critical":false}},"about":{about},"failed_probe":"{}","checked":1799999000,"root_checked":1799990000,"failure":{failure},"warned":1799990000}}"#,
+                Digest::of(b"manifest")
+            ),
+        ),
+    ]
 }

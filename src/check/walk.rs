@@ -152,10 +152,13 @@ impl<'a> Walk<'a> {
             }
             _ => self.newest = Some(next),
         }
+        // A first install walks again to the persisted root, and may not get there.
+        let is_newer = self.recorded.is_none_or(|recorded| recorded.version < self.roots().version);
+        let new = Some(new).filter(|_| is_newer);
         Ok(match compared {
             Compared::OnTheWay => Added { new: None, forked: None },
-            Compared::Forked => Added { new: Some(new), forked: Some(self.forked()) },
-            Compared::Connected | Compared::Newest => Added { new: Some(new), forked: None },
+            Compared::Forked => Added { new, forked: Some(self.forked()) },
+            Compared::Connected | Compared::Newest => Added { new, forked: None },
         })
     }
 

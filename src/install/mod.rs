@@ -70,6 +70,8 @@ pub(crate) use probe::{answer_probe, probe_nonce};
 #[doc(hidden)]
 pub use recorded_files::RecordedFiles;
 pub(crate) use records::Records;
+#[cfg(fuzzing)]
+pub(crate) use records::rewritten as rewritten_record;
 pub(crate) use session::Session;
 pub(crate) use settings::Settings;
 pub use stage::check_stored;

@@ -79,6 +79,15 @@ impl CacheFile {
     }
 }
 
+/// A journal, floors or a cache, read and written again; for `fuzz/`.
+#[cfg(fuzzing)]
+pub(crate) fn rewritten(content: &[u8]) -> Option<Vec<u8>> {
+    let journal = super::journal::Journal::parse(content).ok().map(|journal| journal.to_bytes());
+    let floors = || Floors::parse(content).ok().map(|floors| floors.to_bytes());
+    let cache = || CacheFile::parse(content).map(|cache| cache.to_bytes());
+    journal.or_else(floors).or_else(cache)
+}
+
 impl Records {
     /// Reads the records. `dir` is `None` if there is no directory yet.
     ///
@@ -139,9 +148,10 @@ impl Records {
         !self.floors.domains().is_empty()
     }
 
-    /// The domain of this name.
+    /// The domain that has this name, or of which the root with this hash is a member: where `floors` was
+    /// deleted, the same roots have another name since.
     pub(crate) fn domain(&self, id: Digest) -> Option<&Domain> {
-        self.floors.domain(id)
+        self.floors.domain(id).or_else(|| self.floors.domain_of(id))
     }
 
     /// The newest root that was persisted, whatever domain it is of. `None` also if it is damaged.

@@ -8,6 +8,7 @@ use super::journal::{Installed, Journal, PendingSwap, Under};
 use super::lock::Locked;
 use super::records::Records;
 use super::{names, swap};
+use crate::check::Domain;
 use crate::error::{Local, Result, io};
 use crate::regular_file;
 use crate::trust::{Epoch, Refusal, Version};
@@ -74,7 +75,9 @@ pub(super) fn ensure_may_return(
     from: Option<&Installed>,
     records: &Records,
 ) -> Result<(), Refusal> {
-    if let Some(from) = from.filter(|from| from.domain != to.domain) {
+    // Where `floors` was deleted, the same roots have another name since.
+    let name = |domain| records.domain(domain).map_or(domain, Domain::id);
+    if let Some(from) = from.filter(|from| name(from.domain) != name(to.domain)) {
         return Err(Refusal::PreviousDomain { previous: to.domain, trusted: from.domain });
     }
     let Some(domain) = records.domain(to.domain) else { return Ok(()) };

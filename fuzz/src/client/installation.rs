@@ -1,4 +1,5 @@
-//! One installation on the disk, in memory-backed files where there are any, and a repository that answers as the attacker says.
+//! One installation on the disk, in memory-backed files where there are any, and a repository that
+//! answers as the attacker says.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::Permissions;
@@ -13,7 +14,9 @@ use relatch::trust::{Digest, Identity, Name, Version};
 use relatch::{Clock, Install, Outcome, Reporter, Unavailable, Updater};
 use tempfile::TempDir;
 
+use super::chains::{self, ROOTS};
 use super::invariant::unprintable;
+use super::record::{parsed, with_hash};
 use super::world::{self, CHANNEL, PRODUCT, TARGET, World};
 use crate::NOW;
 
@@ -63,26 +66,42 @@ impl Repository {
         for (object, bytes) in &world.objects {
             repository.put(object, bytes);
         }
-        for object in &world.withheld {
-            repository.answers.remove(object);
-        }
+        repository.serve_roots(0, 2);
         repository
+    }
+
+    /// Serves the roots of a chain up to this number, and no others.
+    pub fn serve_roots(&mut self, chain: usize, last: usize) {
+        for number in 1..=ROOTS {
+            let objects = [Object::Root(number as u64), Object::RootSignatures(number as u64)];
+            if number > last {
+                objects.iter().for_each(|object| drop(self.answers.remove(object)));
+                continue;
+            }
+            let (root, signatures) = chains::published(chain, number);
+            self.put(&objects[0], root.as_bytes());
+            self.put(&objects[1], &signatures);
+        }
     }
 
     pub fn put(&mut self, object: &Object, bytes: &[u8]) {
         self.answers.insert(object.clone(), Answer::Bytes(bytes.into()));
     }
 
-    /// Whether this is what an honest repository would answer.
-    fn serves(&self, world: &World, object: &Object) -> bool {
-        let published = world.objects.iter().rev().find(|(other, _)| other == object);
-        let Some((_, published)) = published else { return false };
-        matches!(self.answers.get(object), Some(Answer::Bytes(bytes)) if **bytes == **published)
+    /// Whether a client that trusts the root before this one learns of it.
+    pub fn tells_of_root(&self, chain: usize, number: usize) -> bool {
+        if number > ROOTS {
+            return false;
+        }
+        let (root, signatures) = chains::published(chain, number);
+        let serves = |object, bytes: &[u8]| matches!(self.answers.get(&object), Some(Answer::Bytes(served)) if **served == *bytes);
+        serves(Object::Root(number as u64), root.as_bytes())
+            && serves(Object::RootSignatures(number as u64), &signatures)
     }
 
-    /// Whether a client that trusts the root before this one hears of it.
-    pub fn tells_of_root(&self, world: &World, number: u64) -> bool {
-        [Object::Root(number), Object::RootSignatures(number)].iter().all(|object| self.serves(world, object))
+    /// Whether anything is answered to a request for this root.
+    pub fn has_root(&self, number: usize) -> bool {
+        self.answers.contains_key(&Object::Root(number as u64))
     }
 
     /// As files: only what can be said so.
@@ -138,6 +157,13 @@ impl Source for Repository {
     }
 }
 
+/// Writes a whole file.
+fn write(path: &Path, bytes: &[u8], mode: u32) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
 fn name(text: &str) -> Name {
     text.parse().expect("a name")
 }
@@ -153,7 +179,33 @@ impl Snapshot {
 
     /// A file of the private directory.
     pub fn file(&self, name: &str) -> Option<&Vec<u8>> {
-        self.0.get(&format!(".{PRODUCT}.relatch/{name}")).map(|(bytes, _)| bytes)
+        self.entry(name).map(|(bytes, _)| bytes)
+    }
+
+    /// The same with its mode.
+    pub fn entry(&self, name: &str) -> Option<&(Vec<u8>, u32)> {
+        self.0.get(&format!(".{PRODUCT}.relatch/{name}"))
+    }
+}
+
+/// The program that acts: the root that it carries, or that a person gave, and its channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Program {
+    pub chain: usize,
+    pub anchor: usize,
+    pub channel: &'static str,
+}
+
+impl Program {
+    /// A program with root 1 of the first chain, on the stable channel.
+    pub const FIRST: Program = Program { chain: 0, anchor: 1, channel: CHANNEL };
+
+    fn identity(&self) -> Identity {
+        Identity { product: name(PRODUCT), channel: name(self.channel) }
+    }
+
+    fn root(&self) -> &'static str {
+        chains::document(self.chain, self.anchor)
     }
 }
 
@@ -172,12 +224,14 @@ impl Place {
     pub fn with(snapshot: &Snapshot) -> Self {
         let place = Place::new();
         for (name, (bytes, mode)) in &snapshot.0 {
-            let path = place.dir.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, bytes).unwrap();
-            std::fs::set_permissions(&path, Permissions::from_mode(*mode)).unwrap();
+            write(&place.dir.path().join(name), bytes, *mode);
         }
         place
+    }
+
+    /// Puts a file into the private directory.
+    pub fn restore(&self, name: &str, bytes: &[u8], mode: u32) {
+        write(&self.file(name), bytes, mode);
     }
 
     pub fn executable(&self) -> PathBuf {
@@ -210,19 +264,19 @@ impl Place {
         Snapshot(all)
     }
 
-    /// The updater of the executable here: of a tool that knows which version it is, or by what `relatch install` recorded.
+    /// The updater of the executable here: of a tool that knows its version and its root, or as
+    /// `relatch install` recorded it.
     pub fn updater(
         &self,
         repository: &Repository,
         clock: u64,
-        running: Option<&Version>,
+        running: Option<(&Version, Program)>,
     ) -> relatch::Result<Updater> {
         let (path, source) = (self.executable(), repository.clone());
         let updater = match running {
-            Some(running) => {
-                let identity = Identity { product: name(PRODUCT), channel: name(CHANNEL) };
-                let (running, anchor) = (running.clone(), world::anchor().as_bytes());
-                relatch::fuzzing::updater(&path, identity, name(TARGET), running, anchor, source)?
+            Some((running, program)) => {
+                let (identity, anchor) = (program.identity(), program.root().as_bytes());
+                relatch::fuzzing::updater(&path, identity, name(TARGET), running.clone(), anchor, source)?
             }
             None => Updater::of_installed(&path)?.source(source),
         };
@@ -230,23 +284,34 @@ impl Place {
     }
 
     /// A first install, or one in the place of what is there. It goes by the system's clock.
-    pub fn install(&self, repository: &Repository, force: bool) -> relatch::Result<Version> {
+    pub fn install(
+        &self,
+        repository: &Repository,
+        program: Program,
+        force: bool,
+    ) -> relatch::Result<Version> {
         let from = Place::new();
         repository.write(from.dir.path());
         let root = from.dir.path().join("anchor");
-        std::fs::write(&root, world::anchor()).unwrap();
+        std::fs::write(&root, program.root()).unwrap();
+        let Identity { product, channel } = program.identity();
         let install = Install {
             from: from.dir.path().to_str().unwrap().into(),
             ca_file: None,
             root,
-            product: name(PRODUCT),
-            channel: name(CHANNEL),
+            product,
+            channel,
             target: name(TARGET),
             path: self.executable(),
             probe: None,
             force,
         };
         install.run(Told).map(|(version, _)| version)
+    }
+
+    /// A person puts this file at the path.
+    pub fn put_executable(&self, bytes: &[u8]) {
+        write(&self.executable(), bytes, 0o755);
     }
 
     pub fn site(&self) -> relatch::Result<Installation> {
@@ -260,23 +325,24 @@ pub fn starts(world: &World) -> Vec<Snapshot> {
     let place = Place::new();
     let mut starts = vec![place.snapshot()];
     let mut take = |place: &Place, index: usize| {
-        // What is drawn at random or told by the system's clock would make every run another one.
-        let state = std::fs::read_to_string(place.file("state")).unwrap();
-        let mut state: serde_json::Value = serde_json::from_str(state.lines().next().unwrap()).unwrap();
-        for (field, value) in [("rollout", 50), ("checked", NOW), ("root_walked", NOW)] {
-            state[field] = value.into();
+        // Random numbers and the system's time would make every run another one.
+        for (file, field, value) in
+            [("journal", "rollout", 50), ("cache", "checked", NOW), ("cache", "root_checked", NOW)]
+        {
+            let mut record = parsed(&std::fs::read(place.file(file)).unwrap()).expect("the client wrote it");
+            record[field] = value.into();
+            std::fs::write(place.file(file), with_hash(&record)).unwrap();
         }
-        std::fs::write(place.file("state"), with_hash(&state.to_string())).unwrap();
         let snapshot = place.snapshot();
         assert_eq!(snapshot.executable(), Some(&world.drafts[index].executable));
         starts.push(snapshot);
     };
     for index in 0..2 {
-        let (object, bytes) = world::version_object(&world.pointers[index], &[30]);
+        let (object, bytes) = world::version_object(&world.pointers[index].value, &[30]);
         repository.put(&object, &bytes);
         let version = &world.drafts[index].version;
         if index == 0 {
-            place.install(&repository, false).unwrap();
+            place.install(&repository, Program::FIRST, false).unwrap();
         } else {
             let outcome = place.updater(&repository, NOW, None).unwrap().update(false);
             assert!(matches!(outcome, Ok(Outcome::Updated { to, .. }) if to.to_string() == *version));
@@ -284,15 +350,10 @@ pub fn starts(world: &World) -> Vec<Snapshot> {
         take(&place, index);
     }
     repository.answers.remove(&Object::Root(2));
-    let (object, bytes) = world::version_object(&world.pointers[0], &[30]);
+    let (object, bytes) = world::version_object(&world.pointers[0].value, &[30]);
     repository.put(&object, &bytes);
     let place = Place::new();
-    place.install(&repository, false).unwrap();
+    place.install(&repository, Program::FIRST, false).unwrap();
     take(&place, 0);
     starts
-}
-
-/// A state file of this first line.
-pub fn with_hash(json: &str) -> String {
-    format!("{json}\n{}\n", Digest::of(json.as_bytes()))
 }

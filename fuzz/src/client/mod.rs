@@ -1,17 +1,25 @@
-//! The whole client against whoever owns the repository, the network and fewer keys than a threshold.
+//! The whole client against an attacker who controls the repository, the network and fewer keys than a
+//! threshold.
 //!
 //! ```text
-//! world         what was published, which keys were stolen
+//! chains        the roots of two trust domains, and the stolen keys
+//! world         what was published
 //! installation  files on a disk, a repository in memory
-//! script        the fuzzer's bytes as a list of steps: mangle, forge, answer, damage, move the clock; then update, check, roll back, install
-//! forge         documents as the attacker writes and signs them
-//! invariant     what must hold after each act, whatever was done before: the executable, roots, words
-//! record        the same of what the client remembers
+//! script        the fuzzer's bytes as a list of steps: mangle, forge, answer, damage, put a program there
+//!               by hand, move the clock; then update, check, roll back, install
+//! forge         documents and records as the attacker, a person or a later version writes them
+//! record        the records as plain JSON
+//! invariant     what must hold after each act, whatever was done before: executables, roots, texts
+//! floors        the same of the record `floors`
+//! journal       the same of the records `journal` and `cache`
 //! ```
 
+mod chains;
+mod floors;
 mod forge;
 mod installation;
 mod invariant;
+mod journal;
 mod record;
 mod script;
 pub mod seeds;

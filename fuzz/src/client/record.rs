@@ -1,160 +1,125 @@
-//! What `state` says after an act, by SPEC steps 7 and 8 and section 6: worked out from what was published and what `state` said before.
+//! The client's records as a reader sees them who knows only SPEC section 4: JSON, and its hash.
 
-use relatch::trust::Version;
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-use super::invariant::{Scene, state, version_in};
-use super::script::Step;
-use super::world::{self, Release};
+use relatch::trust::{Digest, Version};
+use serde_json::Value;
 
-impl Scene<'_> {
-    pub(super) fn record(&self, done: bool) {
-        let old = state(self.before);
-        let Some(now) = state(self.after) else {
-            return assert!(old.is_none() || !self.state_is_own, "the state was lost");
-        };
-        self.is_signed(old.as_ref(), &now);
-        if !self.state_is_own {
-            return; // What somebody wrote into it is the truth now, or damage.
-        }
-        // As a new one says it.
-        let old = old.unwrap_or_else(|| {
-            let floors = json!({"epoch": 0, "seq": 0, "issued": 0, "manifest": null});
-            json!({"root_version": 0, "root_epoch": 0, "floors": floors, "min_version": null, "critical": false, "held": []})
-        });
-        never_lower(&old, &now);
-        self.step_7(&old, &now);
-        self.holds(&old, &now, done);
-        self.current(&now);
-        if done && matches!(self.step, Step::Check | Step::Update) {
-            self.is_fresh(&now);
-            self.step_8(&old, &now);
-        }
+use super::chains;
+use super::installation::{Program, Snapshot};
+use super::world::{BETA, CHANNEL};
+
+/// The records that later versions of relatch may extend.
+pub(super) const NAMES: [&str; 3] = ["journal", "floors", "cache"];
+
+/// Which records are what this client wrote at some time. What somebody else wrote into one is the truth
+/// now, or damage; it is not compared.
+#[derive(Clone, Copy)]
+pub(super) struct Own([bool; 3]);
+
+impl Default for Own {
+    fn default() -> Self {
+        Own([true; 3])
+    }
+}
+
+impl Own {
+    pub(super) fn is(self, name: &str) -> bool {
+        NAMES.iter().zip(self.0).all(|(other, own)| *other != name || own)
     }
 
-    /// RollbackGuard move only to what a timestamp key signed about a manifest that a threshold of release keys signed.
-    fn is_signed(&self, old: Option<&Value>, now: &Value) {
-        let as_it_was = |field: &str| old.is_some_and(|old| old[field] == now[field]);
-        if !(as_it_was("floors") && as_it_was("expires")) && now["floors"]["epoch"] != 0 {
-            // Of a manifest that left nothing to do, the version is not looked at again: there still is nothing to do.
-            let was_nothing = |pointer: &Value, release: &Release| {
-                let judged: Option<Version> = pointer["version"].as_str().and_then(|text| text.parse().ok());
-                now["standing"]["is"] == "current"
-                    && now["judged"] == pointer["version"]
-                    && judged.is_some_and(|judged| {
-                        release.version.compare(&judged).is_ok_and(|order| order.is_lt())
-                    })
+    pub(super) fn set(&mut self, name: &str, own: bool) {
+        NAMES.iter().zip(&mut self.0).filter(|(other, _)| **other == name).for_each(|(_, slot)| *slot = own);
+    }
+}
+
+/// A record whose hash is right.
+pub(super) fn parsed(content: &[u8]) -> Option<Value> {
+    let json = content.split(|byte| *byte == b'\n').next()?;
+    let expected = [json, format!("\n{}\n", Digest::of(json)).as_bytes()].concat();
+    if content == expected { serde_json::from_slice(json).ok() } else { None }
+}
+
+/// A record of this value.
+pub(super) fn with_hash(value: &Value) -> Vec<u8> {
+    let json = value.to_string();
+    format!("{json}\n{}\n", Digest::of(json.as_bytes())).into_bytes()
+}
+
+/// A record on the disk; `None` if it is absent or damaged.
+pub(super) fn record(of: &Snapshot, name: &str) -> Option<Value> {
+    parsed(of.file(name)?)
+}
+
+/// The program of which `relatch install` recorded the settings.
+pub(super) fn settings(of: &Snapshot) -> Option<Program> {
+    let settings = record(of, "settings")?;
+    let root = Digest::of(settings["root"].as_str()?.as_bytes()).to_string();
+    let (chain, anchor) = chains::root_with_hash(&root)?;
+    let channel = if settings["channel"] == BETA { BETA } else { CHANNEL };
+    Some(Program { chain, anchor, channel })
+}
+
+/// A version, if there is one.
+pub(super) fn version_in(value: &Value) -> Option<Version> {
+    value.as_str().map(|text| text.parse().expect("the client wrote a version"))
+}
+
+/// The versions in a list.
+pub(super) fn versions_in(list: &Value) -> Vec<Version> {
+    items(list).filter_map(version_in).collect()
+}
+
+pub(super) fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// The trust domain of which the root with this hash is a member.
+pub(super) fn domain_of<'a>(floors: &'a Value, root: &str) -> Option<&'a Value> {
+    items(&floors["domains"]).find(|domain| items(&domain["lineage"]["hashes"]).any(|hash| hash == root))
+}
+
+/// The floor of a channel in an epoch.
+pub(super) fn floor<'a>(domain: &'a Value, epoch: &Value, channel: &str) -> Option<&'a Value> {
+    let floors = items(&domain["epochs"]).find(|floors| floors["epoch"] == *epoch)?;
+    items(&floors["channels"]).find(|floor| floor["channel"] == channel)
+}
+
+/// The floor of a channel in the highest epoch that has one, with that epoch.
+pub(super) fn newest_floor<'a>(domain: &'a Value, channel: &str) -> Option<(&'a Value, &'a Value)> {
+    let epochs = items(&domain["epochs"]).collect::<Vec<_>>().into_iter().rev();
+    epochs.map(|floors| &floors["epoch"]).find_map(|epoch| Some((epoch, floor(domain, epoch, channel)?)))
+}
+
+/// What a later version of relatch added to a record, by the object in which it stands. An object in a
+/// list has the name of what it is about, because its place in the list may change.
+pub(super) fn later(value: &Value) -> BTreeMap<String, BTreeMap<String, Value>> {
+    let mut found = BTreeMap::new();
+    collect(value, String::new(), &mut found);
+    found
+}
+
+fn collect(value: &Value, path: String, found: &mut BTreeMap<String, BTreeMap<String, Value>>) {
+    match value {
+        Value::Object(fields) => {
+            // An executable is the same in each place where it is recorded.
+            let path = match (&fields.get("blake3"), &fields.get("domain")) {
+                (Some(blake3), Some(_)) => format!("executable {blake3}"),
+                _ => path,
             };
-            let agrees = |pointer: &Value| {
-                self.accepted(now).is_some_and(|release| {
-                    pointer["epoch"] == release.epoch
-                        && pointer["seq"] == release.seq
-                        && (pointer["version"] == release.version.to_string()
-                            || was_nothing(pointer, release))
-                })
-            };
-            assert!(self.pointers_of(now).any(agrees), "nobody signed the floors of {now}");
-        }
-        let signed = |release: &Release| release.min_version == version_in(&now["min_version"]);
-        let known = as_it_was("min_version") || self.world.releases.iter().any(signed);
-        assert!(known, "nobody signed {}", now["min_version"]);
-    }
-
-    /// `min_version` and `critical` follow from what was accepted: the one never falls within an epoch, and ends with it.
-    fn step_7(&self, old: &Value, now: &Value) {
-        let same_epoch = old["floors"]["epoch"] == now["floors"]["epoch"];
-        let known = version_in(&old["min_version"]).filter(|_| same_epoch);
-        let (min, critical) = match self.accepted(now) {
-            Some(release) => (higher(known, release.min_version.clone()), release.critical),
-            None => (known, false),
-        };
-        assert_eq!(version_in(&now["min_version"]), min, "{old} to {now}");
-        assert_eq!(now["critical"], critical, "{old} to {now}");
-    }
-
-    /// A person alone holds a version and ends a hold.
-    fn holds(&self, old: &Value, now: &Value, done: bool) {
-        let mut held = list(&old["held"]);
-        if done && matches!(self.step, Step::Rollback) {
-            let (from, to) = (self.installed(self.before), self.installed(self.after));
-            // A restored state may call what is at the path by another name.
-            if !self.is_running && old["installed"]["version"] != from.to_string() {
-                return;
+            let added = fields.iter().filter(|(name, _)| name.starts_with("later-"));
+            let added: BTreeMap<_, _> = added.map(|(name, value)| (name.clone(), value.clone())).collect();
+            found.entry(path.clone()).or_default().extend(added);
+            for (name, value) in fields.iter().filter(|(name, _)| !name.starts_with("later-")) {
+                collect(value, format!("{path}/{name}"), found);
             }
-            held.retain(|version| *version != from && *version != to);
-            held.push(from);
         }
-        assert_eq!(list(&now["held"]), held, "{old} to {now}");
-    }
-
-    /// What is called current is not below the release that was accepted last, nor retracted by it: so a hold is never called current.
-    fn current(&self, now: &Value) {
-        let (Some(release), Some(judged)) = (self.accepted(now), version_in(&now["judged"])) else { return };
-        if now["standing"]["is"] == "current" {
-            let above = release.version.compare(&judged).is_ok_and(|order| order.is_gt());
-            assert!(!above && !release.retracts.contains(&judged), "{now}");
+        Value::Array(items) => {
+            for item in items {
+                let about = ["id", "epoch", "channel", "version"].iter().find_map(|field| item.get(field));
+                collect(item, format!("{path}/{}", about.unwrap_or(&Value::Null)), found);
+            }
         }
+        _ => {}
     }
-
-    /// After a check or an update that was not refused.
-    fn step_8(&self, old: &Value, now: &Value) {
-        let release = self.accepted(now).expect("something was accepted");
-        let installed = self.installed(self.before);
-        let is_in_rollout = |pointer: &Value| now["rollout"].as_u64() < pointer["rollout"].as_u64();
-        let order = release.version.compare(&installed).expect("a change of kind is refused");
-        let standing = now["standing"]["is"].as_str().unwrap_or_default();
-        let said = format!("{installed}, {}, {now}", release.version);
-        let mut wanted = false;
-        if order.is_le() && !release.retracts.contains(&installed) {
-            assert_eq!(standing, "current", "{said}");
-        } else if release.executable.is_none() {
-            assert_eq!(standing, "no-target", "{said}");
-        } else if list(&old["held"]).contains(&release.version) {
-            assert_eq!(standing, "held", "{said}");
-        } else if standing == "not-in-rollout" {
-            let left_out = self.pointers_of(now).any(|pointer| !is_in_rollout(pointer));
-            assert!(left_out && !release.critical && !self.now, "{said}");
-        } else {
-            let offered = self.pointers_of(now).any(is_in_rollout);
-            assert!(offered || release.critical || self.now, "{said}");
-            wanted = matches!(self.step, Step::Update);
-            assert_eq!(standing, if wanted { "current" } else { "outdated" }, "{said}");
-        }
-        let judged = if wanted { &release.version } else { &installed };
-        assert_eq!(version_in(&now["judged"]).as_ref(), Some(judged), "{said}");
-        assert_eq!(self.installed(self.after), *judged, "{said}");
-    }
-}
-
-fn never_lower(old: &Value, now: &Value) {
-    let number = |of: &Value, field: &str| of[field].as_u64().expect("a number");
-    let said = format!("{old} to {now}");
-    assert!(number(old, "root_version") <= number(now, "root_version"), "{said}");
-    assert!(number(old, "root_epoch") <= number(now, "root_epoch"), "{said}");
-    let epoch = match number(now, "root_version") {
-        0 => 0,
-        number => world::epoch_of(number as usize),
-    };
-    assert_eq!(number(now, "root_epoch"), epoch, "{said}");
-    let pair = |of: &Value| (number(&of["floors"], "epoch"), number(&of["floors"], "seq"));
-    assert!(pair(old) <= pair(now), "{said}");
-    if pair(old) == pair(now) {
-        assert_eq!(
-            old["floors"]["manifest"], now["floors"]["manifest"],
-            "two releases of one number: {said}"
-        );
-        assert!(number(&old["floors"], "issued") <= number(&now["floors"], "issued"), "{said}");
-    }
-}
-
-/// The higher of two floors; the new one where they do not compare.
-fn higher(old: Option<Version>, new: Option<Version>) -> Option<Version> {
-    match (old, new) {
-        (Some(old), Some(new)) if new.compare(&old).is_ok_and(|order| order.is_lt()) => Some(old),
-        (old, new) => new.or(old),
-    }
-}
-
-fn list(versions: &Value) -> Vec<Version> {
-    versions.as_array().into_iter().flatten().filter_map(version_in).collect()
 }

@@ -1,18 +1,21 @@
-//! The fuzzer's bytes as steps. Every byte string is a script: what is missing at its end counts as zero, and what is too large is taken
-//! modulo what there is. So a short script means something, and half of two scripts is a third one.
+//! The fuzzer's bytes as steps. Every byte string is a script: bytes that are missing at its end count
+//! as zero, and an index that is too large is taken modulo the number of choices. So a short script is
+//! valid, and so are the halves of two scripts together.
 //!
 //! The first byte says what is installed. Each step is one byte for its kind and the bytes that it takes.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use relatch::source::{Etag, Object};
-use relatch::trust::{Digest, Version};
+use relatch::trust::Digest;
 use relatch::{Checked, Outcome, Updater};
 
+use super::chains;
 use super::forge;
-use super::installation::{Answer, Place, Repository, Snapshot};
-use super::invariant;
-use super::world::{self, World};
+use super::installation::{Answer, Place, Program, Repository, Snapshot};
+use super::invariant::Scene;
+use super::record::{self, Own};
+use super::world::{self, BETA, CHANNEL, Pointer, World};
 use crate::NOW;
 
 /// Acts in one script; each costs some milliseconds.
@@ -24,13 +27,14 @@ const STEPS: usize = 64;
 #[repr(u8)]
 #[derive(Clone, Copy)]
 pub enum Step {
-    /// `flags`: 1 for `--update=now`, 2 for a tool whose version stands in the state only.
+    /// `flags`: 1 for `--update=now`, 2 for a tool that `relatch` installed, whose version is recorded
+    /// only.
     Update,
     /// `flags` as of an update.
     Check,
     /// `flags` as of an update.
     Rollback,
-    /// `flags`: 1 to replace what is there.
+    /// `flags`: 1 to replace what is there, 2 for the beta channel; divided by 4, the root that is given.
     Install,
     /// `to`, `from`: one object with the content of another one; its own old content counts as another one.
     Put,
@@ -42,7 +46,7 @@ pub enum Step {
     Cut,
     /// `object`, `at` (2), `remove`, `insert`, and so many bytes
     Splice,
-    /// `object`, `signers`: signs what is served there anew; bit 7 keeps the signatures that there are.
+    /// `object`, `signers`: signs the object that is served; bit 7 keeps the signatures that it has.
     Sign,
     /// `object`, `field`, `value`, `signers`: another value for a field of a document, which is then signed and named.
     Edit,
@@ -52,15 +56,20 @@ pub enum Step {
     Manifest,
     /// `number`, `tweaks` and their values: a root of the attacker's, see [`forge::root`]
     Root,
-    /// `file`, `how`, and what it takes: what a bad disk does to the client's own files
+    /// `file`, `how`, and the bytes that it takes: what a bad disk, a person or a later version of relatch
+    /// does to the client's files
     Damage,
     /// `days`: sets the clock so many days after noon, or before it
     Clock,
     /// `tag`: every object has this entity tag; 0 for honest ones
     Etag,
+    /// `release`: a person puts this program at the path
+    ByHand,
+    /// `chain`, `number`: the honest roots of this chain are served, up to this number
+    Roots,
 }
 
-const KINDS: [Step; 17] = [
+const KINDS: [Step; 19] = [
     Step::Update,
     Step::Check,
     Step::Rollback,
@@ -78,6 +87,8 @@ const KINDS: [Step; 17] = [
     Step::Damage,
     Step::Clock,
     Step::Etag,
+    Step::ByHand,
+    Step::Roots,
 ];
 
 /// Reads a script from its front.
@@ -122,12 +133,12 @@ pub struct Run<'a> {
     /// Objects by number: what was published, then what was forged.
     pub(super) objects: Vec<(Object, Vec<u8>)>,
     /// `VERSION`s that a timestamp key signed, the attacker's among them.
-    pub(super) pointers: Vec<serde_json::Value>,
+    pub(super) pointers: Vec<Pointer>,
     clock: u64,
-    /// Whether the state is what this client wrote at some time.
-    state_is_own: bool,
-    /// What the place looked like after each act, and whether its state was the client's own.
-    seen: Vec<(Snapshot, bool)>,
+    /// Whether each record is one that this client wrote at some time.
+    own: Own,
+    /// The files after each act, and which records were the client's own.
+    seen: Vec<(Snapshot, Own)>,
     ended: Vec<String>,
 }
 
@@ -145,13 +156,13 @@ impl<'a> Run<'a> {
             objects: world.objects.clone(),
             pointers: world.pointers.clone(),
             clock: NOW,
-            state_is_own: true,
-            seen: world.starts.iter().map(|start| (start.clone(), true)).collect(),
+            own: Own::default(),
+            seen: world.starts.iter().map(|start| (start.clone(), Own::default())).collect(),
             ended: Vec::new(),
         }
     }
 
-    /// All steps, and an update where the last step was none of the acts.
+    /// All steps, and an update if the last step was none of the acts.
     pub fn play(mut self) -> Vec<String> {
         let mut steps = 0;
         let mut acted = false;
@@ -233,6 +244,16 @@ impl<'a> Run<'a> {
                 let tag = self.bytes.byte();
                 self.repository.etag = Etag::new(&format!("\"{tag}\"")).filter(|_| tag != 0);
             }
+            Step::ByHand => {
+                let release = &self.world.drafts[self.bytes.index(self.world.drafts.len())];
+                if self.world.build(&release.executable).is_some() {
+                    self.place.put_executable(&release.executable);
+                }
+            }
+            Step::Roots => {
+                let (chain, number) = (self.bytes.index(2), self.bytes.index(chains::ROOTS + 1));
+                self.repository.serve_roots(chain, number);
+            }
         }
     }
 
@@ -262,56 +283,81 @@ impl<'a> Run<'a> {
         self.objects.push((object, bytes));
     }
 
-    /// What a bad disk, a restored backup or a person who tidies up does. Not what somebody does who may write there at will: that one
-    /// could write the executable. So `root` and `settings` never get a content that was not theirs at some time.
+    /// What a bad disk, a restored backup or a person who tidies up does. Not what somebody does who may
+    /// write there at will: that one could write the executable. So `root` and `settings` never get a
+    /// content that they did not have at some time.
     fn damage(&mut self) {
-        let name = *self.bytes.choose(&["state", "root", "settings", "previous"]);
+        let name = *self.bytes.choose(&["journal", "root", "settings", "previous", "floors", "cache"]);
+        let is_record = record::NAMES.contains(&name);
         let path = self.place.file(name);
-        let how = self.bytes.byte() % 6;
-        let Ok(mut content) = std::fs::read(&path) else { return };
-        match how {
-            0 => {
-                self.state_is_own |= name == "state";
+        let how = self.bytes.byte() % 7;
+        let there = std::fs::read(&path).ok();
+        let changed = match (how, there) {
+            // From a backup, also where it was deleted.
+            (4, _) => {
+                let (old, own) = self.bytes.choose(&self.seen);
+                let Some((old, mode)) = old.entry(name) else { return };
+                self.own.set(name, own.is(name));
+                // It may be about other floors, or about another executable.
+                self.own.set("cache", self.own.is("cache") && !is_record);
+                return self.place.restore(name, old, *mode);
+            }
+            (_, None) => return,
+            (0, _) => {
+                self.own.set(name, true);
                 return std::fs::remove_file(&path).unwrap();
             }
-            1 => content.truncate(self.bytes.offset(content.len())),
-            2 => {
+            (1, Some(mut content)) => {
+                content.truncate(self.bytes.offset(content.len()));
+                Some(content)
+            }
+            (2, Some(mut content)) => {
                 let (at, mask) = (self.bytes.offset(content.len()), self.bytes.byte().max(1));
-                if let Some(byte) = content.get_mut(at) {
-                    *byte ^= mask;
+                content.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= mask);
+                Some(content)
+            }
+            (3, Some(content)) => Some(vec![0; content.len()]),
+            // Another value, with the right hash.
+            (5, Some(content)) if is_record => {
+                let edited = forge::edited_record(&content, self.bytes.byte(), self.bytes.byte());
+                if edited.is_some() {
+                    self.own.set(name, false);
                 }
+                edited
             }
-            3 => content.fill(0),
-            4 => {
-                let (old, is_own) = self.bytes.choose(&self.seen);
-                let Some(old) = old.file(name) else { return };
-                content = old.clone();
-                if name == "state" {
-                    self.state_is_own = *is_own;
-                }
+            (_, Some(content)) if is_record => {
+                forge::later_record(&content, self.bytes.byte(), self.bytes.byte())
             }
-            // A state that says something else and whose hash is right.
-            _ if name == "state" => {
-                let (field, value) = (self.bytes.byte(), self.bytes.byte());
-                let Some(edited) = forge::edited_state(&content, field, value) else { return };
-                content = edited;
-                self.state_is_own = false;
-            }
-            _ => return,
+            _ => None,
+        };
+        if let Some(changed) = changed {
+            std::fs::write(&path, changed).unwrap();
         }
-        std::fs::write(&path, content).unwrap();
     }
 
     fn act(&mut self, step: Step, flags: u8) {
         let before = self.place.snapshot();
         let now = flags & 1 != 0;
-        let running: Option<Version> = match before.executable() {
-            Some(bytes) if flags & 2 == 0 => self.world.version_of(bytes).cloned(),
-            _ => None,
+        let build = before.executable().and_then(|bytes| self.world.build(bytes));
+        let running = build.filter(|_| flags & 2 == 0 && !matches!(step, Step::Install));
+        let program = match step {
+            Step::Install => {
+                let given = usize::from(flags >> 2) % (2 * chains::ROOTS);
+                let channel = if flags & 2 == 0 { CHANNEL } else { BETA };
+                Some(Program { chain: given / chains::ROOTS, anchor: given % chains::ROOTS + 1, channel })
+            }
+            _ => match running {
+                Some(build) => Some(build.program()),
+                None => record::settings(&before),
+            },
         };
+        let version = running.map(|build| &build.version);
         let system = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         let begun = system();
-        let updater = || self.place.updater(&self.repository, self.clock, running.as_ref());
+        let updater = || {
+            let running = running.map(|build| (&build.version, build.program()));
+            self.place.updater(&self.repository, self.clock, running)
+        };
         let answer = match step {
             Step::Check => {
                 updater().and_then(|mut updater| updater.check(now)).map(|checked| match checked {
@@ -322,46 +368,54 @@ impl<'a> Run<'a> {
             Step::Rollback => self
                 .place
                 .site()
-                .and_then(|site| Updater::rollback(&site, running.as_ref()))
+                .and_then(|site| Updater::rollback(&site, version))
                 .map(|done| done.to_string()),
-            Step::Install => self.place.install(&self.repository, now).map(|to| format!("installed {to}")),
+            Step::Install => match program {
+                Some(program) => self.place.install(&self.repository, program, now),
+                None => unreachable!("an install has a root"),
+            }
+            .map(|to| format!("installed {to}")),
             _ => updater().and_then(|mut updater| updater.update(now)).map(|outcome| match outcome {
-                Outcome::Updated { from, to } => format!("updated {from} to {to}"),
+                Outcome::Updated { from, to, withdrawn: false } => format!("updated {from} to {to}"),
+                Outcome::Updated { from, to, withdrawn: true } => format!("replaced {from} by {to}"),
                 Outcome::Nothing(reason) => reason.to_string(),
             }),
         };
         let after = self.place.snapshot();
-        let scene = invariant::Scene {
+        let scene = Scene {
             world: self.world,
             pointers: &self.pointers,
             repository: &self.repository,
             clock: if matches!(step, Step::Install) { begun..=system() } else { self.clock..=self.clock },
             step,
             now,
+            program,
             is_running: running.is_some(),
-            state_is_own: self.state_is_own,
+            own: self.own,
             before: &before,
             after: &after,
         };
         self.ended.push(scene.holds_after(answer));
-        self.seen.push((after, self.state_is_own));
+        self.seen.push((after, self.own));
     }
 }
 
-/// The number of an object whose content satisfies this.
+/// The number of the last object whose content satisfies this.
 pub(super) fn number_of(is: impl Fn(&Object, &[u8]) -> bool) -> u8 {
     let objects = &World::get().objects;
-    let index = objects.iter().position(|(object, bytes)| is(object, bytes)).expect("there is one");
+    let index = objects.iter().rposition(|(object, bytes)| is(object, bytes)).expect("there is one");
     index.try_into().expect("a byte is enough for what was published")
 }
 
-/// The number of the release of this version, as [`Step::Name`] and [`Step::Manifest`] take it.
-pub(super) fn number_of_release(version: &str) -> u8 {
+/// The number of the release of this version, as [`Step::Name`], [`Step::Manifest`] and [`Step::ByHand`]
+/// take it.
+pub(super) fn number_of_release(chain: usize, version: &str) -> u8 {
     let drafts = &World::get().drafts;
-    drafts.iter().position(|draft| draft.version == version).expect("there is one").try_into().expect("few")
+    let is_it = |draft: &world::Draft| draft.chain == chain && draft.version == version;
+    drafts.iter().position(is_it).expect("there is one").try_into().expect("few")
 }
 
-/// The blob of a release as it is.
+/// The blob of a release of the first chain as it is.
 pub(super) fn served_blob(version: &str) -> Object {
-    Object::Blob(Digest::of(&world::executable(version)))
+    Object::Blob(Digest::of(&world::executable(0, version)))
 }

@@ -1,7 +1,4 @@
-//! What an honest publisher made, all of which the attacker has, and the keys that were stolen.
-//!
-//! Root 1 is the anchor. Root 2 revoked a root key and a release key within the epoch, root 3 another release key and began epoch 2; root 3
-//! is not served at first. A release needs two release keys.
+//! What honest publishers made, all of which the attacker has. `chains.rs` has the keys.
 
 use std::sync::OnceLock;
 
@@ -9,33 +6,22 @@ use relatch::source::Object;
 use relatch::trust::{Digest, Version};
 use serde_json::{Value, json};
 
-use super::installation::{self, Snapshot};
-use crate::{public, sign};
+use super::chains::{self, EXPIRES, ISSUED, signed_by, timestamp_key};
+use super::installation::{self, Program, Snapshot};
+use crate::NOW;
 
 pub const PRODUCT: &str = "demo";
 pub const CHANNEL: &str = "stable";
+pub const BETA: &str = "beta";
 pub const TARGET: &str = "test";
 
-/// All documents are valid at the fuzzers' noon and at the system's time, which a first install goes by.
-pub const ISSUED: u64 = 1_700_000_000;
-pub const EXPIRES: u64 = 4_000_000_000;
-
-/// Seeds of keys. 12 and 24 were revoked by root 2, 22 by root 3; 9 was never anybody's but the attacker's.
-const ROOT_KEYS: [[u8; 3]; 3] = [[10, 11, 12], [10, 11, 13], [10, 11, 13]];
-const RELEASE_KEYS: [&[u8]; 3] = [&[20, 21, 22, 24], &[20, 21, 22], &[20, 21, 23]];
-const TIMESTAMP_KEYS: [u8; 3] = [30, 30, 31];
-/// What the attacker signs with: both timestamp keys, one release key, one old root key, a key of its own. Twice the same one is no more.
-pub const STOLEN: [u8; 6] = [30, 31, 22, 12, 9, 22];
-/// The attacker's own key.
-pub const OWN: u8 = 9;
-
-/// The key that signs `VERSION` in an epoch.
-pub fn timestamp_key(epoch: u64) -> u8 {
-    if epoch == 2 { 31 } else { 30 }
-}
-
-/// A release that a threshold of release keys signed for this product and channel.
+/// A release that a threshold of release keys signed for this product.
 pub struct Release {
+    /// The chain of roots of those keys.
+    pub chain: usize,
+    pub channel: &'static str,
+    /// The root of its chain that the executable carries.
+    pub carries: usize,
     pub version: Version,
     pub epoch: u64,
     pub root_version: u64,
@@ -52,9 +38,18 @@ pub struct Release {
     pub expires: u64,
 }
 
+impl Release {
+    /// The program of its executable.
+    pub fn program(&self) -> Program {
+        Program { chain: self.chain, anchor: self.carries, channel: self.channel }
+    }
+}
+
 /// A manifest before it is signed.
 #[derive(Clone)]
 pub struct Draft {
+    pub chain: usize,
+    pub carries: usize,
     pub product: &'static str,
     pub channel: &'static str,
     pub target: &'static str,
@@ -112,9 +107,22 @@ impl Draft {
             "manifest": manifest.to_string(),
             "rollout": 100,
             "issued": ISSUED,
-            "expires": EXPIRES,
+            // Each release has its own, and each is before that of the manifest.
+            "expires": EXPIRES + self.seq + 1000 * self.chain as u64,
         })
     }
+
+    /// Whether a threshold of release keys signed it for this product.
+    fn is_release(&self) -> bool {
+        self.signers.len() > 1 && self.product == PRODUCT
+    }
+}
+
+/// A `VERSION` and the seeds of the keys that signed it.
+#[derive(Clone)]
+pub struct Pointer {
+    pub value: Value,
+    pub signers: Vec<u8>,
 }
 
 /// The two signed lines.
@@ -123,10 +131,10 @@ pub fn version_lines(pointer: &Value) -> String {
 }
 
 /// An executable that answers the probe. Two versions have much in common, as those of a real tool do.
-pub fn executable(version: &str) -> Vec<u8> {
+pub fn executable(chain: usize, version: &str) -> Vec<u8> {
     let common = Digest::of(b"common").to_string().repeat(3);
-    format!("#!/bin/sh\necho \"relatch-probe/1 $RELATCH_PROBE {PRODUCT} {version}\"\n# {common}\n")
-        .into_bytes()
+    let probe = format!("echo \"relatch-probe/1 $RELATCH_PROBE {PRODUCT} {version}\"");
+    format!("#!/bin/sh\n{probe}\n# {common} {chain}\n").into_bytes()
 }
 
 /// One that nobody but the attacker signed. It does the same, and leaves a file that nothing else leaves; one changed byte hides one line.
@@ -139,16 +147,13 @@ pub fn evil(version: &str) -> Vec<u8> {
 pub const BROKEN: &str = "1.4.0";
 
 pub struct World {
-    /// Every object that was ever published, all its contents; an object's last one here is served at first.
+    /// Every object that was ever published, all its contents, but roots. An object's last one here is
+    /// served at first.
     pub objects: Vec<(Object, Vec<u8>)>,
-    /// What was published but is not served at first.
-    pub withheld: Vec<Object>,
     pub drafts: Vec<Draft>,
     pub releases: Vec<Release>,
-    /// `VERSION` objects that a timestamp key signed.
-    pub pointers: Vec<Value>,
-    /// The root documents, from root 1.
-    pub roots: Vec<String>,
+    /// Every `VERSION` that was published.
+    pub pointers: Vec<Pointer>,
     /// Nothing installed; 1.0.0; 1.1.0 after an update; 1.0.0 by a client that has not heard of root 2.
     pub starts: Vec<Snapshot>,
 }
@@ -165,11 +170,10 @@ impl World {
 
     fn published() -> World {
         let (mut objects, mut pointers, mut releases) = (Vec::new(), Vec::new(), Vec::new());
-        let roots: Vec<String> = (1..=3).map(|number| root(number).to_string()).collect();
-        let root_signers: [&[u8]; 3] = [&[10, 11], &[10, 11, 13], &[10, 13]];
-        for (number, (root, signers)) in (1..).zip(roots.iter().zip(root_signers)) {
-            objects.push((Object::Root(number), root.clone().into_bytes()));
-            objects.push((Object::RootSignatures(number), signed_by(signers, root)));
+        for (chain, number) in chains::all().collect::<Vec<_>>().into_iter().rev() {
+            let (root, signatures) = chains::published(chain, number);
+            objects.push((Object::Root(number as u64), root.as_bytes().to_vec()));
+            objects.push((Object::RootSignatures(number as u64), signatures));
         }
         let drafts = drafts();
         for draft in &drafts {
@@ -181,10 +185,14 @@ impl World {
             objects.push((Object::ManifestSignatures(digest), signed_by(draft.signers, &manifest)));
             objects.push((Object::Manifest(digest), manifest.into_bytes()));
             let pointer = draft.pointer(&digest);
-            objects.push(version_object(&pointer, &[timestamp_key(draft.epoch)]));
-            pointers.push(pointer);
-            if draft.signers.len() > 1 && draft.product == PRODUCT && draft.channel == CHANNEL {
+            let signers = vec![timestamp_key(draft.chain, draft.epoch)];
+            objects.push(version_object(&pointer, &signers));
+            pointers.push(Pointer { value: pointer, signers });
+            if draft.is_release() {
                 releases.push(Release {
+                    chain: draft.chain,
+                    channel: draft.channel,
+                    carries: draft.carries,
                     version: version(&draft.version),
                     epoch: draft.epoch,
                     root_version: draft.root_version,
@@ -200,19 +208,18 @@ impl World {
                 });
             }
         }
-        // Served at first: release 1.2.0, newly dated.
-        let mut pointer = pointers[2].clone();
-        pointer["issued"] = (ISSUED + 1).into();
-        objects.push(version_object(&pointer, &[30]));
+        // Served at first: release 1.2.0, signed again.
+        let mut pointer: Pointer = pointers[2].clone();
+        (pointer.value["issued"], pointer.value["expires"]) = ((ISSUED + 1).into(), (EXPIRES + 100).into());
+        objects.push(version_object(&pointer.value, &pointer.signers));
         pointers.push(pointer);
-        let withheld = vec![Object::Root(3), Object::RootSignatures(3)];
-        World { objects, withheld, drafts, releases, pointers, roots, starts: Vec::new() }
+        World { objects, drafts, releases, pointers, starts: Vec::new() }
     }
 
-    /// The version of these bytes, if a threshold signed them for this product, channel and target.
-    pub fn version_of(&self, executable: &[u8]) -> Option<&Version> {
+    /// The release of these bytes, if a threshold signed them for this product and target.
+    pub fn build(&self, executable: &[u8]) -> Option<&Release> {
         let digest = Some(Digest::of(executable));
-        self.releases.iter().find(|release| release.executable == digest).map(|release| &release.version)
+        self.releases.iter().find(|release| release.executable == digest)
     }
 }
 
@@ -220,69 +227,23 @@ fn version(text: &str) -> Version {
     text.parse().expect("a version")
 }
 
-/// Signatures by these keys, one after another.
-pub fn signed_by(seeds: &[u8], text: &str) -> Vec<u8> {
-    seeds.iter().map(|seed| sign(*seed, text.as_bytes())).collect::<String>().into_bytes()
-}
-
-/// `VERSION` of the stable channel, whatever it says.
+/// `VERSION` of the channel that it names, if that is followed by some release; else of the stable one.
 pub fn version_object(pointer: &Value, signers: &[u8]) -> (Object, Vec<u8>) {
     let lines = version_lines(pointer);
     let signatures = signed_by(signers, &lines);
-    (Object::Version(CHANNEL.parse().expect("a name")), [lines.into_bytes(), signatures].concat())
+    (version_name(pointer), [lines.into_bytes(), signatures].concat())
 }
 
-/// Root 1, which the tool carries.
-pub fn anchor() -> &'static str {
-    static ANCHOR: OnceLock<String> = OnceLock::new();
-    ANCHOR.get_or_init(|| root(1).to_string())
-}
-
-/// Whether a release with these signatures can be one to a client with this root, whatever the attacker signs besides.
-pub fn threshold_is_met(number: usize, signers: &[u8]) -> bool {
-    let counts = |seed: &&u8| signers.contains(seed) || STOLEN.contains(seed);
-    RELEASE_KEYS[number - 1].iter().filter(counts).count() >= 2
-}
-
-/// The epoch of a root that was published.
-pub fn epoch_of(number: usize) -> u64 {
-    if number == 3 { 2 } else { 1 }
-}
-
-/// Root `number`, from 1 to 3, as it was published.
-pub fn root(number: usize) -> Value {
-    let (roots, releases) = (ROOT_KEYS[number - 1], RELEASE_KEYS[number - 1]);
-    root_of(number, &roots, releases, TIMESTAMP_KEYS[number - 1], 2)
-}
-
-/// A root with these keys, and this threshold for the first two roles.
-pub fn root_of(number: usize, roots: &[u8], releases: &[u8], timestamp: u8, threshold: u32) -> Value {
-    let sorted = |seeds: &[u8]| {
-        let mut keys: Vec<String> = seeds.iter().map(|seed| public(*seed)).collect();
-        keys.sort();
-        keys.dedup();
-        keys
-    };
-    let all = sorted(&[roots, releases, &[timestamp]].concat());
-    let keys: Vec<Value> = all.iter().map(|public| json!({"alg": "ed25519", "public": public})).collect();
-    json!({
-        "type": "relatch-root/1",
-        "product": PRODUCT,
-        "version": number,
-        "issued": ISSUED,
-        "expires": EXPIRES,
-        "epoch": epoch_of(number),
-        "keys": keys,
-        "roles": {
-            "root": {"keys": sorted(roots), "threshold": threshold},
-            "release": {"keys": sorted(releases), "threshold": threshold},
-            "timestamp": {"keys": sorted(&[timestamp]), "threshold": 1},
-        },
-    })
+/// The name of that object.
+pub fn version_name(pointer: &Value) -> Object {
+    let channel = if pointer["channel"] == BETA { BETA } else { CHANNEL };
+    Object::Version(channel.parse().expect("a name"))
 }
 
 fn drafts() -> Vec<Draft> {
     let of = |version: &str, seq: u64| Draft {
+        chain: 0,
+        carries: 1,
         product: PRODUCT,
         channel: CHANNEL,
         target: TARGET,
@@ -293,12 +254,20 @@ fn drafts() -> Vec<Draft> {
         min_version: None,
         critical: false,
         retracts: Vec::new(),
-        expires: EXPIRES,
+        expires: EXPIRES + 100_000 + seq,
         signers: &[20, 21],
-        executable: executable(version),
+        executable: executable(0, version),
         forms: Vec::new(),
     };
-    let (old, new) = (executable("1.1.0"), executable("1.2.0"));
+    let beta = |version: &str, seq: u64| Draft { channel: BETA, ..of(version, seq) };
+    // The other chain: a product that begins again, with some of the old numbers.
+    let other = |version: &str, seq: u64| Draft {
+        chain: 1,
+        signers: &[21, 50],
+        executable: executable(1, version),
+        ..of(version, seq)
+    };
+    let (old, new) = (executable(0, "1.1.0"), executable(0, "1.2.0"));
     let forms = vec![
         ("zstd", None, zstd::stream::encode_all(&new[..], 19).expect("zstd")),
         ("zstd-patch", Some(Digest::of(&old)), patch(&old, &new)),
@@ -308,13 +277,19 @@ fn drafts() -> Vec<Draft> {
         of("1.1.0", 2),
         Draft { forms, ..of("1.2.0", 3) },
         Draft { retracts: vec!["1.2.0".into()], ..of("1.1.5", 4) },
-        Draft { critical: true, min_version: Some("1.1.0".into()), root_version: 2, ..of("1.3.0", 5) },
+        Draft {
+            critical: true,
+            min_version: Some("1.1.0".into()),
+            root_version: 2,
+            carries: 2,
+            ..of("1.3.0", 5)
+        },
         Draft { executable: format!("#!/bin/sh\nexit 3 # {BROKEN}\n").into(), ..of(BROKEN, 6) },
         Draft { target: "elsewhere", ..of("1.5.0", 7) },
         of("7", 8),
         Draft { expires: 1_750_000_000, ..of("1.6.0", 9) },
-        Draft { epoch: 2, root_version: 3, ..of("2.0.0", 1) },
-        Draft { channel: "beta", ..of("3.0.0-beta.1", 10) },
+        Draft { epoch: 2, root_version: 3, carries: 3, ..of("2.0.0", 1) },
+        Draft { min_version: Some("1.1.0".into()), ..beta("3.0.0-beta.1", 10) },
         Draft { product: "other", ..of("4.0.0", 11) },
         // The one that only the stolen key signed.
         Draft { executable: evil("5.0.0"), signers: &[22], ..of("5.0.0", 12) },
@@ -324,6 +299,13 @@ fn drafts() -> Vec<Draft> {
         Draft { signers: &[22, 24], ..of("1.2.5", 13) },
         // Lower than the floor that 1.3.0 sets, and so is the floor that it asks for.
         Draft { min_version: Some("1.0.0".into()), ..of("1.0.5", 14) },
+        // Its manifest ends within the days to which a script can set the clock.
+        Draft { expires: NOW + 10 * 86_400, ..of("1.2.7", 15) },
+        beta("3.0.0-beta.2", 11),
+        other("1.0.0", 1),
+        Draft { min_version: Some("1.1.0".into()), ..other("1.1.0", 2) },
+        Draft { carries: 2, root_version: 2, ..other("1.2.0", 3) },
+        Draft { carries: 3, root_version: 3, epoch: 2, signers: &[50, 53], ..other("1.9.0", 1) },
     ]
 }
 

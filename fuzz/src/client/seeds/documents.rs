@@ -1,37 +1,21 @@
-//! Scripts to begin with: one for each way in, and what each act of it ends with.
+//! Scripts about documents: what the attacker serves, signs, withholds and replays.
 
 use relatch::source::Object;
 
-use super::script::Step::{self, *};
-use super::script::{number_of, number_of_release, served_blob};
-use super::world::{self, World};
+use super::super::script::Step::{self, *};
+use super::super::script::{number_of, number_of_release, served_blob};
+use super::super::world::{self, World};
+use super::damage::*;
+use super::{FROM_1_0_0, FROM_1_1_0, FROM_NOTHING, FROM_ROOT_1, Seed, script};
 
-/// A name, the script, and the beginning of what each of its acts ends with.
-pub type Seed = (&'static str, Vec<u8>, &'static [&'static str]);
-
-const FROM_1_1_0: u8 = 0;
-const FROM_1_0_0: u8 = 1;
-const FROM_NOTHING: u8 = 2;
-/// 1.0.0, and root 2 not heard of.
-const FROM_ROOT_1: u8 = 3;
-
-fn script(start: u8, steps: &[(Step, &[u8])]) -> Vec<u8> {
-    let mut bytes = vec![start];
-    for (step, values) in steps {
-        bytes.push(*step as u8);
-        bytes.extend_from_slice(values);
-    }
-    bytes
-}
-
-/// All of them.
-pub fn all() -> Vec<Seed> {
-    let release = number_of_release;
+pub(super) fn all() -> Vec<Seed> {
+    let release = |version: &str| number_of_release(0, version);
     let object = |object: Object| number_of(|other, _| *other == object);
     let version = object(Object::Version(world::CHANNEL.parse().expect("a name")));
     let manifest = |version: &str| {
-        let index = usize::from(release(version));
-        object(Object::Manifest(World::get().releases[index].manifest))
+        let is_it = |release: &&world::Release| release.chain == 0 && release.version.to_string() == version;
+        let release = World::get().releases.iter().find(is_it).expect("there is one");
+        object(Object::Manifest(release.manifest))
     };
     let blob = |version: &str| object(served_blob(version));
     let (root_3, root_3_signatures) = (object(Object::Root(3)), object(Object::RootSignatures(3)));
@@ -58,7 +42,7 @@ pub fn all() -> Vec<Seed> {
         (
             "retracted",
             script(FROM_1_1_0, &[(Update, &[0]), (Name, &[release("1.1.5"), 0]), (Update, &[0])]),
-            &["updated 1.1.0 to 1.2.0", "updated 1.2.0 to 1.1.5"],
+            &["updated 1.1.0 to 1.2.0", "replaced 1.2.0 by 1.1.5"],
         ),
         (
             "floor",
@@ -183,7 +167,7 @@ pub fn all() -> Vec<Seed> {
                     (Update, &[0]),
                 ],
             ),
-            &["updated 1.1.0 to 1.2.0", "updated 1.2.0 to 1.3.0", "nothing newer is released"],
+            &["updated 1.1.0 to 1.2.0", "nothing newer is released", "nothing newer is released"],
         ),
         (
             "no-answers",
@@ -194,6 +178,7 @@ pub fn all() -> Vec<Seed> {
                     (Update, &[0]),
                     (Answer, &[version, 1]),
                     (Update, &[2]),
+                    (Damage, &[CACHE, DELETE]),
                     (Answer, &[version, 2]),
                 ],
             ),
@@ -205,7 +190,7 @@ pub fn all() -> Vec<Seed> {
         ),
         (
             "lost-state",
-            script(FROM_1_1_0, &[(Damage, &[0, 0]), (Update, &[2]), (Update, &[0])]),
+            script(FROM_1_1_0, &[(Damage, &[JOURNAL, DELETE]), (Update, &[2]), (Update, &[0])]),
             &["relatch did not install", "updated 1.1.0 to 1.2.0"],
         ),
         (
@@ -214,23 +199,25 @@ pub fn all() -> Vec<Seed> {
                 FROM_1_1_0,
                 &[
                     (Update, &[0]),
-                    (Damage, &[0, 4, 2]),
+                    (Damage, &[JOURNAL, RESTORE, 2]),
+                    (Damage, &[FLOORS, RESTORE, 2]),
+                    (Damage, &[CACHE, RESTORE, 2]),
                     (Name, &[release("1.1.0"), 0]),
                     (Update, &[0]),
-                    (Damage, &[1, 0]),
+                    (Damage, &[ROOT, DELETE]),
                 ],
             ),
             &["updated 1.1.0 to 1.2.0", "nothing newer is released", "nothing newer is released"],
         ),
         (
             "spoilt-previous",
-            script(FROM_1_1_0, &[(Damage, &[3, 2, 0, 30, 1]), (Rollback, &[0])]),
+            script(FROM_1_1_0, &[(Damage, &[PREVIOUS, FLIP, 0, 30, 1]), (Rollback, &[0])]),
             &["the previous executable has"],
         ),
         (
             "edited-state",
-            script(FROM_1_1_0, &[(Damage, &[0, 5, 3, 5]), (Update, &[0])]),
-            &["root 2 requires root 100"],
+            script(FROM_1_1_0, &[(Damage, &[FLOORS, EDIT, 6, 5]), (Update, &[0])]),
+            &["it cannot be determined whether root 1"],
         ),
         ("another-role", script(FROM_1_1_0, &[(Put, &[version, own])]), &["VERSION"]),
         ("exists", script(FROM_1_1_0, &[(Install, &[0])]), &["/"]),
@@ -353,9 +340,9 @@ pub fn all() -> Vec<Seed> {
                     rotated[1],
                     (Name, &[release("2.0.0"), 0]),
                     (Update, &[0]),
-                    (Damage, &[1, 0]),
+                    (Damage, &[ROOT, DELETE]),
                     (Answer, &[root_3, 0]),
-                    (Update, &[0]),
+                    (Update, &[2]),
                 ],
             ),
             &["updated 1.1.0 to 2.0.0", "root 2 requires root 3"],
@@ -365,16 +352,17 @@ pub fn all() -> Vec<Seed> {
             script(FROM_1_1_0, &[(Splice, &[version, 0, 0, 0, 3, 0xe2, 0x80, 0xae]), (Sign, &[version, 1])]),
             &["VERSION has \\u{202e}1.2.0"],
         ),
-        // What was edited is not the client's own again because it was kept: `rollout` is out of its range, and the floors go with it.
+        // An edited record is not the client's own again because it was restored: a value is out of range, and
+        // the floors are lost with it.
         (
             "restored-edit",
             script(
                 FROM_1_1_0,
                 &[
-                    (Damage, &[0, 5, 17, 6]),
+                    (Damage, &[FLOORS, EDIT, 11, 15]),
                     (Answer, &[version, 0]),
                     (Check, &[0]),
-                    (Damage, &[0, 4, 4]),
+                    (Damage, &[FLOORS, RESTORE, 4]),
                     (Name, &[release("1.0.0"), 0]),
                     (Check, &[0]),
                 ],
@@ -409,12 +397,12 @@ pub fn all() -> Vec<Seed> {
                     (Put, &[blob("1.3.0"), blob("1.3.0")]),
                     (Answer, &[root_3, 1]),
                     (Etag, &[7]),
-                    (Damage, &[1, 2, 0, 9, 1]),
+                    (Damage, &[ROOT, FLIP, 0, 9, 1]),
                     (Clock, &[1]),
                     (Update, &[1]),
                     (Splice, &[version, 0, 90, 1, 3, b'0', b'x', b'"']),
                     (Cut, &[manifest("1.2.0"), 1, 0]),
-                    (Damage, &[0, 1, 0, 200]),
+                    (Damage, &[JOURNAL, TRUNCATE, 0, 200]),
                     (Rollback, &[0]),
                 ],
             ),
