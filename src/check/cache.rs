@@ -117,6 +117,11 @@ impl Cache {
 
     // Events.
 
+    /// The next check reads `VERSION`, and does not ask whether it changed.
+    pub(crate) fn forget_validator(&mut self) {
+        self.validator = None;
+    }
+
     /// What a check found about an executable.
     pub(super) fn found(&mut self, finding: Finding, version: &Version, blake3: Option<Digest>) {
         self.finding = finding;

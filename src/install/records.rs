@@ -138,9 +138,11 @@ impl Records {
         self.damaged = None;
     }
 
-    /// The next check verifies all documents again, and not only that nothing has changed.
-    pub(super) fn forget_last_check(&mut self) {
-        self.cache = None;
+    /// The next check reads `VERSION`, and does not ask whether it changed.
+    pub(super) fn forget_validator(&mut self) {
+        if let Some(file) = &mut self.cache {
+            file.cache.forget_validator();
+        }
     }
 
     /// Whether any trust domain is recorded.

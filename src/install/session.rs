@@ -260,8 +260,8 @@ impl Session {
         journal.ensure_product(product)?;
         let mut records = Records::load(Some(locked.share_private()), product)?;
         if damaged.is_some() {
-            // Only a check that verified a release replaces it.
-            records.forget_last_check();
+            // Only a check that verified a release replaces it, and a 304 verifies none.
+            records.forget_validator();
         }
         for why in damaged.iter().chain(records.damaged()) {
             reporter.warn(&format!("{why}; the next successful check or install replaces it"));
