@@ -134,9 +134,10 @@ impl Records {
         !self.floors.domains().is_empty()
     }
 
-    /// The domain of this name.
+    /// The domain that an executable names. If the floors were lost since, it has another name, and the
+    /// old one is that of one of its roots.
     pub(crate) fn domain(&self, id: Digest) -> Option<&Domain> {
-        self.floors.domain(id)
+        self.floors.domain(id).or_else(|| self.floors.domain_of(id))
     }
 
     /// The newest root that was persisted, whatever domain it is of. `None` also if it is damaged.

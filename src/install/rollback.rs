@@ -8,6 +8,7 @@ use super::journal::{Installed, Journal, PendingSwap, Under};
 use super::lock::Locked;
 use super::records::Records;
 use super::{names, swap};
+use crate::check::Domain;
 use crate::error::{Local, Result, io};
 use crate::regular_file;
 use crate::trust::{Epoch, Refusal, Version};
@@ -59,7 +60,8 @@ pub(super) fn rollback(
             Installed::new(version.clone(), blake3, under)
         }
     };
-    if from.domain != to.domain {
+    let domain = |id| records.domain(id).map_or(id, Domain::id);
+    if domain(from.domain) != domain(to.domain) {
         return Err(Refusal::PreviousDomain { previous: to.domain, trusted: from.domain }.into());
     }
     let versions = (from.clone(), to.clone());
