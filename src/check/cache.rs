@@ -149,6 +149,6 @@ fn is_a_day_ago(then: Option<u64>, now: u64) -> bool {
 
 /// The longest beginning of the text within the limit.
 fn limited(text: &str) -> String {
-    let end = text.floor_char_boundary(limits::FAILURE);
-    text.get(..end).unwrap_or_default().to_owned()
+    let mut ends = (0..=text.len().min(limits::FAILURE)).rev();
+    ends.find_map(|end| text.get(..end)).unwrap_or_default().to_owned()
 }
