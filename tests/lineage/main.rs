@@ -13,11 +13,12 @@
 
 #[path = "../vectors/run/client.rs"]
 mod client;
-#[path = "../support/minisign.rs"]
-mod minisign;
+mod disk;
 mod oracle;
 #[path = "../vectors/tables/release.rs"]
 mod release;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use serde_json::{Value, json};
 use client::{Client, recorded_root};
 use oracle::{Case, Outcome};
 use release::{NOW, PRODUCT, TARGET, blake3};
+use support::minisign;
 use world::{Chain, Chains, Id, LENGTH, SEEN_SEQ, Served};
 
 /// What is made of names: the bytes, each once.
@@ -131,15 +133,11 @@ fn told(bytes: &Bytes, case: &Case) -> (Outcome, Option<Value>) {
     });
     let after = first_line(&files.to_bytes().1);
     let after = Some(after).filter(|after| before.is_some() || after["domains"] != json!([]));
-    let lineages = || {
-        let of = |domain: &Value| lineage_of(bytes, case, &domain["lineage"]);
-        after.as_ref().unwrap()["domains"].as_array().unwrap().iter().map(of).collect()
-    };
     let outcome = match result {
         Ok(Decision::Update(_)) => {
             let known: Vec<_> = domains(&before).iter().map(|domain| domain["id"].clone()).collect();
             let is_new = !known.contains(&after.as_ref().unwrap()["domains"][0]["id"]);
-            Outcome::Installs { lineages: lineages(), is_new }
+            Outcome::Installs { lineages: lineages_of(bytes, case, after.as_ref().unwrap()), is_new }
         }
         Ok(Decision::Nothing(finding)) => panic!("{case:?}: {finding}"),
         Err(Error::Unavailable(_)) => Outcome::Unavailable,
@@ -155,6 +153,11 @@ fn domains(floors: &Option<Value>) -> Vec<Value> {
     floors.as_ref().map_or(Vec::new(), |floors| floors["domains"].as_array().unwrap().clone())
 }
 
+fn lineages_of(bytes: &Bytes, case: &Case, floors: &Value) -> Vec<Vec<Id>> {
+    let domains = floors["domains"].as_array().unwrap();
+    domains.iter().map(|domain| lineage_of(bytes, case, &domain["lineage"])).collect()
+}
+
 fn lineage_of(bytes: &Bytes, case: &Case, lineage: &Value) -> Vec<Id> {
     let first = lineage["first"].as_u64().unwrap();
     let hashes = lineage["hashes"].as_array().unwrap();
@@ -166,7 +169,7 @@ fn lineage_of(bytes: &Bytes, case: &Case, lineage: &Value) -> Vec<Id> {
     hashes.iter().enumerate().map(id).collect()
 }
 
-/// Nothing of any domain is lower than before, and no root is of two domains.
+/// Nothing of any domain is lower than before, and no root is of two domains but one that both chains have.
 fn ensure_nothing_fell(bytes: &Bytes, case: &Case, before: &Option<Value>, after: &Option<Value>) {
     let after = domains(after);
     for old in domains(before) {
@@ -184,7 +187,9 @@ fn ensure_nothing_fell(bytes: &Bytes, case: &Case, before: &Option<Value>, after
             assert_eq!(old["retracted"], new["retracted"], "{case:?}");
         }
     }
-    let roots: Vec<_> = after.iter().flat_map(|domain| lineage_of(bytes, case, &domain["lineage"])).collect();
+    let of_one_chain = |root: &Id| root.1 > case.chains.prefix;
+    let roots = after.iter().flat_map(|domain| lineage_of(bytes, case, &domain["lineage"]));
+    let roots: Vec<_> = roots.filter(of_one_chain).collect();
     let mut single = roots.clone();
     single.sort_unstable();
     single.dedup();
@@ -243,7 +248,7 @@ fn compare_all(prefix: u64) {
         }
     }
     println!("{prefix} common roots: {cases} cases, {installs} install, {undetermined} undetermined");
-    assert!(cases > 30_000 && installs > 1000 && undetermined > 1000);
+    assert!(cases > 20_000 && installs > 1000 && undetermined > 1000);
 }
 
 #[test]
@@ -259,4 +264,106 @@ fn chains_with_one_common_root() {
 #[test]
 fn chains_with_two_common_roots() {
     compare_all(2);
+}
+
+/// One case of sixty-one, by the updater on a disk.
+#[test]
+fn the_updater_does_the_same() {
+    let mut cases = 0;
+    for chains in [0, 1, 2].map(|prefix| Chains { prefix, raised: Some(3) }) {
+        let bytes = Bytes::new(chains);
+        let on_a_disk = |case: &Case| case.is_update && case.served != Served::Offline;
+        for case in Case::all(chains).into_iter().filter(on_a_disk).step_by(61) {
+            let expected = case.outcome();
+            let outcome = disk::told(&bytes, &case, &|floors| lineages_of(&bytes, &case, floors));
+            let is_same =
+                outcome == expected || (outcome == Outcome::Refused && expected == Outcome::Undetermined);
+            assert!(is_same, "{case:?}: {outcome:?} instead of {expected:?}");
+            cases += 1;
+        }
+    }
+    println!("{cases} cases on a disk");
+    assert!(cases > 300);
+}
+
+/// The client knows all roots, and asked for more within a day: one request.
+#[test]
+fn a_check_of_a_member_is_one_request() {
+    let chains = Chains { prefix: 0, raised: None };
+    let bytes = Bytes::new(chains);
+    let lineage: Vec<Id> = (1..=LENGTH).map(|number| (Chain::A, number)).collect();
+    let served = Served::Release(Chain::A, LENGTH, true);
+    for anchor in lineage.clone() {
+        let case = Case {
+            chains,
+            anchor,
+            domains: vec![lineage.clone()],
+            file: Some((Chain::A, LENGTH)),
+            served,
+            is_update: true,
+        };
+        let document = bytes.documents[&anchor].as_bytes();
+        let roots: Roots = TrustAnchor::new(document).unwrap().into();
+        let recorded = recorded_root(document, &bytes.files[&(Chain::A, LENGTH)]);
+        let identity = Identity { product: PRODUCT.parse().unwrap(), channel: "stable".parse().unwrap() };
+        let client = Client::new(&bytes.repositories[&served], &roots, identity.clone(), NOW);
+        let floors = checked(&bytes.floors(&case).unwrap());
+        let product = PRODUCT.parse().unwrap();
+        let mut files = RecordedFiles::parse(&product, None, Some(&floors), None).unwrap();
+        let purpose = |files: &RecordedFiles| {
+            Purpose::Client(files.candidate(TARGET.parse().unwrap(), Some("1.4.0".parse().unwrap()), false))
+        };
+        for requests in [4, 1] {
+            client.requests.set(0);
+            let verdict = client.check(&mut files, recorded.as_ref(), &purpose).unwrap();
+            files.save(&identity, roots.digest(), &verdict.memory).unwrap();
+            assert!(matches!(verdict.decision, Ok(Decision::Nothing(relatch::Finding::Current))));
+            assert_eq!(
+                client.requests.get(),
+                requests,
+                "root 5, VERSION, a manifest and its signatures; VERSION"
+            );
+        }
+    }
+}
+
+/// Fault 2: an executable that the old keys signed is not installed under the new root, whatever was recorded.
+#[test]
+fn an_install_with_new_root_keys_takes_nothing_that_the_old_ones_signed() {
+    use relatch::{Install, Quiet};
+    use support::{Repository, Tool};
+    let mut old = Repository::with_keys(&[1], &[2], &[3], [1, 1, 1]);
+    old.release("1.0.0", b"by the old keys");
+    let tool = Tool::installed_plain(&old);
+    old.rotate(|_| {});
+    old.release("1.1.0", b"also by the old keys");
+    tool.updater().update(true).unwrap();
+    assert!(tool.site_dir().join("root").exists(), "root 2 is kept");
+    old.release("1.2.0", b"by the old keys, too");
+
+    let mut new = Repository::with_keys(&[11], &[12], &[13], [1, 1, 1]);
+    let before = tool.snapshot();
+    let root = new.dir.path().join("root/1.json");
+    let install = |from: &Repository| {
+        let install = Install {
+            from: from.location(),
+            ca_file: None,
+            root: root.clone(),
+            product: support::PRODUCT.parse().unwrap(),
+            channel: "stable".parse().unwrap(),
+            target: "test".parse().unwrap(),
+            path: tool.path.clone(),
+            probe: Some(relatch::install::Probe::None),
+            force: true,
+        };
+        install.run(Quiet)
+    };
+    let refused = install(&old);
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    assert_eq!(tool.snapshot(), before, "nothing changed");
+
+    new.release("2.0.0", b"by the new keys");
+    assert_eq!(install(&new).unwrap().0.to_string(), "2.0.0");
+    assert_eq!(tool.record("floors")["domains"].as_array().unwrap().len(), 2);
+    assert_eq!(std::fs::read(&tool.path).unwrap(), b"by the new keys");
 }

@@ -49,6 +49,13 @@ fn goes_back(case: Case, held: &[&str]) -> Value {
     leaves(case, &copy("1.3.0"), held)
 }
 
+/// The lineage of these clients has this root, too.
+fn of_root_seven(version: &str) -> Value {
+    let mut executable = copy(version);
+    executable["domain"] = root_hash(&root(7)).into();
+    executable
+}
+
 pub fn cases() -> Vec<Value> {
     let nothing = || json!({"reason": "nothing"});
     let altered = || json!({"reason": "altered"});
@@ -177,6 +184,21 @@ pub fn cases() -> Vec<Value> {
         case("of another trust domain", "other root keys released it")
             .journal("kept", of(EPOCH, &root_hash(&root(7))))
             .refuse("6.5"),
+        leaves(
+            case(
+                "of the same trust domain, which had another name",
+                "its floors were lost since: the name is a root of it",
+            )
+            .verified(&root(7))
+            .journal("installed", of_root_seven("1.3.0")),
+            &of_root_seven("1.3.0"),
+            &["1.3.0"],
+        ),
+        case("of a trust domain that had another name, below the floor", "it is the same domain")
+            .verified(&root(7))
+            .floor("min_version", "1.2.1")
+            .journal("kept", of(EPOCH, &root_hash(&root(7))))
+            .refuse("6.2"),
         case("6.1 before 6.2", "altered, and below the floor")
             .client("previous", "another file\n")
             .floor("min_version", "2.0.0")
