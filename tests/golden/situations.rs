@@ -291,7 +291,7 @@ pub const ALL: &[Situation] = &[
             place.edit("cache", |cache| {
                 cache["failure"] = json!({"at": 1_799_999_000, "count": 7, "text": FAILURE, "brief": false, "key": blake3(b"key"), "shown": 1_799_998_000});
                 (cache["warned"], cache["failed_probe"]) = (1_799_990_000.into(), blake3(b"manifest").into());
-                cache["validator"] = json!({"location": blake3(b"here"), "etag": "W/\"5f2c9a0e\"", "until": 1_800_000_000});
+                cache["validator"] = json!({"location": blake3(b"here"), "root": blake3(b"root"), "manifest": blake3(b"manifest"), "etag": "W/\"5f2c9a0e\"", "until": 1_800_000_000});
             });
             place
         },

@@ -391,7 +391,7 @@ pub fn cache() -> Value {
         "product": "demo",
         "channel": "stable",
         "anchor": blake3(b"root 1"),
-        "validator": {"location": blake3(b"https://releases.example.com/demo"), "etag": "\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\"", "until": NOW + 594_800},
+        "validator": {"location": blake3(b"https://releases.example.com/demo"), "root": blake3(b"root 2"), "manifest": blake3(b"manifest"), "etag": "\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\"", "until": NOW + 594_800},
         "finding": {"is": "held", "version": "1.4.0", "critical": false},
         "about": {"version": "1.3.0", "blake3": blake3(b"1.3.0")},
         "failed_probe": blake3(b"manifest"),
