@@ -357,12 +357,9 @@ fn lost() -> Vec<Value> {
     };
     vec![
         leaves(
-            kept(
-                2,
-                lost(
-                    "floors lost: the kept root is connected",
-                    "the domain is that of the root; what was accepted is forgotten",
-                ),
+            lost(
+                "floors lost: the kept root is connected",
+                "the domain is that of the root; what was accepted is forgotten",
             )
             .root(2, &two, &keys(&[1])),
             vec![nameless()],
