@@ -42,6 +42,7 @@ mod framing;
 mod freshness;
 mod memory;
 mod proxy;
+mod remembered;
 mod roots;
 mod rotation;
 mod signatures;
