@@ -66,6 +66,11 @@ impl CacheFile {
         CacheFile { kind: Kind::first(KIND), product, channel, anchor, cache }
     }
 
+    /// The product of these checks.
+    pub(super) fn product(&self) -> &Name {
+        &self.product
+    }
+
     /// The cache, if it is about this identity and anchor.
     pub(super) fn about(&self, identity: &Identity, anchor: Digest) -> Option<&Cache> {
         let is_same =
@@ -126,6 +131,11 @@ impl Records {
             self.cache.clone_from(&other.cache);
         }
         self.beside.clone_from(&other.dir);
+    }
+
+    /// The product that these records are of.
+    pub(crate) fn product(&self) -> &Name {
+        self.floors.product()
     }
 
     /// Why the floors are damaged.

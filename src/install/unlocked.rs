@@ -16,6 +16,11 @@ use crate::error::{Error, Local, Result};
 use crate::escape::Printable;
 use crate::trust::{Digest, Identity, Name, Refusal};
 
+/// The product of a place without a journal: no check succeeded yet, or the journal is damaged.
+fn recorded_product(private: &OpenDir) -> Option<Name> {
+    CacheFile::load(private).map(|file| file.product().clone())
+}
+
 /// What is recorded beside an executable.
 pub(crate) struct Recorded {
     pub(crate) journal: Option<Journal>,
@@ -65,7 +70,8 @@ impl Installation {
         if let (Some(journal), Some(product)) = (&journal, product) {
             journal.ensure_product(product)?;
         }
-        let product = product.or(journal.as_ref().map(Journal::product)).cloned();
+        let of_journal = journal.as_ref().map(Journal::product);
+        let product = product.or(of_journal).cloned().or_else(|| opened.private().and_then(recorded_product));
         let load = |product| Records::load(opened.share_private(), &product);
         let records = product.map(load).transpose()?;
         let damaged = damaged.or_else(|| records.as_ref().and_then(|records| records.damaged().cloned()));

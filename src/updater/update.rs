@@ -224,25 +224,25 @@ impl Updater {
         let previous_refused = recorded.why_not_back().map(|why| why.to_string());
         let Recorded { journal, records, damaged } = recorded;
         let damaged = damaged.map(|why| why.to_string());
-        let Some(journal) = journal else {
-            return Ok(Status { installed: running.cloned(), damaged, ..Status::default() });
-        };
-        let recorded = |installed: &Installed| installed.version.clone();
         let last = records.as_ref().and_then(|records| records.last_memory());
-        let cache = last.as_ref().map(|(_, memory)| memory.cache());
+        let (channel, memory) = last.unzip();
+        let cache = memory.as_ref().map(Memory::cache);
+        let failure = cache.and_then(|cache| cache.failure());
+        let journal = journal.as_ref();
+        let recorded = |installed: &Installed| installed.version.clone();
         Ok(Status {
-            product: Some(journal.product().clone()),
-            channel: last.as_ref().map(|(channel, _)| channel.clone()),
-            installed: running.cloned().or(journal.installed().map(recorded)),
-            previous: journal.previous().map(recorded),
+            product: records.as_ref().map(|records| records.product().clone()),
+            channel,
+            installed: running.cloned().or(journal.and_then(Journal::installed).map(recorded)),
+            previous: journal.and_then(Journal::previous).map(recorded),
             previous_refused,
-            held: journal.held(),
-            min_version: last.as_ref().and_then(|(_, memory)| memory.min_version().cloned()),
+            held: journal.map(Journal::held).unwrap_or_default(),
+            min_version: memory.as_ref().and_then(|memory| memory.min_version().cloned()),
             finding: cache.map(|cache| cache.finding().clone()),
             checked: cache.and_then(|cache| cache.checked()).unwrap_or_default(),
-            failed: cache.and_then(|cache| cache.failure()).map_or(0, |failure| failure.at),
-            failure: cache.and_then(|cache| cache.failure()).map(|failure| failure.text.clone()),
-            rollout: Some(journal.rollout()),
+            failed: failure.map_or(0, |failure| failure.at),
+            failure: failure.map(|failure| failure.text.clone()),
+            rollout: journal.map(Journal::rollout),
             damaged,
         })
     }
