@@ -112,7 +112,7 @@ impl Error {
     pub(crate) fn timeless(&self) -> String {
         let mut refusal = match self {
             Error::Refused(refusal) => refusal.clone(),
-            other => return other.to_string(),
+            other => return without_random_names(&other.to_string()),
         };
         match &mut refusal {
             Refusal::Expired { now, .. } => *now = 0,
@@ -224,4 +224,17 @@ impl Local {
 pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_path_buf();
     move |error| Local::Io { action, path, error }.into()
+}
+
+/// The text without the random part of names such as `write-0123456789abcdef`.
+fn without_random_names(text: &str) -> String {
+    const LENGTH: usize = 16;
+    let mut parts = text.split('-');
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_random = part.bytes().take(LENGTH).filter(u8::is_ascii_hexdigit).count() == LENGTH;
+        result.push('-');
+        result.push_str(if is_random { part.get(LENGTH..).unwrap_or_default() } else { part });
+    }
+    result
 }

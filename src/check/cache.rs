@@ -57,8 +57,10 @@ pub(crate) struct About {
 pub(crate) struct Failure {
     /// When, in Unix seconds of the system clock.
     pub(crate) at: u64,
-    /// How many failures there were in a row. 0 while an update is under way.
+    /// How many tries there were in a row that did not succeed.
     pub(crate) count: u32,
+    /// Whether the last of them is an update that began. If it fails, it does not count twice.
+    began: bool,
     /// What the user is told, in lines. They are escaped when they are printed.
     pub(crate) text: String,
     /// Whether a start prints the first line only.
@@ -132,16 +134,21 @@ impl Cache {
     pub(crate) fn failed(&mut self, now: u64, text: &str, brief: bool, key: Digest) {
         let last = self.failure.take();
         let shown = last.as_ref().filter(|last| last.key == key).and_then(|last| last.shown);
-        let count = last.map_or(0, |last| last.count).saturating_add(1);
-        self.failure = Some(Failure { at: now, count, text: limited(text), brief, key, shown });
+        let count = last.map_or(1, |last| if last.began { last.count } else { last.count.saturating_add(1) });
+        self.failure = Some(Failure { at: now, count, began: false, text: limited(text), brief, key, shown });
     }
 
-    /// An update began. Nobody is told of it for a day: it is under way, or the user stopped it.
+    /// An update began. It counts as a failure until it ends, whatever stops it. If it fails as the last try
+    /// did, the user has been told.
     pub(super) fn update_began(&mut self, now: u64, to: &Version) {
-        let count = self.failure.take().map_or(0, |last| last.count);
+        let last = self.failure.take();
         let text = format!("an update to {to} began and was not completed");
-        let key = Digest::of(text.as_bytes());
-        self.failure = Some(Failure { at: now, count, text, brief: false, key, shown: Some(now) });
+        let (count, key, shown) = match last {
+            Some(last) => (last.count, last.key, last.shown),
+            None => (0, Digest::of(text.as_bytes()), Some(now)),
+        };
+        let count = count.saturating_add(1);
+        self.failure = Some(Failure { at: now, count, began: true, text, brief: false, key, shown });
     }
 
     /// The user was told the last failure.

@@ -85,7 +85,9 @@ fn decide_with_rollout(
     // 8b before 8a: the installed version is current even if the release has no executable for this
     // target.
     if let Some(installed) = &candidate.installed {
-        if order(installed)? != Ordering::Greater && !manifest.retracts.contains(installed) {
+        // Also if an earlier release withdrew it, and was not installed here.
+        let is_retracted = manifest.retracts.contains(installed) || memory.is_retracted(installed);
+        if order(installed)? != Ordering::Greater && !is_retracted {
             return Ok(Decision::Nothing(Finding::Current)); // 8b
         }
     }

@@ -1,5 +1,5 @@
-//! What was accepted, by trust domain, epoch and channel (SPEC section 4.3). Nothing here ever
-//! decreases.
+//! What was accepted, by trust domain, epoch and channel (SPEC section 4.3). The order of releases, and
+//! the lowest version, never fall.
 //!
 //! The fields are private. Each event that changes them has its own function here. The other
 //! functions change nothing.
@@ -86,6 +86,11 @@ impl Floor {
         self.critical
     }
 
+    /// Whether the publisher withdrew this version.
+    pub(crate) fn is_retracted(&self, version: &Version) -> bool {
+        self.retracted.contains(version)
+    }
+
     /// The lowest version that this channel allows.
     pub(crate) fn min_version(&self) -> Option<&Version> {
         self.min_version.as_ref()
@@ -168,7 +173,7 @@ impl Domain {
 
     /// Whether the publisher withdrew this version, on any channel of the trusted epoch.
     pub(crate) fn is_retracted(&self, version: &Version) -> bool {
-        self.trusted_floors().any(|floor| floor.retracted.contains(version))
+        self.trusted_floors().any(|floor| floor.is_retracted(version))
     }
 
     fn trusted_floors(&self) -> impl Iterator<Item = &Floor> {
@@ -204,10 +209,7 @@ impl Domain {
     /// Two records of one domain become one: nothing is lower than in either.
     #[must_use]
     pub(crate) fn raised_to(mut self, other: &Domain) -> Self {
-        let leads_on = self.lineage.newest().is_some_and(|newest| other.lineage.contains(newest));
-        if leads_on && other.lineage.last() > self.lineage.last() {
-            self.lineage = other.lineage.clone();
-        }
+        self.lineage = self.lineage.joined(&other.lineage).unwrap_or(self.lineage);
         self.epoch = self.epoch.max(other.epoch);
         for theirs in &other.epochs {
             match self.epochs.iter_mut().find(|ours| ours.epoch == theirs.epoch) {
@@ -261,10 +263,6 @@ impl EpochFloors {
         let is_lower = (ours.seq, ours.issued) < (other.seq, other.issued);
         let (mut higher, lower) = if is_lower { (other.clone(), &ours) } else { (ours.clone(), other) };
         higher.min_version = higher_version(lower.min_version.clone(), higher.min_version);
-        let more = lower.retracted.iter().filter(|version| !higher.retracted.contains(version));
-        let more: Vec<_> = more.cloned().collect();
-        higher.retracted.extend(more);
-        higher.retracted.truncate(limits::RETRACTED);
         self.channels.insert(place, higher);
     }
 }

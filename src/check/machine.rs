@@ -82,9 +82,9 @@ impl<'a> Check<'a> {
             }
             Purpose::Client(_) => Walk::begin(anchor, recorded, &memory, Beginning::Anchor),
         };
-        memory.begin(anchor);
         let is_update = matches!(&purpose, Purpose::Client(Candidate { installed: Some(_), .. }));
         let is_recent = is_update && walk.is_joined() && memory.is_chain_recent(walk.roots().version, now);
+        memory.begin(anchor);
         let chain = if is_recent { ChainState::Recent } else { ChainState::First };
         let phase = if walk.needs_known_root() { Phase::KnownRoot } else { Phase::Root };
         let location = location.to_owned();
@@ -476,6 +476,8 @@ impl<'a> Check<'a> {
 
     fn most_roots(&self) -> usize {
         match &self.purpose {
+            // Of the way to the lineage, nothing is kept: the next check would begin again.
+            Purpose::Client(_) if self.walk.is_older() => limits::LINEAGE,
             Purpose::Client(_) => limits::NEW_ROOTS,
             Purpose::Publisher(_) => limits::PUBLISHED_ROOTS,
         }

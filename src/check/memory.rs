@@ -87,14 +87,18 @@ impl Memory {
     /// The lowest version that may be installed. It starts again with each epoch: a stolen key may have
     /// signed an absurd one.
     pub fn min_version(&self) -> Option<&Version> {
-        let domain = self.domain.as_ref()?;
-        let (epoch, floor) = domain.floor(&self.channel)?;
-        floor.min_version().filter(|_| epoch == domain.epoch())
+        self.trusted_floor()?.min_version()
     }
 
-    /// Whether the publisher withdrew this version.
+    /// Whether the publisher withdrew this version on this channel, in the trusted epoch.
     pub(crate) fn is_retracted(&self, version: &Version) -> bool {
-        self.domain.as_ref().is_some_and(|domain| domain.is_retracted(version))
+        self.trusted_floor().is_some_and(|floor| floor.is_retracted(version))
+    }
+
+    /// What was accepted on this channel in the trusted epoch.
+    pub(crate) fn trusted_floor(&self) -> Option<&Floor> {
+        let domain = self.domain.as_ref()?;
+        domain.floor(&self.channel).filter(|(epoch, _)| *epoch == domain.epoch()).map(|(_, floor)| floor)
     }
 
     /// What the last check found about the version that was installed then.
@@ -200,7 +204,6 @@ impl Memory {
     pub(crate) fn about_to_install(&mut self, version: &Version, blake3: Digest) {
         self.found(Finding::Current, version, Some(blake3));
         self.cache.failed_probe = None;
-        self.cache.failure = None;
     }
 
     /// The user rolled back. The last finding was about the executable that was left.
@@ -219,7 +222,8 @@ impl Memory {
 
     /// Whether the chain of roots was requested within a day of `now`, and this root is the newest one.
     pub(super) fn is_chain_recent(&self, newest: u64, now: u64) -> bool {
-        let is_newest = self.lineage().is_none_or(|lineage| lineage.last() <= newest);
+        // Without a lineage nothing was asked for under this anchor.
+        let is_newest = self.lineage().is_some_and(|lineage| lineage.last() <= newest);
         let then = self.cache.root_checked;
         is_newest && then.is_some_and(|then| now.abs_diff(then) < limits::ROOT_INTERVAL)
     }

@@ -91,6 +91,11 @@ impl<'a> Walk<'a> {
         self.newest.as_ref().unwrap_or(self.start)
     }
 
+    /// Whether an older anchor has not reached the lineage yet.
+    pub(super) fn is_older(&self) -> bool {
+        matches!(self.joining, Some(Joining::Older(_)))
+    }
+
     /// Whether the walk to a newer anchor begins with a root of which only the hash is here.
     pub(super) fn needs_known_root(&self) -> bool {
         matches!(self.joining, Some(Joining::Newer)) && self.recorded.is_none() && self.newest.is_none()

@@ -91,7 +91,8 @@ impl Floors {
     /// These floors are raised to those of another record of the same domain, or of one that is not known
     /// here.
     pub(super) fn raise_to(&mut self, other: &Domain) {
-        let known = self.domain(other.id()).or_else(|| self.domain_of(other.id()));
+        let is_same = |known: &&Domain| known.lineage().joined(other.lineage()).is_some();
+        let known = self.domains.iter().find(is_same);
         let raised = known.map_or_else(|| other.clone(), |known| known.clone().raised_to(other));
         self.put(raised);
     }

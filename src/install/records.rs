@@ -127,7 +127,8 @@ impl Records {
     /// Raises these floors to those of another directory. Its persisted root counts if it is newer.
     pub(super) fn raise_to(&mut self, other: &Records) {
         other.floors.domains().iter().rev().for_each(|domain| self.floors.raise_to(domain));
-        if self.cache.is_none() {
+        let checked = |file: &Option<CacheFile>| file.as_ref().and_then(|file| file.cache.checked());
+        if checked(&self.cache) < checked(&other.cache) {
             self.cache.clone_from(&other.cache);
         }
         self.beside.clone_from(&other.dir);
@@ -230,8 +231,10 @@ impl Records {
     /// # Errors
     /// [`crate::Local::Io`]; [`Refusal::TooManyDomains`].
     pub(crate) fn save(&mut self, identity: &Identity, anchor: Digest, memory: &Memory) -> Result<()> {
-        self.save_floors(memory)?;
-        self.save_cache(identity, anchor, memory.cache())
+        // In this order: a process that dies in between leaves a finding that is newer than the floors, and
+        // never an old one beside new floors, by which an outdated version could still run.
+        self.save_cache(identity, anchor, memory.cache())?;
+        self.save_floors(memory)
     }
 
     /// Persists the result of a check, or of a try.

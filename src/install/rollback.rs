@@ -46,7 +46,6 @@ pub(super) fn rollback(
     if found != to.blake3 {
         return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
     }
-    ensure_may_return(&to, journal.installed(), records)?;
     let mut current = locked.executable().open().map_err(io("open", executable))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
     let from = match (journal.installed(), running) {
@@ -60,6 +59,7 @@ pub(super) fn rollback(
             Installed::new(version.clone(), blake3, under)
         }
     };
+    ensure_may_return(&to, Some(&from), records)?;
     let versions = (from.clone(), to.clone());
     swap::exchange(locked, journal, PendingSwap::new(names::PREVIOUS.into(), from, to, true))?;
     Ok(versions)

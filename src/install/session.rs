@@ -330,6 +330,14 @@ impl Session {
         Ok((from.version, to.version))
     }
 
+    /// Whether a rollback returns to the previous executable.
+    pub(crate) fn may_return(&self) -> bool {
+        let previous = self.journal.previous();
+        previous.is_some_and(|to| {
+            rollback::ensure_may_return(to, self.journal.installed(), &self.records).is_ok()
+        })
+    }
+
     /// Moves a verified executable to its path for the first time, and records it.
     pub(crate) fn first_install(&mut self, staged: Staged, under: Under, existing: Existing) -> Result<()> {
         first_install(&self.locked, &mut self.journal, staged, under, existing)

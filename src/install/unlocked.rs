@@ -100,7 +100,9 @@ impl Installation {
             Some(dir) => dir,
             None => open_user_dir(self)?.ok_or_else(|| self.no_place())?,
         };
-        let there = CacheFile::load(&dir);
+        // What a check beside the executable found is not hidden by a record that only tells of a failure.
+        let beside = || UnlockedDirectories::open(self).ok()?.private().and_then(CacheFile::load);
+        let there = CacheFile::load(&dir).or_else(beside);
         let about = there.as_ref().and_then(|file| file.about(identity, anchor));
         let mut cache = about.cloned().unwrap_or_default();
         let result = change(&mut cache);

@@ -6,14 +6,15 @@ use std::rc::Rc;
 use super::dir::OpenDir;
 use super::installation::Installation;
 use super::safety::{refuse_raised_privileges, refuse_writable_by_others};
-use crate::error::{Result, io};
+use crate::error::Result;
 use crate::trust::Digest;
 
 /// The user's own directory for what checks of this executable remember, created if it does not exist.
-/// `None` if the user has no place for state: no home, or a home that cannot be written to.
+/// `None` if the user has no place for state: no home, one that cannot be written to, or one where others
+/// may write.
 ///
 /// # Errors
-/// [`crate::Local::UnsafeSite`] if others may write there, or if the process has raised privileges.
+/// [`crate::Local::UnsafeSite`] if the process has raised privileges.
 pub(super) fn open_user_dir(installation: &Installation) -> Result<Option<Rc<OpenDir>>> {
     refuse_raised_privileges(installation.executable())?;
     let Some(base) = state_home() else { return Ok(None) };
@@ -21,9 +22,9 @@ pub(super) fn open_user_dir(installation: &Installation) -> Result<Option<Rc<Ope
     if create(&path).is_err() {
         return Ok(None);
     }
-    let dir = OpenDir::open(&path).map_err(io("open the directory", &path))?;
-    refuse_writable_by_others(&dir)?;
-    Ok(dir.is_writable(std::ffi::OsStr::new(".")).then(|| Rc::new(dir)))
+    let Ok(dir) = OpenDir::open(&path) else { return Ok(None) };
+    let is_usable = refuse_writable_by_others(&dir).is_ok() && dir.is_writable(std::ffi::OsStr::new("."));
+    Ok(is_usable.then(|| Rc::new(dir)))
 }
 
 /// The first 16 digits of the hash of the executable's path: two executables share nothing.

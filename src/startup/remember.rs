@@ -57,6 +57,10 @@ impl Reminder {
     pub(super) fn remind(&self, cache: &Cache) {
         let now = SystemClock.now();
         let Some(failure) = cache.failure().filter(|_| cache.is_failure_due(now)) else { return };
+        // Who may not write there is not the one whom that failure concerns.
+        if !Installation::of_running().is_ok_and(|installation| installation.is_writable()) {
+            return;
+        }
         if self.note(|cache| cache.failure_shown(now)).is_some() {
             self.print(&failure.text, failure.brief);
         }

@@ -143,10 +143,18 @@ fn may_run(
     now: u64,
     grace: Duration,
 ) -> Result<Option<String>, Refusal> {
-    let Some((finding, floor)) = memory.cache().finding_about(running, executable).zip(memory.floor()) else {
+    let Some(finding) = memory.cache().finding_about(running, executable) else {
         return Err(outdated(running, "the last check was about another version"));
     };
-    if memory.is_retracted(running) {
+    let Some(floor) = memory.trusted_floor() else {
+        return Err(outdated(
+            running,
+            "the publisher has raised the epoch of its keys since the last release",
+        ));
+    };
+    // A withdrawal that is rolled out reaches the others later.
+    let is_later = matches!(finding, Finding::NotInRollout { .. });
+    if memory.is_retracted(running) && !is_later {
         return Err(outdated(running, "the publisher withdrew it"));
     }
     let too_low = |floor: &&Version| !running.compare(floor).is_ok_and(Ordering::is_ge);
@@ -183,7 +191,9 @@ fn may_run(
             &format!("the last verified {what} expired at {}{grace}", Utc(expires)),
         ));
     }
-    let is_near = expires.saturating_sub(now) < limits::EXPIRY_WARNING;
+    // A short life ends soon after each renewal.
+    let life = floor.version_expires().saturating_sub(floor.issued());
+    let is_near = expires.saturating_sub(now) < limits::EXPIRY_WARNING.min(life / 4);
     Ok(is_near.then(|| {
         let tense = if expires <= now { "expired" } else { "expires" };
         format!(

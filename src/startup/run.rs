@@ -210,12 +210,10 @@ impl Startup {
             Next::Restart(Box::new(updater.installation().clone()), Mark::Restarted)
         };
         match (result, requirement) {
-            (Ok(Some(Outcome::Updated { from, to, withdrawn })), _) => {
-                let note = match withdrawn {
-                    true => format!("replaced {from} by {to}: the publisher withdrew {from}"),
-                    false => format!("updated {from} to {to}; `{product} --rollback` goes back"),
-                };
-                print_line(format_args!("{product}: {note}"));
+            (Ok(Some(updated @ Outcome::Updated { .. })), _) => {
+                let text =
+                    updated.to_string().replace("--rollback goes", &format!("`{product} --rollback` goes"));
+                print_line(format_args!("{product}: {text}"));
                 Ok(restart(&updater))
             }
             (Ok(_), None) => Ok(Next::Continue),

@@ -72,6 +72,20 @@ impl Lineage {
         }
     }
 
+    /// Two lineages that share a root as one; `None` if they share none, or differ at a number.
+    pub(crate) fn joined(&self, other: &Lineage) -> Option<Lineage> {
+        let (low, high) = if self.first <= other.first { (self, other) } else { (other, self) };
+        let shared = (high.first..=low.last().min(high.last())).collect::<Vec<_>>();
+        if shared.is_empty() || shared.iter().any(|number| low.hash(*number) != high.hash(*number)) {
+            return None;
+        }
+        let rest = high.hashes.iter().skip(shared.len());
+        let hashes: Vec<_> = low.hashes.iter().chain(rest).copied().collect();
+        let forgotten = hashes.len().saturating_sub(limits::LINEAGE);
+        let (first, hashes) = (low.first + forgotten as u64, hashes.into_iter().skip(forgotten).collect());
+        Some(Lineage { first, hashes, unknown: self.unknown.clone() })
+    }
+
     /// Appends a root that was verified as the one after the newest.
     pub(crate) fn append(&mut self, root: &Root) {
         if root.version == self.last() + 1 {

@@ -38,6 +38,8 @@ pub enum Outcome {
         to: Version,
         /// Whether the publisher withdrew `from`. A rollback then does not return to it.
         withdrawn: bool,
+        /// Whether a rollback returns to `from`.
+        returns: bool,
     },
     /// Nothing was installed, for this reason.
     Nothing(Finding),
@@ -87,12 +89,13 @@ pub struct Status {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Updated { from, to, withdrawn: false } => {
-                write!(f, "updated {from} to {to}; --rollback goes back")
-            }
-            Outcome::Updated { from, to, withdrawn: true } => {
+            Outcome::Updated { from, to, withdrawn: true, .. } => {
                 write!(f, "replaced {from} by {to}: the publisher withdrew {from}")
             }
+            Outcome::Updated { from, to, returns: true, .. } => {
+                write!(f, "updated {from} to {to}; --rollback goes back")
+            }
+            Outcome::Updated { from, to, .. } => write!(f, "updated {from} to {to}"),
             Outcome::Nothing(finding) => write!(f, "nothing to do: {finding}"),
         }
     }

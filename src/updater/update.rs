@@ -192,8 +192,8 @@ impl Updater {
         checked.memory.update_began(self.clock.now(), &to);
         session.records.save_cache(&self.identity, self.anchor_digest(), checked.memory.cache())?;
         starting(&from, &to);
-        self.install(session, budget, &selected, &from, (&checked.memory, checked.under))?;
-        Ok(Outcome::Updated { from, to, withdrawn })
+        let returns = self.install(session, budget, &selected, &from, (&checked.memory, checked.under))?;
+        Ok(Outcome::Updated { from, to, withdrawn, returns })
     }
 
     /// Restores the previous executable (SPEC section 6), without a network. `running` is the
@@ -277,7 +277,7 @@ impl Updater {
     }
 
     /// Steps 9 to 12. The lock is not held during the download, so that a rollback need not wait
-    /// for it.
+    /// for it. The result is whether a rollback returns to `from`.
     fn install(
         &mut self,
         session: Session,
@@ -285,7 +285,7 @@ impl Updater {
         selected: &Selected,
         from: &Version,
         (decided_from, under): (&Memory, Under),
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let anchor = self.anchor_digest();
         let staging = session.into_staging(budget.lock_wait)?;
         let deadline = budget.download.map(|limit| Instant::now() + limit);
@@ -308,7 +308,11 @@ impl Updater {
         memory.about_to_install(staged.version(), staged.blake3());
         session.records.save_cache(&self.identity, anchor, memory.cache())?;
         let carried = Under { epoch: self.anchor_epoch, ..under };
-        session.swap(staged, (from, carried), under) // 12
+        session.swap(staged, (from, carried), under)?; // 12
+        memory.succeeded();
+        // If this fails, the next check finds it again.
+        drop(session.records.save_cache(&self.identity, anchor, memory.cache()));
+        Ok(session.may_return())
     }
 
     pub(super) fn stage(

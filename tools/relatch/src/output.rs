@@ -53,13 +53,11 @@ impl CommandOutput {
 
     pub fn updated(outcome: &Outcome) -> Self {
         let (from, to, withdrawn) = match outcome {
-            Outcome::Updated { from, to, withdrawn } => (from, to, *withdrawn),
+            Outcome::Updated { from, to, withdrawn, .. } => (from, to, withdrawn),
             Outcome::Nothing(reason) => return CommandOutput::nothing(reason),
         };
-        let text = match withdrawn {
-            true => outcome.to_string(),
-            false => format!("updated {from} to {to}; `relatch rollback` with the same path goes back"),
-        };
+        let back = "`relatch rollback` with the same path goes back";
+        let text = outcome.to_string().replace("--rollback goes back", back);
         let json = json!({"result": "updated", "from": from, "to": to, "withdrawn": withdrawn});
         CommandOutput::success(text, json)
     }
