@@ -60,8 +60,8 @@ const TAMPERED: [(&str, &str, Change); 14] = [
         (domain["epoch"], domain["epochs"][0]["epoch"]) = (1.into(), 1.into());
     })),
     ("floors", "tampered: of another chain", |path| edit(path, |floors| {
-        let another = Digest::of(b"another").to_string();
         let domain = &mut floors["domains"][0];
+        let another = Digest::of(domain["id"].to_string().as_bytes()).to_string();
         (domain["id"], domain["lineage"]["hashes"]) = (another.clone().into(), json!([another]));
     })),
     ("floors", "tampered: nothing expires", |path| edit(path, |floors| {
@@ -137,12 +137,25 @@ fn without_cache(stage: &Stage) -> Snapshot {
     snapshot
 }
 
+/// In each field, whatever was changed there before.
+fn something_to_lose(stage: &Stage) {
+    stage.tool.edit("journal", |journal| {
+        (journal["rollout"], journal["held"]) = (65.into(), json!([{"version": "0.5.0"}]));
+    });
+    stage.tool.edit("floors", |floors| {
+        let domain = &mut floors["domains"][0];
+        domain["epoch"] = 2.into();
+        domain["epochs"].as_array_mut().unwrap().retain(|floors| floors["epoch"] == 2);
+    });
+}
+
 fn suffers_each(file: &'static str) {
     let mut stage = Stage::new();
     for (damage, change, said) in changes(file) {
         for Offer { name, change: offer, told } in &OFFERS {
             let name = format!("{file} {damage}, and {name}");
             println!("4.2   {name}");
+            something_to_lose(&stage);
             let path = stage.tool.site_dir().join(file);
             let good = std::fs::read(&path).unwrap();
             change(&path);
