@@ -226,6 +226,12 @@ pub(super) fn all() -> Vec<Seed> {
             ),
             &["updated 3.0.0-beta.1 to 3.0.0-beta.2", "VERSION has epoch 1 and sequence number 1"],
         ),
+        // A rollback goes by the recorded version where no program says its own.
+        (
+            "by-hand-and-back",
+            script(FROM_1_1_0, &[(ByHand, &[release("7")]), (Rollback, &[2]), (Rollback, &[2])]),
+            &["back to 1.0.0", "forward to 1.1.0"],
+        ),
         // A withdrawn version.
         (
             "withdrawn",
