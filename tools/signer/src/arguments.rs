@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use relatch::trust::{Name, Role, Seq, Version};
+use relatch::trust::{Digest, Name, Role, Seq, Version};
 use signer::custody::{self, KeyArgument, KeyEncryption};
 use signer::repository::Damage;
 use signer::root::{Threshold, parse_role};
@@ -92,6 +92,26 @@ impl S3Args {
             path_style: self.path_style,
         }
     }
+}
+
+/// What the publisher has seen, outside of the repository.
+#[derive(Args, Clone)]
+pub struct StateArgs {
+    /// A file of the publisher's own, outside of the repository: the highest release and root that
+    /// were seen. Anything lower is refused; it is made in the first run
+    #[arg(long, env = "SIGNER_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
+}
+
+/// What the publisher has seen, and what is not to be published all the same.
+#[derive(Args, Clone)]
+pub struct KnownArgs {
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Go on without the release that has this manifest, although it is signed and higher than the
+    /// published one; may be repeated
+    #[arg(long = "abandon", value_name = "HASH")]
+    pub abandoned: Vec<Digest>,
 }
 
 fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {
@@ -380,6 +400,8 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
     #[command(flatten)]
+    pub known: KnownArgs,
+    #[command(flatten)]
     pub plan: PlanArgs,
     #[command(flatten)]
     pub keys: KeysArgs,
@@ -389,6 +411,8 @@ pub struct ReleaseArgs {
 pub struct PrepareArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
+    #[command(flatten)]
+    pub known: KnownArgs,
     #[command(flatten)]
     pub plan: PlanArgs,
     /// The new release folder
@@ -412,6 +436,8 @@ pub struct PublishArgs {
     pub folder: PathBuf,
     #[command(flatten)]
     pub repo: RepoArgs,
+    #[command(flatten)]
+    pub known: KnownArgs,
     /// Replace a published VERSION that no longer verifies
     #[arg(long)]
     pub repair: bool,
@@ -421,6 +447,16 @@ pub struct PublishArgs {
 pub struct RefreshArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Re-sign a VERSION that has expired. First compare it with what you published last: an
+    /// attacker may have put an old one back
+    #[arg(long, conflicts_with = "finish")]
+    pub revive: bool,
+    /// Sign a VERSION for the release with this manifest, which is signed and in the repository, and
+    /// higher than the published one
+    #[arg(long, value_name = "HASH", requires = "rollout")]
+    pub finish: Option<Digest>,
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
@@ -463,6 +499,8 @@ pub struct ShowArgs {
 pub struct VerifyArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
     /// Verify only the current release of this channel, as `signer release` reads it back
     #[arg(long)]
     pub channel: Option<Name>,

@@ -20,6 +20,7 @@ mod sign;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use prepare::ExpiredVersion;
 use relatch::trust::{
     Digest, Document, Manifest, Name, Notes, PublicKey, Refusal, Role, Root, Seq, Timestamp, Version,
 };

@@ -13,6 +13,9 @@
 //! folder    a release in progress: prepared here, signed there, published elsewhere
 //! root      root documents: make, change, show
 //! store     where to publish: a directory or a bucket; put-if-absent, compare-and-swap
+//! baseline  what the next publication builds on: the highest release that is known
+//! floor     the state file: the highest release that was seen, kept outside of the repository
+//! listing   the signed manifests in the repository
 //! publish   blobs, root and manifest, then VERSION
 //! read_back what was published: this release or a newer one, and who can read it
 //! progress  what is shown during an upload
@@ -25,13 +28,16 @@
 
 #[cfg(any(feature = "kms", feature = "s3"))]
 mod aws;
+pub mod baseline;
 pub mod custody;
 pub mod failure;
 pub mod files;
+pub mod floor;
 pub mod folder;
 pub mod key;
 pub mod kms;
 pub mod limits;
+mod listing;
 pub mod progress;
 pub mod publish;
 mod read_back;

@@ -5,18 +5,19 @@ use std::path::Path;
 
 use relatch::trust::{Notes, Role};
 use relatch::{Printable, Utc, limits};
+use signer::baseline::{Baseline, Safeguards};
 use signer::files::read_limited;
-use signer::folder::{self, Folder};
+use signer::folder::{self, ExpiredVersion, Folder};
 use signer::progress::ProgressOnStderr;
 use signer::publish::{Publication, Visibility, publish_over};
-use signer::repository::{Damage, Published};
+use signer::repository::Damage;
 use signer::signing::SigningKey;
 use signer::store::Store;
 use signer::{Failure, Result, verify};
 
 use super::inputs::{borrowed, load, seconds};
-use super::remarks::{remarks, with_remarks};
-use crate::arguments::{PlanArgs, PrepareArgs, PublishArgs, RefreshArgs, ReleaseArgs, SignArgs};
+use super::remarks::{print_notes, remarks, with_remarks};
+use crate::arguments::{KnownArgs, PlanArgs, PrepareArgs, PublishArgs, RefreshArgs, ReleaseArgs, SignArgs};
 
 impl PlanArgs {
     fn checked(self) -> Result<folder::Plan> {
@@ -50,25 +51,31 @@ impl PlanArgs {
     }
 }
 
-fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: PlanArgs) -> Result<(Folder, Published)> {
+fn prepare_in(
+    path: &Path,
+    store: &dyn Store,
+    anchor: &[u8],
+    plan: PlanArgs,
+    known: &KnownArgs,
+) -> Result<(Folder, Baseline)> {
     let damage = plan.damage();
     let plan = plan.checked()?;
-    let published = Published::read(store, anchor, &plan.channel, damage)?;
-    let folder = Folder::prepare(path, &plan, &published, &store.source())?;
-    Ok((folder, published))
+    let baseline = Baseline::read(store, anchor, &plan.channel, known.safeguards(damage)?)?;
+    print_notes(baseline.notes());
+    let folder = Folder::prepare(path, &plan, &baseline, store)?;
+    Ok((folder, baseline))
 }
 
 pub(super) fn release(arguments: ReleaseArgs) -> Result<String> {
     let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
-    let damage = arguments.plan.damage();
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
     let (store, anchor) = arguments.repo.open()?;
-    let channel = arguments.plan.channel.clone();
-    let (folder, published) = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
+    let path = scratch.path().join("release");
+    let (folder, baseline) = prepare_in(&path, &*store, &anchor, arguments.plan, &arguments.known)?;
     sign_with(&folder, keys)?;
     ensure_signed(&folder)?;
-    let published = published.again(&*store, &anchor, &channel, damage)?;
-    let result = publish_over(&folder, &*store, &published, &ProgressOnStderr::default());
+    let baseline = baseline.again(&*store, &anchor)?;
+    let result = publish_over(&folder, &*store, &baseline, &ProgressOnStderr::default());
     let publication = with_remarks(&*store, result)?;
     describe_publication(&folder, &*store, &publication)
 }
@@ -136,7 +143,7 @@ fn describe_visibility(visibility: &Visibility) -> String {
 
 pub(super) fn prepare(arguments: PrepareArgs) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
-    let (folder, _) = prepare_in(&arguments.out, &*store, &anchor, arguments.plan)?;
+    let (folder, _) = prepare_in(&arguments.out, &*store, &anchor, arguments.plan, &arguments.known)?;
     describe_folder(&folder)
 }
 
@@ -189,25 +196,45 @@ pub(super) fn publish(arguments: PublishArgs) -> Result<String> {
     ensure_signed(&folder)?;
     let progress = ProgressOnStderr::default();
     let damage = if arguments.repair { Damage::Repaired } else { Damage::Refused };
-    let result = signer::publish::publish(&folder, &*store, &anchor, damage, &progress);
+    let channel = folder.manifest()?.channel;
+    let baseline = Baseline::read(&*store, &anchor, &channel, arguments.known.safeguards(damage)?)?;
+    print_notes(baseline.notes());
+    let result = publish_over(&folder, &*store, &baseline, &progress);
     let publication = with_remarks(&*store, result)?;
     describe_publication(&folder, &*store, &publication)
+}
+
+fn refresh_in(
+    path: &Path,
+    baseline: &Baseline,
+    store: &dyn Store,
+    arguments: &RefreshArgs,
+) -> Result<Folder> {
+    let valid = seconds(arguments.version_expires_in)?;
+    if let (Some(manifest), Some(rollout)) = (arguments.finish, arguments.rollout) {
+        return Folder::finish(path, baseline, store, manifest, (rollout, valid));
+    }
+    let expired = if arguments.revive { ExpiredVersion::Revived } else { ExpiredVersion::Refused };
+    Folder::refresh(path, baseline, arguments.rollout, valid, expired)
 }
 
 pub(super) fn refresh(arguments: RefreshArgs) -> Result<String> {
     let keys = load(&arguments.keys, &arguments.password)?;
     let (store, anchor) = arguments.repo.open()?;
-    let published = Published::read(&*store, &anchor, &arguments.channel, Damage::Refused)?;
-    let valid = seconds(arguments.version_expires_in)?;
+    // A VERSION that does not verify is replaced by one for a release that the caller names.
+    let damage = if arguments.finish.is_some() { Damage::Repaired } else { Damage::Refused };
+    let safeguards = Safeguards { state: arguments.state.open()?, abandoned: Vec::new(), damage };
+    let baseline = Baseline::read(&*store, &anchor, &arguments.channel, safeguards)?;
+    print_notes(baseline.notes());
     if let Some(out) = &arguments.out {
-        return describe_folder(&Folder::refresh(out, &published, arguments.rollout, valid)?);
+        return describe_folder(&refresh_in(out, &baseline, &*store, &arguments)?);
     }
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
-    let folder = Folder::refresh(&scratch.path().join("refresh"), &published, arguments.rollout, valid)?;
+    let folder = refresh_in(&scratch.path().join("refresh"), &baseline, &*store, &arguments)?;
     sign_with(&folder, keys)?;
     ensure_signed(&folder)?;
-    let published = published.again(&*store, &anchor, &arguments.channel, Damage::Refused)?;
-    let result = publish_over(&folder, &*store, &published, &ProgressOnStderr::default());
+    let baseline = baseline.again(&*store, &anchor)?;
+    let result = publish_over(&folder, &*store, &baseline, &ProgressOnStderr::default());
     let publication = with_remarks(&*store, result)?;
     let version = folder.version()?;
     Ok(format!(

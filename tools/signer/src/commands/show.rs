@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use relatch::trust::Role;
 use relatch::{Printable, Utc};
 use signer::folder::Folder;
-use signer::repository::{Damage, Published, newest_root, now};
+use signer::repository::{Damage, Published, now};
 use signer::{Failure, Result};
 
 use super::release::describe_folder;
+use super::remarks::print_notes;
 use crate::arguments::{RepoArgs, ShowArgs, VerifyArgs};
 
 pub(super) fn show(arguments: ShowArgs) -> Result<String> {
@@ -39,7 +40,7 @@ pub(super) fn show(arguments: ShowArgs) -> Result<String> {
             "\n  VERSION on {} names {}, which does not verify under this root: {failure}\n  \
              next: publish a release",
             arguments.channel,
-            published.released.as_ref().map(ToString::to_string).unwrap_or_default()
+            published.released().map(ToString::to_string).unwrap_or_default()
         );
         return Ok(text);
     }
@@ -80,11 +81,11 @@ fn validity(expires: u64) -> String {
 
 pub(super) fn verify(arguments: VerifyArgs) -> Result<String> {
     let (store, anchor) = arguments.repo.open()?;
+    let state = arguments.state.open()?;
     let (mut text, untried) = match arguments.channel {
         Some(channel) => {
-            let source = store.source();
-            let root = newest_root(&source, &anchor)?;
-            let report = signer::verify::release(&source, &root, &channel)?;
+            let report = signer::verify::channel(&*store, &anchor, &channel, state.as_ref())?;
+            print_notes(&report.notes);
             let text = format!(
                 "the release on {channel} of {} verifies: root {}, {} stored forms decoded",
                 Printable(store.location()),
@@ -94,7 +95,8 @@ pub(super) fn verify(arguments: VerifyArgs) -> Result<String> {
             (text, report.untried_patches)
         }
         None => {
-            let report = signer::verify::everything(&*store, &anchor)?;
+            let report = signer::verify::everything(&*store, &anchor, state.as_ref())?;
+            print_notes(&report.notes);
             let text = format!(
                 "{} verifies: root {}, channels: {}, stored forms decoded: {}; {} manifests and \
                  blobs match the hashes in their names",

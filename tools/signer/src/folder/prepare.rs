@@ -3,27 +3,43 @@
 use std::fs;
 use std::path::Path;
 
-use relatch::source::Fetcher;
+use relatch::Utc;
 use relatch::trust::{Digest, Document, Manifest, Name, Root, Seq, Timestamp, Version};
 
 use super::{Folder, MANIFEST, Plan, ROOT, SIGNATURES, VERSION};
+use crate::baseline::{Baseline, Unnamed};
 use crate::repository::{Published, now};
+use crate::store::Store;
 use crate::{Failure, Result};
+
+/// Whether a `VERSION` that has expired may be refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiredVersion {
+    /// It may not: it can be an old one that an attacker put back.
+    Refused,
+    /// It may: a person has compared it with what was published last.
+    Revived,
+}
 
 impl Folder {
     /// Hashes and compresses the executables, and writes all documents that must be signed. `path`
-    /// must not exist.
+    /// must not exist. If an earlier run with the same inputs ended before it wrote `VERSION`, the
+    /// folder finishes that release.
     ///
     /// # Errors
     /// [`Failure::Refused`] for a release that every client would refuse.
-    pub fn prepare(path: &Path, plan: &Plan, published: &Published, source: &Fetcher) -> Result<Self> {
+    pub fn prepare(path: &Path, plan: &Plan, baseline: &Baseline, store: &dyn Store) -> Result<Self> {
+        ensure_publishable(plan, baseline)?;
+        let may_be_left = |unnamed: &Unnamed| unnamed.version == plan.version;
+        if !baseline.unnamed().is_some_and(may_be_left) {
+            baseline.ensure_abandoned()?;
+        }
         let seq = match plan.seq {
             Some(seq) => seq,
-            None => published.next_seq()?,
+            None => baseline.next_seq()?,
         };
-        ensure_publishable(plan, published)?;
         let folder = Folder::create(path)?;
-        let filled = folder.fill(plan, published, source, seq);
+        let filled = folder.fill(plan, baseline, store, seq);
         if filled.is_err() {
             // Safe: this call created the directory.
             drop(fs::remove_dir_all(path));
@@ -34,28 +50,94 @@ impl Folder {
     /// Makes a folder with a new `VERSION` for the published release.
     ///
     /// # Errors
-    /// [`Failure::Refused`] if no release is published, or if it does not verify.
-    pub fn refresh(path: &Path, published: &Published, rollout: Option<u8>, valid: u64) -> Result<Self> {
-        let Some(current) = published.current() else {
-            let why = match &published.current {
+    /// [`Failure::Refused`] if no release is published, if it does not verify, or if a higher one is
+    /// known.
+    pub fn refresh(
+        path: &Path,
+        baseline: &Baseline,
+        rollout: Option<u8>,
+        valid: u64,
+        expired: ExpiredVersion,
+    ) -> Result<Self> {
+        baseline.ensure_highest()?;
+        let Some(current) = baseline.current() else {
+            let why = match &baseline.current {
                 Err(failure) => format!(
                     "the published release does not verify under root {}: {failure}",
-                    published.root.version
+                    baseline.root.version
                 ),
                 Ok(_) => "nothing is published on this channel".into(),
             };
             return Err(Failure::refused(why, "Publish a release first: `signer release`."));
         };
+        let Timestamp { seq, version, expires, .. } = &*current.version;
+        if *expires <= now() && expired == ExpiredVersion::Refused {
+            return Err(Failure::refused(
+                format!("VERSION names release {seq}, version {version}, and expired on {}", Utc(*expires)),
+                "An attacker who controls the bucket may have put an old VERSION back. Compare it with \
+                 what you published last. If it is that release, give --revive; otherwise publish a \
+                 release.",
+            ));
+        }
         let folder = Folder::create(path)?;
         let rollout = rollout.unwrap_or(current.version.rollout);
-        let mut version =
-            timestamp(&published.root, &current.manifest, current.version.manifest, rollout, valid);
+        let digest = current.version.manifest;
+        folder.renew(baseline, &current.manifest, digest, &current.signatures, (rollout, valid))?;
+        Ok(folder)
+    }
+
+    /// Makes a folder with a `VERSION` for a release whose manifest is signed and in the repository.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if there is no such manifest, or if it is not the highest one that is
+    /// known.
+    pub fn finish(
+        path: &Path,
+        baseline: &Baseline,
+        store: &dyn Store,
+        digest: Digest,
+        (rollout, valid): (u8, u64),
+    ) -> Result<Self> {
+        let Some(signed) = baseline.read_signed(store, digest)? else {
+            return Err(Failure::refused(
+                format!(
+                    "the repository has no manifest {digest} that is for this channel and signed under \
+                     root {}",
+                    baseline.root.version
+                ),
+                "Check the hash, --channel and --repo. If the manifest is lost, publish the release folder \
+                 again, or a new release with --abandon.",
+            ));
+        };
+        let folder = Folder::create(path)?;
+        let finished = folder
+            .renew(baseline, &signed.manifest, digest, &signed.signatures, (rollout, valid))
+            .and_then(|()| baseline.ensure_next(&folder.version()?));
+        if finished.is_err() {
+            // Safe: this call created the directory.
+            drop(fs::remove_dir_all(path));
+        }
+        finished.map(|()| folder)
+    }
+
+    /// Writes the documents for a release whose manifest exists: a new `VERSION`.
+    fn renew(
+        &self,
+        baseline: &Baseline,
+        manifest: &Manifest,
+        digest: Digest,
+        signatures: &[u8],
+        (rollout, valid): (u8, u64),
+    ) -> Result<()> {
+        let mut version = timestamp(&baseline.root, manifest, digest, rollout, valid);
         // Clients refuse an older `issued`. A second refresh within one second, or one on a machine
         // with a slower clock, must still be newer.
-        version.issued = version.issued.max(current.version.issued + 1);
-        folder.write_documents(&published.root, &current.manifest.to_canonical(), &version)?;
-        folder.write(SIGNATURES, &current.signatures)?;
-        Ok(folder)
+        let published = baseline.timestamp.as_ref().filter(|published| published.seq == version.seq);
+        let known = baseline.unnamed().filter(|unnamed| unnamed.seq == version.seq);
+        let seen = published.map(|seen| seen.issued).max(known.map(|seen| seen.issued));
+        version.issued = version.issued.max(seen.map_or(0, |issued| issued + 1));
+        self.write_documents(&baseline.root, &manifest.to_canonical(), &version)?;
+        self.write(SIGNATURES, signatures)
     }
 
     fn create(path: &Path) -> Result<Self> {
@@ -65,13 +147,13 @@ impl Folder {
         Ok(Folder { path: path.into() })
     }
 
-    fn fill(&self, plan: &Plan, published: &Published, source: &Fetcher, seq: Seq) -> Result<()> {
+    fn fill(&self, plan: &Plan, baseline: &Baseline, store: &dyn Store, seq: Seq) -> Result<()> {
         let mut artifacts = Vec::new();
         for (target, executable) in &plan.artifacts {
-            artifacts.push(self.add_artifact(target, executable, plan, published, source)?);
+            artifacts.push(self.add_artifact(target, executable, plan, baseline, &store.source())?);
         }
         artifacts.sort_by(|a, b| a.target.cmp(&b.target));
-        let root = &published.root;
+        let root = &baseline.root;
         let manifest = Manifest {
             product: root.product.clone(),
             channel: plan.channel.clone(),
@@ -89,6 +171,11 @@ impl Folder {
         };
         let bytes = manifest.to_canonical();
         Manifest::from_canonical(&bytes)?;
+        if let Some(left) = baseline.left_by_same(store, &manifest)? {
+            let lives = (plan.rollout, plan.version_valid);
+            return self.renew(baseline, &left.manifest, left.digest, &left.signatures, lives);
+        }
+        baseline.ensure_abandoned()?;
         let version = timestamp(root, &manifest, Digest::of(&bytes), plan.rollout, plan.version_valid);
         self.write_documents(root, &bytes, &version)
     }
@@ -143,7 +230,7 @@ fn ensure_publishable(plan: &Plan, published: &Published) -> Result<()> {
              --artifact, or drop the target with --drop-targets.",
         );
     }
-    let Some(released) = &published.released else { return Ok(()) };
+    let Some(released) = published.released() else { return Ok(()) };
     let Ok(order) = plan.version.compare(released) else {
         let what = format!(
             "{} is published, and {} is of the other kind: build numbers and SemVer do not compare",

@@ -15,7 +15,7 @@ mod options;
 #[cfg(feature = "s3")]
 mod s3;
 
-pub use contract::{Body, Put, Store};
+pub use contract::{Body, Put, Store, StoreClock};
 pub use dir::DirStore;
 pub use location::from_location;
 pub use options::S3Options;
