@@ -269,7 +269,9 @@ fn unnamed(
             seen_by: Some(Printable(state.path().display()).to_string()),
         })
     });
-    let listed = listed.filter(|listed| version.is_none_or(|version| listed.manifest.seq > version.seq));
+    let listed = listed.filter(|listed| {
+        version.is_none_or(|version| listed.manifest.seq > version.seq && listed.digest != version.manifest)
+    });
     let listed = listed.map(|SignedManifest { digest, manifest, .. }| Unnamed {
         manifest: digest,
         version: manifest.version,

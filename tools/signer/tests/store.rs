@@ -241,7 +241,9 @@ fn a_version_that_was_not_written_is_noticed() {
     let store = Faulty { inner: DirStore::new(desk.path("repo")), is_hit, lost: true };
     let outcome = publish(&signed(&desk, "1.0.0", &[]), &store, &root, Safeguards::default(), &Silent);
     assert!(matches!(why_unfinished(&outcome), Failure::Client(_)), "{outcome:?}");
-    desk.released("1.0.1", &[]);
+    // Its manifest is there, and goes by its name.
+    let lost = Digest::of(desk.read("1.0.0/manifest.json").as_bytes()).to_string();
+    desk.released("1.0.1", &["--abandon", &lost]);
     let outcome = publish(&signed(&desk, "1.1.0", &[]), &store, &root, Safeguards::default(), &Silent);
     let Failure::Storage { what, .. } = why_unfinished(&outcome) else { panic!("{outcome:?}") };
     assert!(what.starts_with("stable/VERSION was read back as that of 1.0.1 as release "), "{what}");
