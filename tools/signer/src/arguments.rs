@@ -1,5 +1,7 @@
 //! Arguments as typed.
 
+mod known;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use signer::custody::{self, KeyArgument, KeyEncryption};
 use signer::repository::Damage;
 use signer::root::{Threshold, parse_role};
 use signer::store::S3Options;
+
+pub use known::{KnownArgs, StateArgs};
 
 /// Makes keys, signs and publishes releases for relatch.
 ///
@@ -92,26 +96,6 @@ impl S3Args {
             path_style: self.path_style,
         }
     }
-}
-
-/// What the publisher has seen, outside of the repository.
-#[derive(Args, Clone)]
-pub struct StateArgs {
-    /// A file of the publisher's own, outside of the repository: the highest release and root that
-    /// were seen. Anything lower is refused; it is made in the first run
-    #[arg(long, env = "SIGNER_STATE", value_name = "FILE")]
-    pub state: Option<PathBuf>,
-}
-
-/// What the publisher has seen, and what is not to be published all the same.
-#[derive(Args, Clone)]
-pub struct KnownArgs {
-    #[command(flatten)]
-    pub state: StateArgs,
-    /// Go on without the release that has this manifest, although it is signed and higher than the
-    /// published one; may be repeated
-    #[arg(long = "abandon", value_name = "HASH")]
-    pub abandoned: Vec<Digest>,
 }
 
 fn key_argument(text: &str) -> Result<KeyArgument, std::convert::Infallible> {

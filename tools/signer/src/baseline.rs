@@ -230,7 +230,7 @@ pub(crate) fn search(
     state: Option<&StateFile>,
 ) -> Result<(Option<SignedManifest>, Option<String>)> {
     match listing::highest(store, root, channel)? {
-        Search::Done(found) => Ok((found, None)),
+        Search::Done(found) => Ok((found.map(|found| *found), None)),
         Search::Impossible(why) => {
             let without = if state.is_some() { "only --state" } else { "without --state, nothing" };
             let place = Printable(store.location());

@@ -6,8 +6,8 @@
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use relatch::Printable;
 use relatch::trust::{Digest, Document as _, Epoch, Name, Root, Seq, Timestamp, Version};
-use relatch::{Printable, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::files::{PendingFile, dir_of, lock_dir, open_regular};
@@ -246,10 +246,4 @@ fn read(path: &Path) -> Result<Option<Floors>> {
         return Err(damaged(format!("it has more than {STATE_FILE} bytes")));
     }
     Floors::parse(&bytes).map(Some).map_err(|why| damaged(Printable(why).to_string()))
-}
-
-impl std::fmt::Display for Floor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "release {} of version {}, issued {}", self.seq, self.version, Utc(self.issued))
-    }
 }

@@ -23,7 +23,7 @@ pub(crate) struct SignedManifest {
 /// The result of a search.
 pub(crate) enum Search {
     /// The highest one that was searched for, if there is any.
-    Done(Option<SignedManifest>),
+    Done(Option<Box<SignedManifest>>),
     /// The repository cannot be searched, for this reason.
     Impossible(String),
 }
@@ -48,7 +48,7 @@ pub(crate) fn highest(store: &dyn Store, root: &Roots, channel: &Name) -> Result
     claimed.sort_unstable();
     for (_, digest) in claimed.into_iter().rev() {
         if let Some(signed) = read_signed(&source, root, channel, digest, deadline)? {
-            return Ok(Search::Done(Some(signed)));
+            return Ok(Search::Done(Some(Box::new(signed))));
         }
     }
     Ok(Search::Done(None))

@@ -61,9 +61,9 @@ pub fn channel(
     state.map_or(Ok(()), |state| state.ensure_root_not_lower(&root))?;
     let (listed, note) = search(store, &root, channel, state)?;
     let raw = match fetch(&source, &Object::Version(channel.clone()), limits::VERSION_FILE) {
-        Err(failure @ Failure::Client(relatch::Error::Unavailable(Unavailable::Absent { .. }))) => {
+        Err(Failure::Client(relatch::Error::Unavailable(why))) if why.may_be_absent() => {
             ensure_highest(&root, channel, None, state, listed)?;
-            return Err(failure);
+            return Err(Failure::Client(why.into()));
         }
         raw => raw?,
     };

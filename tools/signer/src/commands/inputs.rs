@@ -8,37 +8,20 @@ use std::time::Duration;
 
 use relatch::Printable;
 use relatch::trust::PublicKey;
-use signer::baseline::Safeguards;
 use signer::custody::{KeyArgument, KeySource};
 use signer::files::read_limited;
-use signer::floor::StateFile;
 use signer::limits::{PUBLIC_KEY_FILE, VALIDITY};
-use signer::repository::Damage;
 use signer::signing::SigningKey;
 use signer::store::{Store, from_location};
 use signer::{Failure, Result};
 
-use crate::arguments::{KnownArgs, PasswordArgs, RepoArgs, StateArgs};
+use crate::arguments::{PasswordArgs, RepoArgs};
 
 impl RepoArgs {
     /// The store, and the root document that tools embed.
     pub(super) fn open(&self) -> Result<(Arc<dyn Store>, Vec<u8>)> {
         let store = from_location(&self.repo, &self.server.options())?;
         Ok((store, read_limited(&self.root, relatch::limits::ROOT)?))
-    }
-}
-
-impl StateArgs {
-    /// The state file, if one is given.
-    pub(super) fn open(&self) -> Result<Option<StateFile>> {
-        self.state.as_deref().map(StateFile::open).transpose()
-    }
-}
-
-impl KnownArgs {
-    /// The safeguards of a publisher.
-    pub(super) fn safeguards(&self, damage: Damage) -> Result<Safeguards> {
-        Ok(Safeguards { state: self.state.open()?, abandoned: self.abandoned.clone(), damage })
     }
 }
 

@@ -28,6 +28,23 @@ fn build_numbers_are_published_in_order_and_no_rerun_harms() {
     assert_eq!(ci.desk.read("another"), ci.desk.read("build-42"));
 }
 
+/// Killed between the manifest and VERSION: the pipeline that is run again finishes, and no person is asked.
+#[test]
+fn a_pipeline_that_was_killed_is_run_again() {
+    let ci = Pipeline::new();
+    ci.published("41");
+    let before = ci.desk.read("repo/stable/VERSION");
+    ci.published("42");
+    let objects = ci.desk.repository().into_keys().collect::<Vec<_>>();
+    ci.desk.write("repo/stable/VERSION", before);
+    // Another build does not go on over it.
+    let why = failed(3, ci.publish("43"));
+    assert!(why.contains("is signed and in the repository (version 42, manifest "), "{why}");
+    assert!(ci.published("42").contains("published widget 42 as release "));
+    assert_eq!(ci.desk.repository().into_keys().collect::<Vec<_>>(), objects);
+    assert!(ci.published("43").contains("published widget 43 as release "));
+}
+
 #[test]
 fn flags_after_the_artifacts_reach_signer_and_each_channel_counts_for_itself() {
     let ci = Pipeline::new();
