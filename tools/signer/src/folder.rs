@@ -20,7 +20,6 @@ mod sign;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use prepare::ExpiredVersion;
 use relatch::trust::{
     Digest, Document, Manifest, Name, Notes, PublicKey, Refusal, Role, Root, Seq, Timestamp, Version,
 };
@@ -59,6 +58,15 @@ pub struct Plan {
     pub drop_targets: bool,
     /// The sequence number, if the published `VERSION` is lost.
     pub seq: Option<Seq>,
+}
+
+/// Whether a `VERSION` that has expired may be refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiredVersion {
+    /// It may not: it can be an old one that an attacker put back.
+    Refused,
+    /// It may: a person has compared it with what was published last.
+    Revived,
 }
 
 /// A release folder.

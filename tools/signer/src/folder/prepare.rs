@@ -6,20 +6,11 @@ use std::path::Path;
 use relatch::Utc;
 use relatch::trust::{Digest, Document, Manifest, Name, Root, Seq, Timestamp, Version};
 
-use super::{Folder, MANIFEST, Plan, ROOT, SIGNATURES, VERSION};
+use super::{ExpiredVersion, Folder, MANIFEST, Plan, ROOT, SIGNATURES, VERSION};
 use crate::baseline::{Baseline, Unnamed};
 use crate::repository::{Published, now};
 use crate::store::Store;
 use crate::{Failure, Result};
-
-/// Whether a `VERSION` that has expired may be refreshed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExpiredVersion {
-    /// It may not: it can be an old one that an attacker put back.
-    Refused,
-    /// It may: a person has compared it with what was published last.
-    Revived,
-}
 
 impl Folder {
     /// Hashes and compresses the executables, and writes all documents that must be signed. `path`
