@@ -2,6 +2,7 @@
 //!
 //! The text of a failure contains the text of its cause. `source()` therefore returns no cause.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub enum Failure {
         /// The fact, with both values.
         what: String,
         /// What to do instead.
-        advice: &'static str,
+        advice: Cow<'static, str>,
     },
     /// A channel without a release.
     #[error("nothing is published on {channel}")]
@@ -99,8 +100,8 @@ pub enum Failure {
 
 impl Failure {
     /// A refusal by this tool's own rules.
-    pub fn refused(what: impl Into<String>, advice: &'static str) -> Self {
-        Failure::Refused { what: what.into(), advice }
+    pub fn refused(what: impl Into<String>, advice: impl Into<Cow<'static, str>>) -> Self {
+        Failure::Refused { what: what.into(), advice: advice.into() }
     }
 
     /// A usage error that the argument parser cannot detect.
@@ -204,6 +205,11 @@ fn publisher_advice(refusal: &Refusal) -> &'static str {
         }
         Refusal::WrongProduct { .. } | Refusal::WrongChannel { .. } => {
             "Check that --root is the root of this repository."
+        }
+        Refusal::WrongEpoch { expected, found, .. } if found < expected => {
+            "If the epoch was raised, give --root the root that tools carried before: the VERSION of \
+             an older epoch is replaced only if a root of that epoch verifies it. Otherwise the \
+             repository was changed: replace VERSION with --seq, or with `signer publish --repair`."
         }
         Refusal::Malformed { .. }
         | Refusal::WeakKey { .. }

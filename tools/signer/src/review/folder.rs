@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::changes::{Changes, Compared};
 use super::history::unpublished_retracts;
-use super::notices::{Notice, unusual};
+use super::notices::unusual;
 use super::release::ReleaseFields;
 use crate::folder::{Folder, SignatureStatus};
+use crate::notice::Notice;
 use crate::repository::{Damage, Published};
 use crate::store::Store;
 use crate::{Failure, Result};

@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use relatch::source::{Dir, Fetcher, Object, Source as _};
-use relatch::trust::Name;
+use relatch::trust::{Digest, Name};
 
-use super::contract::{Body, Put, Store, digest_of, ensure_digest, listed};
+use super::contract::{Body, Put, Store, StoreClock, digest_of, ensure_digest, listed, manifests_among};
 use crate::files::{dir_of, lock, open_regular, sync_dir_of};
 use crate::limits::VERSION_READ;
 use crate::progress::Progress;
@@ -56,6 +56,34 @@ impl DirStore {
 impl Store for DirStore {
     fn source(&self) -> Fetcher {
         Fetcher::new(Dir::new(&self.path))
+    }
+
+    /// The modification time of a new file, which the file server sets, if there is one. The file
+    /// has no name where the system can do that; it is never served.
+    fn clock(&self) -> Result<Option<StoreClock>> {
+        let modified = || -> std::io::Result<std::time::SystemTime> {
+            let mut file = tempfile::tempfile_in(&self.path)?;
+            file.write_all(b"clock")?;
+            file.sync_all()?;
+            file.metadata()?.modified()
+        };
+        match modified() {
+            Ok(modified) => {
+                let now = modified.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+                let advice = "The directory is on a file server, or a clock was just changed. Compare \
+                              both with a third clock, and set the wrong one.";
+                Ok(Some(StoreClock { now, advice }))
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(Failure::io("write a temporary file in", &self.path)(error)),
+        }
     }
 
     fn put_new(&self, object: &Object, body: Body<'_>, _: &dyn Progress) -> Result<Put> {
@@ -122,6 +150,19 @@ impl Store for DirStore {
             }
         }
         Ok(objects)
+    }
+
+    fn manifests(&self) -> Result<Option<Vec<Digest>>> {
+        let dir = self.path.join("manifests");
+        let names = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(Vec::new())),
+            entries => entries
+                .and_then(|entries| {
+                    entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()
+                })
+                .map_err(Failure::io("list", &dir))?,
+        };
+        Ok(Some(manifests_among(names.iter().filter_map(|name| name.to_str()))))
     }
 
     fn channels(&self) -> Result<Vec<Name>> {

@@ -17,7 +17,7 @@ mod read_only;
 #[cfg(feature = "s3")]
 mod s3;
 
-pub use contract::{Body, Put, Store};
+pub use contract::{Body, Put, Store, StoreClock};
 pub use dir::DirStore;
 pub use location::{from_location, to_read};
 pub use options::S3Options;

@@ -105,7 +105,7 @@ pub fn version() {
             release(s)
         },
         0,
-        &["published widget 1.3.0 as release 4"],
+        &["published widget 1.3.0 as release "],
     )]);
 }
 

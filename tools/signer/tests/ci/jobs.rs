@@ -197,7 +197,10 @@ fn the_jobs_of_each_ci_publish_and_refresh() {
     for name in PIPELINES {
         let machine = Machine::new(name, signer());
         let said = worked(machine.run("publish"));
-        assert!(said.contains("published widget 1042 as release 1 on stable"), "{name}: {said}");
+        assert!(
+            said.contains("published widget 1042 as release ") && said.contains(" on stable to "),
+            "{name}: {said}"
+        );
         assert!(
             said.contains("x86_64-unknown-linux-gnu") && said.contains("aarch64-unknown-linux-gnu"),
             "{said}"

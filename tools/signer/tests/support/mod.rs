@@ -68,7 +68,7 @@ impl Desk {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_signer"));
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
-        for name in ["SIGNER_REPO", "SIGNER_ROOT", "SIGNER_PASSWORD"] {
+        for name in ["SIGNER_REPO", "SIGNER_ROOT", "SIGNER_PASSWORD", "SIGNER_STATE"] {
             command.env_remove(name);
         }
         command
