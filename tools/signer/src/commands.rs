@@ -1,5 +1,6 @@
 //! Runs each command, and describes its result.
 
+mod init;
 mod inputs;
 mod keys;
 mod release;
@@ -15,7 +16,7 @@ use crate::arguments::{Command, RootCommand};
 /// Runs a command. The text is for stdout.
 pub fn run(command: Command) -> Result<String> {
     match command {
-        Command::Init(arguments) => keys::init(arguments),
+        Command::Init(arguments) => init::init(arguments),
         Command::Keygen(arguments) => keys::keygen(arguments),
         Command::Public(arguments) => keys::public(arguments),
         Command::Root(RootCommand::New(arguments)) => root::new(arguments),

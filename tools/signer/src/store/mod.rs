@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! contract  what publishing requires of a store
-//! dir       a directory: hard links, a lock file, renames
+//! dir       a directory: renames, and a lock file
+//! staging   where a directory keeps what is not complete
 //! s3        a bucket: conditional writes, or a lock object if the server has none
 //! options   how a bucket is addressed
 //! location  from an address to a store
@@ -14,6 +15,7 @@ mod location;
 mod options;
 #[cfg(feature = "s3")]
 mod s3;
+mod staging;
 
 pub use contract::{Body, Put, Store};
 pub use dir::DirStore;

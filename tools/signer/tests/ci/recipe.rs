@@ -1,5 +1,9 @@
 //! publish.sh and refresh.sh.
 
+use std::fs::File;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use relatch::Outcome;
 
 use crate::pipeline::{Pipeline, failed, text, worked};
@@ -232,28 +236,35 @@ fn who_takes_a_newer_build_back_is_sent_to_signer() {
     assert!(told.contains("published widget 43"), "{told}");
 }
 
-/// A lower build is published while this one is read to be signed: looked at again, it is the newest and comes through.
+/// A lower build is published while this one waits for the lock: looked at again, it is the newest
+/// and comes through.
 #[test]
 fn who_is_really_overtaken_by_a_lower_build_tries_again() {
     let ci = Pipeline::new();
     ci.published("41");
-    let theirs = ci.desk.build("43");
-    ci.desk.build("44");
-    assert!(ci.shell().args(["-c", "mkfifo pipe"]).status().unwrap().success());
-    // The pipe opens when its reader does, who has looked at the repository by then.
-    ci.shim(&format!(
-        "if [ \"$1\" = release ]; then\n\
-         if [ ! -e raced ]; then touch raced; {{\n\
-         \"$real\" release --version 43 --artifact {theirs} --key keys/release.key --key keys/timestamp.key >&2\n\
-         cat build-44\n\
-         }} > pipe &\n\
-         else rm pipe; cp build-44 pipe; fi\n\
-         fi\n\
-         exec \"$real\" \"$@\""
-    ));
-    let output = ci.script("publish.sh", &["test=pipe"]).env("VERSION", "44").output().unwrap();
+    let (theirs, ours) = (ci.desk.build("43"), ci.desk.build("44"));
+    let release = format!(
+        "cp -a repo theirs && signer release --repo theirs --version 43 --artifact {theirs} \
+         --key keys/release.key --key keys/timestamp.key"
+    );
+    worked(ci.shell().args(["-euc", &release]).output().unwrap());
+    let lock = File::options().write(true).open(ci.desk.path("repo/stable/.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut publish = ci.script("publish.sh", &[&ours]);
+    publish.env("VERSION", "44").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let publish = publish.spawn().unwrap();
+    // With its manifest it has looked at VERSION for the last time before the lock.
+    let manifests = || std::fs::read_dir(ci.desk.path("repo/manifests")).unwrap().count();
+    let (before, until) = (manifests(), Instant::now() + Duration::from_secs(60));
+    while manifests() < before + 2 {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    worked(ci.shell().args(["-euc", "cp -a theirs/. repo"]).output().unwrap());
+    drop(lock);
+    let output = publish.wait_with_output().unwrap();
     let complaint = text(&output.stderr);
     assert!(complaint.contains("stable/VERSION was changed by another publisher"), "{complaint}");
     assert!(complaint.contains("publish: try 1 of 3 did not get through"), "{complaint}");
-    assert!(worked(output).contains("published widget 44 as release 3"));
+    assert!(worked(output).contains("published widget 44"));
 }
