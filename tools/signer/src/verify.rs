@@ -125,7 +125,7 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
     TrustAnchor::new(anchor)?.ensure_signed_by_itself(&document, &signatures)?;
     let mut report = Report { root: newest.version, ..Report::default() };
     for channel in store.channels()? {
-        let released = release(&source, newest, &channel)?;
+        let released = release(&source, newest, &channel).map_err(|why| why.on(&channel))?;
         report.channels += 1;
         report.forms += released.forms;
         report.untried_patches += released.untried_patches;

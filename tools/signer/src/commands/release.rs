@@ -200,10 +200,12 @@ pub(super) fn refresh(arguments: RefreshArgs) -> Result<String> {
     let published = Published::read(&*store, &anchor, &arguments.channel, Damage::Refused)?;
     let valid = seconds(arguments.version_expires_in)?;
     if let Some(out) = &arguments.out {
-        return describe_folder(&Folder::refresh(out, &published, arguments.rollout, valid)?);
+        let folder = Folder::refresh(out, &published, arguments.rollout, valid);
+        return describe_folder(&folder.map_err(|why| why.on(&arguments.channel))?);
     }
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
-    let folder = Folder::refresh(&scratch.path().join("refresh"), &published, arguments.rollout, valid)?;
+    let folder = Folder::refresh(&scratch.path().join("refresh"), &published, arguments.rollout, valid)
+        .map_err(|why| why.on(&arguments.channel))?;
     sign_with(&folder, keys)?;
     ensure_signed(&folder)?;
     let published = published.again(&*store, &anchor, &arguments.channel, Damage::Refused)?;

@@ -19,7 +19,7 @@ impl Folder {
     pub fn prepare(path: &Path, plan: &Plan, published: &Published, source: &Fetcher) -> Result<Self> {
         let seq = match plan.seq {
             Some(seq) => seq,
-            None => published.next_seq()?,
+            None => published.next_seq().map_err(|why| why.on(&plan.channel))?,
         };
         ensure_publishable(plan, published)?;
         let folder = Folder::create(path)?;
@@ -156,7 +156,7 @@ fn ensure_publishable(plan: &Plan, published: &Published) -> Result<()> {
         );
     };
     if order.is_gt() || plan.retracts.contains(released) {
-        return published.refuse_below_min(&plan.version);
+        return published.refuse_below_min(&plan.version).map_err(|why| why.on(&plan.channel));
     }
     refuse(
         format!("version {} is not higher than {released}, which is published", plan.version),
