@@ -68,11 +68,11 @@ fn under(desk: &Desk, umask: &str, before: &[&str], arguments: &[&str]) -> Outpu
 }
 
 /// Kills the command at the n-th call of a name, in any of its threads.
-fn killed(desk: &Desk, call: &str, number: usize, arguments: &[&str]) -> Output {
+fn killed(desk: &Desk, umask: &str, call: &str, number: usize, arguments: &[&str]) -> Output {
     let injection = format!("inject={call}:signal=KILL:when={number}");
     let strace =
         ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace=?{call}"), "-e", &injection];
-    under(desk, "077", &strace, arguments)
+    under(desk, umask, &strace, arguments)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -142,7 +142,7 @@ fn init_goes_on_wherever_it_was_killed() {
         for number in 1.. {
             let desk = Desk::bare();
             let at = format!("{call} {number}");
-            let output = killed(&desk, call, number, &INIT);
+            let output = killed(&desk, "077", call, number, &INIT);
             leftovers(&desk);
             let before = keys(&desk);
             for key in before.keys() {
@@ -195,7 +195,7 @@ fn a_killed_publisher_leaves_nothing_that_is_served() {
             let copied = Command::new("cp").arg("-a").arg(scene.path(".")).arg(desk.dir.path()).status();
             assert!(copied.unwrap().success());
             let at = format!("{call} {number}");
-            let output = killed(&desk, call, number, &PUBLISH);
+            let output = killed(&desk, "000", call, number, &PUBLISH);
             let found = leftovers(&desk);
             if output.status.success() {
                 assert_eq!(found, [PathBuf::new(); 0], "{at}");
