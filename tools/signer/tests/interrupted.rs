@@ -198,7 +198,7 @@ fn a_killed_publisher_leaves_nothing_that_is_served() {
             let output = killed(&desk, "000", call, number, &PUBLISH);
             let found = leftovers(&desk);
             if output.status.success() {
-                assert_eq!(found, [PathBuf::new(); 0], "{at}");
+                assert_eq!(found, Vec::<PathBuf>::new(), "{at}");
                 break;
             }
             assert_eq!(output.status.code(), None, "{at}: {}", stderr(&output));
@@ -210,7 +210,7 @@ fn a_killed_publisher_leaves_nothing_that_is_served() {
             assert_eq!(leftovers(&desk), found, "{at}");
             age(&found);
             desk.released("1.2.0", &[]);
-            assert_eq!(leftovers(&desk), [PathBuf::new(); 0], "{at}");
+            assert_eq!(leftovers(&desk), Vec::<PathBuf>::new(), "{at}");
             desk.ok(&[&["verify"][..], &PUBLISH[2..]].concat());
         }
     }
@@ -227,11 +227,11 @@ fn what_a_publisher_still_writes_is_not_removed() {
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).unwrap();
     let lock = std::fs::File::create(dir.join("lock")).unwrap();
     lock.lock().unwrap();
-    age(&[dir.clone()]);
+    age(std::slice::from_ref(&dir));
     desk.released("1.1.0", &[]);
     assert!(dir.exists());
     drop(lock);
-    age(&[dir.clone()]);
+    age(std::slice::from_ref(&dir));
     desk.released("1.2.0", &[]);
     assert!(!dir.exists());
     // A file with such a name is nobody's: no client reads it, and nobody removes it unasked.
@@ -254,7 +254,7 @@ fn the_umask_does_not_decide_who_can_read_what_is_published() {
         let at = [&["--channel", "beta", "--key", "keys/timestamp.key"], &PUBLISH[2..]].concat();
         ok(&[&release[..], &at].concat());
         ok(&[&["refresh"][..], &at].concat());
-        assert_eq!(leftovers(&desk), [PathBuf::new(); 0]);
+        assert_eq!(leftovers(&desk), Vec::<PathBuf>::new());
         for key in ["keys/root.key", "keys/release.key", "keys/timestamp.key"] {
             assert_eq!(mode(&desk.path(key)), 0o600, "{umask}: {key}");
         }

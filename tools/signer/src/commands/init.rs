@@ -168,7 +168,7 @@ fn ensure_no_other_root(arguments: &InitArgs, store: &dyn Store) -> Result<()> {
 /// The keys of the three roles. Those of an earlier run are kept.
 fn keys(arguments: &InitArgs, kept: &mut Vec<String>) -> Result<[Box<dyn SigningKey>; 3]> {
     let paths = Role::ALL.map(|role| arguments.keys.join(format!("{role}.key")));
-    for path in paths.iter().filter(|path| !path.exists() && public_path(path).exists()) {
+    if let Some(path) = paths.iter().find(|path| !path.exists() && public_path(path).exists()) {
         return Err(Failure::usage(format!(
             "{} is there, but its secret key {} is not; put it back, or begin anew with other --keys \
              and --root",
