@@ -323,7 +323,8 @@ pub fn what_it_takes_away() {
             s.at_repo(&["root", "publish", "next.json"])
         }
     };
-    let revokes = ["under root 3 the release on stable does not verify any more", "give --revoke-release"];
+    let revokes =
+        ["under root 3 this does not verify any more: the release on stable: ", "give --revoke-release"];
     refused(&[
         row("a release key that is needed", "8.3", without("release", "ci"), 3, &revokes),
         row("the timestamp key", "8.3", without("timestamp", "clock"), 3, &revokes),
