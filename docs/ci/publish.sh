@@ -8,6 +8,7 @@
 #   SIGNER_REPO   where to publish: s3://bucket/prefix, or a directory
 #   SIGNER_ROOT   the root document that the tool carries
 #   SIGNER_KEYS   where the keys are, never the keys; default: env:RELEASE_KEY env:TIMESTAMP_KEY
+#   SIGNER_STATE  a file that CI keeps from run to run: README.md, "The publisher's memory"
 #   CHANNEL       default: stable
 #   MAX_BEHIND    how far behind the published build a late one may be; default: 20
 #
@@ -31,12 +32,13 @@ case ${VERSION:-} in
         fail 2 "VERSION must be a build number such as 42: digits only, at most 18, no zero in front" ;;
 esac
 
-# What is published now: `published` is its build number, or empty. A repository that cannot be read ends the script here.
-# `signer show` fails for what clients refuse, and for a channel without a release, but shows both. A new release repairs both.
+# What is published now: `published` is its build number, or empty. `signer` also fails, but after it
+# has shown something, if nothing is published or if clients would refuse it: a release mends that. A
+# repository that cannot be read ends the script here.
 look() {
-    seen=0
-    shown=$(signer show --channel "$CHANNEL") || seen=$?
-    [ -n "$shown" ] || exit "$seen"
+    status=0
+    shown=$(signer show --channel "$CHANNEL") || status=$?
+    [ -n "$shown" ] || exit "$status"
     published=$(printf '%s\n' "$shown" | sed -n "s/^  \([1-9][0-9]\{0,17\}\) on $CHANNEL, release [0-9]*\$/\1/p")
 }
 
@@ -65,6 +67,10 @@ end_if_superseded() {
             fail 3 "build $VERSION is not published and nothing is taken back: build $published, which is, is newer" \
                 "To go back to an older build, run \`signer release\` with these flags." ;;
     esac
+    # What is saved after this run must be as new as what the other run saved.
+    if [ -n "${SIGNER_STATE:-}" ]; then
+        signer verify --channel "$CHANNEL" > /dev/null
+    fi
     echo "superseded: build $VERSION is not published, because the newer build $published is"
     exit 0
 }

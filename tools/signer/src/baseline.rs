@@ -121,11 +121,12 @@ impl Baseline {
         let highest = published.max(self.unnamed.as_ref().map(|unnamed| unnamed.seq));
         let next = highest.map_or(1, |seq| seq.get() + 1).max(now());
         Seq::try_from(next).map_err(|_| {
-            Failure::refused(
+            let refused = Failure::refused(
                 format!("after release {} there is no higher number", next - 1),
                 "Raise the epoch with a new root: `signer root renew --raise-epoch`. A new count begins \
                  under it.",
-            )
+            );
+            refused.on(&self.channel)
         })
     }
 

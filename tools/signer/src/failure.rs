@@ -3,10 +3,12 @@
 //! The text of a failure contains the text of its cause. `source()` therefore returns no cause.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use relatch::source::Object;
+use relatch::trust::Name;
 use relatch::{Error, Local, Refusal, Unavailable};
 
 /// The result of every fallible function of this tool.
@@ -55,6 +57,14 @@ pub enum Failure {
     LostRace {
         /// The object that both wanted to write.
         object: Object,
+    },
+    /// The release of one channel was refused. A product may have several.
+    #[error("channel {channel}: {why}")]
+    OnChannel {
+        /// The channel.
+        channel: Name,
+        /// The refusal.
+        why: Box<Failure>,
     },
     /// A server did not do what was requested.
     #[error("{what}")]
@@ -115,6 +125,17 @@ impl Failure {
         move |error| Failure::Client(Error::Local(Local::Io { action, path, error }))
     }
 
+    /// A refusal with the channel that it concerns. Other failures are unchanged.
+    #[must_use]
+    pub fn on(self, channel: &Name) -> Self {
+        match self {
+            Failure::Refused { .. } | Failure::Client(Error::Refused(_)) => {
+                Failure::OnChannel { channel: channel.clone(), why: self.into() }
+            }
+            other => other,
+        }
+    }
+
     /// What to do next.
     pub fn advice(&self) -> &str {
         match self {
@@ -133,6 +154,12 @@ impl Failure {
                 }
                 _ => Error::Unavailable(why.clone()).advice(),
             },
+            Failure::Client(Error::Local(Local::Io { error, .. }))
+                if error.kind() == ErrorKind::InvalidInput && error.raw_os_error().is_none() =>
+            {
+                "Only a secret key may come from a pipe: write the content to a file, and name that. If \
+                 you did not name this one, the folder or the repository was changed."
+            }
             Failure::Client(error) => error.advice(),
             Failure::Key { .. } => {
                 "Name a minisign secret key file, `env:VARIABLE`, `-` for standard input, or \
@@ -150,6 +177,7 @@ impl Failure {
                  show`, then prepare the release again."
             }
             Failure::Storage { advice, .. } => advice,
+            Failure::OnChannel { why, .. } => why.advice(),
             Failure::Unfinished { next, .. } => next,
             Failure::Locked { .. } => {
                 "Wait for the other publisher to finish. If there is none, something keeps \
@@ -170,7 +198,7 @@ impl Failure {
             #[cfg(feature = "kms")]
             Failure::Kms { cause, .. } => cause.exit_code(),
             Failure::Refused { .. } | Failure::Occupied { .. } => 3,
-            Failure::Unfinished { why, .. } => why.exit_code(),
+            Failure::OnChannel { why, .. } | Failure::Unfinished { why, .. } => why.exit_code(),
             Failure::NothingPublished { .. }
             | Failure::LostRace { .. }
             | Failure::Storage { .. }

@@ -178,7 +178,7 @@ impl Folder {
     }
 
     fn read(&self, name: &str, limit: limits::ByteLimit) -> Result<Vec<u8>> {
-        crate::files::read_regular(&self.path.join(name), limit)
+        crate::files::read_limited(&self.path.join(name), limit)
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<()> {

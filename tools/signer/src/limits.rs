@@ -61,15 +61,19 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(60);
 pub const REPLACE_WAIT: Duration = Duration::from_secs(5);
 /// Between two tries to take a lock or to replace a file: not noticeable, and cheap.
 pub const POLL: Duration = Duration::from_millis(20);
+/// The age from which the directory of a publisher that does not hold its lock any more is removed.
+/// A publisher takes the lock at once, unless it is suspended just then.
+pub const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// To connect to an AWS service, including DNS and TLS: the client's own limit.
 pub const CONNECT: Duration = relatch::limits::CONNECT;
 /// The body of an answer of an AWS service. A page of a list has some hundred kilobytes, every
 /// other answer less. Blobs are read by the client's code, which has its own limits.
 pub const ANSWER_BODY: usize = 8 * 1024 * 1024;
-/// Characters of an AWS error that are printed; the rest is cut off. AWS names the caller, the
-/// action and the resource in one long sentence, with the reason at the end.
-pub const AWS_MESSAGE: usize = 600;
+/// Characters of an AWS error that are printed; an ellipsis replaces the rest. AWS names the caller, the
+/// action and the resource in one long sentence, with the reason at the end. With the longest names
+/// that AWS accepts, and the encoded message of a denial, it has some 3,000.
+pub const AWS_MESSAGE: usize = 4096;
 
 /// One attempt of a request to KMS.
 pub const KMS_ATTEMPT: Duration = Duration::from_secs(10);

@@ -304,7 +304,7 @@ fn check(
 /// Refuses a release of a lower version, which no client would install, unless it retracts the
 /// published one or renews it.
 fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
-    published.refuse_below_min(&manifest.version)?;
+    published.refuse_below_min(&manifest.version).map_err(|why| why.on(&manifest.channel))?;
     let Some(released) = published.released() else { return Ok(()) };
     let higher = manifest.version.compare(released).is_ok_and(std::cmp::Ordering::is_gt);
     if higher
@@ -413,8 +413,10 @@ pub fn publish_root(
 }
 
 /// Refuses a root under which a release that verified until now no longer verifies: clients could
-/// then not install or update until the next release.
+/// then not install or update until the next release. All channels are named, because each of them
+/// needs a release of its own.
 fn refuse_revocation(store: &dyn Store, newest: &Roots, next: &Roots) -> Result<()> {
+    let mut revoked = Vec::new();
     for channel in store.channels()? {
         let Some(raw) = store.read(&Object::Version(channel.clone()))? else { continue };
         let verifies = |root| read_release(&store.source(), root, &channel, &raw);
@@ -432,16 +434,16 @@ fn refuse_revocation(store: &dyn Store, newest: &Roots, next: &Roots) -> Result<
         if let Err(why) = verifies(next)
             && !matches!(why, Failure::Client(Error::Refused(Refusal::Expired { .. })))
         {
-            return Err(Failure::refused(
-                format!(
-                    "under root {} the release on {channel} does not verify any more: {why}",
-                    next.version
-                ),
-                "Publish a root that adds the new key, then a release that is signed with it, then \
-                 a root that removes the old key. After a theft, give --revoke-release and publish \
-                 a release at once.",
-            ));
+            revoked.push(format!("the release on {channel}: {why}"));
         }
     }
-    Ok(())
+    if revoked.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        format!("under root {} this does not verify any more: {}", next.version, revoked.join("; ")),
+        "To rotate a key, first publish a root that adds the new key; then, on each of these \
+         channels, a release that is signed with it; then the root that removes the old key. After a \
+         theft, give --revoke-release and publish a release on each of these channels at once.",
+    ))
 }

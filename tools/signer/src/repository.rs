@@ -174,12 +174,14 @@ impl Published {
             Err(_) if damage == Damage::Repaired || is_of_older_epoch(&older, &root, channel, object) => {
                 return Ok(nothing(root, raw));
             }
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(failure.on(channel)),
         };
         let current = match current {
             // The repository has lost the root under which the manifest was signed. Clients that
             // have that root refuse what is signed under the older one.
-            Err(ahead @ Failure::Client(Error::Refused(Refusal::RootAhead { .. }))) => return Err(ahead),
+            Err(ahead @ Failure::Client(Error::Refused(Refusal::RootAhead { .. }))) => {
+                return Err(ahead.on(channel));
+            }
             current => current.map(Some),
         };
         let (memory, timestamp) = (version.memory, Some(version.timestamp));

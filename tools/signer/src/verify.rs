@@ -183,14 +183,17 @@ pub fn everything(store: &dyn Store, anchor: &[u8], state: Option<&StateFile>) -
     }
     let mut published = BTreeMap::new();
     for channel in store.channels()? {
-        let raw = fetch(&source, &Object::Version(channel.clone()), limits::VERSION_FILE)?;
-        let current = read_release(&source, newest, &channel, raw.bytes())?;
-        let released = forms_of(&source, newest, &current)?;
+        let released = || {
+            let raw = fetch(&source, &Object::Version(channel.clone()), limits::VERSION_FILE)?;
+            let current = read_release(&source, newest, &channel, raw.bytes())?;
+            Ok((forms_of(&source, newest, &current)?, current.version))
+        };
+        let (released, version) = released().map_err(|why: Failure| why.on(&channel))?;
         report.channels += 1;
         report.forms += released.forms;
         report.untried_patches += released.untried_patches;
         report.warnings.extend(released.warnings);
-        published.insert(channel, current.version);
+        published.insert(channel, version);
     }
     let mut highest: BTreeMap<Name, SignedManifest> = BTreeMap::new();
     let mut earlier = None;

@@ -192,10 +192,11 @@ fn sign_again(
     let baseline = Baseline::read(&*store, &anchor, channel, safeguards)?;
     print_notices(baseline.notices());
     if let Some(out) = &signing.out {
-        return FolderReview::of(&make(out, &baseline, &*store)?, None).map(Answer::of);
+        let folder = make(out, &baseline, &*store).map_err(|why| why.on(channel))?;
+        return FolderReview::of(&folder, None).map(Answer::of);
     }
     let scratch = scratch_dir()?;
-    let folder = make(&scratch.path().join("release"), &baseline, &*store)?;
+    let folder = make(&scratch.path().join("release"), &baseline, &*store).map_err(|why| why.on(channel))?;
     sign_with(&folder, keys)?;
     ensure_signed(&folder)?;
     let baseline = baseline.again(&*store, &anchor)?;

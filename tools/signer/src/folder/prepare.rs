@@ -275,7 +275,7 @@ fn ensure_publishable(plan: &Plan, published: &Published) -> Result<()> {
         );
     };
     if order.is_gt() || plan.retracts.contains(released) {
-        return published.refuse_below_min(&plan.version);
+        return published.refuse_below_min(&plan.version).map_err(|why| why.on(&plan.channel));
     }
     refuse(
         format!("version {} is not higher than {released}, which is published", plan.version),

@@ -65,7 +65,7 @@ impl FolderReview {
         let (mut published, mut before, mut further) = (Compared::NotCompared, None, Vec::new());
         if let Some((store, anchor)) = repository {
             match Published::read(store, anchor, &manifest.channel, Damage::Refused) {
-                Err(Failure::Client(Error::Refused(why))) => {
+                Err(why @ (Failure::OnChannel { .. } | Failure::Client(Error::Refused(_)))) => {
                     published = Compared::DoesNotVerify { error: why.to_string() };
                 }
                 read => {

@@ -1,5 +1,9 @@
 //! publish.sh and refresh.sh.
 
+use std::fs::File;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use relatch::Outcome;
 
 use crate::pipeline::{Pipeline, failed, text, worked};
@@ -189,16 +193,17 @@ fn a_refresh_needs_the_timestamp_key_alone_and_says_what_it_cannot_renew() {
     failed(3, ci.refresh().output().unwrap()); // nothing is published yet
     ci.desk.released("42", &["--expires-in", "50d", "--version-expires-in", "1h"]);
     let why = failed(1, ci.refresh().output().unwrap());
-    assert!(why.contains("refresh: VERSION is renewed, but not for long:\n  release  valid until"), "{why}");
+    assert!(why.contains("expires soon:\n  release  valid until"), "{why}");
     assert!(!why.contains("  root"), "{why}");
     let version = ci.desk.read("repo/stable/VERSION");
     let pointer: serde_json::Value = serde_json::from_str(version.lines().nth(1).unwrap()).unwrap();
     let valid = pointer["expires"].as_u64().unwrap() - pointer["issued"].as_u64().unwrap();
     assert!((29 * 86_400..=30 * 86_400).contains(&valid), "{valid}");
     worked(ci.refresh().env("WARN_DAYS", "40").output().unwrap());
-    // A root of two years is no reason to warn for one who asks 60 days ahead, and one for who asks three years ahead.
-    let why = failed(1, ci.refresh().env("WARN_DAYS", "1095").output().unwrap());
-    assert!(why.contains("\n  root     1, epoch 1, valid until"), "{why}");
+    // The root has a time of its own: it is harder to renew.
+    let why = failed(1, ci.refresh().env("WARN_DAYS", "40").env("WARN_ROOT_DAYS", "1095").output().unwrap());
+    assert!(why.contains("expires soon:\n  root     1, epoch 1, valid until"), "{why}");
+    assert!(!why.contains("  release"), "{why}");
     // Without its key it does nothing.
     let before = ci.desk.repository();
     failed(2, ci.refresh().env_remove("TIMESTAMP_KEY").output().unwrap());
@@ -209,6 +214,123 @@ fn a_refresh_needs_the_timestamp_key_alone_and_says_what_it_cannot_renew() {
     assert!(ci.desk.path("raced").exists());
     ci.shim("if [ \"$1\" = refresh ]; then exit 4; fi\nexec \"$real\" \"$@\"");
     failed(4, ci.refresh().output().unwrap());
+}
+
+/// 60 days for a release, 90 for a root.
+#[test]
+fn a_refresh_warns_in_time() {
+    for (root, release, warns) in
+        [("91d", "61d", None), ("89d", "61d", Some("root")), ("91d", "59d", Some("release"))]
+    {
+        let ci = Pipeline::bare();
+        let init = ["init", "--product", "widget", "--no-password", "--keys", "keys", "--repo", "repo"];
+        // Half a day more: `show` counts whole days.
+        let half = |days: &str| format!("{days} 12h");
+        ci.desk.ok(&[&init[..], &["--expires-in", &half(root)]].concat());
+        ci.desk.released("42", &["--expires-in", &half(release)]);
+        let output = ci.refresh().output().unwrap();
+        match warns {
+            None => drop(worked(output)),
+            Some(what) => {
+                let why = failed(1, output);
+                assert!(why.contains(&format!("expires soon:\n  {what}")), "{why}");
+                assert_eq!(why.matches("valid until").count(), 1, "{why}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_release_is_renewed_when_it_has_little_time_left() {
+    let ci = Pipeline::new();
+    ci.desk.released("42", &["--expires-in", "80d 12h"]);
+    // `renew` of its own is tested elsewhere.
+    ci.shim(
+        "if [ \"$1\" != renew ]; then exec \"$real\" \"$@\"; fi\n\
+         echo \"$*\" >> renewed\n\
+         if [ -e busy ]; then rm busy; exit 4; fi",
+    );
+    let renew = |days: &str| ci.script("renew.sh", &["--x"]).env("RENEW_DAYS", days).output().unwrap();
+    let said = worked(renew("80"));
+    assert_eq!(said, "renew: the release on stable is valid for 80 days; nothing was changed\n");
+    assert!(!ci.desk.path("renewed").exists());
+    ci.desk.write("busy", "");
+    worked(renew("81"));
+    let call = "renew --channel stable --x --key env:RELEASE_KEY --key env:TIMESTAMP_KEY\n";
+    assert_eq!(ci.desk.read("renewed"), call.repeat(2));
+    worked(ci.script("renew.sh", &[]).output().unwrap()); // 90 days
+    assert_eq!(ci.desk.read("renewed").lines().count(), 3);
+    ci.shim("exit 4");
+    failed(4, renew("80"));
+    assert_eq!(ci.desk.read("renewed").lines().count(), 3);
+}
+
+/// `signer show` fails where clients would refuse what is published, and shows it all the same.
+#[test]
+fn what_clients_refuse_does_not_keep_a_release_back() {
+    let ci = Pipeline::new();
+    ci.shim("\"$real\" \"$@\" || exit $?; if [ \"$1\" = show ]; then exit 3; fi");
+    ci.published("42");
+    ci.published("43");
+    worked(ci.refresh().output().unwrap());
+    assert!(ci.published("43").contains("build 43 was published before"));
+    assert!(ci.published("42").starts_with("superseded"));
+    // But who shows nothing could not read it.
+    ci.shim("if [ \"$1\" = show ]; then exit 4; fi; exec \"$real\" \"$@\"");
+    failed(4, ci.publish("44"));
+    failed(4, ci.refresh().output().unwrap());
+    ci.unshim();
+    assert!(ci.published("43").contains("build 43 was published before"));
+}
+
+/// With a memory, each run that ends well has brought it up to date.
+#[test]
+fn a_late_build_remembers_what_is_published() {
+    let ci = Pipeline::new();
+    ci.published("42");
+    ci.shim("echo \"$1\" >> calls; exec \"$real\" \"$@\"");
+    let artifact = ci.desk.build("41");
+    let late = |state: &str| {
+        let mut late = ci.script("publish.sh", &[&artifact]);
+        worked(late.env("VERSION", "41").env("SIGNER_STATE", state).output().unwrap())
+    };
+    assert!(late("").starts_with("superseded"));
+    assert_eq!(ci.desk.read("calls"), "show\n");
+    let said = late("state.json");
+    assert_eq!(said, "superseded: build 41 is not published, because the newer build 42 is\n");
+    assert_eq!(ci.desk.read("calls"), "show\nshow\nverify\n");
+}
+
+/// An old VERSION that somebody put back into the bucket.
+#[test]
+fn a_memory_outside_of_the_bucket_notices_an_old_version() {
+    let ci = Pipeline::new();
+    let help = ci.desk.ok(&["release", "--help"]);
+    if !help.contains("--state") {
+        println!("skipped: this signer has no --state yet");
+        return;
+    }
+    let with =
+        |mut command: std::process::Command| command.env("SIGNER_STATE", "state.json").output().unwrap();
+    let publish = |version: &str| {
+        let artifact = ci.desk.build(version);
+        let mut publish = ci.script("publish.sh", &[&artifact]);
+        publish.env("VERSION", version);
+        with(publish)
+    };
+    worked(publish("42"));
+    let old = ci.desk.read("repo/stable/VERSION");
+    worked(publish("43"));
+    let new = ci.desk.read("repo/stable/VERSION");
+    ci.desk.write("repo/stable/VERSION", &old);
+    let before = ci.desk.repository();
+    let why = failed(3, with(ci.refresh()));
+    assert!(why.contains("state.json has seen release"), "{why}");
+    failed(3, publish("44"));
+    assert_eq!(ci.desk.repository(), before);
+    ci.desk.write("repo/stable/VERSION", &new);
+    worked(with(ci.refresh()));
+    worked(publish("44"));
 }
 
 #[test]
@@ -249,28 +371,34 @@ fn who_takes_a_newer_build_back_is_sent_to_signer() {
     assert!(told.contains("published widget 43"), "{told}");
 }
 
-/// A lower build is published while this one is read to be signed: looked at again, it is the newest and comes through.
+/// A lower build is published while this one waits for the lock: looked at again, it is the newest
+/// and comes through.
 #[test]
 fn who_is_really_overtaken_by_a_lower_build_tries_again() {
     let ci = Pipeline::new();
     ci.published("41");
-    let theirs = ci.desk.build("43");
-    ci.desk.build("44");
-    assert!(ci.shell().args(["-c", "mkfifo pipe"]).status().unwrap().success());
-    // The pipe opens when its reader does, who has looked at the repository by then.
-    ci.shim(&format!(
-        "if [ \"$1\" = release ]; then\n\
-         if [ ! -e raced ]; then touch raced; {{\n\
-         \"$real\" release --version 43 --artifact {theirs} --key keys/release.key --key keys/timestamp.key >&2\n\
-         cat build-44\n\
-         }} > pipe &\n\
-         else rm pipe; cp build-44 pipe; fi\n\
-         fi\n\
-         exec \"$real\" \"$@\""
-    ));
-    let output = ci.script("publish.sh", &["test=pipe"]).env("VERSION", "44").output().unwrap();
+    let (theirs, ours) = (ci.desk.build("43"), ci.desk.build("44"));
+    let run = |commands: &str| worked(ci.shell().args(["-euc", commands]).output().unwrap());
+    run("cp -a repo theirs");
+    let lock = File::options().write(true).open(ci.desk.path("repo/stable/.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut publish = ci.script("publish.sh", &[&ours]);
+    publish.env("VERSION", "44").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let publish = publish.spawn().unwrap();
+    // With its manifest it has looked at VERSION for the last time before the lock.
+    let manifests = || std::fs::read_dir(ci.desk.path("repo/manifests")).unwrap().count();
+    let (before, until) = (manifests(), Instant::now() + Duration::from_secs(60));
+    while manifests() < before + 2 {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let keys = "--key keys/release.key --key keys/timestamp.key";
+    run(&format!("signer release --repo theirs --version 43 --artifact {theirs} {keys}"));
+    run("cp -a theirs/. repo");
+    drop(lock);
+    let output = publish.wait_with_output().unwrap();
     let complaint = text(&output.stderr);
     assert!(complaint.contains("stable/VERSION was changed by another publisher"), "{complaint}");
     assert!(complaint.contains("publish: try 1 of 3 did not get through"), "{complaint}");
-    assert!(worked(output).contains("published widget 44 as release "));
+    assert!(worked(output).contains("published widget 44"));
 }
