@@ -52,12 +52,40 @@ end_if_taken_back() {
     esac
 }
 
+# One try. One that loses at VERSION itself can leave its manifest above what the other publisher
+# published, and `signer` then names it: `left`. The next try finishes that release.
+try_release() {
+    code=0
+    said=$(signer release --version "$VERSION" --channel "$CHANNEL" "$@" 2>&1 >&3) || code=$?
+    [ -z "$said" ] || printf '%s\n' "$said" >&2
+    manifest=$(printf '%s\n' "$said" | sed -n 's/^signer: manifest \([0-9a-f]\{64\}\) of this release was written, but VERSION was not.*/\1/p')
+    left=${manifest:-$left}
+} 3>&1
+
+# Gives way to a newer build. What this run left would keep every publisher from going on, so the
+# newer build is published again under a number above it.
+abandon_left() {
+    [ -n "$left" ] || return 0
+    set --
+    for key in $SIGNER_KEYS; do
+        set -- "$@" --key "$key"
+    done
+    for again in 1 2 3; do
+        code=0
+        signer renew --channel "$CHANNEL" --abandon "$left" "$@" >&2 || code=$?
+        [ "$code" = 4 ] || break
+        echo "publish: try $again of 3 to renew build $published did not get through" >&2
+    done
+    [ "$code" = 0 ] || exit "$code"
+}
+
 # A newer build is published: this one came late, which is no fault. One that is far behind did not come late, and one that is to take
 # builds back is a person's, who must not be told that all is well.
 end_if_superseded() {
     if [ -z "$published" ] || [ "$published" -le "$VERSION" ]; then
         return 0
     fi
+    abandon_left
     if [ $((published - VERSION)) -gt "$MAX_BEHIND" ]; then
         fail 3 "build $VERSION is not published: it is $((published - VERSION)) behind build $published, which is, and no pipeline is so late" \
             "If the CI's counter has started again, raise OFFSET. To take build $published back, run \`signer release\` with --retract."
@@ -90,6 +118,7 @@ for key in $SIGNER_KEYS; do
     set -- "$@" --key "$key"
 done
 
+left=
 look
 end_if_taken_back
 end_if_superseded "$@"
@@ -101,8 +130,7 @@ if [ "$published" = "$VERSION" ]; then
 fi
 
 for try in 1 2 3; do
-    code=0
-    signer release --version "$VERSION" --channel "$CHANNEL" "$@" || code=$?
+    try_release "$@"
     case $code in
         0) exit 0 ;;
         3 | 4) ;;

@@ -14,7 +14,7 @@
 #   WARN_ROOT_DAYS  when to warn of the root's; default: 90 days before
 #
 # Exit codes: 0 refreshed; 1 refreshed, but the release or the root expires soon and a person must act;
-# else those of `signer`.
+# else those of `signer`, such as 3 if the release or the root has expired.
 set -eu
 
 CHANNEL=${CHANNEL:-stable}
@@ -34,14 +34,17 @@ for try in 1 2 3; do
 done
 [ "$code" = 0 ] || exit "$code"
 
-# A release and a root expire too, and no refresh renews them. `signer` also fails, but after it has
-# shown them, if one has expired.
-shown=$(signer show --channel "$CHANNEL") || code=$?
-[ -n "$shown" ] || exit "$code"
+# A release and a root expire too, and no refresh renews them. If one has expired already, nothing was
+# refreshed, and `signer` has said so. It fails here if clients refuse what is published all the same.
+shown=$(signer show --channel "$CHANNEL") || {
+    code=$?
+    [ -z "$shown" ] || printf '%s\n' "$shown" >&2
+    exit "$code"
+}
 soon=$(printf '%s\n' "$shown" | awk -v release="$WARN_DAYS" -v root="$WARN_ROOT_DAYS" '
     /^  (root|release) / {
         days = $1 == "root" ? root : release
-        if (/EXPIRED/ || ($NF == "days" && $(NF - 1) < days)) print
+        if ($NF == "days" && $(NF - 1) < days) print
     }')
 if [ -n "$soon" ]; then
     printf '%s\n' "refresh: VERSION is refreshed, but what it names expires soon:" "$soon" \

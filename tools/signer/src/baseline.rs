@@ -144,10 +144,20 @@ impl Baseline {
     /// As [`Baseline::ensure_abandoned`], but a release of this version may be an earlier run's:
     /// [`Baseline::left_by_same`].
     pub(crate) fn ensure_abandoned_or_same(&self, version: &Version) -> Result<()> {
-        match &self.unnamed {
-            Some(unnamed) if unnamed.version == *version => Ok(()),
-            _ => self.ensure_abandoned(),
+        match self.left(version) {
+            Some(_) => Ok(()),
+            None => self.ensure_abandoned(),
         }
+    }
+
+    /// The known higher release, if it has this version and another manifest than the published one.
+    fn left(&self, version: &Version) -> Option<&Unnamed> {
+        let published = self.published.timestamp.as_ref().map(|published| published.manifest);
+        self.unnamed.as_ref().filter(|unnamed| {
+            unnamed.version == *version
+                && Some(unnamed.manifest) != published
+                && !self.safeguards.abandoned.contains(&unnamed.manifest)
+        })
     }
 
     /// Refuses to refresh a release although a higher one is known.
@@ -196,10 +206,7 @@ impl Baseline {
         store: &dyn Store,
         planned: &Manifest,
     ) -> Result<Option<SignedManifest>> {
-        let is_same = |unnamed: &&Unnamed| {
-            unnamed.version == planned.version && !self.safeguards.abandoned.contains(&unnamed.manifest)
-        };
-        let Some(unnamed) = self.unnamed.as_ref().filter(is_same) else { return Ok(None) };
+        let Some(unnamed) = self.left(&planned.version) else { return Ok(None) };
         let left = self.read_signed(store, unnamed.manifest)?;
         Ok(left.filter(|left| left.manifest.expires > now() && has_same_content(&left.manifest, planned)))
     }

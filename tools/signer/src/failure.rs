@@ -220,8 +220,9 @@ fn publisher_advice(refusal: &Refusal) -> &'static str {
              sign`."
         }
         Refusal::Expired { .. } => {
-            "Renew VERSION with `signer refresh`, a manifest with `signer renew` or a new release, a \
-             root with `signer root renew`."
+            "Renew VERSION with `signer refresh` (with --revive, after you compared it with what you \
+             published last), a manifest with `signer renew` or a new release, a root with `signer root \
+             renew`."
         }
         Refusal::Equivocation { .. } | Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
             "Another release was published in the meantime, or --seq is too low. Inspect the \

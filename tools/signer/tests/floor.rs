@@ -13,9 +13,7 @@ mod support;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use relatch::Outcome;
-use relatch::trust::{Digest, Document, Timestamp};
-use signer::key::SecretKey;
-use signer::signing::SigningKey;
+use relatch::trust::Digest;
 use support::{Desk, stderr};
 
 const REPO: [&str; 4] = ["--repo", "repo", "--root", "root.json"];
@@ -29,6 +27,15 @@ fn unix_time() -> u64 {
 impl Desk {
     fn refresh(&self, more: &[&str]) -> Vec<String> {
         [&["refresh"][..], &REPO, &CLOCK, more].concat().into_iter().map(str::to_owned).collect()
+    }
+
+    fn renew(&self, more: &[&str]) -> Vec<String> {
+        let keys = if more.contains(&"--out") {
+            &[][..]
+        } else {
+            &["--key", "keys/release.key", CLOCK[0], CLOCK[1]]
+        };
+        [&["renew"][..], &REPO, keys, more].concat().into_iter().map(str::to_owned).collect()
     }
 
     fn refreshed(&self, more: &[&str]) -> String {
@@ -62,6 +69,8 @@ impl Desk {
             self.release_of("1.0.9", more),
             self.refresh(more),
             self.refresh(&[more, &["--revive"]].concat()),
+            self.renew(more),
+            self.renew(&[more, &["--out", "not-made"]].concat()),
         ];
         for call in [&prepare[..], &["verify"], &["verify", "--channel", "stable"]] {
             calls.push([call, &REPO, more].concat().into_iter().map(str::to_owned).collect());
@@ -88,18 +97,6 @@ impl Desk {
         let prepare = ["prepare", "--version", version, "--artifact", &artifact, "--out", "folder"];
         self.ok(&[&prepare[..], &REPO].concat());
         self.ok(&["sign", "folder", "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
-    }
-
-    /// VERSION as the same key has signed it a month ago: it expired yesterday.
-    fn expire(&self) {
-        const DAY: u64 = 86_400;
-        let raw = self.read("repo/stable/VERSION");
-        let mut version = Timestamp::from_canonical(raw.lines().nth(1).unwrap().as_bytes()).unwrap();
-        (version.issued, version.expires) = (unix_time() - 31 * DAY, unix_time() - DAY);
-        let key = SecretKey::from_text(&self.read("keys/timestamp.key"), None).map_err(|why| panic!("{why}"));
-        let signed = version.to_signed();
-        let signature = key.unwrap().sign(&signed, "VERSION", unix_time()).unwrap();
-        self.write("repo/stable/VERSION", [&signed[..], signature.as_bytes()].concat());
     }
 
     /// Releases 1.0.1 to 1.0.3, and VERSION of each.
@@ -380,7 +377,7 @@ fn an_abandoned_release_stays_below_the_next_one() {
 fn an_expired_version_is_not_refreshed_unless_a_person_revives_it() {
     let desk = Desk::new();
     desk.released("1.0.0", &[]);
-    desk.expire();
+    desk.expire_version();
     let says = [
         "version 1.0.0, and expired on",
         "An attacker who controls the bucket may have put an old VERSION back",
@@ -391,7 +388,7 @@ fn an_expired_version_is_not_refreshed_unless_a_person_revives_it() {
     desk.ok(&[&["verify"][..], &REPO].concat());
     // A release replaces it.
     desk.released("1.0.1", &[]);
-    desk.expire();
+    desk.expire_version();
     desk.released("1.0.2", &[]);
 }
 

@@ -52,6 +52,12 @@ impl Folder {
                  release.",
             ));
         }
+        if current.manifest.expires <= now() {
+            return Err(Failure::refused(
+                format!("release {seq}, version {version}, expired on {}", Utc(current.manifest.expires)),
+                "A refresh does not renew the manifest: run `signer renew`, or publish a new release.",
+            ));
+        }
         let rollout = rollout.unwrap_or(current.version.rollout);
         let digest = current.version.manifest;
         Folder::filled(path, |folder| {
@@ -122,6 +128,9 @@ impl Folder {
         valid: u64,
         version_valid: u64,
     ) -> Result<Self> {
+        if baseline.current().is_none() {
+            baseline.ensure_abandoned()?;
+        }
         let Current { version, manifest, .. } = published_release(baseline)?;
         strict_times().ensure_current(version.kind(), version.issued, version.expires)?;
         let next = Manifest {

@@ -272,9 +272,10 @@ fn what_clients_refuse_does_not_keep_a_release_back() {
     ci.shim("\"$real\" \"$@\" || exit $?; if [ \"$1\" = show ]; then exit 3; fi");
     ci.published("42");
     ci.published("43");
-    worked(ci.refresh().output().unwrap());
     assert!(ci.published("43").contains("build 43 was published before"));
     assert!(ci.published("42").starts_with("superseded"));
+    // A refresh mends nothing of it: the job is red, and shows what it saw.
+    assert!(failed(3, ci.refresh().output().unwrap()).contains("43 on stable, release "));
     // But who shows nothing could not read it.
     ci.shim("if [ \"$1\" = show ]; then exit 4; fi; exec \"$real\" \"$@\"");
     failed(4, ci.publish("44"));
@@ -305,11 +306,6 @@ fn a_late_build_remembers_what_is_published() {
 #[test]
 fn a_memory_outside_of_the_bucket_notices_an_old_version() {
     let ci = Pipeline::new();
-    let help = ci.desk.ok(&["release", "--help"]);
-    if !help.contains("--state") {
-        println!("skipped: this signer has no --state yet");
-        return;
-    }
     let with =
         |mut command: std::process::Command| command.env("SIGNER_STATE", "state.json").output().unwrap();
     let publish = |version: &str| {
@@ -371,20 +367,38 @@ fn who_takes_a_newer_build_back_is_sent_to_signer() {
     assert!(told.contains("published widget 43"), "{told}");
 }
 
-/// A lower build is published while this one waits for the lock: looked at again, it is the newest
-/// and comes through.
+/// What expired is not refreshed, and the job is red because of that, not because it "expires soon".
 #[test]
-fn who_is_really_overtaken_by_a_lower_build_tries_again() {
+fn a_refresh_of_what_has_expired_is_red() {
     let ci = Pipeline::new();
+    ci.desk.released("42", &[]);
+    ci.desk.expire_manifest();
+    let before = ci.desk.repository();
+    let why = failed(3, ci.refresh().output().unwrap());
+    assert!(why.contains("version 42, expired on ") && why.contains("signer renew"), "{why}");
+    assert!(!why.contains("VERSION is refreshed"), "{why}");
+    assert_eq!(ci.desk.repository(), before);
+}
+
+/// A pipeline loses at VERSION itself: it waits for the lock with its manifest written while
+/// `theirs` is published, under a number that is `higher` or not.
+fn overtaken_at_version(ci: &Pipeline, theirs: &str, ours: &str, is_higher: bool) -> std::process::Output {
     ci.published("41");
-    let (theirs, ours) = (ci.desk.build("43"), ci.desk.build("44"));
+    let artifact = ci.desk.build(theirs);
     let run = |commands: &str| worked(ci.shell().args(["-euc", commands]).output().unwrap());
+    let keys = "--key keys/release.key --key keys/timestamp.key";
+    let release = format!("signer release --repo theirs --version {theirs} --artifact {artifact} {keys}");
     run("cp -a repo theirs");
+    if !is_higher {
+        run(&release);
+        std::thread::sleep(Duration::from_millis(2100)); // a number is the time
+    }
     let lock = File::options().write(true).open(ci.desk.path("repo/stable/.lock")).unwrap();
     lock.lock().unwrap();
-    let mut publish = ci.script("publish.sh", &[&ours]);
-    publish.env("VERSION", "44").stdout(Stdio::piped()).stderr(Stdio::piped());
-    let publish = publish.spawn().unwrap();
+    let artifact = ci.desk.build(ours);
+    let mut publish = ci.script("publish.sh", &[&artifact]);
+    publish.env("VERSION", ours).env("SIGNER_STATE", "state.json");
+    let publish = publish.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // With its manifest it has looked at VERSION for the last time before the lock.
     let manifests = || std::fs::read_dir(ci.desk.path("repo/manifests")).unwrap().count();
     let (before, until) = (manifests(), Instant::now() + Duration::from_secs(60));
@@ -392,13 +406,56 @@ fn who_is_really_overtaken_by_a_lower_build_tries_again() {
         assert!(Instant::now() < until);
         std::thread::sleep(Duration::from_millis(10));
     }
-    let keys = "--key keys/release.key --key keys/timestamp.key";
-    run(&format!("signer release --repo theirs --version 43 --artifact {theirs} {keys}"));
+    if is_higher {
+        run(&release);
+    }
     run("cp -a theirs/. repo");
     drop(lock);
     let output = publish.wait_with_output().unwrap();
     let complaint = text(&output.stderr);
     assert!(complaint.contains("stable/VERSION was changed by another publisher"), "{complaint}");
-    assert!(complaint.contains("publish: try 1 of 3 did not get through"), "{complaint}");
-    assert!(worked(output).contains("published widget 44"));
+    output
+}
+
+/// Looked at again, it is the newest and comes through: as a new release, or by finishing the one that
+/// its first try left.
+#[test]
+fn who_is_overtaken_at_version_by_a_lower_build_tries_again() {
+    for is_higher in [true, false] {
+        let ci = Pipeline::new();
+        let output = overtaken_at_version(&ci, "43", "44", is_higher);
+        let complaint = text(&output.stderr);
+        assert!(complaint.contains("publish: try 1 of 3 did not get through"), "{complaint}");
+        let left = complaint.contains(" of this release was written, but VERSION was not");
+        assert_eq!(left, !is_higher, "{complaint}");
+        let said = worked(output);
+        assert!(said.contains("published widget 44"), "{said}");
+        assert_eq!(said.contains("finished the release that an earlier run left"), left, "{said}");
+        ci.desk.ok(&["verify", "--repo", "repo", "--root", "root.json"]);
+        ci.published("45");
+    }
+}
+
+/// The late build gives way, and what its failed try left does not keep others from going on: exactly
+/// that is abandoned, under a new number of the newer build.
+#[test]
+fn who_is_overtaken_at_version_by_a_newer_build_abandons_what_it_left() {
+    let ci = Pipeline::new();
+    let output = overtaken_at_version(&ci, "43", "42", false);
+    let complaint = text(&output.stderr);
+    let (_, left) = complaint.split_once("signer: manifest ").unwrap();
+    let left = &left[..64];
+    assert!(complaint.contains("renewed widget 43 as release "), "{complaint}");
+    assert!(complaint.contains(&format!("abandoned the release with the manifest {left}")), "{complaint}");
+    assert_eq!(worked(output), "superseded: build 42 is not published, because the newer build 43 is\n");
+    let verify = ["verify", "--repo", "repo", "--root", "root.json"];
+    ci.desk.ok(&verify);
+    ci.desk.ok(&[&verify[..], &["--state", "state.json"]].concat());
+    assert!(ci.desk.read("repo/stable/VERSION").contains("\"version\":\"43\""));
+    ci.published("44");
+    // Another's manifest is not abandoned by a run that did not leave it.
+    let old = ci.desk.read("repo/stable/VERSION");
+    ci.published("45");
+    ci.desk.write("repo/stable/VERSION", old);
+    assert!(failed(3, ci.publish("46")).contains("is signed and in the repository (version 45, manifest "));
 }

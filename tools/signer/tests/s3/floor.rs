@@ -31,6 +31,8 @@ fn clocks_that_differ_are_refused_before_anything_is_signed() {
             &[&release[..], &KEYS].concat()[..],
             &prepare,
             &[&["refresh"][..], &CLOCK].concat(),
+            &[&["renew"][..], &KEYS].concat(),
+            &["renew", "--out", "not-made"],
             &["publish", "1.2.0"],
         ] {
             bench.fails(3, &says, call);
