@@ -240,6 +240,25 @@ fn the_state_file_is_raised_by_a_publication_and_by_verify() {
     );
 }
 
+/// A folder that is prepared, signed and published by several people counts as one that is released at once.
+#[test]
+fn a_folder_is_prepared_and_published_with_the_state_file() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &STATE);
+    let artifact = desk.build("1.1.0");
+    let prepare = ["prepare", "--version", "1.1.0", "--artifact", &artifact, "--out", "folder"];
+    desk.ok(&[&prepare[..], &REPO, &STATE].concat());
+    assert!(desk.read("state").contains(&desk.named()));
+    desk.ok(&["sign", "folder", "--key", "keys/release.key", "--key", "keys/timestamp.key"]);
+    let told = desk.ok(&[&["--json", "publish", "folder"][..], &REPO, &STATE].concat());
+    assert!(
+        told.contains("\"finished\":false,\"abandoned\":null,\"state\":\"state\",\"warnings\":[]"),
+        "{told}"
+    );
+    assert!(desk.read("state").contains(&desk.named()) && desk.read("state").contains("\"1.1.0\""));
+    desk.ok(&[&["verify"][..], &REPO, &STATE].concat());
+}
+
 #[test]
 fn a_damaged_state_file_is_refused() {
     let desk = Desk::new();

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use relatch::trust::Digest;
-use signer::repository::now;
 
 use crate::folders::{flip, replace, replace_text, rewrite};
-use crate::forge::DAY;
 use crate::scene::Scene;
 use crate::table::{harmless, refused, row};
 use crate::unix::{make_fifo, symlink};
@@ -228,66 +226,6 @@ pub fn roots() {
             &["root 1 in the repository differs"],
         ),
     ]);
-}
-
-/// Signed by all who must, and refused by clients: no publisher builds on it, and `verify` says so.
-#[test]
-pub fn roots_that_clients_refuse() {
-    type Next = fn(&Scene) -> Command;
-    let verify: Next = |s| s.at_repo(&["verify"]);
-    let channel: Next = |s| s.at_repo(&["verify", "--channel", "stable"]);
-    let put = |times: (u64, u64), next: Next| {
-        move |s: &Scene| {
-            s.forge_root(&["root-a", "root-b"], |root| (root.issued, root.expires) = times);
-            s.desk.write("repo/root/3.json", s.bytes("next.json"));
-            s.desk.write("repo/root/3.json.minisig", s.bytes("next.json.minisig"));
-            next(s)
-        }
-    };
-    for (what, next) in [
-        ("a release", release as Next),
-        ("a refresh", refresh),
-        ("a folder", publish),
-        ("verify", verify),
-        ("verify of a channel", channel),
-    ] {
-        let future = (now() + 2 * DAY, now() + 9 * DAY);
-        refused(&[
-            row(
-                format!("from the future, then {what}"),
-                "3i",
-                put(future, next),
-                3,
-                &["root 3 was issued at", "this machine's clock says"],
-            ),
-            row(
-                format!("expired, then {what}"),
-                "5",
-                put((now() - 3 * DAY, now() - DAY), next),
-                3,
-                &["root 3 expired at", "signer root renew"],
-            ),
-            row(
-                format!("forked, then {what}"),
-                "2",
-                after("root/1.json", |path| flip(path, |_| 40), next),
-                3,
-                &["root 1 in the repository differs from the one given with --root"],
-            ),
-        ]);
-    }
-    // The next root ends that, if it is one that clients take.
-    harmless(&[row(
-        "expired, then the next root",
-        "5",
-        |s| {
-            put((now() - 3 * DAY, now() - DAY), verify)(s);
-            s.forge_root(&["root-a", "root-b"], |root| root.version = 4);
-            s.at_repo(&["root", "publish", "next.json"])
-        },
-        0,
-        &["published root 4"],
-    )]);
 }
 
 #[test]
