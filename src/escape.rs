@@ -1,8 +1,8 @@
 //! Escaping of untrusted text, so that it cannot control a terminal or begin a line of its own.
 //!
 //! The type selects the strictness: [`Words`] for messages from servers, documents and programs,
-//! [`Printable`] for a name or an address on one line, and [`PrintableLines`] for a whole text. All
-//! three use one escaper.
+//! `Message` for those that may be long, [`Printable`] for a name or an address on one line, and
+//! [`PrintableLines`] for a whole text. All of them use one escaper.
 
 use std::fmt::{self, Write};
 
@@ -20,6 +20,12 @@ pub struct PrintableLines<T>(pub T);
 /// 200 characters. For messages from servers, documents and programs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Words<T>(pub(crate) T);
+
+/// As [`Words`], but at most 4096 characters: a cloud service names caller, action and resource in
+/// one sentence, with the reason at its end.
+#[cfg(feature = "s3")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Printable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,12 +45,7 @@ impl<T: fmt::Display> fmt::Display for PrintableLines<T> {
 
 impl<T: fmt::Display> fmt::Display for Words<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The Hangul fillers are letters without a glyph.
-        let is_blank = |c| matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
-        let passes = |c: char| {
-            c == ' ' || c.is_ascii_graphic() || (c.is_alphanumeric() && !is_blank(c) && !is_invisible(c))
-        };
-        write!(Escaper { to: f, passes, limit: 200, count: 0 }, "{}", self.0)
+        write!(Escaper { to: f, passes: is_word, limit: 200, count: 0 }, "{}", self.0)
     }
 }
 
@@ -65,6 +66,19 @@ impl<T: serde::Serialize> fmt::Display for JsonLine<T> {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "s3")]
+impl<T: fmt::Display> fmt::Display for Message<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaper { to: f, passes: is_word, limit: 4096, count: 0 }, "{}", self.0)
+    }
+}
+
+fn is_word(c: char) -> bool {
+    // The Hangul fillers are letters without a glyph.
+    let is_blank = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}');
+    c == ' ' || c.is_ascii_graphic() || (c.is_alphanumeric() && !is_blank && !is_invisible(c))
 }
 
 struct Escaper<'a, 'b, F> {
@@ -135,5 +149,9 @@ mod tests {
         // `Words` also escapes combining characters and spaces other than U+0020.
         assert_eq!(words("a\u{3164}b\u{fe0f}c\u{301}d\u{a0}"), "a\\u{3164}b\\u{fe0f}c\\u{301}d\\u{a0}");
         assert!(words(&"x".repeat(5000)).chars().count() == 201);
+        #[cfg(feature = "s3")]
+        assert!(Message("\x1b".repeat(5000)).to_string().starts_with("\\u{1b}\\u{1b}"));
+        #[cfg(feature = "s3")]
+        assert!(Message("x".repeat(5000)).to_string().chars().count() == 4097);
     }
 }

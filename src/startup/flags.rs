@@ -4,12 +4,10 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use super::builder::Startup;
-use crate::check::Cache;
 use crate::error::Result;
 use crate::escape::Printable;
 use crate::install::Installation;
 use crate::report::Terminal;
-use crate::trust::TrustAnchor;
 use crate::updater::Updater;
 
 /// A flag that is handled if it is the only argument.
@@ -54,15 +52,7 @@ fn roll_back(startup: &Startup) -> Result<String> {
 fn status(startup: &Startup) -> Result<String> {
     let (installation, running) = (Installation::of_running()?, startup.running()?);
     let at_path = Some(&running).filter(|_| !installation.was_replaced());
-    let mut status = Updater::status(&installation, at_path)?;
-    if status.product.is_none() {
-        // Nothing was ever verified. The cache alone knows why.
-        let last = installation.last_check(&startup.identity()?, TrustAnchor::digest(&startup.root))?;
-        let failure = last.as_ref().and_then(Cache::failure);
-        status.failed = failure.map_or(0, |failure| failure.at);
-        status.failure = failure.map(|failure| failure.text.clone());
-    }
-    let mut text = status.to_string();
+    let mut text = Updater::status(&installation, at_path)?.to_string();
     let location = startup.source.as_ref().map_or_else(ToString::to_string, |source| source.location());
     let _ = write!(text, "\n  from       {}", Printable(location));
     Ok(text)

@@ -171,7 +171,7 @@ positive! {
     Seq
 }
 positive! {
-    /// The epoch of the keys. An emergency root raises it, and `seq` then starts at 1 again.
+    /// The epoch of the keys. An emergency root raises it, and a new count of `seq` begins.
     Epoch
 }
 

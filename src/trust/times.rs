@@ -16,8 +16,8 @@ pub struct Times {
     leniency: Option<Leniency>,
 }
 
-/// Lets a publisher read what a client refuses: an expired document that is about to be replaced,
-/// and a root that was issued in the future.
+/// Lets a publisher read what it is about to replace: a `VERSION` or a manifest that has expired.
+/// It covers no root, and no document from the future.
 ///
 /// Only the feature `publisher` has a function that makes one. A client's check takes none: it decides
 /// under [`Times::new`] alone, whatever features are on.
@@ -28,7 +28,7 @@ pub struct Times {
 pub struct Leniency(());
 
 impl Leniency {
-    /// For a publisher, which must read the documents that it replaces.
+    /// For a publisher, which must read the `VERSION` that it replaces, and its manifest.
     #[cfg(feature = "publisher")]
     #[cfg_attr(docsrs, doc(cfg(feature = "publisher")))]
     pub fn of_a_publisher() -> Self {
@@ -63,12 +63,11 @@ impl Times {
     /// # Errors
     /// [`Refusal::NotYetValid`] and [`Refusal::Expired`].
     pub fn ensure_current(&self, document: DocumentKind, issued: u64, expires: u64) -> Result<(), Refusal> {
-        let is_root = matches!(document, DocumentKind::Root(_));
-        let is_future = issued > self.system.saturating_add(limits::FUTURE);
-        if is_future && !(is_root && self.leniency.is_some()) {
+        if issued > self.system.saturating_add(limits::FUTURE) {
             return Err(Refusal::NotYetValid { document, issued, clock: self.system });
         }
-        if self.now >= expires && self.leniency.is_none() {
+        let may_have_expired = self.leniency.is_some() && !matches!(document, DocumentKind::Root(_));
+        if self.now >= expires && !may_have_expired {
             return Err(Refusal::Expired { document, expires, now: self.now });
         }
         Ok(())

@@ -87,13 +87,6 @@ impl Timestamp {
         Timestamp::parse(Timestamp::split(object)?.0)
     }
 
-    /// The epoch that the second line claims, **without any signature** and whatever the first line is:
-    /// it only decides whether a publisher begins a new count.
-    pub fn epoch_unverified(object: &[u8]) -> Option<Epoch> {
-        let line = Timestamp::split(object).ok()?.0.split(|byte| *byte == b'\n').nth(1)?;
-        Timestamp::from_canonical(line).ok().map(|version| version.epoch)
-    }
-
     /// SPEC step 4d, after the threshold is met.
     pub(super) fn parse(signed: &[u8]) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(signed).map_err(|_| malformed("it is not UTF-8"))?;
@@ -158,12 +151,6 @@ impl RollbackGuard {
     /// The manifest of that release.
     pub fn manifest(&self) -> Option<Digest> {
         self.0.as_ref().map(|accepted| accepted.manifest)
-    }
-
-    /// The `seq` of the next release in this epoch; `None` after the largest integer that a
-    /// document may contain.
-    pub fn next_seq(&self) -> Option<Seq> {
-        self.0.as_ref().map_or(Some(Seq::FIRST), |accepted| accepted.seq.next())
     }
 }
 

@@ -45,7 +45,7 @@ use super::http_get::{headers_for, opened};
 use super::unavailable::Unavailable;
 use super::{Opened, Source};
 use crate::error::Result;
-use crate::escape::Words;
+use crate::escape::Message;
 use crate::object::Object;
 
 pub use self::access_key::Credentials;
@@ -182,7 +182,7 @@ impl S3 {
         let obtained = match &self.credentials {
             _ if cancellation.is_cancelled() => Err("the read was cancelled".into()),
             CredentialSource::Builtin => endpoint.chain(cancellation).credentials(),
-            CredentialSource::Custom(custom) => custom.credentials().map_err(|why| Words(why).to_string()),
+            CredentialSource::Custom(custom) => custom.credentials().map_err(|why| Message(why).to_string()),
             #[cfg(feature = "s3-sdk")]
             CredentialSource::Sdk(sdk) => sdk.credentials(),
         };

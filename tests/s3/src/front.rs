@@ -1,10 +1,13 @@
 //! What each request passes before s3s sees it, and each answer after.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
+use s3s::dto::{Timestamp, TimestampFormat};
 use s3s::{Body, HttpRequest, StdError};
 
 use crate::answer;
@@ -26,13 +29,15 @@ pub(crate) struct Front<B> {
     backend: B,
     pub(crate) log: Log,
     pub(crate) faults: Faults,
+    /// How far the server's clock is ahead, in seconds.
+    pub(crate) ahead: AtomicI64,
 }
 
 type Answer = Response<Counted<Body>>;
 
 impl<B: Backend> Front<B> {
     pub(crate) fn new(backend: B) -> Self {
-        Front { backend, log: Log::default(), faults: Faults::default() }
+        Front { backend, log: Log::default(), faults: Faults::default(), ahead: AtomicI64::new(0) }
     }
 
     pub(crate) fn fault(&self, when: When, fault: Fault) {
@@ -61,7 +66,11 @@ impl<B: Backend> Front<B> {
                 Effect::Fault(fault) => return self.misbehave(&fault, request, &entry).await,
             }
         }
-        let response = self.backend.serve(request, entry.request()).await;
+        let mut response = self.backend.serve(request, entry.request()).await;
+        let ahead = self.ahead.load(Ordering::SeqCst);
+        if ahead != 0 {
+            response.headers_mut().insert("date", http_date(ahead)?);
+        }
         Ok(counted(response, &entry, End::Whole))
     }
 
@@ -107,6 +116,16 @@ impl<B: Backend> Front<B> {
         };
         Ok(counted(response, entry, end))
     }
+}
+
+/// The time with that many seconds added, as a header.
+fn http_date(ahead: i64) -> Result<HeaderValue, StdError> {
+    let now = SystemTime::now();
+    let shift = Duration::from_secs(ahead.unsigned_abs());
+    let mut text = Vec::new();
+    Timestamp::from(if ahead < 0 { now - shift } else { now + shift })
+        .format(TimestampFormat::HttpDate, &mut text)?;
+    Ok(HeaderValue::from_bytes(&text)?)
 }
 
 fn counted(mut response: Response<Body>, entry: &Arc<Entry>, end: End) -> Answer {

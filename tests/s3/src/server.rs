@@ -126,6 +126,11 @@ impl Server {
         self.front.fault(when, fault);
     }
 
+    /// From now on the server's clock is that many seconds ahead, or behind, in the `Date` of its answers.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.front.ahead.store(seconds, std::sync::atomic::Ordering::SeqCst);
+    }
+
     /// Holds the requests that are meant, from now on, until the test lets them go.
     pub fn hold(&self, when: When) -> Hold {
         self.front.faults.hold(when)

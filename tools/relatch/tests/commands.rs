@@ -19,12 +19,12 @@ use std::process::{Command, Output};
 
 use relatch::trust::{Document, Notes};
 use serde_json::Value;
+use signer::baseline::{Baseline, Safeguards};
 use signer::folder::{Folder, Plan};
 use signer::key::SecretKey;
-use signer::repository::Published;
 use signer::root::{KeysByRole, first};
 use signer::signing::SigningKey;
-use signer::store::{DirStore, Store};
+use signer::store::DirStore;
 use tempfile::TempDir;
 
 /// The installed executable.
@@ -82,19 +82,12 @@ impl World {
             seq: None,
         };
         change(&mut plan);
-        let published =
-            Published::read(&store, &anchor, &plan.channel, signer::repository::Damage::Refused).unwrap();
+        let safeguards = Safeguards::default();
+        let baseline = Baseline::read(&store, &anchor, &plan.channel, safeguards.clone()).unwrap();
         let folder = self.path(&format!("folder-{version}"));
-        let folder = Folder::prepare(&folder, &plan, &published, &store.source()).unwrap();
+        let folder = Folder::prepare(&folder, &plan, &baseline, &store).unwrap();
         folder.sign(&[&self.key]).unwrap();
-        signer::publish::publish(
-            &folder,
-            &store,
-            &anchor,
-            signer::repository::Damage::Refused,
-            &signer::progress::Silent,
-        )
-        .unwrap();
+        signer::publish::publish(&folder, &store, &anchor, safeguards, &signer::progress::Silent).unwrap();
     }
 
     fn relatch(&self, arguments: &[&str]) -> Output {

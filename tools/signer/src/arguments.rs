@@ -1,5 +1,6 @@
 //! Arguments as typed.
 
+mod known;
 mod root;
 mod shared;
 
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use relatch::trust::{Name, Seq, Version};
+use relatch::trust::{Digest, Name, Seq, Version};
 use signer::custody::{KeyArgument, KeyEncryption};
 use signer::repository::Damage;
 
@@ -17,6 +18,8 @@ pub use root::{
 };
 use shared::key_argument;
 pub use shared::{KeysArgs, PasswordArgs, RepoArgs, S3Args};
+
+pub use known::{KnownArgs, StateArgs};
 
 /// Makes keys, signs and publishes releases for relatch.
 ///
@@ -210,6 +213,8 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
     #[command(flatten)]
+    pub known: KnownArgs,
+    #[command(flatten)]
     pub plan: PlanArgs,
     #[command(flatten)]
     pub keys: KeysArgs,
@@ -219,6 +224,8 @@ pub struct ReleaseArgs {
 pub struct PrepareArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
+    #[command(flatten)]
+    pub known: KnownArgs,
     #[command(flatten)]
     pub plan: PlanArgs,
     /// The new release folder
@@ -251,6 +258,8 @@ pub struct PublishArgs {
     pub folder: PathBuf,
     #[command(flatten)]
     pub repo: RepoArgs,
+    #[command(flatten)]
+    pub known: KnownArgs,
     /// Replace a published VERSION that no longer verifies
     #[arg(long)]
     pub repair: bool,
@@ -274,6 +283,16 @@ pub struct SigningArgs {
 pub struct RefreshArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Re-sign a VERSION that has expired. First compare it with what you published last: an
+    /// attacker may have put an old one back
+    #[arg(long, conflicts_with = "finish")]
+    pub revive: bool,
+    /// Sign a VERSION for the release with this manifest, which is signed and in the repository, and
+    /// higher than the published one
+    #[arg(long, value_name = "HASH", requires = "rollout")]
+    pub finish: Option<Digest>,
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
@@ -291,6 +310,8 @@ pub struct RefreshArgs {
 pub struct RenewArgs {
     #[command(flatten)]
     pub repo: RepoArgs,
+    #[command(flatten)]
+    pub known: KnownArgs,
     /// The channel
     #[arg(long, default_value = "stable")]
     pub channel: Name,
@@ -333,6 +354,8 @@ pub struct VerifyArgs {
     pub root: PathBuf,
     #[command(flatten)]
     pub server: S3Args,
+    #[command(flatten)]
+    pub state: StateArgs,
     /// Verify only the current release of this channel, as `signer release` reads it back
     #[arg(long)]
     pub channel: Option<Name>,

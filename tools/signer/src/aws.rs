@@ -141,7 +141,13 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     excerpt(&texts.join(": ").split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// The first [`limits::AWS_MESSAGE`] characters of a text, as [`Printable`] displays them.
+/// A text as [`Printable`] displays it. An ellipsis replaces what is beyond the first
+/// [`limits::AWS_MESSAGE`] characters.
 pub(crate) fn excerpt(text: &str) -> String {
-    Printable(text.chars().take(limits::AWS_MESSAGE).collect::<String>()).to_string()
+    let mut rest = text.chars();
+    let mut shown = Printable(rest.by_ref().take(limits::AWS_MESSAGE).collect::<String>()).to_string();
+    if rest.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }

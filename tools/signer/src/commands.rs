@@ -1,5 +1,6 @@
 //! Runs each command. Its answer is a value, which is printed as text or as JSON.
 
+mod init;
 mod inputs;
 mod keys;
 mod publication;
@@ -18,7 +19,7 @@ use crate::arguments::{Command, RootCommand};
 /// Runs a command.
 pub fn run(command: Command, format: Format) -> Result<Answer> {
     match command {
-        Command::Init(arguments) => keys::init(arguments).map(Answer::of),
+        Command::Init(arguments) => init::init(arguments).map(Answer::of),
         Command::Keygen(arguments) => keys::keygen(arguments).map(Answer::of),
         Command::Public(arguments) => keys::public(arguments).map(Answer::of),
         Command::Root(command) => run_root(command),

@@ -2,10 +2,13 @@
 //!
 //! The text of a failure contains the text of its cause. `source()` therefore returns no cause.
 
+use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use relatch::source::Object;
+use relatch::trust::Name;
 use relatch::{Error, Local, Refusal, Unavailable};
 
 /// The result of every fallible function of this tool.
@@ -41,7 +44,7 @@ pub enum Failure {
         /// The fact, with both values.
         what: String,
         /// What to do instead.
-        advice: &'static str,
+        advice: Cow<'static, str>,
     },
     /// A channel without a release.
     #[error("nothing is published on {channel}")]
@@ -54,6 +57,14 @@ pub enum Failure {
     LostRace {
         /// The object that both wanted to write.
         object: Object,
+    },
+    /// The release of one channel was refused. A product may have several.
+    #[error("channel {channel}: {why}")]
+    OnChannel {
+        /// The channel.
+        channel: Name,
+        /// The refusal.
+        why: Box<Failure>,
     },
     /// A server did not do what was requested.
     #[error("{what}")]
@@ -99,8 +110,8 @@ pub enum Failure {
 
 impl Failure {
     /// A refusal by this tool's own rules.
-    pub fn refused(what: impl Into<String>, advice: &'static str) -> Self {
-        Failure::Refused { what: what.into(), advice }
+    pub fn refused(what: impl Into<String>, advice: impl Into<Cow<'static, str>>) -> Self {
+        Failure::Refused { what: what.into(), advice: advice.into() }
     }
 
     /// A usage error that the argument parser cannot detect.
@@ -112,6 +123,17 @@ impl Failure {
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
         let path = path.to_path_buf();
         move |error| Failure::Client(Error::Local(Local::Io { action, path, error }))
+    }
+
+    /// A refusal with the channel that it concerns. Other failures are unchanged.
+    #[must_use]
+    pub fn on(self, channel: &Name) -> Self {
+        match self {
+            Failure::Refused { .. } | Failure::Client(Error::Refused(_)) => {
+                Failure::OnChannel { channel: channel.clone(), why: self.into() }
+            }
+            other => other,
+        }
     }
 
     /// What to do next.
@@ -132,6 +154,12 @@ impl Failure {
                 }
                 _ => Error::Unavailable(why.clone()).advice(),
             },
+            Failure::Client(Error::Local(Local::Io { error, .. }))
+                if error.kind() == ErrorKind::InvalidInput && error.raw_os_error().is_none() =>
+            {
+                "Only a secret key may come from a pipe: write the content to a file, and name that. If \
+                 you did not name this one, the folder or the repository was changed."
+            }
             Failure::Client(error) => error.advice(),
             Failure::Key { .. } => {
                 "Name a minisign secret key file, `env:VARIABLE`, `-` for standard input, or \
@@ -149,6 +177,7 @@ impl Failure {
                  show`, then prepare the release again."
             }
             Failure::Storage { advice, .. } => advice,
+            Failure::OnChannel { why, .. } => why.advice(),
             Failure::Unfinished { next, .. } => next,
             Failure::Locked { .. } => {
                 "Wait for the other publisher to finish. If there is none, something keeps \
@@ -169,7 +198,7 @@ impl Failure {
             #[cfg(feature = "kms")]
             Failure::Kms { cause, .. } => cause.exit_code(),
             Failure::Refused { .. } | Failure::Occupied { .. } => 3,
-            Failure::Unfinished { why, .. } => why.exit_code(),
+            Failure::OnChannel { why, .. } | Failure::Unfinished { why, .. } => why.exit_code(),
             Failure::NothingPublished { .. }
             | Failure::LostRace { .. }
             | Failure::Storage { .. }
@@ -191,8 +220,9 @@ fn publisher_advice(refusal: &Refusal) -> &'static str {
              sign`."
         }
         Refusal::Expired { .. } => {
-            "Renew VERSION with `signer refresh`, a manifest with `signer renew` or a new release, a \
-             root with `signer root renew`."
+            "Renew VERSION with `signer refresh` (with --revive, after you compared it with what you \
+             published last), a manifest with `signer renew` or a new release, a root with `signer root \
+             renew`."
         }
         Refusal::Equivocation { .. } | Refusal::Downgrade { .. } | Refusal::OlderIssue { .. } => {
             "Another release was published in the meantime, or --seq is too low. Inspect the \
@@ -204,6 +234,11 @@ fn publisher_advice(refusal: &Refusal) -> &'static str {
         }
         Refusal::WrongProduct { .. } | Refusal::WrongChannel { .. } => {
             "Check that --root is the root of this repository."
+        }
+        Refusal::WrongEpoch { expected, found, .. } if found < expected => {
+            "If the epoch was raised, give --root the root that tools carried before: the VERSION of \
+             an older epoch is replaced only if a root of that epoch verifies it. Otherwise the \
+             repository was changed: replace VERSION with --seq, or with `signer publish --repair`."
         }
         Refusal::Malformed { .. }
         | Refusal::WeakKey { .. }

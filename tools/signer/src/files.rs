@@ -28,13 +28,23 @@ pub enum Readers {
     Owner,
 }
 
-/// Writes a file that must not exist yet.
+/// The prefix of the names of files that are not complete.
+pub const UNFINISHED: &str = ".unfinished-";
+
+/// Writes a file that must not exist yet: a complete and durable one, or none. Half a key would be
+/// of no use, and in the way of a rerun.
 ///
 /// # Errors
 /// [`Failure::Client`] if it exists, or if the disk fails.
 pub fn write_new(path: &Path, content: &[u8], readers: Readers) -> Result<()> {
-    let mut file = create_new(path, readers).map_err(Failure::io("create", path))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::io("write", path))
+    let mut file = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .make_in(dir_of(path), |unfinished| create_new(unfinished, readers))
+        .map_err(Failure::io("create", path))?;
+    let written = file.as_file_mut().write_all(content).and_then(|()| file.as_file().sync_all());
+    written.map_err(Failure::io("write", path))?;
+    file.persist_noclobber(path).map_err(|failed| Failure::io("create", path)(failed.error))?;
+    sync_dir_of(path)
 }
 
 fn create_new(path: &Path, readers: Readers) -> std::io::Result<File> {
@@ -65,7 +75,7 @@ impl PendingFile {
     pub(crate) fn write(path: &Path, content: &[u8]) -> Result<Self> {
         let write = || -> std::io::Result<NamedTempFile> {
             let mut new = tempfile::Builder::new();
-            new.prefix(".unfinished-");
+            new.prefix(UNFINISHED);
             #[cfg(unix)]
             let before_umask: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
             #[cfg(unix)]
@@ -128,7 +138,7 @@ pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
 /// Locks a directory, so that only one process at a time adds to its files. No lock file is needed.
 /// `None` if directories cannot be locked, as on some network file systems.
 #[cfg(not(windows))]
-pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
+pub fn lock_dir(dir: &Path) -> Result<Option<File>> {
     let Ok(file) = File::open(dir) else { return Ok(None) };
     match lock(&file, dir) {
         Ok(()) => Ok(Some(file)),
@@ -140,7 +150,7 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
 /// Locks a directory on Windows, where directories themselves cannot be locked: opens a file in it
 /// without sharing. The system removes the file when it is closed, even if this process is killed.
 #[cfg(windows)]
-pub(crate) fn lock_dir(dir: &Path) -> Result<Option<File>> {
+pub fn lock_dir(dir: &Path) -> Result<Option<File>> {
     use std::os::windows::fs::OpenOptionsExt;
     const GENERIC_WRITE_AND_DELETE: u32 = 0x4000_0000 | 0x0001_0000;
     const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
@@ -173,33 +183,66 @@ pub(crate) fn dir_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Reads a file of at most the size that a client accepts.
+/// Reads a regular file of at most the size that a client accepts.
 ///
 /// # Errors
-/// [`Failure::Refused`] if it is larger; [`Failure::Client`] if it cannot be read.
+/// [`Failure::Refused`] if it is larger; [`Failure::Client`] if it cannot be read, or is not a
+/// regular file.
 pub fn read_limited(path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
-    read_at_most(File::open(path).map_err(Failure::io("open", path))?, path, limit)
+    let mut bytes = Vec::new();
+    open_regular(path)
+        .map_err(Failure::io("open", path))?
+        .take(limit.0 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Failure::io("read", path))?;
+    if bytes.len() as u64 > limit.0 {
+        let path = Printable(path.display());
+        let what = format!("{path} is larger than the {} bytes that a client accepts", limit.0);
+        return Err(Failure::refused(what, "Shorten the notes, or use fewer keys or targets."));
+    }
+    Ok(bytes)
 }
 
-/// As [`read_limited`], but only a regular file.
+/// Opens a regular file. Another user may have made the folder or the repository that it is in, and
+/// a build may leave anything at the path of an executable. Opening a FIFO blocks until its other
+/// end is opened, and reading a device may never end. The type is checked before opening, because
+/// opening some devices has side effects, and again after, because another process can replace the
+/// file in between.
 ///
 /// # Errors
-/// As [`read_limited`], and for a file of another type.
-pub(crate) fn read_regular(path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
-    read_at_most(open_regular(path).map_err(Failure::io("open", path))?, path, limit)
+/// If it cannot be opened, or is not a regular file.
+pub fn open_regular(path: &Path) -> std::io::Result<File> {
+    ensure_regular(&std::fs::metadata(path)?)?;
+    let file = open_at_once(OpenOptions::new().read(true), path)?;
+    ensure_regular(&file.metadata()?)?;
+    Ok(file)
 }
 
-/// Opens a regular file in a folder or a repository that another user may have made. Opening a FIFO
-/// blocks until its other end is opened, and reading a device may never end. The type is checked
-/// before opening, because opening some devices has side effects, and again after, because another
-/// process can replace the file in between.
-pub(crate) fn open_regular(path: &Path) -> std::io::Result<File> {
-    let refused = || std::io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(refused());
+/// Opens the lock file of a repository, and makes it if it does not exist. As [`open_regular`], it
+/// does not wait for the other end of a FIFO.
+pub(crate) fn open_lock(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+    match std::fs::metadata(path) {
+        Ok(found) => ensure_regular(&found)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
-    let file = open_at_once(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
+    let file = open_at_once(&mut options, path)?;
+    ensure_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn ensure_regular(found: &std::fs::Metadata) -> std::io::Result<()> {
+    let kind = match found {
+        found if found.is_file() => return Ok(()),
+        found if found.is_dir() => "a directory",
+        found if is_pipe(found) => "a pipe",
+        _ => "a device or a socket",
+    };
+    Err(std::io::Error::new(ErrorKind::InvalidInput, format!("it is not a regular file, but {kind}")))
 }
 
 /// Opens a file that the caller named: a regular file or a pipe, such as a shell's `<(...)`. It
@@ -212,7 +255,8 @@ pub(crate) fn open_given(path: &Path) -> std::io::Result<File> {
     if !named.is_file() && !named_a_pipe {
         return Err(refused());
     }
-    let file = if named_a_pipe { File::open(path)? } else { open_at_once(path)? };
+    let file =
+        if named_a_pipe { File::open(path)? } else { open_at_once(OpenOptions::new().read(true), path)? };
     let opened = file.metadata()?;
     if opened.is_file() || (named_a_pipe && is_pipe(&opened)) { Ok(file) } else { Err(refused()) }
 }
@@ -242,29 +286,16 @@ pub(crate) fn check_file(path: &Path, expected: Digest) -> Result<()> {
     Err(Refusal::BlobDigest { object: Object::Blob(expected), expected, found }.into())
 }
 
-/// Opens for reading without blocking: opening a pipe would otherwise wait for its writer. Regular
-/// files are opened as usual.
-fn open_at_once(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
+/// Opens without blocking: opening a pipe would otherwise wait for its other end. Regular files are
+/// opened as usual.
+fn open_at_once(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits() as i32);
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits() as i32);
     }
     options.open(path)
-}
-
-fn read_at_most(file: File, path: &Path, limit: ByteLimit) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(limit.0 + 1).read_to_end(&mut bytes).map_err(Failure::io("read", path))?;
-    if bytes.len() as u64 > limit.0 {
-        let path = Printable(path.display());
-        let what = format!("{path} is larger than the {} bytes that a client accepts", limit.0);
-        return Err(Failure::refused(what, "Shorten the notes, or use fewer keys or targets."));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -287,9 +318,12 @@ mod tests {
         let pipe = dir.path().join("VERSION");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         // As if the pipe had replaced the file between the check and the opening.
-        assert!(is_pipe(&at_once(&pipe, open_at_once).unwrap().metadata().unwrap()));
-        let error = at_once(&pipe, open_regular).unwrap_err();
-        assert_eq!(error.to_string(), "it is not a regular file");
+        let reading = |path: &Path| open_at_once(OpenOptions::new().read(true), path);
+        assert!(is_pipe(&at_once(&pipe, reading).unwrap().metadata().unwrap()));
+        for open in [open_regular, open_lock] {
+            let error = at_once(&pipe, open).unwrap_err();
+            assert_eq!(error.to_string(), "it is not a regular file, but a pipe");
+        }
         // A pipe that the caller named is read, even if its writer comes late.
         let (to, write) = (pipe.clone(), |to: PathBuf| std::fs::write(to, "late"));
         let writer = std::thread::spawn(move || write(to));

@@ -60,6 +60,15 @@ pub struct Plan {
     pub seq: Option<Seq>,
 }
 
+/// Whether a `VERSION` that has expired may be refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiredVersion {
+    /// It may not: it can be an old one that an attacker put back.
+    Refused,
+    /// It may: a person has compared it with what was published last.
+    Revived,
+}
+
 /// A release folder.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -169,7 +178,7 @@ impl Folder {
     }
 
     fn read(&self, name: &str, limit: limits::ByteLimit) -> Result<Vec<u8>> {
-        crate::files::read_regular(&self.path.join(name), limit)
+        crate::files::read_limited(&self.path.join(name), limit)
     }
 
     fn write(&self, name: &str, content: &[u8]) -> Result<()> {

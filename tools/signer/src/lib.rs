@@ -13,9 +13,13 @@
 //! folder    a release in progress: prepared here, signed there, published elsewhere
 //! root      root documents: make, change, show
 //! store     where to publish: a directory or a bucket; put-if-absent, compare-and-swap
+//! baseline  what the next publication builds on: the highest release that is known
+//! floor     the state file: the highest release that was seen, kept outside of the repository
+//! listing   the signed manifests in the repository
 //! publish   blobs, root and manifest, then VERSION
 //! second_verifier  every signature once more before it is published, by other code
 //! read_back what was published: this release or a newer one, and who can read it
+//! notice    something that a person should see, and that is no error
 //! progress  what is shown during an upload
 //! review    what people must see before they sign, and what is published
 //! verify    a whole repository, by the client's own code
@@ -27,13 +31,17 @@
 
 #[cfg(any(feature = "kms", feature = "s3"))]
 mod aws;
+pub mod baseline;
 pub mod custody;
 pub mod failure;
 pub mod files;
+pub mod floor;
 pub mod folder;
 pub mod key;
 pub mod kms;
 pub mod limits;
+mod listing;
+pub mod notice;
 pub mod progress;
 pub mod publish;
 mod read_back;

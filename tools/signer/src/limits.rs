@@ -40,6 +40,20 @@ pub const PLAIN_WINDOW_LOG: u32 = 23;
 /// irrelevant.
 pub const COPY_BUFFER: usize = 256 * 1024;
 
+/// How far this machine's clock and the store's own may be apart: enough for clocks that are set by
+/// NTP, and for a slow answer. A new `seq` is at least the time, so a clock that is ahead would use
+/// up numbers.
+pub const CLOCKS_APART: u64 = 300;
+/// The state file: some thousand channels and epochs of 250 bytes each.
+pub const STATE_FILE: u64 = 256 * 1024;
+/// Manifests that are read to find one that `VERSION` should name: ten a day for a year. If there
+/// are more, only the state file detects a `VERSION` that was rolled back, and signer says so.
+pub const LISTED_MANIFESTS: usize = 4000;
+/// Manifests that are read at the same time: small objects, so that latency decides.
+pub const LISTING_READERS: usize = 16;
+/// How long reading these manifests may take.
+pub const LISTING: Duration = Duration::from_secs(120);
+
 /// How long to wait for another process that writes to the same folder or repository. It only
 /// writes small files under this lock.
 pub const LOCK_WAIT: Duration = Duration::from_secs(60);
@@ -47,15 +61,19 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(60);
 pub const REPLACE_WAIT: Duration = Duration::from_secs(5);
 /// Between two tries to take a lock or to replace a file: not noticeable, and cheap.
 pub const POLL: Duration = Duration::from_millis(20);
+/// The age from which the directory of a publisher that does not hold its lock any more is removed.
+/// A publisher takes the lock at once, unless it is suspended just then.
+pub const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// To connect to an AWS service, including DNS and TLS: the client's own limit.
 pub const CONNECT: Duration = relatch::limits::CONNECT;
 /// The body of an answer of an AWS service. A page of a list has some hundred kilobytes, every
 /// other answer less. Blobs are read by the client's code, which has its own limits.
 pub const ANSWER_BODY: usize = 8 * 1024 * 1024;
-/// Characters of an AWS error that are printed; the rest is cut off. AWS names the caller, the
-/// action and the resource in one long sentence, with the reason at the end.
-pub const AWS_MESSAGE: usize = 600;
+/// Characters of an AWS error that are printed; an ellipsis replaces the rest. AWS names the caller, the
+/// action and the resource in one long sentence, with the reason at the end. With the longest names
+/// that AWS accepts, and the encoded message of a denial, it has some 3,000.
+pub const AWS_MESSAGE: usize = 4096;
 
 /// One attempt of a request to KMS.
 pub const KMS_ATTEMPT: Duration = Duration::from_secs(10);
@@ -68,6 +86,8 @@ pub const S3_CREDENTIALS: Duration = Duration::from_secs(60);
 pub const S3_ATTEMPT: Duration = Duration::from_secs(30);
 /// Attempts of one S3 request. The SDK waits up to 1, 2 and 4 s between them.
 pub const S3_ATTEMPTS: u32 = 4;
+/// The first pause before a blob is read again after a lost connection, 429 or 5xx; it doubles.
+pub const READ_BACKOFF: Duration = Duration::from_millis(500);
 /// Reading a small object, including all attempts.
 pub const S3_SMALL_OBJECT: Duration = Duration::from_secs(60);
 /// A body up to this size gets no more time than an empty one.

@@ -6,20 +6,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use relatch::limits;
 use relatch::source::{Dir, Fetcher, Object};
 use relatch::trust::{
-    Digest, Document as _, Fetched, Manifest, Name, Role, Root, Roots, Timestamp, TrustAnchor, Verified,
+    Digest, Document as _, DocumentKind, Fetched, Manifest, Name, Refusal, Role, Root, Roots, Timestamp,
+    TrustAnchor, Verified,
 };
+use relatch::{Error, limits};
 use serde::Serialize;
 
+use crate::baseline::{Baseline, Safeguards};
 use crate::files::check_file;
 use crate::folder::Folder;
 use crate::progress::Progress;
 use crate::read_back::read_back;
 use crate::repository::{
-    Current, Damage, Published, fetch, newest_root, read_documents, read_release_under, refuse_other_anchor,
-    strict_times,
+    Current, Published, fetch, read_documents, read_release, read_version, root_chain, strict_times,
 };
 use crate::second_verifier::ensure_agreement;
 use crate::store::{Body, Put, Store};
@@ -38,6 +39,10 @@ pub struct Publication {
     pub access: Visibility,
     /// The version that another publisher published since, and that is now current.
     pub newer: Option<String>,
+    /// Whether it is a release that an earlier run left without `VERSION`.
+    pub finished: bool,
+    /// The manifest of a higher release, which was abandoned by name.
+    pub abandoned: Option<Digest>,
 }
 
 /// Publishes a signed folder. A rerun after a crash at any point completes the publication.
@@ -49,11 +54,11 @@ pub fn publish(
     folder: &Folder,
     store: &dyn Store,
     anchor: &[u8],
-    damage: Damage,
+    safeguards: Safeguards,
     progress: &dyn Progress,
 ) -> Result<Publication> {
-    let published = Published::read(store, anchor, &folder.manifest()?.channel, damage)?;
-    publish_over(folder, store, &published, progress)
+    let baseline = Baseline::read(store, anchor, &folder.manifest()?.channel, safeguards)?;
+    publish_over(folder, store, &baseline, progress)
 }
 
 /// As [`publish`], with the published state that the caller has read.
@@ -63,12 +68,14 @@ pub fn publish(
 pub fn publish_over(
     folder: &Folder,
     store: &dyn Store,
-    published: &Published,
+    published: &Baseline,
     progress: &dyn Progress,
 ) -> Result<Publication> {
     let channel = folder.manifest()?.channel;
     let (manifest_bytes, signatures, object) = folder.documents()?;
     let manifest = check(published, &channel, &manifest_bytes, &signatures, &object)?;
+    let version = folder.version()?;
+    published.ensure_next(&version)?;
     // A signer that does not know the forms of the published release can still refresh it.
     let is_published = |current: &Current| current.version.manifest == Digest::of(&manifest_bytes);
     if !matches!(&published.current, Ok(Some(current)) if is_published(current)) {
@@ -107,16 +114,27 @@ pub fn publish_over(
     for put in upload(store, &uploads, progress)? {
         count(put);
     }
+    let version_object = Object::Version(channel.clone());
+    // Blobs take long. A publisher that has lost by now leaves no manifest.
+    if store.read(&version_object)? != published.raw {
+        return Err(Failure::LostRace { object: version_object });
+    }
     for put in put_manifest(store, published, (&manifest_bytes, &signatures, &object), progress)? {
         count(put);
     }
-    let version_object = Object::Version(channel.clone());
     if published.raw.as_deref() == Some(&object) {
         count(Put::Existed); // from an earlier attempt
     } else {
-        store.swap(&version_object, published.raw.as_deref(), &object, progress)?;
+        let swapped = store.swap(&version_object, published.raw.as_deref(), &object, progress);
+        swapped.map_err(|why| lost(why, store, &published.root, &version))?;
         count(Put::Created);
     }
+    // Before reading back: whatever that finds, this release is the highest one from now on.
+    published.record(Some(&version)).map_err(|why| Failure::Unfinished {
+        done: format!("{version_object} was written, but the state file was not"),
+        next: format!("Publish or refresh again with --state once this is solved: {}", why.advice()),
+        why: why.into(),
+    })?;
     let (newer, access) =
         read_back(store, &published.root, &channel, &object).map_err(|why| Failure::Unfinished {
             done: format!("{version_object} was written, but could not be read back completely"),
@@ -126,7 +144,32 @@ pub fn publish_over(
                  --channel {channel}` reports whether it is complete, or what is wrong."
             ),
         })?;
-    Ok(Publication { created, existed, access, newer })
+    let passed_over = published.unnamed().map(|unnamed| unnamed.manifest);
+    let finished = passed_over == Some(version.manifest);
+    let abandoned = passed_over.filter(|_| !finished);
+    Ok(Publication { created, existed, access, newer, finished, abandoned })
+}
+
+/// The failure of the swap. A manifest above the release of the publisher that was faster keeps all
+/// publishers from going on: it is named, so that the caller can finish or abandon it.
+fn lost(why: Failure, store: &dyn Store, root: &Roots, ours: &Timestamp) -> Failure {
+    let Failure::LostRace { object } = &why else { return why };
+    let there = store.read(object).ok().flatten();
+    let theirs = there.and_then(|raw| read_version(root, &ours.channel, &raw).ok());
+    if theirs.is_some_and(|theirs| theirs.timestamp.seq >= ours.seq) {
+        return why;
+    }
+    Failure::Unfinished {
+        // docs/ci/publish.sh parses this.
+        done: format!("manifest {} of this release was written, but VERSION was not", ours.manifest),
+        next: format!(
+            "Nothing was overwritten: clients see the other release (`signer show`), but the manifest is \
+             above it. To publish it all the same, run the same command again. To go on without it: \
+             `signer renew --channel {} --abandon {}`, or a new release with --abandon.",
+            ours.channel, ours.manifest
+        ),
+        why: why.into(),
+    }
 }
 
 /// Writes a manifest and its signatures.
@@ -261,8 +304,8 @@ fn check(
 /// Refuses a release of a lower version, which no client would install, unless it retracts the
 /// published one or renews it.
 fn refuse_lower(published: &Published, manifest: &Manifest) -> Result<()> {
-    published.refuse_below_min(&manifest.version)?;
-    let Some(released) = &published.released else { return Ok(()) };
+    published.refuse_below_min(&manifest.version).map_err(|why| why.on(&manifest.channel))?;
+    let Some(released) = published.released() else { return Ok(()) };
     let higher = manifest.version.compare(released).is_ok_and(std::cmp::Ordering::is_gt);
     if higher
         || manifest.retracts.contains(released)
@@ -335,8 +378,9 @@ pub fn publish_root(
             strict_times().ensure_current(first.kind(), first.issued, first.expires)?;
         }
     } else {
-        refuse_other_anchor(&store.source(), anchor)?;
-        let newest = newest_root(&store.source(), anchor)?;
+        // It may have expired: then the next one must be publishable.
+        let newest = root_chain(&store.source(), anchor)?.pop();
+        let newest = newest.ok_or_else(|| Failure::usage("the chain of roots is empty"))?;
         let published = newest.version;
         if claimed.version == published && *newest == claimed {
             first.ensure_signed_by_itself(&fetched, &by)?; // a rerun
@@ -369,22 +413,37 @@ pub fn publish_root(
 }
 
 /// Refuses a root under which a release that verified until now no longer verifies: clients could
-/// then not install or update until the next release.
+/// then not install or update until the next release. All channels are named, because each of them
+/// needs a release of its own.
 fn refuse_revocation(store: &dyn Store, newest: &Roots, next: &Roots) -> Result<()> {
+    let mut revoked = Vec::new();
     for channel in store.channels()? {
         let Some(raw) = store.read(&Object::Version(channel.clone()))? else { continue };
-        let verifies = |root| read_release_under(&store.source(), root, &channel, &raw);
-        if let (Ok(_), Err(why)) = (verifies(newest), verifies(next)) {
-            return Err(Failure::refused(
-                format!(
-                    "under root {} the release on {channel} does not verify any more: {why}",
-                    next.version
-                ),
-                "Publish a root that adds the new key, then a release that is signed with it, then \
-                 a root that removes the old key. After a theft, give --revoke-release and publish \
-                 a release at once.",
-            ));
+        let verifies = |root| read_release(&store.source(), root, &channel, &raw);
+        let did_verify = match verifies(newest) {
+            // Another root would make it valid again.
+            Err(Failure::Client(Error::Refused(Refusal::Expired {
+                document: DocumentKind::Root(_),
+                ..
+            }))) => true,
+            verified => verified.is_ok(),
+        };
+        if !did_verify {
+            continue;
+        }
+        if let Err(why) = verifies(next)
+            && !matches!(why, Failure::Client(Error::Refused(Refusal::Expired { .. })))
+        {
+            revoked.push(format!("the release on {channel}: {why}"));
         }
     }
-    Ok(())
+    if revoked.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        format!("under root {} this does not verify any more: {}", next.version, revoked.join("; ")),
+        "To rotate a key, first publish a root that adds the new key; then, on each of these \
+         channels, a release that is signed with it; then the root that removes the old key. After a \
+         theft, give --revoke-release and publish a release on each of these channels at once.",
+    ))
 }

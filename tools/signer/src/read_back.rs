@@ -1,11 +1,11 @@
 //! Reads a published release back: with the publisher's credentials, and without credentials.
 
 use relatch::source::{Fetcher, Object};
-use relatch::trust::{Name, Roots};
+use relatch::trust::{Name, Roots, Timestamp};
 use relatch::{Error, Unavailable, limits};
 use serde::Serialize;
 
-use crate::repository::{ReadVersion, fetch, read_version, roots_after};
+use crate::repository::{fetch, read_version, roots_after};
 use crate::store::Store;
 use crate::{Failure, Result, verify};
 
@@ -77,9 +77,10 @@ fn compare(source: &Fetcher, root: &Roots, channel: &Name, written: &[u8], there
             Err(_) if newest.version != root.version => read_version(root, channel, there)?,
             theirs => theirs?,
         };
-        let order = |read: &ReadVersion| (read.memory.guard().release(), read.issued);
-        let seq = theirs.memory.guard().release().map_or_else(String::new, |(_, seq)| seq.to_string());
-        let which = format!("{} as release {seq}, issued {}", theirs.version, relatch::Utc(theirs.issued));
+        let order = |version: &Timestamp| (version.epoch, version.seq, version.issued);
+        let (ours, theirs) = (ours.timestamp, theirs.timestamp);
+        let which =
+            format!("{} as release {}, issued {}", theirs.version, theirs.seq, relatch::Utc(theirs.issued));
         if order(&theirs) <= order(&ours) {
             return Ok(ReadBack::Older(which));
         }

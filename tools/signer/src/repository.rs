@@ -1,12 +1,12 @@
-//! Reads what is published, with the client's own code: the functions use a [`Check`].
+//! Reads what is published, with the client's own code: [`Roots::next`] and a [`Check`].
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use relatch::check::{Answer, Check, Memory, NewRoot, Purpose, Release, Want, Wanted};
+use relatch::check::{Answer, Check, Memory, Purpose, Release, Want, Wanted};
 use relatch::source::{Fetcher, Object};
 use relatch::trust::{
-    DocumentKind, Fetched, Identity, Leniency, Manifest, Name, Refusal, Roots, Seq, Times, Timestamp,
-    TrustAnchor, Verified, Version,
+    DocumentKind, Fetched, Identity, Leniency, Manifest, Name, Refusal, Roots, Times, Timestamp, TrustAnchor,
+    Verified, Version,
 };
 use relatch::{Error, Unavailable, limits};
 
@@ -39,49 +39,56 @@ pub fn fetch(source: &Fetcher, object: &Object, limit: limits::ByteLimit) -> Res
     Ok(source.fetch(object, limit, Instant::now() + READ_LIMIT)?)
 }
 
-/// The chain of roots from `anchor`, which is the first, to the newest.
+/// The chain of roots from `anchor`, which is the first, to the newest. Any of them may have
+/// expired.
 ///
 /// # Errors
-/// As for a client that reads the chain.
+/// As for a client that reads the chain; [`Failure::Refused`] for a repository whose chain begins
+/// with another anchor.
 pub fn root_chain(source: &Fetcher, anchor: &[u8]) -> Result<Vec<Roots>> {
+    refuse_other_anchor(source, anchor)?;
     let first = Roots::from(TrustAnchor::new(anchor)?);
     let after = roots_after(source, &first)?;
     Ok(std::iter::once(first).chain(after).collect())
 }
 
-/// The roots of the chain after this one, the newest last.
+/// The roots of the chain after this one, the newest last (SPEC step 3). Any of them may have
+/// expired.
 ///
 /// # Errors
 /// As for a client that reads the chain.
 pub(crate) fn roots_after(source: &Fetcher, root: &Roots) -> Result<Vec<Roots>> {
-    // The check is abandoned at the end of the chain, before it requests the channel's `VERSION`.
-    let channel: Name = "stable".parse().map_err(Failure::usage)?;
-    let (mut check, mut documents) =
-        (begin(root, &channel, Memory::new(channel.clone()), leniency()), Vec::new());
-    loop {
-        match check.want() {
-            Want::Object(Wanted { object: Object::Version(_), .. }) => break,
-            Want::Object(wanted) => documents.extend(check.supply(answer(source, &wanted)?, now())),
-            Want::Done => return Err(failure_of(check)),
-        }
-    }
-    let times = strict_times().with_leniency(leniency());
     let mut chain: Vec<Roots> = Vec::new();
-    for NewRoot { document, signatures } in documents {
+    loop {
         let last = chain.last().unwrap_or(root);
-        let next = last.next(&Fetched::new(document), &Fetched::new(signatures), &times)?;
+        let number = last.version + 1;
+        let document = match fetch(source, &Object::Root(number), limits::ROOT) {
+            Err(Failure::Client(Error::Unavailable(why))) if why.may_be_absent() => return Ok(chain),
+            document => document?,
+        };
+        if chain.len() == limits::PUBLISHED_ROOTS {
+            let (limit, trusted) = (limits::PUBLISHED_ROOTS, last.version);
+            return Err(Refusal::TooManyRoots { limit, trusted }.into());
+        }
+        let signatures = fetch(source, &Object::RootSignatures(number), limits::SIGNATURES)?;
+        let next = last.next(&document, &signatures, &strict_times())?;
         chain.push(next);
     }
-    Ok(chain)
 }
 
-/// The newest root of the chain from `anchor`.
+/// The newest root of the chain from `anchor`, which must not have expired.
 ///
 /// # Errors
-/// As for a client that reads the chain.
+/// As for a client that reads the chain; as [`root_chain`].
 pub fn newest_root(source: &Fetcher, anchor: &[u8]) -> Result<Roots> {
-    let newest = root_chain(source, anchor)?.pop();
-    newest.ok_or_else(|| Failure::usage("the chain of roots is empty"))
+    split_newest(root_chain(source, anchor)?).map(|(newest, _)| newest)
+}
+
+/// The newest root, which must not have expired, and the others.
+fn split_newest(mut chain: Vec<Roots>) -> Result<(Roots, Vec<Roots>)> {
+    let newest = chain.pop().ok_or_else(|| Failure::usage("the chain of roots is empty"))?;
+    let _ = newest.last(&strict_times())?;
+    Ok((newest, chain))
 }
 
 /// Refuses a repository whose chain of roots begins with another anchor. `root/` belongs to one
@@ -90,7 +97,7 @@ pub fn newest_root(source: &Fetcher, anchor: &[u8]) -> Result<Roots> {
 ///
 /// # Errors
 /// [`Failure::Refused`] for such a repository. A repository without this root is not refused.
-pub(crate) fn refuse_other_anchor(source: &Fetcher, anchor: &[u8]) -> Result<()> {
+fn refuse_other_anchor(source: &Fetcher, anchor: &[u8]) -> Result<()> {
     let number = TrustAnchor::new(anchor)?.version;
     match fetch(source, &Object::Root(number), limits::ROOT) {
         Ok(there) if there.bytes() == TrustAnchor::document_of(anchor) => Ok(()),
@@ -130,8 +137,8 @@ pub struct Published {
     /// The memory of a client that has accepted the published `VERSION`; empty if there is none in
     /// this epoch.
     pub memory: Memory,
-    /// The published version.
-    pub released: Option<Version>,
+    /// The published `VERSION`; `None` if there is none in this epoch.
+    pub timestamp: Option<Timestamp>,
     /// The release. An error if it does not verify under this root although its `VERSION` does, for
     /// example because the root removed its release keys.
     pub current: Result<Option<Current>>,
@@ -140,9 +147,10 @@ pub struct Published {
 }
 
 /// Whether a publisher may replace a `VERSION` that does not verify.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Damage {
     /// It must not.
+    #[default]
     Refused,
     /// It may, for example after an attacker damaged it. The caller must then know the next `seq`.
     Repaired,
@@ -152,46 +160,37 @@ impl Published {
     /// Reads and verifies what is published on a channel.
     ///
     /// # Errors
-    /// As for a client, except for expiry.
+    /// As for a client, but `VERSION` and the manifest may have expired.
     pub fn read(store: &dyn Store, anchor: &[u8], channel: &Name, damage: Damage) -> Result<Self> {
         let source = store.source();
-        refuse_other_anchor(&source, anchor)?;
-        let root = newest_root(&source, anchor)?;
+        let (root, older) = split_newest(root_chain(&source, anchor)?)?;
         let raw = store.read(&Object::Version(channel.clone()))?;
-        let (memory, released) = (Memory::new(channel.clone()), None);
-        let nothing = |root, raw| Published { root, memory, released, current: Ok(None), raw };
+        let (memory, timestamp) = (Memory::new(channel.clone()), None);
+        let nothing = |root, raw| Published { root, memory, timestamp, current: Ok(None), raw };
         let Some(object) = &raw else { return Ok(nothing(root, raw)) };
-        // A new epoch begins its own count; what the old one signed is not valid under it.
-        if Timestamp::epoch_unverified(object).is_some_and(|epoch| epoch < root.epoch) {
-            return Ok(nothing(root, raw));
-        }
         let (version, current) = read(&source, &root, channel, object, leniency());
         let version = match version {
             Ok(version) => version,
-            Err(_) if damage == Damage::Repaired => return Ok(nothing(root, raw)),
-            Err(failure) => return Err(failure),
+            Err(_) if damage == Damage::Repaired || is_of_older_epoch(&older, &root, channel, object) => {
+                return Ok(nothing(root, raw));
+            }
+            Err(failure) => return Err(failure.on(channel)),
         };
         let current = match current {
             // The repository has lost the root under which the manifest was signed. Clients that
             // have that root refuse what is signed under the older one.
-            Err(ahead @ Failure::Client(Error::Refused(Refusal::RootAhead { .. }))) => return Err(ahead),
+            Err(ahead @ Failure::Client(Error::Refused(Refusal::RootAhead { .. }))) => {
+                return Err(ahead.on(channel));
+            }
             current => current.map(Some),
         };
-        let (memory, released) = (version.memory, Some(version.version));
-        Ok(Published { root, memory, released, current, raw })
+        let (memory, timestamp) = (version.memory, Some(version.timestamp));
+        Ok(Published { root, memory, timestamp, current, raw })
     }
 
-    /// Reads the state again, after a step that takes long.
-    ///
-    /// # Errors
-    /// [`Failure::LostRace`] if another publisher published meanwhile; otherwise as
-    /// [`Published::read`].
-    pub fn again(&self, store: &dyn Store, anchor: &[u8], channel: &Name, damage: Damage) -> Result<Self> {
-        let now = Published::read(store, anchor, channel, damage)?;
-        if now.raw == self.raw {
-            return Ok(now);
-        }
-        Err(Failure::LostRace { object: Object::Version(channel.clone()) })
+    /// The published version.
+    pub fn released(&self) -> Option<&Version> {
+        self.timestamp.as_ref().map(|timestamp| &timestamp.version)
     }
 
     /// The published release, if there is one and it verifies.
@@ -218,29 +217,27 @@ impl Published {
             )),
         }
     }
+}
 
-    /// The number of the next release.
-    ///
-    /// # Errors
-    /// [`Failure::Refused`] after the largest one.
-    pub fn next_seq(&self) -> Result<Seq> {
-        self.memory.guard().next_seq().ok_or_else(|| {
-            Failure::refused(
-                "the sequence number has reached its largest value",
-                "Raise the epoch with a new root: `signer root renew --raise-epoch`.",
-            )
-        })
-    }
+/// Whether a threshold of the timestamp keys of an older epoch signed this `VERSION`. A new epoch
+/// begins its own count; what the old one signed is not valid under it.
+fn is_of_older_epoch(older: &[Roots], newest: &Roots, channel: &Name, object: &[u8]) -> bool {
+    let Ok((signed, signatures)) = Timestamp::split(object) else { return false };
+    let (signed, signatures) = (Fetched::new(signed.to_vec()), Fetched::new(signatures.to_vec()));
+    older.iter().filter(|root| root.epoch < newest.epoch).any(|root| {
+        root.ensure_threshold(DocumentKind::Timestamp, &signed, &signatures).is_ok()
+            && Timestamp::read_unverified(object).is_ok_and(|version| {
+                version.epoch == root.epoch && version.product == root.product && version.channel == *channel
+            })
+    })
 }
 
 /// A `VERSION` that verified, before its manifest was read.
 pub(crate) struct ReadVersion {
-    /// Its version.
-    pub(crate) version: Version,
+    /// The document.
+    pub(crate) timestamp: Timestamp,
     /// The memory of a client that has accepted it.
     pub(crate) memory: Memory,
-    /// When it was issued, in Unix seconds.
-    pub(crate) issued: u64,
 }
 
 /// Verifies the bytes of a `VERSION`, and the release that it names except for the blobs, as a new
@@ -253,19 +250,6 @@ pub(crate) fn read_release(source: &Fetcher, root: &Roots, channel: &Name, raw: 
         (Ok(_), current) => current,
         (Err(failure), _) => Err(failure),
     }
-}
-
-/// As [`read_release`], but the root may have expired.
-///
-/// # Errors
-/// As for a client.
-pub(crate) fn read_release_under(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<()> {
-    let (version, current) = read(source, root, channel, raw, leniency());
-    drop(version?);
-    let Current { version, manifest, .. } = current?;
-    let times = strict_times();
-    times.ensure_current(DocumentKind::Timestamp, version.issued, version.expires)?;
-    Ok(times.ensure_current(DocumentKind::Manifest, manifest.issued, manifest.expires)?)
 }
 
 /// Verifies the bytes of a `VERSION` that may have expired.
@@ -323,8 +307,7 @@ fn read(
 
 impl ReadVersion {
     fn of(root: &Roots, version: &Verified<Timestamp>) -> Self {
-        let memory = Memory::of_published(root, version);
-        ReadVersion { version: version.version.clone(), memory, issued: version.issued }
+        ReadVersion { timestamp: (**version).clone(), memory: Memory::of_published(root, version) }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Root documents: makes the first one, changes, signs and describes them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use relatch::trust::{
@@ -228,7 +227,7 @@ impl RootFile {
     /// [`Failure::Client`] if the file exists or cannot be written.
     pub fn write(&self, root: &Root, overwrite: Overwrite) -> Result<()> {
         if overwrite == Overwrite::Draft && !self.signatures_path().exists() {
-            return fs::write(&self.path, root.to_canonical()).map_err(Failure::io("write", &self.path));
+            return PendingFile::write(&self.path, &root.to_canonical())?.replace();
         }
         write_new(&self.path, &root.to_canonical(), Readers::Public)
     }

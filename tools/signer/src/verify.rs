@@ -1,17 +1,24 @@
 //! Verifies a whole repository, with the client's own code.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::Path;
 
 use relatch::source::{Dir, Fetcher, Object};
 use relatch::trust::{
-    Artifact, Digest, DocumentKind, Encoding, Fetched, Manifest, Name, Refusal, Roots, Stored, TrustAnchor,
+    Artifact, Digest, Document as _, DocumentKind, Encoding, Manifest, Name, Refusal, Roots, Stored,
+    TrustAnchor,
 };
 use relatch::{Unavailable, install, limits};
 use serde::Serialize;
 
-use crate::repository::{fetch, read_release, root_chain};
-use crate::review::{Notice, expiring_manifest, expiring_root};
+use crate::baseline::{ensure_highest, search};
+use crate::floor::StateFile;
+use crate::limits::{READ_BACKOFF, S3_ATTEMPTS};
+use crate::listing::SignedManifest;
+use crate::notice::Notice;
+use crate::repository::{Current, fetch, newest_root, read_release, root_chain, strict_times};
+use crate::review::{expiring_manifest, expiring_root};
 use crate::store::Store;
 use crate::{Failure, Result};
 
@@ -29,7 +36,7 @@ pub struct Report {
     pub untried_patches: usize,
     /// The number of other manifests and blobs whose hash is their name.
     pub others: usize,
-    /// What expires soon.
+    /// What the user should know, and what expires soon.
     pub warnings: Vec<Notice>,
 }
 
@@ -43,9 +50,44 @@ pub fn release(source: &Fetcher, root: &Roots, channel: &Name) -> Result<Report>
     release_of(source, root, channel, raw.bytes())
 }
 
+/// As [`release`], for the publisher: also that no higher release is known. Records in the state
+/// file what it has seen.
+///
+/// # Errors
+/// As for a client; [`Failure::Refused`], which names a higher release.
+pub fn channel(
+    store: &dyn Store,
+    anchor: &[u8],
+    channel: &Name,
+    state: Option<&StateFile>,
+) -> Result<Report> {
+    let source = store.source();
+    let root = newest_root(&source, anchor)?;
+    state.map_or(Ok(()), |state| state.ensure_root_not_lower(&root))?;
+    let (listed, notice) = search(store, &root, channel, state)?;
+    let raw = match fetch(&source, &Object::Version(channel.clone()), limits::VERSION_FILE) {
+        Err(Failure::Client(relatch::Error::Unavailable(why))) if why.may_be_absent() => {
+            ensure_highest(&root, channel, None, state, listed)?;
+            return Err(Failure::Client(why.into()));
+        }
+        raw => raw?,
+    };
+    let current = read_release(&source, &root, channel, raw.bytes())?;
+    ensure_highest(&root, channel, Some(&current.version), state, listed)?;
+    let mut report = forms_of(&source, &root, &current)?;
+    report.warnings.extend(expiring_root(&root));
+    report.warnings.extend(state.and_then(StateFile::notice).into_iter().chain(notice));
+    state.map_or(Ok(()), |state| state.record(&root, Some(&current.version)))?;
+    Ok(report)
+}
+
 /// As [`release`], for a `VERSION` that was already read.
 pub(crate) fn release_of(source: &Fetcher, root: &Roots, channel: &Name, raw: &[u8]) -> Result<Report> {
-    let current = read_release(source, root, channel, raw)?;
+    forms_of(source, root, &read_release(source, root, channel, raw)?)
+}
+
+/// Decodes each stored form of a release.
+fn forms_of(source: &Fetcher, root: &Roots, current: &Current) -> Result<Report> {
     let mut report = Report { root_version: root.version, channels: 1, ..Report::default() };
     report.warnings.extend(expiring_manifest(&current.manifest));
     let scratch = tempfile::tempdir().map_err(Failure::io("create a directory in", &std::env::temp_dir()))?;
@@ -71,11 +113,13 @@ pub(crate) fn check_form(
     artifact: &Artifact,
     stored: &Stored,
 ) -> Result<bool> {
-    let Some(prefix) = prefix_of(repository, stored)? else {
-        return check_name(from, &Object::Blob(stored.blake3), stored.size).map(|()| false);
-    };
-    install::check_stored(scratch, artifact, stored, &prefix, from)?;
-    Ok(true)
+    retried(|| {
+        let Some(prefix) = prefix_of(repository, stored)? else {
+            return hash(from, &Object::Blob(stored.blake3), stored.size).map(|()| false);
+        };
+        install::check_stored(scratch, artifact, stored, &prefix, from)?;
+        Ok(true)
+    })
 }
 
 /// Verifies the stored forms in a folder before it is signed. A form that is not in the folder, and
@@ -108,11 +152,13 @@ pub(crate) fn refuse_no_usable_form(artifact: &Artifact) -> Result<()> {
 
 /// Verifies the root that tools contain, the current release of each channel, and the hash of each
 /// other object. The manifest of an earlier release must also be signed by the keys of a root of
-/// the chain.
+/// the chain, and no higher release than the current one may be known. Records in the state file
+/// what it has seen.
 ///
 /// # Errors
-/// As for a client; the first error that is found.
-pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
+/// As for a client; [`Failure::Refused`], which names a higher release; the first error that is
+/// found.
+pub fn everything(store: &dyn Store, anchor: &[u8], state: Option<&StateFile>) -> Result<Report> {
     let source = store.source();
     let chain = root_chain(&source, anchor)?;
     let (Some(first), Some(newest)) = (chain.first(), chain.last()) else {
@@ -128,33 +174,83 @@ pub fn everything(store: &dyn Store, anchor: &[u8]) -> Result<Report> {
     }
     let signatures = fetch(&source, &Object::RootSignatures(first.version), limits::SIGNATURES)?;
     TrustAnchor::new(anchor)?.ensure_signed_by_itself(&document, &signatures)?;
+    let _ = newest.last(&strict_times())?;
     let mut report = Report { root_version: newest.version, ..Report::default() };
     report.warnings.extend(expiring_root(newest));
+    if let Some(state) = state {
+        state.ensure_root_not_lower(newest)?;
+        report.warnings.extend(state.notice());
+    }
+    let mut published = BTreeMap::new();
     for channel in store.channels()? {
-        let released = release(&source, newest, &channel)?;
+        let released = || {
+            let raw = fetch(&source, &Object::Version(channel.clone()), limits::VERSION_FILE)?;
+            let current = read_release(&source, newest, &channel, raw.bytes())?;
+            Ok((forms_of(&source, newest, &current)?, current.version))
+        };
+        let (released, version) = released().map_err(|why: Failure| why.on(&channel))?;
         report.channels += 1;
         report.forms += released.forms;
         report.untried_patches += released.untried_patches;
         report.warnings.extend(released.warnings);
+        published.insert(channel, version);
     }
+    let mut highest: BTreeMap<Name, SignedManifest> = BTreeMap::new();
+    let mut earlier = None;
     for object in store.list()? {
         check_name(&source, &object, u64::MAX - 1)?;
         if let Object::Manifest(digest) = &object {
-            let _ = signed_once(&source, &chain, *digest)?;
+            let (root, signed) = signed_once(&source, &chain, *digest)?;
+            earlier = Some(signed.digest);
+            let seq = signed.manifest.seq;
+            let is_highest = |other: &SignedManifest| other.manifest.seq < seq;
+            let channel = signed.manifest.channel.clone();
+            if root == newest.version
+                && signed.manifest.epoch == newest.epoch
+                && highest.get(&channel).is_none_or(is_highest)
+            {
+                highest.insert(channel, signed);
+            }
         }
         report.others += 1;
+    }
+    let seen = state.into_iter().flat_map(|state| state.channels(newest)).cloned();
+    let channels: BTreeSet<Name> = seen.chain(highest.keys().cloned()).collect();
+    for channel in channels {
+        let listed = highest.remove(&channel);
+        ensure_highest(newest, &channel, published.get(&channel).map(|version| &**version), state, listed)?;
+    }
+    if let (Some(manifest), 0) = (earlier, report.channels) {
+        return Err(Failure::refused(
+            format!("no channel has a VERSION, but manifest {manifest} shows that a release was published"),
+            "An attacker removed VERSION, or the epoch was raised and no release followed. Publish a \
+             release.",
+        ));
+    }
+    if let Some(state) = state {
+        state.record(newest, None)?;
+        published.values().try_for_each(|version| state.record(newest, Some(version)))?;
     }
     Ok(report)
 }
 
-/// The manifest of an earlier release, signed by a threshold of the keys of one root of the chain.
-pub(crate) fn signed_once(source: &Fetcher, chain: &[Roots], digest: Digest) -> Result<Fetched> {
-    let manifest = fetch(source, &Object::Manifest(digest), limits::MANIFEST)?;
+/// The manifest of a release, signed by a threshold of the keys of one root of the chain, and the
+/// number of the newest such root.
+pub(crate) fn signed_once(
+    source: &Fetcher,
+    chain: &[Roots],
+    digest: Digest,
+) -> Result<(u64, SignedManifest)> {
+    let document = fetch(source, &Object::Manifest(digest), limits::MANIFEST)?;
     let object = Object::ManifestSignatures(digest);
     let signatures = fetch(source, &object, limits::SIGNATURES)?;
     for root in chain.iter().rev() {
-        match root.ensure_threshold(DocumentKind::Manifest, &manifest, &signatures) {
-            Ok(()) => return Ok(manifest),
+        match root.ensure_threshold(DocumentKind::Manifest, &document, &signatures) {
+            Ok(()) => {
+                let manifest = Manifest::from_canonical(document.bytes())?;
+                let signatures = signatures.bytes().to_vec();
+                return Ok((root.version, SignedManifest { digest, manifest, signatures }));
+            }
             Err(Refusal::Threshold { .. }) => {}
             Err(other) => return Err(other.into()),
         }
@@ -186,6 +282,26 @@ fn prefix_of(source: &Fetcher, stored: &Stored) -> Result<Option<Vec<u8>>> {
 
 /// Verifies that an object exists and that its hash is its name.
 pub(crate) fn check_name(source: &Fetcher, object: &Object, size: u64) -> Result<()> {
+    retried(|| hash(source, object, size))
+}
+
+/// Tries again after a lost connection, 429 or 5xx, as often as every request to S3. A blob is
+/// streamed, so that a fetch cannot do this below.
+fn retried<T>(read: impl Fn() -> Result<T>) -> Result<T> {
+    let mut pause = READ_BACKOFF;
+    for _ in 1..S3_ATTEMPTS {
+        match read() {
+            Err(Failure::Client(relatch::Error::Unavailable(why))) if why.is_transient() => {
+                std::thread::sleep(pause);
+                pause *= 2;
+            }
+            result => return result,
+        }
+    }
+    read()
+}
+
+fn hash(source: &Fetcher, object: &Object, size: u64) -> Result<()> {
     let expected = match object {
         Object::Blob(digest) | Object::Manifest(digest) => *digest,
         _ => return Ok(()),

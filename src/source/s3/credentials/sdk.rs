@@ -11,7 +11,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::runtime::{Builder, Runtime};
 
 use super::defaults::Defaults;
-use crate::escape::Words;
+use crate::escape::Message;
 use crate::source::s3::access_key::Credentials;
 use crate::source::s3::address::S3Address;
 
@@ -48,7 +48,7 @@ impl Sdk {
                 config.credentials_provider().ok_or("the credential chain of AWS's SDK is empty")?;
             let key = provider.provide_credentials().await.map_err(|error| {
                 // Without the error's source, which may quote credentials.
-                let why = Words(error.to_string()).to_string();
+                let why = Message(error.to_string()).to_string();
                 format!(
                     "AWS's SDK found no credentials (environment, profile with SSO, web identity, \
                      container, instance metadata): {why}"

@@ -1,6 +1,5 @@
 //! Inputs that several commands share: repositories, keys, public keys, validities.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use relatch::Printable;
 use relatch::trust::PublicKey;
 use signer::custody::{KeyArgument, KeySource};
-use signer::files::read_limited;
+use signer::files::{open_regular, read_limited};
 use signer::limits::{PUBLIC_KEY_FILE, VALIDITY};
 use signer::signing::SigningKey;
 use signer::store::{Store, from_location, to_read};
@@ -46,7 +45,7 @@ pub(super) fn borrowed(keys: &[Box<dyn SigningKey>]) -> Vec<&dyn SigningKey> {
 /// A public key file in minisign's format.
 pub(super) fn public_key(path: &Path) -> Result<PublicKey> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Failure::io("open the public key", path))?;
+    let file = open_regular(path).map_err(Failure::io("open the public key", path))?;
     file.take(PUBLIC_KEY_FILE + 1)
         .read_to_end(&mut bytes)
         .map_err(Failure::io("read the public key", path))?;

@@ -5,7 +5,9 @@ use std::fmt::{self, Display};
 use relatch::{Printable, Utc};
 use serde::Serialize;
 use signer::Result;
+use signer::baseline::Baseline;
 use signer::folder::Folder;
+use signer::notice::Notice;
 use signer::publish::{Publication, Visibility};
 use signer::review::{ReleaseFields, executables};
 use signer::store::Store;
@@ -29,6 +31,10 @@ pub(super) struct PublishedRelease {
     release: ReleaseFields,
     #[serde(flatten)]
     publication: Publication,
+    /// The path of the state file.
+    state: Option<String>,
+    /// What was found while reading. As text it was printed before.
+    warnings: Vec<Notice>,
     remarks: Vec<String>,
 }
 
@@ -37,11 +43,14 @@ impl PublishedRelease {
         result: Done,
         folder: &Folder,
         store: &dyn Store,
+        baseline: &Baseline,
         publication: Publication,
     ) -> Result<Self> {
         let release = ReleaseFields::new(&folder.manifest()?, &folder.version()?);
         let (repository, remarks) = (store.location(), store.remarks());
-        Ok(PublishedRelease { result, repository, release, publication, remarks })
+        let state = baseline.state_file().map(|path| path.display().to_string());
+        let warnings = baseline.notices().to_vec();
+        Ok(PublishedRelease { result, repository, release, publication, state, warnings, remarks })
     }
 }
 
@@ -49,7 +58,7 @@ impl Display for PublishedRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ReleaseFields { manifest, timestamp, .. } = &self.release;
         let (product, version, channel) = (&manifest.product, &manifest.version, &manifest.channel);
-        let Publication { created, existed, access, newer } = &self.publication;
+        let Publication { created, existed, access, newer, finished, abandoned } = &self.publication;
         let rollout = timestamp.rollout;
         let valid = Utc(timestamp.expires);
         match self.result {
@@ -73,6 +82,12 @@ impl Display for PublishedRelease {
                 Printable(&self.repository),
                 executables(manifest)
             )?,
+        }
+        if *finished {
+            f.write_str("\n  finished the release that an earlier run left without VERSION")?;
+        }
+        if let Some(manifest) = abandoned {
+            write!(f, "\n  abandoned the release with the manifest {manifest}")?;
         }
         if let Some(newer) = newer {
             write!(f, "\n  replaced by another publisher since then: {newer} is current")?;

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use relatch::trust::{Name, Notes};
 use relatch::{Printable, limits};
+use signer::baseline::{Baseline, Safeguards};
 use signer::files::read_limited;
-use signer::folder::{self, Folder};
+use signer::folder::{self, ExpiredVersion, Folder};
 use signer::progress::ProgressOnStderr;
 use signer::publish::publish_over;
-use signer::repository::{Damage, Published};
+use signer::repository::Damage;
 use signer::review::{FolderReview, SignedFolder};
 use signer::signing::SigningKey;
 use signer::store::Store;
@@ -17,10 +18,11 @@ use signer::{Failure, Result, redacted};
 
 use super::inputs::{borrowed, load, open_to_read, seconds};
 use super::publication::{Done, PublishedRelease};
-use super::remarks::with_remarks;
+use super::remarks::{print_notices, with_remarks};
 use crate::answer::{Answer, Format};
 use crate::arguments::{
-    PlanArgs, PrepareArgs, PublishArgs, RefreshArgs, ReleaseArgs, RenewArgs, RepoArgs, SignArgs, SigningArgs,
+    KnownArgs, PlanArgs, PrepareArgs, PublishArgs, RefreshArgs, ReleaseArgs, RenewArgs, RepoArgs, SignArgs,
+    SigningArgs,
 };
 
 impl PlanArgs {
@@ -55,27 +57,33 @@ impl PlanArgs {
     }
 }
 
-fn prepare_in(path: &Path, store: &dyn Store, anchor: &[u8], plan: PlanArgs) -> Result<(Folder, Published)> {
+fn prepare_in(
+    path: &Path,
+    store: &dyn Store,
+    anchor: &[u8],
+    plan: PlanArgs,
+    known: &KnownArgs,
+) -> Result<(Folder, Baseline)> {
     let damage = plan.damage();
     let plan = plan.checked()?;
-    let published = Published::read(store, anchor, &plan.channel, damage)?;
-    let folder = Folder::prepare(path, &plan, &published, &store.source())?;
-    Ok((folder, published))
+    let baseline = Baseline::read(store, anchor, &plan.channel, known.safeguards(damage)?)?;
+    print_notices(baseline.notices());
+    let folder = Folder::prepare(path, &plan, &baseline, store)?;
+    Ok((folder, baseline))
 }
 
 pub(super) fn release(arguments: ReleaseArgs) -> Result<PublishedRelease> {
     let keys = load(&arguments.keys.keys, &arguments.keys.password)?;
-    let damage = arguments.plan.damage();
     let scratch = scratch_dir()?;
     let (store, anchor) = arguments.repo.open()?;
-    let channel = arguments.plan.channel.clone();
-    let (folder, published) = prepare_in(&scratch.path().join("release"), &*store, &anchor, arguments.plan)?;
+    let path = scratch.path().join("release");
+    let (folder, baseline) = prepare_in(&path, &*store, &anchor, arguments.plan, &arguments.known)?;
     sign_with(&folder, keys)?;
     ensure_signed(&folder)?;
-    let published = published.again(&*store, &anchor, &channel, damage)?;
-    let result = publish_over(&folder, &*store, &published, &ProgressOnStderr::default());
+    let baseline = baseline.again(&*store, &anchor)?;
+    let result = publish_over(&folder, &*store, &baseline, &ProgressOnStderr::default());
     let publication = with_remarks(&*store, result)?;
-    PublishedRelease::new(Done::Published, &folder, &*store, publication)
+    PublishedRelease::new(Done::Published, &folder, &*store, &baseline, publication)
 }
 
 fn scratch_dir() -> Result<tempfile::TempDir> {
@@ -107,7 +115,7 @@ fn ensure_signed(folder: &Folder) -> Result<()> {
 
 pub(super) fn prepare(arguments: PrepareArgs) -> Result<FolderReview> {
     let (store, anchor) = arguments.repo.open()?;
-    let (folder, _) = prepare_in(&arguments.out, &*store, &anchor, arguments.plan)?;
+    let (folder, _) = prepare_in(&arguments.out, &*store, &anchor, arguments.plan, &arguments.known)?;
     FolderReview::of(&folder, None)
 }
 
@@ -136,46 +144,63 @@ pub(super) fn publish(arguments: PublishArgs) -> Result<PublishedRelease> {
     ensure_signed(&folder)?;
     let progress = ProgressOnStderr::default();
     let damage = if arguments.repair { Damage::Repaired } else { Damage::Refused };
-    let result = signer::publish::publish(&folder, &*store, &anchor, damage, &progress);
+    let channel = folder.manifest()?.channel;
+    let baseline = Baseline::read(&*store, &anchor, &channel, arguments.known.safeguards(damage)?)?;
+    print_notices(baseline.notices());
+    let result = publish_over(&folder, &*store, &baseline, &progress);
     let publication = with_remarks(&*store, result)?;
-    PublishedRelease::new(Done::Published, &folder, &*store, publication)
+    PublishedRelease::new(Done::Published, &folder, &*store, &baseline, publication)
 }
 
 pub(super) fn refresh(arguments: RefreshArgs) -> Result<Answer> {
+    let RefreshArgs { repo, channel, signing, rollout, .. } = arguments;
     let valid = seconds(arguments.version_expires_in)?;
-    sign_again(Done::Refreshed, arguments.repo, &arguments.channel, arguments.signing, |path, published| {
-        Folder::refresh(path, published, arguments.rollout, valid)
+    // A VERSION that does not verify is replaced by one for a release that the caller names.
+    let damage = if arguments.finish.is_some() { Damage::Repaired } else { Damage::Refused };
+    let expired = if arguments.revive { ExpiredVersion::Revived } else { ExpiredVersion::Refused };
+    let safeguards = Safeguards { state: arguments.state.open()?, abandoned: Vec::new(), damage };
+    sign_again(Done::Refreshed, &repo, &channel, safeguards, signing, |path, baseline, store| {
+        match (arguments.finish, rollout) {
+            (Some(manifest), Some(rollout)) => {
+                Folder::finish(path, baseline, store, manifest, (rollout, valid))
+            }
+            _ => Folder::refresh(path, baseline, rollout, valid, expired),
+        }
     })
 }
 
 pub(super) fn renew(arguments: RenewArgs) -> Result<Answer> {
-    let valid = seconds(arguments.expires_in)?;
-    let version_valid = seconds(arguments.version_expires_in)?;
-    sign_again(Done::Renewed, arguments.repo, &arguments.channel, arguments.signing, |path, published| {
-        Folder::renew(path, published, valid, version_valid)
+    let RenewArgs { repo, known, channel, signing, .. } = arguments;
+    let (valid, version_valid) = (seconds(arguments.expires_in)?, seconds(arguments.version_expires_in)?);
+    let safeguards = known.safeguards(Damage::Refused)?;
+    sign_again(Done::Renewed, &repo, &channel, safeguards, signing, |path, baseline, store| {
+        Folder::renew(path, baseline, store, valid, version_valid)
     })
 }
 
-/// Makes a folder from the published release, and publishes it unless it is to be signed elsewhere.
+/// Makes a folder from what is published, and publishes it unless it is to be signed elsewhere.
 fn sign_again(
     done: Done,
-    repo: RepoArgs,
+    repo: &RepoArgs,
     channel: &Name,
+    safeguards: Safeguards,
     signing: SigningArgs,
-    make: impl FnOnce(&Path, &Published) -> Result<Folder>,
+    make: impl FnOnce(&Path, &Baseline, &dyn Store) -> Result<Folder>,
 ) -> Result<Answer> {
     let keys = load(&signing.keys, &signing.password)?;
     let (store, anchor) = repo.open()?;
-    let published = Published::read(&*store, &anchor, channel, Damage::Refused)?;
+    let baseline = Baseline::read(&*store, &anchor, channel, safeguards)?;
+    print_notices(baseline.notices());
     if let Some(out) = &signing.out {
-        return FolderReview::of(&make(out, &published)?, None).map(Answer::of);
+        let folder = make(out, &baseline, &*store).map_err(|why| why.on(channel))?;
+        return FolderReview::of(&folder, None).map(Answer::of);
     }
     let scratch = scratch_dir()?;
-    let folder = make(&scratch.path().join("release"), &published)?;
+    let folder = make(&scratch.path().join("release"), &baseline, &*store).map_err(|why| why.on(channel))?;
     sign_with(&folder, keys)?;
     ensure_signed(&folder)?;
-    let published = published.again(&*store, &anchor, channel, Damage::Refused)?;
-    let result = publish_over(&folder, &*store, &published, &ProgressOnStderr::default());
+    let baseline = baseline.again(&*store, &anchor)?;
+    let result = publish_over(&folder, &*store, &baseline, &ProgressOnStderr::default());
     let publication = with_remarks(&*store, result)?;
-    PublishedRelease::new(done, &folder, &*store, publication).map(Answer::of)
+    PublishedRelease::new(done, &folder, &*store, &baseline, publication).map(Answer::of)
 }

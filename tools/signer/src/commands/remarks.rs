@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::io::Write as _;
 
 use relatch::Printable;
+use signer::notice::Notice;
 use signer::store::Store;
 use signer::{Result, redacted};
 
@@ -13,6 +14,14 @@ pub(super) struct Remarks<'a>(pub(super) &'a [String]);
 impl Display for Remarks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|remark| write!(f, "\n  {remark}"))
+    }
+}
+
+/// Prints on stderr what was found while reading: the command may yet fail.
+pub(super) fn print_notices(notices: &[Notice]) {
+    for notice in notices {
+        // A write error must not end the command.
+        drop(writeln!(std::io::stderr(), "{}", redacted(&format!("signer: {notice}"))));
     }
 }
 

@@ -6,8 +6,9 @@ use relatch::Printable;
 use relatch::trust::{Document as _, Name, Role, Root, Version};
 use serde::Serialize;
 use signer::folder::Folder;
+use signer::notice::Notice;
 use signer::repository::{Damage, Published, strict_times};
-use signer::review::{FolderReview, Notice, ReleaseFields, Validity, expiring_manifest, expiring_root};
+use signer::review::{FolderReview, ReleaseFields, Validity, expiring_manifest, expiring_root};
 use signer::{Failure, Result};
 
 use super::inputs::open_to_read;
@@ -76,7 +77,7 @@ impl PublishedState {
             )),
             Ok(None) => Some(Failure::NothingPublished { channel: channel.clone() }),
         };
-        let version = published.released;
+        let version = published.timestamp.map(|timestamp| timestamp.version);
         let problem = problem.as_ref().map(Problem::of);
         PublishedState { repository, channel, root, version, release, warnings, problem }
     }

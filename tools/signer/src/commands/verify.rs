@@ -5,9 +5,7 @@ use std::fmt::{self, Display};
 use relatch::Printable;
 use relatch::trust::Name;
 use serde::Serialize;
-use signer::repository::newest_root;
-use signer::review::expiring_root;
-use signer::verify::{Report, everything, release};
+use signer::verify::{self, Report};
 use signer::{Failure, Result};
 
 use super::inputs::open_to_read;
@@ -24,26 +22,24 @@ pub(super) struct Verified {
     listed: bool,
     #[serde(flatten)]
     report: Report,
+    /// The path of the state file.
+    state: Option<String>,
 }
 
 pub(super) fn verify(arguments: VerifyArgs) -> Result<Verified> {
     let (store, anchor) = open_to_read(&arguments.repo, &arguments.root, &arguments.server)?;
+    let state = arguments.state.open()?;
     let listed = store.can_list();
     let channel = match arguments.channel {
         None if !listed => Some("stable".parse().map_err(Failure::usage)?),
         channel => channel,
     };
     let report = match &channel {
-        Some(channel) => {
-            let source = store.source();
-            let root = newest_root(&source, &anchor)?;
-            let mut report = release(&source, &root, channel)?;
-            report.warnings.extend(expiring_root(&root));
-            report
-        }
-        None => everything(&*store, &anchor)?,
+        Some(channel) => verify::channel(&*store, &anchor, channel, state.as_ref())?,
+        None => verify::everything(&*store, &anchor, state.as_ref())?,
     };
-    Ok(Verified { repository: store.location(), channel, listed, report })
+    let state = arguments.state.state.map(|path| path.display().to_string());
+    Ok(Verified { repository: store.location(), channel, listed, report, state })
 }
 
 impl Display for Verified {

@@ -9,7 +9,7 @@ use relatch::trust::{Artifact, Digest, Encoding, Name, Stored};
 use relatch::{Printable, limits};
 
 use super::{Folder, Plan};
-use crate::files::open_given;
+use crate::files::open_regular;
 use crate::limits::{COPY_BUFFER, PLAIN_WINDOW_LOG};
 use crate::repository::Published;
 use crate::{Failure, Result};
@@ -33,7 +33,7 @@ impl Folder {
         source: &Fetcher,
     ) -> Result<Artifact> {
         let (size, blake3) =
-            self.store_blob(open_given(executable).map_err(Failure::io("open", executable))?, executable)?;
+            self.store_blob(open_regular(executable).map_err(Failure::io("open", executable))?, executable)?;
         if size == 0 {
             return Err(Failure::refused(
                 format!("{} is empty", Printable(executable.display())),

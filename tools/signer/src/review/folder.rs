@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::changes::{Changes, Compared};
 use super::history::unpublished_retracts;
-use super::notices::{Notice, unusual};
+use super::notices::unusual;
 use super::release::ReleaseFields;
 use crate::folder::{Folder, SignatureStatus};
+use crate::notice::Notice;
 use crate::repository::{Damage, Published};
 use crate::store::Store;
 use crate::{Failure, Result};
@@ -64,7 +65,7 @@ impl FolderReview {
         let (mut published, mut before, mut further) = (Compared::NotCompared, None, Vec::new());
         if let Some((store, anchor)) = repository {
             match Published::read(store, anchor, &manifest.channel, Damage::Refused) {
-                Err(Failure::Client(Error::Refused(why))) => {
+                Err(why @ (Failure::OnChannel { .. } | Failure::Client(Error::Refused(_)))) => {
                     published = Compared::DoesNotVerify { error: why.to_string() };
                 }
                 read => {

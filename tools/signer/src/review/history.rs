@@ -1,10 +1,10 @@
 //! The versions that were published before, where the repository can be listed.
 
 use relatch::source::Object;
-use relatch::trust::{Document as _, Manifest, Name, Version};
+use relatch::trust::{Manifest, Name, Version};
 use relatch::{Error, Printable};
 
-use super::notices::Notice;
+use crate::notice::Notice;
 use crate::repository::root_chain;
 use crate::store::Store;
 use crate::{Failure, Result, verify};
@@ -42,13 +42,11 @@ fn published_versions(store: &dyn Store, anchor: &[u8], channel: &Name) -> Resul
     for object in store.list()? {
         let Object::Manifest(digest) = object else { continue };
         let manifest = match verify::signed_once(&source, &chain, digest) {
-            Ok(bytes) => Manifest::from_canonical(bytes.bytes()),
+            Ok((_, signed)) => signed.manifest,
             Err(why @ Failure::Client(Error::Unavailable(_) | Error::Local(_))) => return Err(why),
             Err(_) => continue,
         };
-        if let Ok(manifest) = manifest
-            && manifest.channel == *channel
-        {
+        if manifest.channel == *channel {
             versions.push(manifest.version);
         }
     }

@@ -19,6 +19,6 @@ mod root;
 
 pub use changes::{Change, Changes, Compared};
 pub use folder::{FolderReview, Signatures, SignedFolder};
-pub use notices::{Notice, expiring_manifest, expiring_root};
+pub use notices::{expiring_manifest, expiring_root};
 pub use release::{ReleaseFields, Validity, executables};
 pub use root::RootReview;

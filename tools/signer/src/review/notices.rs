@@ -1,35 +1,12 @@
 //! What is unusual about a release, and what expires soon. None of it is an error.
 
-use std::fmt::{self, Display};
-
 use relatch::Utc;
 use relatch::trust::{Manifest, Root, Version};
-use serde::Serialize;
 
 use super::release::ReleaseFields;
 use crate::limits::{MANIFEST_LIFETIME, MANIFEST_WARNING, ROOT_WARNING, VERSION_LIFETIME};
+use crate::notice::Notice;
 use crate::repository::now;
-
-/// Something that a person should see.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Notice {
-    /// A fixed word for scripts.
-    pub what: &'static str,
-    /// For people.
-    pub text: String,
-}
-
-impl Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl Notice {
-    pub(super) fn new(what: &'static str, text: impl Into<String>) -> Self {
-        Notice { what, text: text.into() }
-    }
-}
 
 /// A manifest that expires soon: `signer refresh` does not renew it.
 pub fn expiring_manifest(manifest: &Manifest) -> Option<Notice> {

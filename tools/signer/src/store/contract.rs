@@ -26,6 +26,15 @@ pub enum Put {
     Existed,
 }
 
+/// The clock of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreClock {
+    /// Its time, in Unix seconds.
+    pub now: u64,
+    /// Which clock to look at if it differs from this machine's.
+    pub advice: &'static str,
+}
+
 /// A repository to publish to, with the guarantees that clients rely on: an immutable object is
 /// written once and as a whole, and `VERSION` is replaced only if it is still the one that the
 /// publisher has read.
@@ -45,6 +54,15 @@ pub trait Store: Send + Sync {
     /// If the publisher has no permission to write.
     fn prepare(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// The store's own clock; `None` if it cannot be read without permission to write, or if the
+    /// store does not show one.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    fn clock(&self) -> Result<Option<StoreClock>> {
+        Ok(None)
     }
 
     /// Facts about the store that were found while writing and that the publisher should know, one
@@ -77,7 +95,7 @@ pub trait Store: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<()>;
 
-    /// Whether the repository can be listed.
+    /// Whether a repository of this kind can be listed.
     fn can_list(&self) -> bool {
         true
     }
@@ -87,6 +105,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`Failure::Refused`] for a name that is not an object of a repository.
     fn list(&self) -> Result<Vec<Object>>;
+
+    /// The manifests in the repository, by their names, without other objects; `None` if the
+    /// credentials do not permit that.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    fn manifests(&self) -> Result<Option<Vec<Digest>>>;
 
     /// The channels that have a `VERSION`.
     ///
@@ -113,6 +138,11 @@ pub(super) fn listed(dir: &str, name: &str) -> Result<Option<Object>> {
             "No client reads it. Find out where it comes from, and remove it.",
         )),
     }
+}
+
+/// The manifests among the names in `manifests/`. Other names are for `signer verify` to report.
+pub(super) fn manifests_among<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Digest> {
+    names.into_iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect()
 }
 
 /// The hash of the content.

@@ -1,20 +1,18 @@
-//! A repository in a directory: hard links, a lock file beside `VERSION`, renames.
+//! A repository in a directory: renames, and a lock file beside `VERSION`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use relatch::source::{Dir, Fetcher, Object, Source as _};
-use relatch::trust::Name;
+use relatch::trust::{Digest, Name};
 
-use super::contract::{Body, Put, Store, digest_of, ensure_digest, listed};
-use crate::files::{dir_of, lock, open_regular, sync_dir_of};
+use super::contract::{Body, Put, Store, StoreClock, digest_of, ensure_digest, listed, manifests_among};
+use super::staging::{Staged, create_public_dir, is_staging, remove_abandoned};
+use crate::files::{dir_of, lock, open_lock, open_regular, sync_dir_of};
 use crate::limits::VERSION_READ;
 use crate::progress::Progress;
 use crate::{Failure, Result};
-
-/// The prefix of temporary files.
-const UPLOAD: &str = ".upload-";
 
 /// A repository in a directory.
 pub struct DirStore {
@@ -30,26 +28,8 @@ impl DirStore {
     /// The path of an object. Creates its directory.
     fn path_of(&self, object: &Object) -> Result<PathBuf> {
         let path = relatch::platform::join(&self.path, &object.to_string());
-        let dir = path.parent().unwrap_or(&self.path);
-        fs::create_dir_all(dir).map_err(Failure::io("create", dir))?;
+        create_public_dir(dir_of(&path))?;
         Ok(path)
-    }
-
-    /// Writes a complete and durable file under a temporary name beside `path`.
-    fn write_beside(path: &Path, body: Body<'_>) -> Result<tempfile::NamedTempFile> {
-        let dir = dir_of(path);
-        let write = || -> std::io::Result<tempfile::NamedTempFile> {
-            let mut file = tempfile::Builder::new().prefix(UPLOAD).tempfile_in(dir)?;
-            match body {
-                Body::Bytes(bytes) => file.write_all(bytes)?,
-                Body::File(from) => drop(std::io::copy(&mut open_regular(from)?, &mut file)?),
-            }
-            #[cfg(unix)]
-            file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-            file.as_file().sync_all()?;
-            Ok(file)
-        };
-        write().map_err(Failure::io("write", path))
     }
 }
 
@@ -58,16 +38,49 @@ impl Store for DirStore {
         Fetcher::new(Dir::new(&self.path))
     }
 
+    /// The modification time of a new file, which the file server sets, if there is one. The file
+    /// has no name where the system can do that; it is never served.
+    fn clock(&self) -> Result<Option<StoreClock>> {
+        let modified = || -> std::io::Result<std::time::SystemTime> {
+            let mut file = tempfile::tempfile_in(&self.path)?;
+            file.write_all(b"clock")?;
+            file.sync_all()?;
+            file.metadata()?.modified()
+        };
+        match modified() {
+            Ok(modified) => {
+                let now = modified.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+                let advice = "The directory is on a file server, or a clock was just changed. Compare \
+                              both with a third clock, and set the wrong one.";
+                Ok(Some(StoreClock { now, advice }))
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(Failure::io("write a temporary file in", &self.path)(error)),
+        }
+    }
+
+    fn prepare(&self) -> Result<()> {
+        remove_abandoned(&self.path);
+        Ok(())
+    }
+
     fn put_new(&self, object: &Object, body: Body<'_>, _: &dyn Progress) -> Result<Put> {
         let path = self.path_of(object)?;
         if !path.exists() {
-            let file = DirStore::write_beside(&path, body)?;
-            let written = || digest_of(Body::File(file.path())).map_err(Failure::io("read", file.path()));
+            let staged = Staged::write(&path, body)?;
+            let written = || digest_of(Body::File(staged.path())).map_err(Failure::io("read", staged.path()));
             ensure_digest(object, written)?;
-            match file.persist_noclobber(&path) {
-                Ok(_) => return sync_dir_of(&path).map(|()| Put::Created),
-                Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Failure::io("create", &path)(error.error)),
+            match staged.create(&path) {
+                Ok(()) => return sync_dir_of(&path).map(|()| Put::Created),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Failure::io("create", &path)(error)),
             }
         }
         let compare = || Ok(digest_of(body)? == digest_of(Body::File(&path))?);
@@ -93,13 +106,13 @@ impl Store for DirStore {
     fn swap(&self, object: &Object, expected: Option<&[u8]>, new: &[u8], _: &dyn Progress) -> Result<()> {
         let path = self.path_of(object)?;
         let lock_path = path.with_file_name(".lock");
-        let lock_file = File::create(&lock_path).map_err(Failure::io("open", &lock_path))?;
+        let lock_file = open_lock(&lock_path).map_err(Failure::io("open", &lock_path))?;
         lock(&lock_file, &lock_path)?;
         if self.read(object)?.as_deref() != expected {
             return Err(Failure::LostRace { object: object.clone() });
         }
-        let file = DirStore::write_beside(&path, Body::Bytes(new))?;
-        file.persist(&path).map_err(|error| Failure::io("replace", &path)(error.error))?;
+        let staged = Staged::write(&path, Body::Bytes(new))?;
+        staged.replace(&path).map_err(Failure::io("replace", &path))?;
         sync_dir_of(&path)
     }
 
@@ -114,14 +127,25 @@ impl Store for DirStore {
             };
             for entry in entries {
                 let entry = entry.map_err(Failure::io("list", &dir_path))?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                // A publisher that was killed leaves temporary files.
-                if !name.starts_with(UPLOAD) {
-                    objects.extend(listed(dir, &name)?);
+                if !is_staging(&entry) {
+                    objects.extend(listed(dir, &entry.file_name().to_string_lossy())?);
                 }
             }
         }
         Ok(objects)
+    }
+
+    fn manifests(&self) -> Result<Option<Vec<Digest>>> {
+        let dir = self.path.join("manifests");
+        let names = match fs::read_dir(&dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(Vec::new())),
+            entries => entries
+                .and_then(|entries| {
+                    entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()
+                })
+                .map_err(Failure::io("list", &dir))?,
+        };
+        Ok(Some(manifests_among(names.iter().filter_map(|name| name.to_str()))))
     }
 
     fn channels(&self) -> Result<Vec<Name>> {

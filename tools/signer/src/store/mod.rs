@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! contract  what publishing requires of a store
-//! dir       a directory: hard links, a lock file, renames
+//! dir       a directory: renames, and a lock file
+//! staging   where a directory keeps what is not complete
 //! s3        a bucket: conditional writes, or a lock object if the server has none
 //! read_only an https: address, to show and verify
 //! options   how a bucket is addressed
@@ -16,8 +17,9 @@ mod options;
 mod read_only;
 #[cfg(feature = "s3")]
 mod s3;
+mod staging;
 
-pub use contract::{Body, Put, Store};
+pub use contract::{Body, Put, Store, StoreClock};
 pub use dir::DirStore;
 pub use location::{from_location, to_read};
 pub use options::S3Options;

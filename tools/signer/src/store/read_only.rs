@@ -1,7 +1,7 @@
 //! A repository that can only be read: `https:`.
 
 use relatch::source::{Fetcher, Object, from_location};
-use relatch::trust::Name;
+use relatch::trust::{Digest, Name};
 use relatch::{Error, Unavailable, limits};
 
 use super::contract::{Body, Put, Store};
@@ -54,6 +54,10 @@ impl Store for ReadOnlyStore {
     }
 
     fn list(&self) -> Result<Vec<Object>> {
+        self.refuse("listed")
+    }
+
+    fn manifests(&self) -> Result<Option<Vec<Digest>>> {
         self.refuse("listed")
     }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::scene::Scene;
 use crate::table::{harmless, refused, row};
-use crate::unix::symlink;
+use crate::unix::{make_fifo, symlink};
 
 /// A release of one executable, at a path where something was put.
 fn of(scene: &Scene, path: &str) -> Command {
@@ -21,7 +21,7 @@ fn with_notes(scene: &Scene, notes: impl AsRef<[u8]>) -> Command {
 
 #[test]
 pub fn executables() {
-    let no_file = "it is neither a file nor a pipe";
+    let no_file = "it is not a regular file, but a ";
     refused(&[
         row(
             "two for one target",
@@ -85,6 +85,21 @@ pub fn executables() {
             },
             5,
             &["cannot open link"],
+        )
+        .on_unix(),
+        row(
+            "a pipe that nobody writes to",
+            "8",
+            |s| {
+                make_fifo(&s.desk.path("pipe"));
+                of(s, "pipe")
+            },
+            5,
+            &[
+                "cannot open pipe",
+                "it is not a regular file, but a pipe",
+                "Only a secret key may come from a pipe",
+            ],
         )
         .on_unix(),
         row("a device without end", "8", |s| of(s, "/dev/zero"), 5, &["cannot open /dev/zero", no_file])
@@ -167,10 +182,21 @@ pub fn notes() {
         ),
         row(
             "without end",
-            "6",
+            "8",
             |s| s.release("1.2.0", &["--notes", "/dev/zero"]),
-            3,
-            &["/dev/zero is larger than the 65536 bytes"],
+            5,
+            &["cannot open /dev/zero", "it is not a regular file, but a device"],
+        )
+        .on_unix(),
+        row(
+            "from a pipe that nobody writes to",
+            "8",
+            |s| {
+                make_fifo(&s.desk.path("pipe"));
+                s.release("1.2.0", &["--notes", "pipe"])
+            },
+            5,
+            &["cannot open pipe", "it is not a regular file, but a pipe"],
         )
         .on_unix(),
         row("missing", "8", |s| s.release("1.2.0", &["--notes", "nowhere"]), 5, &["cannot open nowhere"]),

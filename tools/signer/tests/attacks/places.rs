@@ -297,7 +297,7 @@ pub fn the_release_that_is_published() {
             release,
         ),
         0,
-        &["as release 3"],
+        &["as release "],
     )]);
     refused(&[row(
         "its manifest gone, then the same version",

@@ -6,7 +6,7 @@ use std::process::Command;
 use relatch::trust::{Digest, Document, Manifest, Timestamp, Version};
 use signer::repository::now;
 
-use crate::folders::{replace_text, rewrite};
+use crate::folders::{flip, replace_text, rewrite};
 use crate::forge::DAY;
 use crate::scene::Scene;
 use crate::table::{Row, harmless, refused, row};
@@ -105,7 +105,7 @@ pub fn version() {
             release(s)
         },
         0,
-        &["published widget 1.3.0 as release 4"],
+        &["published widget 1.3.0 as release "],
     )]);
 }
 
@@ -209,5 +209,68 @@ pub fn an_older_refresh() {
             "was seen before",
             "Another release was published in the meantime",
         ],
+    )]);
+}
+
+/// Signed by all who must, and refused by clients: no publisher builds on it, and `verify` says so.
+#[test]
+pub fn roots_that_clients_refuse() {
+    type Next = fn(&Scene) -> Command;
+    let verify: Next = |s| s.at_repo(&["verify"]);
+    let channel: Next = |s| s.at_repo(&["verify", "--channel", "stable"]);
+    let put = |times: (u64, u64), next: Next| {
+        move |s: &Scene| {
+            s.forge_root(&["root-a", "root-b"], |root| (root.issued, root.expires) = times);
+            s.desk.write("repo/root/3.json", s.bytes("next.json"));
+            s.desk.write("repo/root/3.json.minisig", s.bytes("next.json.minisig"));
+            next(s)
+        }
+    };
+    for (what, next) in [
+        ("a release", release as Next),
+        ("a refresh", refresh),
+        ("a folder", |s| s.at_repo(&["publish", "signed"])),
+        ("verify", verify),
+        ("verify of a channel", channel),
+    ] {
+        let future = (now() + 2 * DAY, now() + 9 * DAY);
+        refused(&[
+            row(
+                format!("from the future, then {what}"),
+                "3i",
+                put(future, next),
+                3,
+                &["root 3 was issued at", "this machine's clock says"],
+            ),
+            row(
+                format!("expired, then {what}"),
+                "5",
+                put((now() - 3 * DAY, now() - DAY), next),
+                3,
+                &["root 3 expired at", "signer root renew"],
+            ),
+            row(
+                format!("forked, then {what}"),
+                "2",
+                |s| {
+                    flip(&s.desk.path("repo/root/1.json"), |_| 40);
+                    next(s)
+                },
+                3,
+                &["root 1 in the repository differs from the one given with --root"],
+            ),
+        ]);
+    }
+    // The next root ends that, if it is one that clients take.
+    harmless(&[row(
+        "expired, then the next root",
+        "5",
+        |s| {
+            put((now() - 3 * DAY, now() - DAY), verify)(s);
+            s.forge_root(&["root-a", "root-b"], |root| root.version = 4);
+            s.at_repo(&["root", "publish", "next.json"])
+        },
+        0,
+        &["published root 4"],
     )]);
 }

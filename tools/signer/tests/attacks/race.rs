@@ -47,6 +47,12 @@ fn who_is_overtaken_writes_no_version() {
     }
     assert_eq!(scene.bytes("repo/stable/VERSION"), theirs);
     scene.told_safely("overtaken", &output);
+    // Its manifest is there, above what VERSION names: that is said, and the same call finishes it.
+    let verify = run(&mut scene.at_repo(&["verify"]));
+    assert_eq!(verify.status.code(), Some(3), "{}", stderr(&verify));
+    assert!(stderr(&verify).contains("is signed and in the repository (version 1.2.0, manifest "));
+    let again = run(&mut scene.release("1.2.0", &[]));
+    assert!(again.status.success(), "{}", stderr(&again));
     let verify = run(&mut scene.at_repo(&["verify"]));
     assert!(verify.status.success(), "{}", stderr(&verify));
     scene.goes_on("overtaken");

@@ -6,6 +6,7 @@ use relatch::trust::{Key, Root};
 use crate::roots::{BOTH, forged, to_sign};
 use crate::scene::Scene;
 use crate::table::{refused, row};
+use crate::unix::make_fifo;
 
 #[test]
 pub fn thresholds() {
@@ -292,8 +293,29 @@ pub fn public_key_files() {
                     "next.json",
                 ])
             },
-            2,
-            &["/dev/zero: not a minisign public key", "more than 2048 bytes"],
+            5,
+            &["cannot open the public key /dev/zero", "it is not a regular file, but a device"],
+        )
+        .on_unix(),
+        row(
+            "a pipe that nobody writes to",
+            "3.2",
+            |s| {
+                make_fifo(&s.desk.path("pipe"));
+                s.command(&[
+                    "root",
+                    "add",
+                    "root2.json",
+                    "--role",
+                    "release",
+                    "--key",
+                    "pipe",
+                    "--out",
+                    "n.json",
+                ])
+            },
+            5,
+            &["cannot open the public key pipe", "it is not a regular file, but a pipe"],
         )
         .on_unix(),
         row(

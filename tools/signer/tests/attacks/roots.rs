@@ -8,6 +8,7 @@ use signer::repository::now;
 use crate::forge::DAY;
 use crate::scene::Scene;
 use crate::table::{harmless, refused, row};
+use crate::unix::make_fifo;
 
 pub const BOTH: [&str; 2] = ["root-a", "root-b"];
 
@@ -227,10 +228,32 @@ pub fn what_it_follows() {
         ),
         row(
             "without end",
-            "3",
+            "8",
             |s| s.at_repo(&["root", "publish", "/dev/zero"]),
-            3,
-            &["/dev/zero is larger than the 65536 bytes"],
+            5,
+            &["cannot open /dev/zero", "it is not a regular file, but a device"],
+        )
+        .on_unix(),
+        row(
+            "in a pipe that nobody writes to",
+            "8",
+            |s| {
+                make_fifo(&s.desk.path("pipe"));
+                s.at_repo(&["root", "publish", "pipe"])
+            },
+            5,
+            &["cannot open pipe", "it is not a regular file, but a pipe"],
+        )
+        .on_unix(),
+        row(
+            "named with --root, in a pipe that nobody writes to",
+            "8",
+            |s| {
+                make_fifo(&s.desk.path("pipe"));
+                s.command(&["publish", "signed", "--repo", "repo", "--root", "pipe"])
+            },
+            5,
+            &["cannot open pipe", "it is not a regular file, but a pipe"],
         )
         .on_unix(),
         row(
@@ -311,7 +334,8 @@ pub fn what_it_takes_away() {
             s.at_repo(&["root", "publish", "next.json"])
         }
     };
-    let revokes = ["under root 3 the release on stable does not verify any more", "give --revoke-release"];
+    let revokes =
+        ["under root 3 this does not verify any more: the release on stable: ", "give --revoke-release"];
     refused(&[
         row("a release key that is needed", "8.3", without("release", "ci"), 3, &revokes),
         row("the timestamp key", "8.3", without("timestamp", "clock"), 3, &revokes),

@@ -187,14 +187,18 @@ fn make_first_desk() -> Desk {
         desk.ok(&[&["root", "publish", file][..], &REPO].concat());
     }
     let keys = ["--key", "keys/ci.key", "--key", "keys/human.key", "--key", "keys/clock.key"];
-    for (version, more) in [("1.0.0", &[][..]), ("1.1.0", &["--min-version", "1.0.5"])] {
+    // Numbers by hand, so that rows can name them; without --seq they are the time.
+    for (version, more) in
+        [("1.0.0", &["--seq", "1"][..]), ("1.1.0", &["--seq", "2", "--min-version", "1.0.5"])]
+    {
         let artifact = desk.build(version);
         let release = ["release", "--version", version, "--artifact", &artifact];
         desk.ok(&[&release[..], &REPO, &keys, more].concat());
     }
     let artifact = desk.build("1.2.0");
     for folder in ["signed", "unsigned"] {
-        let prepare = ["prepare", "--version", "1.2.0", "--artifact", &artifact, "--out", folder];
+        let prepare =
+            ["prepare", "--version", "1.2.0", "--artifact", &artifact, "--out", folder, "--seq", "3"];
         desk.ok(&[&prepare[..], &REPO].concat());
     }
     desk.ok(&[&["sign", "signed"][..], &keys].concat());

@@ -124,7 +124,7 @@ fn keys_and_roles_are_in_one_job_each() {
         let named: BTreeSet<_> = jobs.keys().map(String::as_str).collect();
         // On GitHub each target has its own job: the jobs of a matrix share their outputs.
         let builds = if name == "github-actions.yml" { &TARGETS[..] } else { &["build"] };
-        let expected = builds.iter().copied().chain(["publish", "refresh", "signer"]);
+        let expected = builds.iter().copied().chain(["publish", "recall", "refresh", "signer"]);
         assert_eq!(named, expected.collect(), "{name}");
         for (job, content) in &jobs {
             let content = content.to_string();
@@ -137,6 +137,12 @@ fn keys_and_roles_are_in_one_job_each() {
             assert!(!says("RELEASE_KEY") || publishes, "{name}: {job}");
             assert!(!says("TIMESTAMP_KEY") || publishes || refreshes, "{name}: {job}");
             let has_secrets = publishes || refreshes;
+            // A cache can overwrite any file, and a build job can write it.
+            let restores = ["cache/restore", "actions/cache@", "restore_cache", "\"pull"];
+            assert_eq!(restores.iter().any(|step| says(step)), job == "recall", "{name}: {job}");
+            let saves = ["cache/save", "save_cache", "\"policy\":\"push\"", "\"<<\""];
+            assert_eq!(saves.iter().any(|step| says(step)), has_secrets, "{name}: {job}");
+            assert!(!says("--revive"), "{name}: {job}");
             assert!(!(has_secrets && says("cargo ")), "{name}: {job} builds where there are secrets");
         }
         let text = read(name);
@@ -168,6 +174,7 @@ fn keys_and_roles_are_in_one_job_each() {
         }
     }
     let gitlab = yaml("gitlab-ci.yml");
+    assert_eq!(gitlab["publish"]["cache"]["policy"], "push");
     for (name, environment) in [("publish", "release"), ("refresh", "refresh")] {
         assert_eq!(gitlab[name]["environment"], environment);
         assert_eq!(gitlab[name]["resource_group"], "relatch-publish");

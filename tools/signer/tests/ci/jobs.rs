@@ -30,6 +30,7 @@ esac
 "#;
 
 const JOBS: &str = r#"[
+    { "id": 14, "name": "recall" },
     { "id": 13, "name": "publish" },
     { "id": 12, "name": "build: [aarch64-unknown-linux-gnu, saas-linux-small-arm64]" },
     { "id": 11, "name": "build: [x86_64-unknown-linux-gnu, saas-linux-small-amd64]" },
@@ -42,12 +43,14 @@ struct Machine {
     name: &'static str,
     /// The outputs of the jobs, on GitHub.
     sums: BTreeMap<String, String>,
+    /// The output of the job `recall`, on GitHub.
+    state: String,
 }
 
 impl Machine {
     /// After all build jobs, of which `signer` built this.
     fn new(name: &'static str, signer: &Path) -> Self {
-        let mut machine = Machine { ci: Pipeline::new(), name, sums: BTreeMap::new() };
+        let mut machine = Machine { ci: Pipeline::new(), name, sums: BTreeMap::new(), state: String::new() };
         for script in names("", ".sh") {
             // As a browser saves it: not executable.
             machine.write(&format!("docs/ci/{script}"), &read(&script));
@@ -60,9 +63,10 @@ impl Machine {
             machine.write("built", &format!("for {target}"));
             machine.put(target, &machine.home().join("built"));
         }
+        machine.recall();
         if name == "github-actions.yml" {
             for (job, content) in jobs(name) {
-                if content.get("outputs").is_some() {
+                if content["outputs"].get("sha256").is_some() {
                     let sum = machine.output(&job, &content);
                     machine.sums.insert(job, sum);
                 }
@@ -107,6 +111,33 @@ impl Machine {
         worked(Command::new("chmod").arg(mode).arg(&place).output().unwrap());
     }
 
+    /// The job `recall`, with what the last job with secrets saved, if there was one.
+    fn recall(&mut self) {
+        let place = self.home().join("recaller");
+        drop(std::fs::remove_dir_all(&place));
+        std::fs::create_dir(&place).unwrap();
+        let saved = self.home().join("signer-state.json");
+        if saved.exists() {
+            std::fs::rename(&saved, place.join("signer-state.json")).unwrap();
+        }
+        let mut shell = Command::new("bash");
+        shell.args(["-eo", "pipefail", "-c", &self.commands("recall")]).current_dir(&place);
+        worked(shell.env("GITHUB_OUTPUT", "output").output().unwrap());
+        let hand_on = |from: &str, to: &str| {
+            let to = self.home().join(to);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(place.join(from), to).unwrap();
+        };
+        match self.name {
+            "github-actions.yml" => {
+                let output = std::fs::read_to_string(place.join("output")).unwrap_or_default();
+                self.state = output.trim_end().strip_prefix("state=").unwrap_or_default().into();
+            }
+            "circleci.yml" => hand_on("state/signer-state.json", "workspace/state/signer-state.json"),
+            _ => hand_on("memory", "api/14/artifacts/memory"),
+        }
+    }
+
     /// The output `sha256` of a job: what its step `sum` says of the file that it uploads.
     fn output(&self, job: &str, content: &Value) -> String {
         let steps = content["steps"].as_array().unwrap();
@@ -144,6 +175,9 @@ impl Machine {
                 all.push(". \"$BASH_ENV\"".into());
             }
             for (variable, value) in step["env"].as_object().into_iter().flatten() {
+                if value == "${{ needs.recall.outputs.state }}" {
+                    all.push(format!("export {variable}='{}'", self.state));
+                }
                 let needed = value.as_str().unwrap().strip_prefix("${{ needs.");
                 if let Some(job) = needed.and_then(|rest| rest.strip_suffix(".outputs.sha256 }}")) {
                     all.push(format!("export {variable}='{}'", self.sums[job]));
@@ -161,6 +195,10 @@ impl Machine {
         shell.env("HOME", home).env("PATH", path(&[&home.join("shims")]));
         shell.env("BASH_ENV", home.join("bash-env"));
         shell.env("SIGNER_REPO", "repo").env("SIGNER_ROOT", "root.json").env("OFFSET", "1000");
+        let pipeline = yaml(self.name);
+        let variables = [&pipeline["env"], &pipeline["variables"], &pipeline["jobs"][job]["environment"]];
+        let state = variables.iter().find_map(|variables| variables["SIGNER_STATE"].as_str()).unwrap();
+        shell.env("SIGNER_STATE", state);
         for number in ["GITHUB_RUN_NUMBER", "PIPELINE", "CI_PIPELINE_IID"] {
             shell.env(number, "42");
         }
@@ -197,7 +235,10 @@ fn the_jobs_of_each_ci_publish_and_refresh() {
     for name in PIPELINES {
         let machine = Machine::new(name, signer());
         let said = worked(machine.run("publish"));
-        assert!(said.contains("published widget 1042 as release 1 on stable"), "{name}: {said}");
+        assert!(
+            said.contains("published widget 1042 as release ") && said.contains(" on stable to "),
+            "{name}: {said}"
+        );
         assert!(
             said.contains("x86_64-unknown-linux-gnu") && said.contains("aarch64-unknown-linux-gnu"),
             "{said}"
@@ -215,6 +256,38 @@ fn the_jobs_of_each_ci_publish_and_refresh() {
             assert_eq!(std::fs::read_to_string(&token).unwrap(), "the token", "{name}");
             assert_eq!(token.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         }
+    }
+}
+
+/// What one job with secrets saves, the next one has.
+#[test]
+fn the_memory_of_the_publisher_goes_from_job_to_job() {
+    for name in PIPELINES {
+        let script = tempfile::NamedTempFile::new().unwrap();
+        let real = signer().display();
+        std::fs::write(
+            script.path(),
+            format!(
+                "#!/bin/sh\nif [ \"$1\" != show ]; then\n\
+                 [ -e \"$SIGNER_STATE\" ] || echo 'the first run' > \"$SIGNER_STATE\"\n\
+                 echo \"$1 \\$(touch ran)'\" >> \"$SIGNER_STATE\"\nfi\n\
+                 unset SIGNER_STATE\nexec '{real}' \"$@\"\n"
+            ),
+        )
+        .unwrap();
+        let mut machine = Machine::new(name, script.path());
+        worked(machine.run("publish"));
+        machine.recall();
+        if name == "github-actions.yml" {
+            for target in TARGETS {
+                std::fs::remove_dir_all(machine.place(target).parent().unwrap()).unwrap();
+            }
+        }
+        worked(machine.run("refresh"));
+        let memory = machine.ci.desk.read("signer-state.json");
+        // It is data, and never a command.
+        assert_eq!(memory, "the first run\nrelease $(touch ran)'\nrefresh $(touch ran)'\n", "{name}");
+        assert!(!machine.home().join("ran").exists() && !machine.home().join("recaller/ran").exists());
     }
 }
 
@@ -292,7 +365,9 @@ fn files_that_a_build_job_adds_to_the_workspace_do_not_run() {
     assert!(worked(machine.run("refresh")).contains("refreshed widget 1042"));
     assert!(!machine.home().join("ran").exists());
     // A link into another layer.
-    for link in ["workspace/bin/signer", "workspace/bin"] {
+    for link in
+        ["workspace/bin/signer", "workspace/bin", "workspace/state/signer-state.json", "workspace/state"]
+    {
         let machine = Machine::new("circleci.yml", signer());
         let (link, aside) = (machine.home().join(link), machine.home().join("aside"));
         std::fs::rename(&link, &aside).unwrap();

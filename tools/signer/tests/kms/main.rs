@@ -284,9 +284,12 @@ fn what_kms_refuses_is_told_with_what_to_do() {
     let denied = "User: arn:aws:sts::111122223333:assumed-role/ci/x is not authorized to perform it\u{1b}[2J\u{202e} because no identity-based policy allows it";
     let shown =
         "x is not authorized to perform it\\u{1b}[2J\\u{202e} because no identity-based policy allows it";
+    // AWS says at the end why it refuses.
+    let long: &'static str = format!("User: {} because it ended", "arn:aws:sts::1 ".repeat(200)).leak();
     let cases = [
         ("GetPublicKey", 400, "AccessDeniedException", denied, 2, ["kms:GetPublicKey was denied", shown]),
         ("Sign", 400, "AccessDeniedException", denied, 2, ["kms:Sign was denied", "keys/README.md"]),
+        ("Sign", 400, "UnrecognizedClientException", long, 2, ["AWS rejects", long]),
         ("Sign", 400, "DisabledException", "KEY is disabled.", 2, ["KEY is disabled.", "enable-key"]),
         ("Sign", 400, "KMSInvalidStateException", "pending deletion", 2, ["state", "cancel-key-deletion"]),
         ("GetPublicKey", 400, "ExpiredTokenException", "expired", 2, ["AWS rejects", "get-caller-identity"]),

@@ -3,9 +3,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use test_s3::{Authority, Credentials, Fault, Options, Rights, Server, When, WrongRegion};
+use test_s3::{Authority, Credentials, Fault, Identity, Options, Rights, Server, When, WrongRegion};
 
 use crate::bench::{Bench, KEYS, fails};
+use crate::support::stderr;
 
 const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 
@@ -53,7 +54,7 @@ fn with_keys_that_may_only_read_nothing_changes() {
         let mut command = bench.command(arguments);
         keys(&mut command, &reader.access_key, &reader.secret_key);
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", crate::support::stderr(&output));
+        assert!(output.status.success(), "{}", stderr(&output));
     }
 }
 
@@ -71,11 +72,18 @@ fn init_without_rights_makes_nothing_and_with_too_few_says_how_to_go_on() {
     bench.server.fault(denied, Fault::Error(403, "AccessDenied"));
     let says = [
         "keys and root.json were created, but root 1 was not published: s3:PutObject of demo/root/1.json",
-        "Then publish it with `signer root publish root.json --root root.json`",
+        "Then run the same command again: it keeps these files",
     ];
     bench.fails(4, &says, &init);
+    let key = bench.desk.read("keys/root.key");
     bench.server.clear_faults();
-    bench.ok(&["root", "publish", "root.json"]);
+    bench.ok(&["root", "publish", "root.json"]); // which is allowed, too
+    let before = bench.objects();
+    let kept = "continued an earlier `signer init`, and kept its keys/root.key, keys/release.key, \
+                keys/timestamp.key, root.json";
+    assert!(bench.ok(&init).contains(kept));
+    assert_eq!((bench.desk.read("keys/root.key"), bench.objects()), (key, before));
+    bench.fails(2, &["root.json already exists; nothing was created"], &init);
     bench.released("1.0.0");
 }
 
@@ -97,7 +105,7 @@ fn with_a_wrong_secret_or_an_unknown_key() {
     for (key, code) in [(known.as_str(), "SignatureDoesNotMatch"), ("AKIDUNKNOWN", "InvalidAccessKeyId")] {
         let mut command = bench.command(&["show"]);
         let output = keys(&mut command, key, SECRET).output().unwrap();
-        let told = crate::support::stderr(&output);
+        let told = stderr(&output);
         assert_eq!(output.status.code(), Some(4), "{told}");
         assert!(told.contains(code) || told.contains("refuses"), "{told}");
         assert!(!told.contains(SECRET), "{told}");
@@ -158,7 +166,7 @@ fn a_clock_that_is_wrong() {
     bench.fails(4, &["RequestTimeTooSkewed", "that the system clock is correct"], &["show"]);
 }
 
-/// What a server says is shown, escaped and not in full.
+/// What a server says is shown, escaped and bounded.
 #[test]
 fn words_of_the_server_cannot_drive_a_terminal() {
     let bench = Bench::new(Options::new());
@@ -169,10 +177,53 @@ fn words_of_the_server_cannot_drive_a_terminal() {
     let answer = Fault::Answer(400, vec![("content-type", "application/xml".into())], body.into_bytes());
     bench.server.fault(When::key("demo/stable/VERSION"), answer);
     let output = bench.signer(&["show"]);
-    let told = crate::support::stderr(&output);
+    let told = stderr(&output);
     assert_eq!(output.status.code(), Some(4), "{told}");
     assert!(!told.contains('\u{1b}') && !told.contains('\u{202e}'), "{told:?}");
     assert!(told.len() < 2000, "{}", told.len());
+}
+
+/// AWS names caller, action and resource, and says at the end why it refuses.
+#[test]
+fn what_aws_says_is_shown_to_its_end() {
+    let bench = Bench::new(Options::new());
+    bench.released("1.0.0");
+    let message =
+        format!("User: {}is not allowed, because the key was deleted", "arn:aws:sts::1 ".repeat(200));
+    let body = |code: &str| {
+        let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        (error.clone(), format!("<ErrorResponse>{error}</ErrorResponse>"))
+    };
+    let answer = |status, body: String| {
+        Fault::Answer(status, vec![("content-type", "text/xml".into())], body.into_bytes())
+    };
+    let refresh = ["refresh", "--key", "keys/timestamp.key"];
+    let before = bench.objects();
+    for code in ["AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken"] {
+        let put = When::prefix("demo/.probe-").method("PUT");
+        bench.server.fault(put, answer(403, body(code).0));
+        bench.fails(4, &["s3:PutObject of demo/.probe-", &format!("{code}: {message}")], &refresh);
+        bench.server.clear_faults();
+    }
+    let endless = body("AccessDenied").0.replace("because", &"long ".repeat(10_000));
+    bench.server.fault(When::prefix("demo/.probe-").method("PUT"), answer(403, endless));
+    let told = stderr(&bench.signer(&refresh));
+    assert!(told.contains('…'), "{told}");
+    assert!(told.len() < 6000, "{}", told.len());
+    bench.server.clear_faults();
+    // The token service, which gives a job its credentials.
+    let identity = Identity::start(&bench.server);
+    identity.fault(When::any(), answer(403, body("AccessDenied").1));
+    bench.desk.write("token", "a.signed.token");
+    for arguments in [&["show"][..], &["verify"], &refresh] {
+        let mut command = bench.command(arguments);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        command.env("AWS_WEB_IDENTITY_TOKEN_FILE", bench.desk.path("token"));
+        command.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/publisher");
+        command.env("AWS_ENDPOINT_URL_STS", identity.endpoint());
+        fails(&mut command, 4, &["requires credentials", &message]);
+    }
+    assert_eq!(bench.objects(), before);
 }
 
 #[test]

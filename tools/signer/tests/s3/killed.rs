@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use signer::baseline::Safeguards;
 use signer::folder::Folder;
 use signer::progress::Silent;
 use signer::publish::publish;
-use signer::repository::Damage;
 use signer::store::{LockTimes, Store as _};
 use test_s3::{Conditions, Fault, Options, Request, When};
 
@@ -93,7 +93,7 @@ fn gone_before_any_request_where_a_lock_is_used() {
         let store = bench.store().with_lock_times(times);
         store.prepare().unwrap();
         bench.server.fault(When::any().skip(answered), Fault::Error(403, "AccessDenied"));
-        let done = publish(&folder, &store, &anchor, Damage::Refused, &Silent);
+        let done = publish(&folder, &store, &anchor, Safeguards::default(), &Silent);
         bench.server.clear_faults();
         bench.verify_released();
         if done.is_ok() {
@@ -104,7 +104,7 @@ fn gone_before_any_request_where_a_lock_is_used() {
             left += 1;
         }
         let rerun =
-            publish(&folder, &bench.store().with_lock_times(times), &anchor, Damage::Refused, &Silent);
+            publish(&folder, &bench.store().with_lock_times(times), &anchor, Safeguards::default(), &Silent);
         rerun.unwrap_or_else(|failure| panic!("request {answered}: {failure}"));
         assert_eq!(bench.version().as_deref(), Some("1.1.0"), "request {answered}");
         answered += 1;

@@ -16,6 +16,7 @@ mod bench;
 mod blobs;
 mod errors;
 mod faults;
+mod floor;
 mod https;
 mod identities;
 mod killed;

@@ -45,8 +45,8 @@ fn nothing_is_published() {
 #[test]
 fn what_has_expired_is_shown_and_refused() {
     let desk = Desk::new();
-    desk.released("1.0.0", &["--version-expires-in", "1s"]);
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    desk.released("1.0.0", &[]);
+    desk.expire_version();
     let advice = "Renew VERSION with `signer refresh`";
     let says = ["  1.0.0 on stable, release ", "VERSION  EXPIRED on", "problem: VERSION expired at", advice];
     shown(&desk, 3, &says);
@@ -54,8 +54,8 @@ fn what_has_expired_is_shown_and_refused() {
     fails(&desk, 3, "VERSION expired at", &[&["verify"][..], &REPO].concat());
 
     let desk = Desk::new();
-    desk.released("1.0.0", &["--expires-in", "1s"]);
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    desk.released("1.0.0", &[]);
+    desk.expire_manifest();
     let says = ["release  EXPIRED on", "problem: the manifest expired at", "signer renew"];
     shown(&desk, 3, &says);
     fails(&desk, 3, "the manifest expired at", &[VERIFY, &REPO].concat());

@@ -6,7 +6,7 @@ use relatch::{Error, Outcome, Refusal};
 use serde_json::Value;
 
 use crate::support::Desk;
-use crate::{KEYS, REPO, answer, prepare};
+use crate::{KEYS, REPO, answer, prepare, timestamp};
 
 /// The manifest and the `VERSION` that are published.
 fn published(desk: &Desk) -> (Value, Value) {
@@ -89,8 +89,8 @@ fn several_signers_sign_it_elsewhere() {
 #[test]
 fn an_expired_release_is_renewed() {
     let desk = Desk::new();
-    desk.released("1.0.0", &["--expires-in", "1s"]);
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    desk.released("1.0.0", &[]);
+    desk.expire_manifest();
     let refused = desk.client("widget").map(drop);
     assert!(matches!(refused, Err(Error::Refused(Refusal::Expired { .. }))), "{refused:?}");
     desk.ok(&[&["renew"][..], &REPO, &KEYS].concat());
@@ -101,11 +101,11 @@ fn an_expired_release_is_renewed() {
 #[test]
 fn an_expired_version_is_not_renewed() {
     let desk = Desk::new();
-    desk.released("1.0.0", &["--version-expires-in", "1s"]);
+    desk.released("1.0.0", &[]);
     let old = desk.read("repo/stable/VERSION");
     desk.released("1.1.0", &[]);
-    std::thread::sleep(std::time::Duration::from_millis(2100));
     desk.write("repo/stable/VERSION", old);
+    desk.expire_version();
     let before = desk.repository();
     desk.fails(3, "VERSION expired at", &[&["renew"][..], &REPO, &KEYS].concat());
     desk.fails(3, "VERSION expired at", &[&["renew", "--out", "folder"][..], &REPO].concat());
@@ -173,4 +173,85 @@ fn a_release_that_takes_back_another_is_renewed_with_that() {
     desk.ok(&[&["renew"][..], &REPO, &KEYS].concat());
     assert!(matches!(client.update(false), Ok(Outcome::Updated { .. })));
     assert_eq!(desk.read("widget"), desk.read("build-1.0.0"));
+}
+
+/// The hash of the manifest that `VERSION` names.
+fn named(desk: &Desk) -> String {
+    published(desk).1["manifest"].as_str().unwrap().to_owned()
+}
+
+/// Killed between the manifest and `VERSION`: the same call finishes, and no other renewal begins.
+#[test]
+fn a_renewal_that_was_killed_is_finished_by_the_same_call() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let old = desk.read("repo/stable/VERSION");
+    let renew = [&["renew", "--state", "state"][..], &REPO, &KEYS].concat();
+    let first = answer(&desk, 0, &renew);
+    assert_eq!((&first["finished"], &first["abandoned"]), (&false.into(), &Value::Null));
+    assert_eq!((&first["state"], &first["warnings"][0]["what"]), (&"state".into(), &"state-new".into()));
+    let (killed, manifests) = (named(&desk), desk.path("repo/manifests").read_dir().unwrap().count());
+    desk.write("repo/stable/VERSION", &old);
+    std::fs::remove_file(desk.path("state")).unwrap(); // the killed run did not get so far
+    let says = format!("(version 1.0.0, manifest {killed}");
+    desk.fails(3, &says, &[&["refresh"][..], &REPO, &KEYS[2..]].concat());
+    let again = answer(&desk, 0, &renew);
+    assert_eq!((&again["finished"], &again["abandoned"]), (&true.into(), &Value::Null));
+    assert_eq!(named(&desk), killed);
+    assert_eq!(desk.path("repo/manifests").read_dir().unwrap().count(), manifests);
+    assert!(desk.read("state").contains(&killed));
+    desk.ok(&[&["verify", "--state", "state"][..], &REPO].concat());
+    // In two steps, too.
+    desk.write("repo/stable/VERSION", &old);
+    let out = ["renew", "--state", "state", "--out", "folder"];
+    desk.ok(&[&out[..], &REPO].concat());
+    assert_eq!(timestamp(&desk, "folder")["manifest"], killed);
+    desk.ok(&[&["sign", "folder"][..], &KEYS[2..]].concat());
+    let publish = [&["publish", "folder", "--state", "state"][..], &REPO].concat();
+    assert_eq!(answer(&desk, 0, &publish)["finished"], true);
+}
+
+/// What was published meanwhile is not passed over, unless a person says so by name.
+#[test]
+fn a_renewal_goes_on_without_a_higher_release_by_its_name_alone() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &["--state", "state"]);
+    let old = desk.read("repo/stable/VERSION");
+    desk.released("1.1.0", &["--state", "state"]);
+    let (lost, seq) = (named(&desk), desk.seq());
+    desk.write("repo/stable/VERSION", &old);
+    let renew = [&["renew"][..], &REPO, &KEYS].concat();
+    let says = format!("(version 1.1.0, manifest {lost}");
+    for more in [&[][..], &["--state", "state"], &["--abandon", &"0".repeat(64)]] {
+        let before = desk.repository();
+        desk.fails(3, &says, &[&renew[..], more].concat());
+        desk.fails(3, &says, &[&["renew", "--out", "folder"][..], &REPO, more].concat());
+        assert_eq!(desk.repository(), before);
+        assert!(!desk.path("folder").exists());
+    }
+    let abandon = ["--abandon", &lost, "--state", "state"];
+    desk.ok(&[&["renew", "--out", "folder"][..], &REPO, &abandon].concat());
+    let renewed = answer(&desk, 0, &[&renew[..], &abandon].concat());
+    assert_eq!((&renewed["abandoned"], &renewed["finished"]), (&Value::from(&*lost), &false.into()));
+    assert_eq!(renewed["release"]["timestamp"]["version"], "1.0.0");
+    assert!(desk.seq() > seq);
+    desk.ok(&[&["verify", "--state", "state"][..], &REPO].concat());
+    desk.released("1.2.0", &["--state", "state"]);
+}
+
+/// Where the manifests are gone as well, the state file alone knows.
+#[test]
+fn a_renewal_is_not_below_what_the_state_file_has_seen() {
+    let desk = Desk::new();
+    desk.released("1.0.0", &[]);
+    let (keep, old) = (desk.repository(), desk.read("repo/stable/VERSION"));
+    desk.released("1.1.0", &["--state", "state"]);
+    for path in desk.repository().into_keys().filter(|path| !keep.contains_key(path)) {
+        std::fs::remove_file(desk.path("repo").join(path)).unwrap();
+    }
+    desk.write("repo/stable/VERSION", old);
+    let says = "state has seen release ";
+    desk.fails(3, says, &[&["renew", "--state", "state"][..], &REPO, &KEYS].concat());
+    desk.fails(3, says, &[&["renew", "--state", "state", "--out", "folder"][..], &REPO].concat());
+    assert!(!desk.path("folder").exists());
 }

@@ -15,9 +15,14 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use relatch::install::Probe;
-use relatch::trust::Digest;
+use relatch::trust::{Digest, Document as _, Manifest, Timestamp};
 use relatch::{Install, Quiet, Updater};
+use signer::key::SecretKey;
+use signer::repository::now;
+use signer::signing::SigningKey as _;
 use tempfile::TempDir;
+
+const DAY: u64 = 86_400;
 
 pub struct Desk {
     pub dir: TempDir,
@@ -68,7 +73,7 @@ impl Desk {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_signer"));
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
-        for name in ["SIGNER_REPO", "SIGNER_ROOT", "SIGNER_PASSWORD"] {
+        for name in ["SIGNER_REPO", "SIGNER_ROOT", "SIGNER_PASSWORD", "SIGNER_STATE"] {
             command.env_remove(name);
         }
         command
@@ -124,6 +129,44 @@ impl Desk {
         let version = self.read("repo/stable/VERSION");
         let pointer: serde_json::Value = serde_json::from_str(version.lines().nth(1).unwrap()).unwrap();
         pointer["seq"].as_u64().unwrap()
+    }
+
+    /// VERSION as the same key has signed it a month ago: it expired yesterday.
+    pub fn expire_version(&self) {
+        let mut version = self.published_version();
+        (version.issued, version.expires) = (now() - 31 * DAY, now() - DAY);
+        self.write_version(&version);
+    }
+
+    /// The release as the same keys have signed it a year ago: it expired yesterday, and VERSION has not.
+    pub fn expire_manifest(&self) {
+        let mut version = self.published_version();
+        let old = self.read(&format!("repo/manifests/{}.json", version.manifest));
+        let mut manifest = Manifest::from_canonical(old.as_bytes()).unwrap();
+        (manifest.issued, manifest.expires) = (now() - 365 * DAY, now() - DAY);
+        let document = manifest.to_canonical();
+        version.manifest = Digest::of(&document);
+        let path = format!("repo/manifests/{}.json", version.manifest);
+        self.write(&format!("{path}.minisig"), self.signature("release", &document));
+        self.write(&path, document);
+        self.write_version(&version);
+    }
+
+    fn published_version(&self) -> Timestamp {
+        let raw = self.read("repo/stable/VERSION");
+        Timestamp::from_canonical(raw.lines().nth(1).unwrap().as_bytes()).unwrap()
+    }
+
+    fn write_version(&self, version: &Timestamp) {
+        let signed = version.to_signed();
+        let signature = self.signature("timestamp", &signed);
+        self.write("repo/stable/VERSION", [signed, signature.into_bytes()].concat());
+    }
+
+    /// By the key of a role, without `signer`.
+    fn signature(&self, role: &str, document: &[u8]) -> String {
+        let key = SecretKey::from_text(&self.read(&format!("keys/{role}.key")), None);
+        key.map_err(|why| panic!("{why}")).unwrap().sign(document, "test", now()).unwrap()
     }
 
     /// Every file of the repository with the hash of its content.

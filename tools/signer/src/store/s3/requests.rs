@@ -107,6 +107,18 @@ impl Bucket {
         }
     }
 
+    /// The server's clock in Unix seconds, by its answer to a request for this object; `None` if
+    /// the answer has no date.
+    pub(super) fn date(&self, key: &str) -> Result<Option<u64>, RequestError> {
+        let date = ServerDate::default();
+        let request = self.client.head_object().bucket(self.address.bucket()).key(key);
+        let answer = self.wait(request.customize().interceptor(date.clone()).send());
+        match (date.read(), answer) {
+            (None, Err(error)) => Err(RequestContext { action: "s3:GetObject", key }.error(&error)),
+            (date, _) => Ok(date.and_then(|seconds| seconds.try_into().ok())),
+        }
+    }
+
     /// Writes a small object, and returns its entity tag.
     pub(super) fn put(
         &self,

@@ -4,16 +4,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_credential_types::Credentials;
 use relatch::source::{Fetcher, Https, Object};
-use relatch::trust::Name;
+use relatch::trust::{Digest, Name};
 
 use super::bucket::Bucket;
 use super::conditions::{ConditionalWrites, probe};
 use super::lock::{LOCK, LockObject, LockTimes, LockWait};
-use super::request_error::RequestError;
+use super::request_error::{ErrorClass, RequestError};
 use super::upload::Uploads;
 use crate::limits::VERSION_READ;
 use crate::progress::Progress;
-use crate::store::contract::{Body, Put, Store, listed};
+use crate::store::contract::{Body, Put, Store, StoreClock, listed, manifests_among};
 use crate::store::options::S3Options;
 use crate::{Failure, Result};
 
@@ -132,6 +132,19 @@ impl Store for S3Store {
         self.conditions().map(drop)
     }
 
+    /// The `Date` of an answer, whatever the answer is.
+    fn clock(&self) -> Result<Option<StoreClock>> {
+        let date = self.with_advice(self.bucket.date(&self.key(&Object::Root(1))))?;
+        let advice = match self.bucket.address.endpoint() {
+            None => "Set this machine's clock: that of AWS is right.",
+            Some(_) => {
+                "Look at this machine's clock first, then at the server's: compare both with a third \
+                 clock, and set the wrong one."
+            }
+        };
+        Ok(date.map(|now| StoreClock { now, advice }))
+    }
+
     fn remarks(&self) -> Vec<String> {
         [lock_mutex(&self.remarks).clone(), self.uploads.leftovers()].concat()
     }
@@ -179,6 +192,14 @@ impl Store for S3Store {
             }
         }
         Ok(objects)
+    }
+
+    fn manifests(&self) -> Result<Option<Vec<Digest>>> {
+        match self.bucket.names_below(&self.bucket.address.key_of("manifests/")) {
+            Ok((names, _)) => Ok(Some(manifests_among(names.iter().map(String::as_str)))),
+            Err(failed) if failed.class == ErrorClass::Denied => Ok(None),
+            Err(failed) => Err(self.bucket.failure(failed)),
+        }
     }
 
     fn channels(&self) -> Result<Vec<Name>> {
