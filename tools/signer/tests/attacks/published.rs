@@ -156,7 +156,7 @@ pub fn manifest() {
             "expired",
             "6k",
             |m, _| (m.issued, m.expires) = (now() - 3 * DAY, now() - DAY),
-            &["version 1.2.0, expired on", "signer renew"],
+            &["the manifest expired at", "a manifest with `signer renew`"],
         ),
         row(
             "with a space at its end",
