@@ -33,7 +33,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Failure::Refused`] if no release is published, if it does not verify, or if a higher one is
-    /// known.
+    /// known; [`Failure::Client`] if its manifest has expired.
     pub fn refresh(
         path: &Path,
         baseline: &Baseline,
@@ -52,12 +52,9 @@ impl Folder {
                  release.",
             ));
         }
-        if current.manifest.expires <= now() {
-            return Err(Failure::refused(
-                format!("release {seq}, version {version}, expired on {}", Utc(current.manifest.expires)),
-                "A refresh does not renew the manifest: run `signer renew`, or publish a new release.",
-            ));
-        }
+        // A refresh does not renew the manifest.
+        let manifest = &current.manifest;
+        strict_times().ensure_current(manifest.kind(), manifest.issued, manifest.expires)?;
         let rollout = rollout.unwrap_or(current.version.rollout);
         let digest = current.version.manifest;
         Folder::filled(path, |folder| {

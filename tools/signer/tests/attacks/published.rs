@@ -156,7 +156,7 @@ pub fn manifest() {
             "expired",
             "6k",
             |m, _| (m.issued, m.expires) = (now() - 3 * DAY, now() - DAY),
-            &["the manifest of this folder expired at"],
+            &["the manifest expired at", "a manifest with `signer renew`"],
         ),
         row(
             "with a space at its end",

@@ -375,7 +375,7 @@ fn a_refresh_of_what_has_expired_is_red() {
     ci.desk.expire_manifest();
     let before = ci.desk.repository();
     let why = failed(3, ci.refresh().output().unwrap());
-    assert!(why.contains("version 42, expired on ") && why.contains("signer renew"), "{why}");
+    assert!(why.contains("the manifest expired at ") && why.contains("signer renew"), "{why}");
     assert!(!why.contains("VERSION is refreshed"), "{why}");
     assert_eq!(ci.desk.repository(), before);
 }
