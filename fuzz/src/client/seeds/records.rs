@@ -65,8 +65,16 @@ pub(super) fn all() -> Vec<Seed> {
         ),
         (
             "newer-build-withheld",
-            script(FROM_1_1_0, &[(ByHand, &[release("2.0.0")]), (Name, &[release("2.0.0"), 0])]),
-            &["it cannot be determined whether root 3"],
+            script(
+                FROM_1_1_0,
+                &[
+                    (ByHand, &[release("2.0.0")]),
+                    (Check, &[0]),
+                    (Name, &[release("2.0.0"), 0]),
+                    (Update, &[0]),
+                ],
+            ),
+            &["it cannot be determined whether root 3", "it cannot be determined whether root 3"],
         ),
         (
             "new-keys-and-back",
