@@ -22,9 +22,9 @@ pub const ROOTS: usize = 3;
 /// Seeds of keys, by chain and root.
 const ROOT_KEYS: [[[u8; 3]; ROOTS]; 2] =
     [[[10, 11, 12], [10, 11, 13], [10, 11, 13]], [[40, 41, 42], [40, 41, 43], [40, 41, 43]]];
-/// Key 21 has a role in both chains.
+/// No key has a role in both chains: a signature does not name the chain that it is for.
 const RELEASE_KEYS: [[&[u8]; ROOTS]; 2] =
-    [[&[20, 21, 22, 24], &[20, 21, 22], &[20, 21, 23]], [&[21, 50, 51, 52], &[21, 50, 51], &[21, 50, 53]]];
+    [[&[20, 21, 22, 24], &[20, 21, 22], &[20, 21, 23]], [&[50, 51, 52, 54], &[50, 51, 52], &[50, 51, 53]]];
 const TIMESTAMP_KEYS: [[u8; ROOTS]; 2] = [[30, 30, 31], [60, 60, 60]];
 /// Who signs each root.
 const SIGNERS: [[&[u8]; ROOTS]; 2] =
