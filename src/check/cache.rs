@@ -60,6 +60,7 @@ pub(crate) struct Failure {
     /// How many tries there were in a row that did not succeed.
     pub(crate) count: u32,
     /// Whether the last of them is an update that began. If it fails, it does not count twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     began: bool,
     /// What the user is told, in lines. They are escaped when they are printed.
     pub(crate) text: String,

@@ -85,7 +85,8 @@ impl Installation {
         Ok(file.and_then(|file| file.about(identity, anchor).cloned()))
     }
 
-    /// Changes the record of the last check, without a lock: it may be lost. Where this user may not write
+    /// Changes the record of the last check, without a lock: it may be lost, or replace a newer one, and the
+    /// next check finds it again. Where this user may not write
     /// beside the executable, or others may, it is in the user's own directory.
     ///
     /// # Errors

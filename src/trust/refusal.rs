@@ -201,7 +201,7 @@ impl Refusal {
             }
             Refusal::StateDamaged { .. } => {
                 "A disk fault, or another program wrote to the file. The next successful check \
-                 replaces it; --rollback requires it and is not possible until the next update."
+                 replaces it; --rollback requires it and is not possible until then."
             }
             Refusal::NoUsableForm { .. } => {
                 "This tool is too old for that release. Install a newer version by hand."

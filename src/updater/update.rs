@@ -201,7 +201,8 @@ impl Updater {
     ///
     /// # Errors
     /// [`Local::NothingToRollBack`], [`Local::Busy`], [`crate::Refusal::PreviousAltered`],
-    /// [`crate::Refusal::BelowFloor`], [`crate::Refusal::PreviousEpoch`]; nothing is changed.
+    /// [`crate::Refusal::PreviousDomain`], [`crate::Refusal::BelowFloor`], [`crate::Refusal::Retracted`],
+    /// [`crate::Refusal::PreviousEpoch`], [`crate::Refusal::StateDamaged`]; nothing is changed.
     pub fn rollback(installation: &Installation, running: Option<&Version>) -> Result<RolledBack> {
         let nothing = || Local::NothingToRollBack { path: installation.executable().into() };
         // If this directory does not exist, there was never an update. A rollback must not create
