@@ -40,8 +40,10 @@ fn renew(repository: &Repository, change: impl FnOnce(&mut Value)) {
 /// expires, and not until the root does.
 #[test]
 fn a_client_is_frozen_until_the_manifest_expires_and_no_longer() {
+    /// What it is, how it comes about, and what a check then finds.
+    type Situation = (&'static str, Arrange, fn(&Finding) -> bool);
     type Arrange = fn(&mut Scene);
-    let situations: [(&str, Arrange, fn(&Finding) -> bool); 3] = [
+    let situations: [Situation; 3] = [
         ("installed", |_| {}, |finding| matches!(finding, Finding::Current)),
         (
             "held",
