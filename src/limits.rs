@@ -60,8 +60,7 @@ pub const FUTURE: u64 = 24 * 60 * 60;
 /// The time between two messages about a failure that has not changed, or about an expiry, in
 /// seconds.
 pub const REMINDER: u64 = 24 * 60 * 60;
-/// How long before an expiry a start warns of it under `Require`, in seconds; at most a quarter of the life
-/// of `VERSION`. A publisher renews `VERSION`
+/// How long before an expiry a start warns of it under `Require`, in seconds. A publisher renews `VERSION`
 /// every week, so that this much is left only if it was not renewed three times.
 pub const EXPIRY_WARNING: u64 = 7 * 24 * 60 * 60;
 /// The time between two requests for a new root, in seconds. A check also requests one before it

@@ -222,8 +222,7 @@ impl Memory {
 
     /// Whether the chain of roots was requested within a day of `now`, and this root is the newest one.
     pub(super) fn is_chain_recent(&self, newest: u64, now: u64) -> bool {
-        // Without a lineage nothing was asked for under this anchor.
-        let is_newest = self.lineage().is_some_and(|lineage| lineage.last() <= newest);
+        let is_newest = self.lineage().is_none_or(|lineage| lineage.last() <= newest);
         let then = self.cache.root_checked;
         is_newest && then.is_some_and(|then| now.abs_diff(then) < limits::ROOT_INTERVAL)
     }

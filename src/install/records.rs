@@ -233,8 +233,17 @@ impl Records {
     pub(crate) fn save(&mut self, identity: &Identity, anchor: Digest, memory: &Memory) -> Result<()> {
         // In this order: a process that dies in between leaves a finding that is newer than the floors, and
         // never an old one beside new floors, by which an outdated version could still run.
+        self.ensure_room(memory)?;
         self.save_cache(identity, anchor, memory.cache())?;
         self.save_floors(memory)
+    }
+
+    fn ensure_room(&self, memory: &Memory) -> Result<(), Refusal> {
+        let is_new = memory.domain().is_some_and(|domain| self.floors.domain(domain.id()).is_none());
+        if is_new && self.floors.domains().len() >= limits::DOMAINS {
+            return Err(Refusal::TooManyDomains { domains: limits::DOMAINS });
+        }
+        Ok(())
     }
 
     /// Persists the result of a check, or of a try.
@@ -247,9 +256,7 @@ impl Records {
 
     fn save_floors(&mut self, memory: &Memory) -> Result<()> {
         let Some(domain) = memory.domain() else { return Ok(()) };
-        if self.floors.domain(domain.id()).is_none() && self.floors.domains().len() >= limits::DOMAINS {
-            return Err(Refusal::TooManyDomains { domains: limits::DOMAINS }.into());
-        }
+        self.ensure_room(memory)?;
         self.floors.put(domain.clone());
         let Some(dir) = self.dir.as_deref().filter(|_| self.damaged.is_none()) else { return Ok(()) };
         if self.on_disk.as_ref() != Some(&self.floors) {

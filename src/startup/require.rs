@@ -191,9 +191,7 @@ fn may_run(
             &format!("the last verified {what} expired at {}{grace}", Utc(expires)),
         ));
     }
-    // A short life ends soon after each renewal.
-    let life = floor.version_expires().saturating_sub(floor.issued());
-    let is_near = expires.saturating_sub(now) < limits::EXPIRY_WARNING.min(life / 4);
+    let is_near = expires.saturating_sub(now) < limits::EXPIRY_WARNING;
     Ok(is_near.then(|| {
         let tense = if expires <= now { "expired" } else { "expires" };
         format!(

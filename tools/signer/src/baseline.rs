@@ -63,8 +63,7 @@ impl Deref for Baseline {
 
 impl Baseline {
     /// Compares the clocks, reads what is published on a channel, and compares it with everything
-    /// that is known. Nothing is refused yet because a higher release is known:
-    /// [`Baseline::ensure_next`].
+    /// that is known. That a higher release is known is refused later, when one is about to be signed.
     ///
     /// # Errors
     /// As [`Published::read`]; [`Failure::Refused`] if the clocks differ, or if the root is older than
