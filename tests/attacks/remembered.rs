@@ -40,8 +40,8 @@ fn renew(repository: &Repository, change: impl FnOnce(&mut Value)) {
 /// expires, and not until the root does.
 #[test]
 fn a_client_is_frozen_until_the_manifest_expires_and_no_longer() {
-    type Arrange = fn(&mut Scene);
-    let situations: [(&str, Arrange, fn(&Finding) -> bool); 3] = [
+    type Situation = (&'static str, fn(&mut Scene), fn(&Finding) -> bool);
+    let situations: [Situation; 3] = [
         ("installed", |_| {}, |finding| matches!(finding, Finding::Current)),
         (
             "held",
