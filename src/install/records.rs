@@ -231,11 +231,8 @@ impl Records {
     /// # Errors
     /// [`crate::Local::Io`]; [`Refusal::TooManyDomains`].
     pub(crate) fn save(&mut self, identity: &Identity, anchor: Digest, memory: &Memory) -> Result<()> {
-        // In this order: a process that dies in between leaves a finding that is newer than the floors, and
-        // never an old one beside new floors, by which an outdated version could still run.
-        self.ensure_room(memory)?;
-        self.save_cache(identity, anchor, memory.cache())?;
-        self.save_floors(memory)
+        self.save_floors(memory)?;
+        self.save_cache(identity, anchor, memory.cache())
     }
 
     fn ensure_room(&self, memory: &Memory) -> Result<(), Refusal> {

@@ -101,6 +101,11 @@
 //! fsync(write)
 //! renameat(private, "write-*", private, "journal")
 //! fsync(private)
+//! # The update is complete: no failure is recorded any more.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! renameat(private, "write-*", private, "cache")
 //! flock(lock, LOCK_UN)
 //! flock(staging, LOCK_UN)
 //! ```
@@ -174,6 +179,11 @@
 //! fsync(write)
 //! renameat(private, "write-*", private, "journal")
 //! fsync(private)
+//! # The update is complete: no failure is recorded any more.
+//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
+//! write(write, ...)
+//! fchmod(write, 0644)
+//! renameat(private, "write-*", private, "cache")
 //! flock(lock, LOCK_UN)
 //! flock(staging, LOCK_UN)
 //! ```
