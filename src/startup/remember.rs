@@ -57,7 +57,7 @@ impl Reminder {
     pub(super) fn remind(&self, cache: &Cache) {
         let now = SystemClock.now();
         let Some(failure) = cache.failure().filter(|_| cache.is_failure_due(now)) else { return };
-        // Who may not write there is not the one whom that failure concerns.
+        // The failure concerns the user who updates the tool.
         if !Installation::of_running().is_ok_and(|installation| installation.is_writable()) {
             return;
         }
@@ -131,7 +131,7 @@ impl Message {
     fn of(error: &Error) -> Self {
         let key = Digest::of(error.timeless().as_bytes());
         match error {
-            // Being offline is no error of anybody's.
+            // Being offline is not an error.
             Error::Unavailable(Unavailable::Unreachable { .. } | Unavailable::TooSlow { .. })
                 if error.is_offline() =>
             {

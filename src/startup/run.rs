@@ -166,7 +166,7 @@ impl Startup {
         if requirement.is_writable() {
             return self.update_as_policy(warnings, Some(&requirement));
         }
-        // Another user installed the tool and updates it. Whether it is current is this user's business.
+        // Another user installed the tool and updates it. This user still must not run an outdated version.
         let (product, budget) = (self.product.clone(), self.budget());
         match self.updater()?.reporter(warnings.reporter(&product)).observe(&budget) {
             // Not by the record: this user may have no place for one.

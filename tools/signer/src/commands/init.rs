@@ -201,7 +201,7 @@ fn keys(arguments: &InitArgs, kept: &mut Vec<String>) -> Result<[Box<dyn Signing
     let paths = Role::ALL.map(|role| arguments.keys.join(format!("{role}.key")));
     if let Some(path) = paths.iter().find(|path| !path.exists() && public_path(path).exists()) {
         return Err(Failure::usage(format!(
-            "{} is there, but its secret key {} is not; put it back, or begin anew with other --keys \
+            "{} is there, but its secret key {} is not; put it back, or start again with another --keys \
              and --root",
             Printable(public_path(path).display()),
             Printable(path.display())
