@@ -220,9 +220,10 @@ impl Memory {
         self.cache.validator = None;
     }
 
-    /// Whether the chain of roots was requested within a day of `now`, and this root is the newest one.
+    /// Whether the chain of roots was requested within a day of `now`, and this root is the newest one. Not
+    /// where the floors were lost: they say how far the chain was verified.
     pub(super) fn is_chain_recent(&self, newest: u64, now: u64) -> bool {
-        let is_newest = self.lineage().is_none_or(|lineage| lineage.last() <= newest);
+        let is_newest = self.lineage().is_some_and(|lineage| lineage.last() <= newest);
         let then = self.cache.root_checked;
         is_newest && then.is_some_and(|then| now.abs_diff(then) < limits::ROOT_INTERVAL)
     }

@@ -235,14 +235,6 @@ impl Records {
         self.save_cache(identity, anchor, memory.cache())
     }
 
-    fn ensure_room(&self, memory: &Memory) -> Result<(), Refusal> {
-        let is_new = memory.domain().is_some_and(|domain| self.floors.domain(domain.id()).is_none());
-        if is_new && self.floors.domains().len() >= limits::DOMAINS {
-            return Err(Refusal::TooManyDomains { domains: limits::DOMAINS });
-        }
-        Ok(())
-    }
-
     /// Persists the result of a check, or of a try.
     pub(crate) fn save_cache(&mut self, identity: &Identity, anchor: Digest, cache: &Cache) -> Result<()> {
         let file = CacheFile::of(identity, anchor, cache.clone());
@@ -253,7 +245,10 @@ impl Records {
 
     fn save_floors(&mut self, memory: &Memory) -> Result<()> {
         let Some(domain) = memory.domain() else { return Ok(()) };
-        self.ensure_room(memory)?;
+        let is_new = self.floors.domain(domain.id()).is_none();
+        if is_new && self.floors.domains().len() >= limits::DOMAINS {
+            return Err(Refusal::TooManyDomains { domains: limits::DOMAINS }.into());
+        }
         self.floors.put(domain.clone());
         let Some(dir) = self.dir.as_deref().filter(|_| self.damaged.is_none()) else { return Ok(()) };
         if self.on_disk.as_ref() != Some(&self.floors) {

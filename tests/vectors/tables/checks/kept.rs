@@ -165,7 +165,8 @@ impl Kept {
     pub fn is_chain_recent(&self, clock: u64) -> bool {
         let is_about_this = self.cache["channel"] == "stable" && self.cache["anchor"] == ANCHOR;
         let asked = self.cache["root_checked"].as_u64().filter(|_| is_about_this);
-        asked.is_some_and(|asked| clock.abs_diff(asked) < DAY)
+        let has_domain = self.floors["domains"].as_array().is_some_and(|domains| !domains.is_empty());
+        has_domain && asked.is_some_and(|asked| clock.abs_diff(asked) < DAY)
     }
 
     /// With the values of this anchor.
