@@ -132,11 +132,49 @@ pub(super) fn create_public_dir(path: &Path) -> Result<()> {
             let inherited = fs::metadata(&new)?.permissions().mode() & 0o7000; // setgid
             fs::set_permissions(&new, fs::Permissions::from_mode(inherited | 0o755))?;
         }
-        match fs::rename(&new, path) {
-            Err(_) if path.is_dir() => Ok(()), // another publisher was faster
-            renamed => renamed,
+        match name_dir(&new, path) {
+            Err(_) if path.is_dir() => Ok(()), // another publisher, or another thread, was faster
+            named => named,
         }
     };
     create().map_err(Failure::io("create", path))?;
     sync_dir_of(path)
+}
+
+/// Gives a directory a name that must not exist. A plain rename on Unix would replace an empty directory of
+/// this name, and whoever is creating the first file in it would find it removed.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn name_dir(new: &Path, path: &Path) -> IoResult<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    let is_unknown =
+        |errno: &Errno| [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP].contains(errno);
+    match renameat_with(CWD, new, CWD, path, RenameFlags::NOREPLACE) {
+        // To this file system, or to the system.
+        Err(errno) if is_unknown(&errno) => fs::rename(new, path),
+        named => Ok(named?),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn name_dir(new: &Path, path: &Path) -> IoResult<()> {
+    fs::rename(new, path)
+}
+
+#[cfg(all(test, any(target_os = "linux", target_vendor = "apple")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_of_another_publisher_is_not_replaced_while_it_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, path) = (dir.path().join("new"), dir.path().join("blobs"));
+        fs::create_dir(&new).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(name_dir(&new, &path).is_err());
+        assert!(new.is_dir() && path.is_dir());
+        fs::remove_dir(&path).unwrap();
+        name_dir(&new, &path).unwrap();
+        assert!(!new.exists() && path.is_dir());
+    }
 }
