@@ -43,7 +43,9 @@ pub fn write_new(path: &Path, content: &[u8], readers: Readers) -> Result<()> {
         .map_err(Failure::io("create", path))?;
     let written = file.as_file_mut().write_all(content).and_then(|()| file.as_file().sync_all());
     written.map_err(Failure::io("write", path))?;
-    file.persist_noclobber(path).map_err(|failed| Failure::io("create", path)(failed.error))?;
+    // Closed first: Windows renames no file that is open and not shared.
+    let unfinished = file.into_temp_path();
+    unfinished.persist_noclobber(path).map_err(|failed| Failure::io("create", path)(failed.error))?;
     sync_dir_of(path)
 }
 
