@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+#[cfg(target_os = "linux")]
 use std::path::Path;
 use std::process::Command;
 
+#[cfg(target_os = "linux")]
 use super::support::Snapshot;
 use super::support::tool::{edit_record, may_be_another, read_record};
 use super::*;
