@@ -250,8 +250,9 @@ fn records() -> Vec<(&'static str, String)> {
 
     let cache = r#"{"type":"relatch-cache/1","product":"demo","channel":"stable","anchor""#;
     let validator = format!(
-        r#"{{"location":"{}","etag":"\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\"","until":1800594800}}"#,
-        Digest::of(b"https://releases.example.com/demo")
+        r#"{{"location":"{}","root":"{carried}","manifest":"{}","etag":"\"5f2c9a0e1b7d4c3f8a6e5d4c3b2a1908\"","until":1800594800}}"#,
+        Digest::of(b"https://releases.example.com/demo"),
+        Digest::of(b"manifest")
     );
     let about = format!(r#"{{"version":"1.3.0","blake3":"{}"}}"#, Digest::of(b"1.3.0"));
     let failure = format!(

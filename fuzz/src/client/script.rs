@@ -376,8 +376,8 @@ impl<'a> Run<'a> {
             }
             .map(|to| format!("installed {to}")),
             _ => updater().and_then(|mut updater| updater.update(now)).map(|outcome| match outcome {
-                Outcome::Updated { from, to, withdrawn: false } => format!("updated {from} to {to}"),
-                Outcome::Updated { from, to, withdrawn: true } => format!("replaced {from} by {to}"),
+                Outcome::Updated { from, to, withdrawn: false, .. } => format!("updated {from} to {to}"),
+                Outcome::Updated { from, to, withdrawn: true, .. } => format!("replaced {from} by {to}"),
                 Outcome::Nothing(reason) => reason.to_string(),
             }),
         };
