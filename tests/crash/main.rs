@@ -149,6 +149,13 @@ impl Scene {
         run(traced(&place.path, names, injections, &self.log()).arg(argument))
     }
 
+    /// Kills a command at this call. The result is `false` if it came to its end all the same.
+    fn is_killed(&self, place: &Place, argument: &str, always: &[String], name: &str, number: usize) -> bool {
+        let kill = format!("{name}:signal=KILL:when={number}");
+        let injections = [always, &[kill]].concat();
+        !self.disturbed(place, argument, &injections, &[name, "renameat2"]).status.success()
+    }
+
     /// An executable that runs is at the path; its version, which is what its bytes say.
     fn assert_runs(&self, place: &Place, when: &str) -> String {
         let found = Digest::of(&std::fs::read(&place.path).unwrap());
@@ -214,10 +221,7 @@ fn kill_updates(scene: fn() -> Scene, always: &[String], each: usize) {
     for (name, number) in scene.points("--update", always, each) {
         let when = format!("update killed at {name} {number} {always:?}");
         let place = scene.place();
-        let mut injections = always.to_vec();
-        injections.push(format!("{name}:signal=KILL:when={number}"));
-        let output = scene.disturbed(&place, "--update", &injections, &[&name, "renameat2"]);
-        killed += usize::from(!output.status.success());
+        killed += usize::from(scene.is_killed(&place, "--update", always, &name, number));
         let accepted = place.accepted(&when);
         let version = scene.assert_runs(&place, &when);
         assert!(version == "1.0.0" || accepted > (1, 1), "{when}: {accepted:?} was forgotten");
@@ -253,10 +257,7 @@ fn kill_rollbacks(always: &[String], each: usize) {
     for (name, number) in scene.points("--rollback", always, each) {
         let when = format!("rollback killed at {name} {number} {always:?}");
         let place = scene.place();
-        let mut injections = always.to_vec();
-        injections.push(format!("{name}:signal=KILL:when={number}"));
-        let output = scene.disturbed(&place, "--rollback", &injections, &[&name, "renameat2"]);
-        killed += usize::from(!output.status.success());
+        killed += usize::from(scene.is_killed(&place, "--rollback", always, &name, number));
         let version = scene.assert_runs(&place, &when);
         seen_old |= version == "1.0.0";
         seen_new |= version == "1.1.0";

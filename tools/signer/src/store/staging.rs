@@ -142,7 +142,7 @@ pub(super) fn create_public_dir(path: &Path) -> Result<()> {
 }
 
 /// Gives a directory a name that must not exist. A plain rename on Unix would replace an empty directory of
-/// this name, and whoever is creating the first file in it would find it removed.
+/// this name, and another publisher that is creating the first file in it would find it removed.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 fn name_dir(new: &Path, path: &Path) -> IoResult<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};

@@ -118,7 +118,7 @@ fn two_releases_at_once_leave_one_that_verifies() {
         let published = bench.version().unwrap();
         assert!(won.contains(&published.as_str()), "{conditions:?}: {won:?} and {published}");
         bench.verify_released();
-        // Who lost may have left the manifest with the highest number. Then it is named.
+        // A loser may have left the manifest with the highest number. Then `verify` names it.
         let verified = bench.signer(&["verify"]);
         let told = stderr(&verified);
         let is_named = verified.status.code() == Some(3) && told.contains("is signed and in the repository");
