@@ -68,15 +68,24 @@ impl UnlockedDirectories {
         self.parent.is_writable(if self.private.is_some() { &name } else { OsStr::new(".") })
     }
 
-    /// SPEC step 1.
+    /// SPEC step 1. A crash, and on Windows a swap that another process is making, leave no executable
+    /// at the path: where there is a journal, recovery puts it there.
     pub(super) fn check_safe(&self) -> Result<()> {
         let executable = self.installation.executable();
         refuse_raised_privileges(executable)?;
         let entry = Entry::new(&self.parent, self.installation.file_name());
-        if !entry.is_file().map_err(io("look at", executable))? {
-            return Err(unsafe_site(executable, "it is not a regular file"));
+        match entry.is_file() {
+            Ok(true) => {}
+            Ok(false) => return Err(unsafe_site(executable, "it is not a regular file")),
+            Err(error) if error.kind() == ErrorKind::NotFound && self.has_journal()? => {}
+            Err(error) => return Err(io("look at", executable)(error)),
         }
         self.check_safe_for_new()
+    }
+
+    fn has_journal(&self) -> Result<bool> {
+        let journal = self.private().map(|private| Entry::new(private, names::JOURNAL));
+        journal.map_or(Ok(false), |journal| journal.exists().map_err(io("look at", &journal.path())))
     }
 
     /// SPEC step 1 for a first install, where there is no executable yet.

@@ -226,15 +226,11 @@ impl Session {
         wait: Duration,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Self>> {
-        if installation.is_missing_executable() {
-            // A crash can leave no executable at the path, but only if names cannot be exchanged.
-            // Recovery restores it.
-            drop(Session::begin_first_install(installation, product, wait, reporter)?);
-            installation.ensure_executable()?;
-        }
         let opened = UnlockedDirectories::open(installation)?;
         opened.check_safe()?; // 1
-        Session::lock(opened, product, wait, reporter) // 2
+        let session = Session::lock(opened, product, wait, reporter)?; // 2
+        installation.ensure_executable()?;
+        Ok(session)
     }
 
     /// Steps 1 and 2 for an executable that may not exist yet.
