@@ -5,15 +5,22 @@ use super::lock::{Lock, Locked};
 use super::{durable, names};
 
 /// Removes the files of processes that were killed while they staged, and old executables that are
-/// no longer running. No swap is pending. A download in progress stays: it holds `staging`.
+/// no longer running. No swap is pending. A download in progress stays: it holds `staging`, unless this
+/// process does.
 ///
 /// Nothing is removed if there is no executable: one of these files may be its only copy (Windows,
 /// or a forced install that was interrupted between its two renames).
-pub(super) fn clean_up(locked: &Locked) {
+pub(super) fn clean_up(locked: &Locked, staging: Option<&Lock>) {
     if !locked.executable().exists().unwrap_or(false) {
         return;
     }
-    let Ok(Some(_staging)) = Lock::try_staging(locked) else { return };
+    let _taken = match staging {
+        Some(_) => None,
+        None => match Lock::try_staging(locked) {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) | Err(_) => return,
+        },
+    };
     let Ok(found) = locked.private().names() else { return };
     for name in found.iter().filter(|name| names::is_leftover(name)) {
         durable::remove(Entry::new(locked.private(), name));

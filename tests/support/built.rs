@@ -21,6 +21,22 @@ pub fn built(name: &str) -> PathBuf {
     path
 }
 
+/// The path of a library of this workspace that a program can load. It need not be there: not every
+/// target has such libraries.
+pub fn library(name: &str) -> PathBuf {
+    let file = format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    if let Some(dir) = std::env::var_os("RELATCH_TEST_BIN") {
+        return Path::new(&dir).join(file);
+    }
+    std::env::current_exe().unwrap().with_file_name(file) // <profile>/deps, where the test is
+}
+
+/// Whether an executable of another package of this workspace was built.
+pub fn exists(name: &str) -> bool {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)).is_file()
+}
+
 /// Of the files that cargo says an executable was built from, one that was changed since.
 fn newer_source(executable: &Path) -> Option<PathBuf> {
     let rules = std::fs::read_to_string(executable.with_extension("d")).ok()?;

@@ -417,5 +417,5 @@ pub(super) fn number_of_release(chain: usize, version: &str) -> u8 {
 
 /// The blob of a release of the first chain as it is.
 pub(super) fn served_blob(version: &str) -> Object {
-    Object::Blob(Digest::of(&world::executable(0, version)))
+    Object::Blob(Digest::of(&world::executable(0, 1, version)))
 }

@@ -54,6 +54,9 @@ const LINUX: &[(&str, Option<Weight>)] = &[
 /// The ACL of a file on Linux (acl(5)).
 const ACL: &[u8] = b"system.posix_acl_access";
 
+/// The rights of a program on Linux (capabilities(7)).
+pub(super) const CAPABILITY: &[u8] = b"security.capability";
+
 /// The list of macOS. There ACL and flags are not extended attributes.
 const APPLE: &[(&str, Option<Weight>)] = &[
     // Tags that a person gives to files in Finder.
@@ -155,12 +158,23 @@ fn copy_extended(system: System, files: &impl Files) -> Result<(), Lost> {
         Err(_) if system == System::Apple => return Ok(()),
         Err(error) => return Err(("extended attributes".into(), error.into())),
     };
-    // A default ACL of the directory may have given the new file an ACL, and the old file has none.
-    let is_given = files.value(Which::Old, ACL) == Err(Errno::NODATA) && files.value(Which::New, ACL).is_ok();
-    if system == System::Linux && is_given {
-        files.remove(ACL).map_err(|error| ("lack of an ACL".into(), error.into()))?;
+    // A default ACL of the directory may have given the new file an ACL that the old file has not,
+    // and the file that a rollback brings back may have a right that was taken from its successor.
+    for (name, what) in [(ACL, "lack of an ACL"), (CAPABILITY, "lack of capabilities")] {
+        let is_absent = system == System::Linux && files.value(Which::Old, name) == Err(Errno::NODATA);
+        if is_absent {
+            match files.value(Which::New, name) {
+                Err(Errno::NODATA) => Ok(()),
+                Ok(_) => files.remove(name),
+                Err(error) => Err(error),
+            }
+            .map_err(|error| (what.into(), error.into()))?;
+        }
     }
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    // Capabilities last: a change of the owner clears them.
+    let mut names: Vec<&[u8]> = names.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+    names.sort_by_key(|name| *name == CAPABILITY);
+    for name in names {
         let Some(weight) = weight(system, name) else { continue };
         let copied = files.value(Which::Old, name).and_then(|value| {
             // Many are set already, such as a label that the directory gives. Setting it again may
