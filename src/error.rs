@@ -255,7 +255,7 @@ impl Local {
                 let target = Printable(target.display());
                 return format!("Name the path that it leads to, {target}, or remove the link first.").into();
             }
-            Local::RaisedPrivileges { why } => why.advice(),
+            Local::RaisedPrivileges { why } => return why.advice(),
             Local::Busy { .. } => "Wait for it to finish, then try again.",
             Local::NoExecutable { interrupted: true, .. } => {
                 "Run `relatch update` with this path: it first restores the executable. If the \

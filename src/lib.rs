@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `--rollback` | returns to the previous version, without a network; run again, goes forward |
 //! | `--update` | updates now; `--update=now` ignores a staged rollout |
-//! | `--update-status` | prints the installed and the previous version, and the last finding |
+//! | `--update-status` | prints versions and the last finding; exit code 3 or 5 for a fault |
 //! | `--no-update` | skips the check this time; anywhere before `--` |
 //!
 //! # Policies

@@ -91,9 +91,9 @@ pub const STARTUP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// The time from a failed start-up check to the next one, so that an offline machine does not wait
 /// for the deadline at each start.
 pub const STARTUP_RETRY: Duration = Duration::from_secs(5 * 60);
-/// The longest time from a probe that failed for a reason that may pass to the next download of that
-/// release by a start. It doubles from [`STARTUP_RETRY`], so that a release that hangs costs a week
-/// some ten downloads at first, and one at last.
+/// The longest time from a probe that failed for a reason that may pass to the next download of
+/// that release by a start. It doubles from [`STARTUP_RETRY`], so that a release that hangs costs a
+/// week some ten downloads at first, and one at last.
 pub const PROBE_RETRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Probes in a row that crash as from lack of memory, until that is a verdict on the release.
 pub const PROBE_CRASHES: u32 = 3;

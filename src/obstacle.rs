@@ -92,7 +92,8 @@ impl fmt::Display for Others<'_> {
 
 /// Where root can install a tool.
 const ELSEWHERE_FOR_ROOT: &str = "install the tool in a directory that only root can write to, \
-                                  as to each directory above it";
+                                  as to each directory above it; in a container or on a build \
+                                  machine that is /opt, and not the workspace";
 
 const STICKY: u32 = 0o1000;
 
@@ -166,7 +167,13 @@ impl UnsafeReason {
                  back: `rm -r {quoted}`."
             )
             .into(),
-            UnsafeReason::NotOfRoot { owner, .. } => format!(
+            // The directory of the executable is root's.
+            UnsafeReason::NotOfRoot { place: Place::Ancestor, .. } => format!(
+                "That user could make root run another program. {}.",
+                sentence(ELSEWHERE_FOR_ROOT)
+            )
+            .into(),
+            UnsafeReason::NotOfRoot { owner, place: Place::Directory } => format!(
                 "That user could make root run another program. Update the tool as that user \
                  (`{} ...`), or {ELSEWHERE_FOR_ROOT}.",
                 owner.sudo()
@@ -175,7 +182,7 @@ impl UnsafeReason {
             UnsafeReason::Several { first, others } => {
                 let mut reasons = std::iter::once(&**first).chain(others.iter().map(|(_, why)| why));
                 let owner = reasons.find_map(|why| match why {
-                    UnsafeReason::NotOfRoot { owner, .. } => Some(owner.sudo()),
+                    UnsafeReason::NotOfRoot { owner, place: Place::Directory } => Some(owner.sudo()),
                     _ => None,
                 });
                 let as_owner = owner.map_or(String::new(), |sudo| {
@@ -251,7 +258,7 @@ pub enum Obstacle {
     ReadOnly,
     /// A directory that can be searched and written to.
     #[error("you may not read this directory (mode {mode:o}), so that it cannot be listed or flushed")]
-    NotReadable { mode: u32 },
+    NotReadable { mode: u32, is_owner: bool },
     #[error("it has the attribute `immutable`")]
     Immutable,
     #[error("it has the attribute `append only`")]
@@ -300,11 +307,17 @@ impl Obstacle {
                 tool in another directory; `relatch install --no-probe` installs without trying."
                 .into(),
             Obstacle::ReadOnly => READ_ONLY.into(),
-            Obstacle::NotReadable { .. } => format!(
-                "An update lists the directory and makes its names durable, which requires to read it: \
-                 `chmod u+r {quoted}` as its owner; or install the tool in a directory of your own."
-            )
-            .into(),
+            Obstacle::NotReadable { is_owner, .. } => {
+                let permits = match is_owner {
+                    true => format!("`chmod u+r {quoted}` permits that"),
+                    false => format!("ask the owner of the directory to permit it (`ls -ld {quoted}` shows both)"),
+                };
+                format!(
+                    "An update lists the directory and makes its names durable, which requires to read it: \
+                     {permits}; or install the tool in a directory of your own."
+                )
+                .into()
+            }
             Obstacle::Immutable => {
                 format!("Clear the attribute, and set it again after the update: `sudo chattr -i {quoted}`.").into()
             }

@@ -1,5 +1,6 @@
 //! Why a process has raised privileges (SPEC step 1).
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// How this process got the rights of another user or domain than the one that started it.
@@ -25,18 +26,28 @@ pub enum Raised {
 }
 
 impl Raised {
-    pub(crate) fn advice(self) -> &'static str {
+    /// In a process of that user and group, nothing is raised.
+    pub(crate) fn advice(self) -> Cow<'static, str> {
+        const WHY: &str = "The user who starts such a program chooses its environment, so it neither updates \
+                           itself nor rolls back.";
         match self {
-            Raised::User { .. } | Raised::Group { .. } => {
-                "The user who starts a set-id program chooses its environment, so it neither updates \
-                 itself nor rolls back. Run the same command as the user who owns it, or with sudo."
+            Raised::User { effective: 0, .. } => format!("{WHY} Run the same command with sudo.").into(),
+            Raised::User { effective, .. } => {
+                format!("{WHY} Run the same command as that user: `sudo -u '#{effective}' ...`.").into()
             }
-            Raised::Secure => {
-                "The user who starts such a program chooses its environment, so it neither updates \
-                 itself nor rolls back. If the file has capabilities (`getcap` lists them), run the \
-                 same command with sudo. If a security module is the cause, run it where its policy \
-                 changes no domain: from an administrator's shell, and not as a service."
-            }
+            Raised::Group { effective, .. } => format!(
+                "{WHY} Run the same command as the owner of the file (`ls -l` shows it), and with its \
+                 group: `sudo -u OWNER -g '#{effective}' ...`."
+            )
+            .into(),
+            Raised::Secure => format!(
+                "{WHY} If the file has capabilities (`getcap` lists them), run the same command with \
+                 sudo; or, in a directory of your own, where root updates nothing, take them from it \
+                 (`sudo setcap -r FILE`), update it, and set them again. If a security module is the \
+                 cause, run it where its policy changes no domain: from an administrator's shell, and \
+                 not as a service."
+            )
+            .into(),
         }
     }
 }

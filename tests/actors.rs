@@ -2,8 +2,8 @@
 //! the tool as it is, and neither takes anything over nor locks anybody out. Root changes nothing
 //! where another user could replace the executable. What one user did is usable by all others.
 //!
-//! One table of places and actors. Each row begins in a fresh place, starts the tool, updates it and
-//! rolls it back as this actor, and looks at it as the others. Needs root and setpriv.
+//! One table of places and actors. Each row begins in a fresh place, starts the tool, updates it
+//! and rolls it back as this actor, and looks at it as the others. Needs root and setpriv.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -243,7 +243,8 @@ impl Trial<'_> {
             format!("a start: {}, {:?}, {}", output.status, stdout(&output), stderr(&output))
         });
         if self.row.may == Some(false) && self.row.actor != ROOT {
-            // Root is told once a day why this place is not safe; whoever may not write is not told.
+            // Root is told once a day why this place is not safe; whoever may not write is not
+            // told.
             self.expect(output.stderr.is_empty(), || format!("a start says: {}", stderr(&output)));
         }
         self.look(&place, "a start", old, new);

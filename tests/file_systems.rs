@@ -1,4 +1,5 @@
-//! Promise: file systems and names are taken as they are. What cannot be done is said in one line, with advice that fits, and leaves nothing.
+//! Promise: file systems and names are taken as they are. What cannot be done is said in one line,
+//! with advice that fits, and leaves nothing.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -252,8 +253,8 @@ fn an_error_is_not_taken_for_absence() {
     assert!(injected_once > 2, "{injected_once}");
 }
 
-/// As Linux does with a set-group-id bit of a group that the caller is not in, and some mounts of FAT
-/// and of servers with every mode: the call succeeds, and the mode is another one.
+/// As Linux does with a set-group-id bit of a group that the caller is not in, and some mounts of
+/// FAT and of servers with every mode: the call succeeds, and the mode is another one.
 #[test]
 fn a_mode_that_was_not_stored_is_not_lost_in_silence() {
     if !is_available() {

@@ -1,5 +1,5 @@
-//! Promise: a person goes back from a bad release on a disk that is full to the last byte, and what could not be recorded then is not
-//! undone later.
+//! Promise: a person goes back from a bad release on a disk that is full to the last byte, and what
+//! could not be recorded then is not undone later.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![cfg(target_os = "linux")]
 

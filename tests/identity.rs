@@ -1,4 +1,5 @@
-//! Promise: only the tool itself is replaced, and not the loader that starts it, nor a program that is in its place.
+//! Promise: only the tool itself is replaced, and not the loader that starts it, nor a program that
+//! is in its place.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -116,7 +117,8 @@ fn notify_and_off_are_as_careful() {
     }
 }
 
-/// The system's own loader, which whoever runs the tests as root may write. Only what is safe even if the fault is there.
+/// The system's own loader, which whoever runs the tests as root may write. Only what is safe even
+/// if the fault is there.
 #[test]
 fn the_loader_of_the_system_is_none_of_our_business() {
     let Some(scene) = Scene::new(json!({"policy": "off"})) else { return };
@@ -131,8 +133,8 @@ fn the_loader_of_the_system_is_none_of_our_business() {
     assert!(!real.with_file_name(beside).exists());
 }
 
-/// A program that loads the library in `TEST_LIBRARY` and calls the tool in it; `None` where nothing
-/// here can make one.
+/// A program that loads the library in `TEST_LIBRARY` and calls the tool in it; `None` where
+/// nothing here can make one.
 fn host(dir: &Path) -> Option<PathBuf> {
     const HOST: &str = "#include <dlfcn.h>\n#include <stdio.h>\n#include <stdlib.h>\n\
         int main(void) {\n\
@@ -201,7 +203,8 @@ fn a_host_that_loads_the_tool_as_a_library_is_not_replaced() {
     }
 }
 
-/// The kernel's list of mapped files does not tell it: the path of the running process leads to another program by now.
+/// The kernel's list of mapped files does not tell it: the path of the running process leads to
+/// another program by now.
 #[test]
 fn another_program_in_the_place_of_the_tool_is_not_replaced() {
     let mut repository = Repository::new();

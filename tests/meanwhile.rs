@@ -1,5 +1,5 @@
-//! Promise: what others do to the executable while an update or an install runs is noticed. Nothing of theirs is replaced, and nothing is
-//! recorded as something else.
+//! Promise: what others do to the executable while an update or an install runs is noticed. Nothing
+//! of theirs is replaced, and nothing is recorded as something else.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![cfg(unix)]
 
@@ -60,7 +60,8 @@ fn a_file_that_appears_during_the_download_stays() {
     assert_eq!(tool.strays(), [""; 0]);
 }
 
-/// The rollback of an executable that cannot record anything itself, on a full disk: the names are the record.
+/// The rollback of an executable that cannot record anything itself, on a full disk: the names are
+/// the record.
 #[test]
 fn a_rollback_that_is_not_recorded_is_recorded_by_the_next_update() {
     let (_repository, tool) = outdated();
@@ -79,7 +80,8 @@ fn a_rollback_that_is_not_recorded_is_recorded_by_the_next_update() {
     assert_eq!((status.problem, status.previous.unwrap().to_string().as_str()), (None, "1.1.0"));
 }
 
-/// A person did not go back from a bad version by that, as far as anybody knows, and the copy that was kept is still there.
+/// A person did not go back from a bad version by that, as far as anybody knows, and the copy that
+/// was kept is still there.
 #[test]
 fn a_copy_that_a_person_put_back_is_no_rollback() {
     let (_repository, tool) = outdated();

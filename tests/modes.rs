@@ -1,5 +1,6 @@
-//! Promise: `.<exe>.relatch/` is the business of the owner of the executable and of root. Its modes are the same under every umask, so that
-//! all users may start the tool; and nobody else takes it over or locks them out.
+//! Promise: `.<exe>.relatch/` is the business of the owner of the executable and of root. Its modes
+//! are the same under every umask, so that all users may start the tool; and nobody else takes it
+//! over or locks them out.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -216,7 +217,8 @@ fn a_directory_of_a_third_user_is_refused_with_the_command_that_repairs_it() {
     }
     chown(scene.tool.site_dir(), Some(ALICE), Some(TEAM)).unwrap();
     assert!(scene.start((ALICE, TEAM), &["--update"]).status.success());
-    // Of root, as after `sudo tool --update` with an earlier version: the owner cannot use it, and is told so once a day.
+    // Of root, as after `sudo tool --update` with an earlier version: the owner cannot use it, and
+    // is told so once a day.
     chown(scene.tool.site_dir(), Some(0), Some(0)).unwrap();
     scene.is_told(
         (ALICE, TEAM),
@@ -228,7 +230,8 @@ fn a_directory_of_a_third_user_is_refused_with_the_command_that_repairs_it() {
     scene.runs_silently((ALICE, TEAM), "1.0.0");
 }
 
-/// Another user can update it, and this one cannot. That is no reason not to run the current version.
+/// Another user can update it, and this one cannot. That is no reason not to run the current
+/// version.
 #[test]
 fn under_require_a_current_version_runs_where_this_user_cannot_change_it() {
     if !may_be_another() {
@@ -236,7 +239,8 @@ fn under_require_a_current_version_runs_where_this_user_cannot_change_it() {
     }
     let (alice, root) = ((ALICE, TEAM), (0, 0));
     type Case = ((u32, u32), u32, u32, Option<u32>, u32, &'static str);
-    // Who starts it; who owns the directory, the executable and the records; the mode; the obstacle.
+    // Who starts it; who owns the directory, the executable and the records; the mode; the
+    // obstacle.
     let cases: [Case; 6] = [
         // After `sudo install` or `docker cp`.
         (alice, ALICE, 0, None, 0o755, "it belongs to user 0 (root), and only its owner or root"),

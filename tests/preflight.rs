@@ -1,5 +1,5 @@
-//! Promise: what cannot be installed here is not downloaded. The reason is named with the command that would work, told once a day, and
-//! looked at again before the next try.
+//! Promise: what cannot be installed here is not downloaded. The reason is named with the command
+//! that would work, told once a day, and looked at again before the next try.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -45,7 +45,8 @@ fn set_mode(path: &Path, mode: u32) {
 type Start<'a> = &'a dyn Fn(&Tool, &[&str]) -> Command;
 
 impl Scene {
-    /// No start and no command downloads; the reason is told once, then it is silent, and each try is later than the one before.
+    /// No start and no command downloads; the reason is told once, then it is silent, and each try
+    /// is later than the one before.
     #[track_caller]
     fn is_not_downloaded(&self, start: Start<'_>, expected: &[&str]) {
         let before = self.tool.digest();

@@ -1,6 +1,7 @@
-//! Promise: a program with raised privileges (set-user-id, set-group-id, file capabilities) believes nothing that its caller chose: it starts
-//! no program, looks for no update, and answers neither a flag nor the probe. Set-id bits and capabilities stay with the executable at the
-//! path, and with no other.
+//! Promise: a program with raised privileges (set-user-id, set-group-id, file capabilities)
+//! believes nothing that its caller chose: it starts no program, looks for no update, and answers
+//! neither a flag nor the probe. Set-id bits and capabilities stay with the executable at the path,
+//! and with no other.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -79,7 +80,8 @@ fn start(command: &mut Command) -> Output {
     run(command.uid(NOBODY).gid(NOBODY))
 }
 
-/// Whether marks on files raise privileges in this directory: not on a file system that is mounted nosuid.
+/// Whether marks on files raise privileges in this directory: not on a file system that is mounted
+/// nosuid.
 fn is_raised(tool: &Tool, why: &str) -> bool {
     let output = start(tool.command().arg("--update-status"));
     let is = stderr(&output).contains(why);
@@ -123,17 +125,16 @@ fn raised_privileges_are_the_first_thing_that_is_looked_at() {
                 assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(5), ""), "{case} {flag}");
                 let told = stderr(&output);
                 assert!(told.contains(&format!("widget: not done: {REASON}{why}")), "{case}: {told}");
-                // Capabilities raise the privileges of their owner too.
+                // Capabilities raise the privileges of their owner too, and set-group-id those of root.
                 let advice = match what {
-                    "file capabilities" => {
-                        "If the file has capabilities (`getcap` lists them), run the same command"
-                    }
-                    _ => "as the user who owns it, or with sudo",
+                    "set-user-id" => "Run the same command with sudo.",
+                    "set-group-id" => "`sudo -u OWNER -g '#0' ...`",
+                    _ => "(`sudo setcap -r FILE`)",
                 };
                 assert!(told.contains(advice), "{case}: {told}");
-                assert_eq!(told.contains("set-id program"), what != "file capabilities", "{case}: {told}");
             }
-            // What the environment says is not believed: neither that it is probed, nor that it was restarted, nor where records are.
+            // What the environment says is not believed: neither that it is probed, nor that it was
+            // restarted, nor where records are.
             for (name, value) in [
                 ("RELATCH_PROBE", "0123456789abcdef0123456789abcdef"),
                 ("RELATCH_RESTARTED", "1"),
@@ -156,7 +157,8 @@ fn raised_privileges_are_the_first_thing_that_is_looked_at() {
     }
 }
 
-/// An error of reading a file would be taken for an answer: by a start, and by the parent of a probe.
+/// An error of reading a file would be taken for an answer: by a start, and by the parent of a
+/// probe.
 #[test]
 fn no_file_is_read_to_find_out() {
     if !support::strace::is_available() {
@@ -171,8 +173,8 @@ fn no_file_is_read_to_find_out() {
     assert!(log.contains("openat(") && !log.contains("auxv"), "{log}");
 }
 
-/// `Require` starts what is at the path where it is itself started from `.<exe>.relatch/`. The caller chooses by what path a set-id program
-/// is started, if they may link to it.
+/// `Require` starts what is at the path where it is itself started from `.<exe>.relatch/`. The
+/// caller chooses by what path a set-id program is started, if they may link to it.
 #[test]
 fn a_set_id_program_restarts_nothing_of_its_callers() {
     if !may_be_another() {
@@ -213,7 +215,8 @@ fn holds(path: &Path, version: &str) -> bool {
     serde_json::from_slice::<Value>(line).unwrap()["version"] == version
 }
 
-/// What was left is no second program with these rights; and an administrator's chmod and setcap survive each way.
+/// What was left is no second program with these rights; and an administrator's chmod and setcap
+/// survive each way.
 #[test]
 fn set_id_bits_and_capabilities_are_those_of_the_executable_alone() {
     if !may_be_another() {

@@ -1,5 +1,6 @@
-//! Promise: root updates nothing that another user could exchange on the way: neither in a directory that others may write to, nor below
-//! one. A user who may not do so for root may still do so for themselves.
+//! Promise: root updates nothing that another user could exchange on the way: neither in a
+//! directory that others may write to, nor below one. A user who may not do so for root may still
+//! do so for themselves.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -56,7 +57,8 @@ impl Scene {
             for part in expected.iter().copied().chain([fact.as_str()]) {
                 assert!(text.contains(part), "{part}: {text}");
             }
-            // A pasted command must not lock a user out of a home, or break a directory that is shared.
+            // A pasted command must not lock a user out of a home, or break a directory that is
+            // shared.
             assert!(!text.contains("chown"), "{text}");
             let own = self.dir();
             assert!(place == own || !text.contains("chmod"), "{text}");
@@ -153,7 +155,8 @@ fn under_require_it_does_not_run_for_root_there_and_does_for_others() {
     assert_eq!(stdout(&output), "widget 1.1.0 x\n", "{}", stderr(&output));
 }
 
-/// After `sudo` that kept HOME: nothing of root's is made in a directory that another user could lead elsewhere.
+/// After `sudo` that kept HOME: nothing of root's is made in a directory that another user could
+/// lead elsewhere.
 #[test]
 fn root_keeps_no_records_in_the_home_of_another_user() {
     if !is_root() {

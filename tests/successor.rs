@@ -1,4 +1,5 @@
-//! Promise: a release that could not update itself afterwards is not installed, and one that is only unusual is, with a word.
+//! Promise: a release that could not update itself afterwards is not installed, and one that is
+//! only unusual is, with a word.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
@@ -46,17 +47,25 @@ impl Scene {
     /// It is refused, as a verdict that is remembered.
     #[track_caller]
     fn refused(&self, why: &str) {
+        let record = self.refused_now(why);
+        assert!(record["failed_probe"].is_string(), "{record}");
+    }
+
+    /// It is refused. The result is what is recorded of it.
+    #[track_caller]
+    fn refused_now(&self, why: &str) -> Value {
         let (version, told) = self.start();
         assert!(
             told.contains("version 1.1.0 could not update itself afterwards: ") && told.contains(why),
             "{told}"
         );
         assert_eq!(version, "1.0.0");
-        assert!(self.tool.record("cache")["failed_probe"].is_string(), "{}", self.tool.record("cache"));
+        let record = self.tool.record("cache");
         // Whoever asks for it gets the same answer, by the exit code of a refusal.
         let output = self.tool.run(&["--update"]);
         assert_eq!(output.status.code(), Some(3), "{output:?}");
         assert_eq!(self.tool.strays(), [""; 0]);
+        record
     }
 
     #[track_caller]
@@ -140,7 +149,8 @@ fn a_root_of_the_same_chain_is_as_good() {
     }
 }
 
-/// The root of the release is older than any that this client has verified, and the repository must prove the way.
+/// The root of the release is older than any that this client has verified, and the repository must
+/// prove the way.
 #[test]
 fn an_older_root_that_does_not_connect_is_refused() {
     // Another root 1 than that of the repository.
@@ -152,7 +162,9 @@ fn an_older_root_that_does_not_connect_is_refused() {
     let root = document(&scene.repository, 1);
     scene.release("1.1.0", json!({"root": root}));
     std::fs::remove_file(scene.repository.dir.path().join("root/1.json")).unwrap();
-    scene.refused("the repository has no root/1.json");
+    // Which may be so for a moment.
+    let record = scene.refused_now("the repository has no root/1.json");
+    assert_eq!((&record["failed_probe"], &record["unfinished_probe"]["count"]), (&Value::Null, &json!(1)));
 
     // A chain of its own, up to the same number.
     let mut scene = Scene::carrying(rotated(), 3);

@@ -1,6 +1,6 @@
 //! The answer to a probe: what an executable says of itself (SPEC step 11).
 //!
-//! Nothing is trusted because of it: the bytes are verified already. It tells whether a release
+//! Nothing is trusted because of it: the bytes are verified already. It shows whether a release
 //! could update itself afterwards.
 
 use std::io::Write as _;

@@ -1,12 +1,12 @@
 //! Removes what dead processes left (SPEC step 2).
 
-use super::dir::Entry;
+use super::dir::{Entry, OpenDir};
 use super::lock::{Lock, Locked};
 use super::{durable, names};
 
 /// Removes the files of processes that were killed while they staged, and old executables that are
-/// no longer running. No swap is pending. A download in progress stays: it holds `staging`, unless this
-/// process does.
+/// no longer running. No swap is pending. A download in progress stays: it holds `staging`, unless
+/// this process does.
 ///
 /// Nothing is removed if there is no executable: one of these files may be its only copy (Windows,
 /// or a forced install that was interrupted between its two renames).
@@ -24,5 +24,26 @@ pub(super) fn clean_up(locked: &Locked, staging: Option<&Lock>) {
     let Ok(found) = locked.private().names() else { return };
     for name in found.iter().filter(|name| names::is_leftover(name)) {
         durable::remove(Entry::new(locked.private(), name));
+    }
+}
+
+/// Removes all that is in a directory, with what a program that was probed left there. Links are
+/// not followed. What cannot be removed stays.
+pub(super) fn empty(dir: &OpenDir) {
+    empty_to(dir, LEVELS);
+}
+
+const LEVELS: u32 = 16;
+
+fn empty_to(dir: &OpenDir, levels: u32) {
+    for name in dir.names().unwrap_or_default() {
+        if Entry::new(dir, &name).remove().is_ok() || levels == 0 {
+            continue;
+        }
+        if let Ok(inner) = dir.open_dir(&name) {
+            empty_to(&inner, levels - 1);
+            drop(inner);
+            drop(dir.remove_dir(&name));
+        }
     }
 }

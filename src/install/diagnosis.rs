@@ -99,7 +99,7 @@ pub(super) fn of_start(error: &io::Error, executable: &File, dir: &Path) -> Opti
         return None;
     }
     let interpreter = interpreter(&mut &*executable)?;
-    if interpreter.path.is_empty() || dir.join(&interpreter.path).exists() {
+    if interpreter.path.is_empty() || !is_missing(&dir.join(&interpreter.path)) {
         return None;
     }
     Some(without_interpreter(&interpreter))
@@ -116,10 +116,15 @@ pub(super) fn of_script(code: Option<i32>, executable: &File) -> Option<String> 
     }
     let name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
     let dirs = std::env::var_os("PATH")?;
-    if std::env::split_paths(&dirs).any(|dir| dir.join(name).exists()) {
+    if !std::env::split_paths(&dirs).all(|dir| is_missing(&dir.join(name))) {
         return None;
     }
     Some(without_interpreter(&Interpreter { path: name.into(), script: true }))
+}
+
+/// An error is not an answer: what cannot be looked at may be there.
+fn is_missing(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|exists| !exists)
 }
 
 fn without_interpreter(interpreter: &Interpreter) -> String {

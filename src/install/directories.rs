@@ -163,13 +163,22 @@ impl UnlockedDirectories {
         Ok(())
     }
 
-    /// SPEC step 1.
+    /// SPEC step 1. A crash, and on Windows a swap that another process is making, leave no
+    /// executable at the path: where there is a journal, recovery puts it there.
     pub(super) fn check_safe(&self) -> Result<()> {
         let executable = self.installation.executable();
-        if !self.executable().is_file().map_err(io("look at", executable))? {
-            return Err(unsafe_site(executable, UnsafeReason::NotRegularFile));
+        match self.executable().is_file() {
+            Ok(true) => {}
+            Ok(false) => return Err(unsafe_site(executable, UnsafeReason::NotRegularFile)),
+            Err(error) if error.kind() == ErrorKind::NotFound && self.has_journal()? => {}
+            Err(error) => return Err(io("look at", executable)(error)),
         }
         self.check_safe_for_new()
+    }
+
+    fn has_journal(&self) -> Result<bool> {
+        let journal = self.private().map(|private| Entry::new(private, names::JOURNAL));
+        journal.map_or(Ok(false), |journal| journal.exists().map_err(io("look at", &journal.path())))
     }
 
     /// SPEC step 1 for a first install, where there is no executable yet.
@@ -206,7 +215,10 @@ impl UnlockedDirectories {
                 // Its name is durable before the name of a file in it is.
                 Ok(()) => {
                     self.was_made = true;
-                    durable::sync_dir(&self.parent)?;
+                    if let Err(error) = durable::sync_dir(&self.parent) {
+                        drop(self.parent.remove_dir(&self.private_name()));
+                        return Err(error);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => {
@@ -219,7 +231,7 @@ impl UnlockedDirectories {
             let checked = self.private().map_or(Ok(()), |private| self.check_safe_private(private));
             if let Err(error) = checked {
                 // Only an empty directory is removed: the one that was just made.
-                drop(std::fs::remove_dir(self.installation.dir()));
+                drop(self.parent.remove_dir(&self.private_name()));
                 return Err(error);
             }
         }
@@ -241,7 +253,7 @@ impl UnlockedDirectories {
         if let Some(private) = self.private.take().filter(|_| self.was_made) {
             durable::remove(Entry::new(&private, names::LOCK));
             durable::remove(Entry::new(&private, names::STAGING));
-            drop(std::fs::remove_dir(self.installation.dir()));
+            drop(self.parent.remove_dir(&self.private_name()));
         }
     }
 

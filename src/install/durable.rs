@@ -99,7 +99,7 @@ pub(super) fn sync(file: &File) -> std::io::Result<()> {
 }
 
 /// The plain flush if the full one is not known here. Any other failure stays one.
-#[cfg(any(target_vendor = "apple", all(test, unix)))]
+#[cfg(unix)]
 fn or_plainly(full: std::io::Result<()>, plain: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<()> {
     use rustix::io::Errno;
     let unknown = [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOTTY, Errno::INVAL, Errno::NOSYS];
@@ -114,9 +114,11 @@ fn or_plainly(full: std::io::Result<()>, plain: impl FnOnce() -> std::io::Result
 pub(super) fn sync_dir(dir: &OpenDir) -> Result<()> {
     #[cfg(unix)]
     match dir.readable() {
-        Ok(file) => sync(file).map_err(io("synchronise", dir.path()))?,
-        // A directory that this user may change and not read has no descriptor that could be flushed. An update
-        // is refused there, and a rollback or a recovery is not.
+        // Some file systems have no such call for directories. Their names are as durable as they
+        // make them.
+        Ok(file) => or_plainly(sync(file), || Ok(())).map_err(io("synchronise", dir.path()))?,
+        // A directory that this user may change and not read has no descriptor that could be
+        // flushed. An update is refused there, and a rollback or a recovery is not.
         Err(_) => rustix::fs::sync(),
     }
     #[cfg(not(unix))] // Windows has no such call and needs none: NTFS journals names.

@@ -62,8 +62,8 @@ struct Running {
 }
 
 impl Running {
-    /// `None` where that is not known: another system, no `/proc`, or code that is not mapped from a
-    /// file, as of a packed executable.
+    /// `None` where that is not known: another system, no `/proc`, or code that is not mapped from
+    /// a file, as of a packed executable.
     fn of_this_process() -> Option<Self> {
         if !cfg!(any(target_os = "linux", target_os = "android")) {
             return None;
@@ -134,7 +134,12 @@ pub(super) fn ensure_answers(
     running: &Version,
 ) -> Result<Digest> {
     let (entry, path) = (directories.executable(), directories.installation().executable());
-    let mut file = entry.open().map_err(io("open", path))?;
+    // It must still be these bytes when it is started.
+    #[cfg(windows)]
+    let opened = entry.open_guarded();
+    #[cfg(not(windows))]
+    let opened = entry.open();
+    let mut file = opened.map_err(io("open", path))?;
     let (_, blake3) = digest_of(&mut file).map_err(io("read", path))?;
     if recorded.is_some_and(|recorded| recorded.blake3 == blake3) {
         return Ok(blake3);

@@ -103,7 +103,7 @@ impl Installation {
     /// recovery looks again, under the lock.
     ///
     /// # Errors
-    /// [`crate::Local::Io`] if the system does not tell.
+    /// [`crate::Local::Io`] if the system does not report it.
     pub(crate) fn is_missing_executable(&self) -> Result<bool> {
         Ok(!exists(&self.executable)? && exists(&self.dir.join(names::JOURNAL))?)
     }

@@ -81,8 +81,8 @@ pub(crate) struct Swap {
     /// `None` if the version of what was at the path was unknown, or if there was nothing.
     pub(crate) from: Option<Installed>,
     pub(crate) to: Installed,
-    /// Whether this is a rollback, which puts `from` on hold. It is not recorded before it happens: a
-    /// record of one was written by an earlier version of relatch.
+    /// Whether this is a rollback, which puts `from` on hold. It is not recorded before it happens:
+    /// a record of one was written by an earlier version of relatch.
     pub(crate) rollback: bool,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
@@ -252,9 +252,9 @@ impl Journal {
         self.pending = Some(pending);
     }
 
-    /// A swap is complete. A rollback puts the version that it leaves on hold, and ends the hold on the
-    /// version that it returns to. `is_kept` is whether the file `previous` is `from`; if it is not,
-    /// it is what it was before.
+    /// A swap is complete. A rollback puts the version that it leaves on hold, and ends the hold on
+    /// the version that it returns to. `is_kept` is whether the file `previous` is `from`; if it is
+    /// not, it is what it was before.
     pub(super) fn swap_ended(&mut self, swap: &Swap, is_kept: bool) {
         self.pending = None;
         if let Some(from) = swap.from.as_ref().filter(|_| swap.rollback) {
@@ -270,8 +270,9 @@ impl Journal {
         }
     }
 
-    /// The swap in progress did not happen, or not in a way that this version of relatch knows. `found`
-    /// is the hash of what is at the path, if there is something. The result is whether there was one.
+    /// The swap in progress did not happen, or not in a way that this version of relatch knows.
+    /// `found` is the hash of what is at the path, if there is something. The result is whether
+    /// there was one.
     pub(super) fn swap_undone(&mut self, found: Option<Digest>) -> bool {
         let Some(Swap { from, to, .. }) = self.pending.take() else { return false };
         let there = [from, Some(to)].into_iter().flatten().find(|known| Some(known.blake3) == found);
@@ -284,8 +285,8 @@ impl Journal {
         self.installed = Some(found);
     }
 
-    /// The swap in progress was complete, and something else is at the path since. `is_kept` is whether
-    /// the file `previous` is what the swap replaced.
+    /// The swap in progress was complete, and something else is at the path since. `is_kept` is
+    /// whether the file `previous` is what the swap replaced.
     pub(super) fn swap_overtaken(&mut self, swap: &Swap, is_kept: bool) {
         self.pending = None;
         self.installed = None;

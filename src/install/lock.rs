@@ -37,6 +37,8 @@ impl Drop for Lock {
 const POLL: Duration = Duration::from_millis(20);
 /// A process that does not wait tries again so often if the directory is removed at the same time.
 const REMOVALS: u32 = 5;
+/// A file system in user space may answer so if a signal arrives.
+const INTERRUPTIONS: u32 = 100;
 
 impl Lock {
     /// Takes the lock of processes that download, and waits for at most `wait`.
@@ -67,7 +69,8 @@ impl Lock {
         }
     }
 
-    /// Whether files in this directory can be locked. If not, the lock file that shows it is removed.
+    /// Whether files in this directory can be locked. If not, the lock file that shows it is
+    /// removed.
     pub(super) fn is_possible(dir: &OpenDir, executable: &std::path::Path) -> bool {
         let tried = Lock::wait_for(dir, names::LOCK, executable, Instant::now(), Duration::ZERO);
         let why = tried.map(|file| drop(file.map(|file| Lock { file })));
@@ -117,9 +120,15 @@ impl Lock {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(io("open the lock", &entry.path()))?,
         };
+        let mut interruptions = 0;
         loop {
             match FileExt::try_lock(&file) {
                 Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::Error(error))
+                    if error.kind() == std::io::ErrorKind::Interrupted && interruptions < INTERRUPTIONS =>
+                {
+                    interruptions += 1;
+                }
                 Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL.min(wait)),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Local::Busy { path: executable.into(), waited: wait }.into());

@@ -22,7 +22,7 @@
 //! ```text
 //! privileges                                         step 1: the process
 //! names, random, digest, dir, installation           the paths and names of an installation
-//! users, restrictions, durable, safety               an open directory, small files, step 1: the place
+//! users, restrictions, durable, safety               an open directory, small files; step 1: place
 //! directories, lock                                  both directories, step 2
 //! launch (verdict), stage, answer, probe (diagnosis)  steps 9 to 11
 //! record_file, journal, floors, settings, root_file  the recorded files

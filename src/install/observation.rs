@@ -34,7 +34,7 @@ impl Observation {
     /// [`crate::Refusal::StateOfOther`].
     pub(crate) fn begin(installation: &Installation, product: &Name, wait: Duration) -> Result<Self> {
         match UnlockedDirectories::open(installation)?.check_safe() {
-            // Nothing is changed there. Who may replace the records may replace the executable too.
+            // Nothing is changed there. Anyone who can replace the records can replace the program.
             Err(why) if why.is_about_this_user() => {}
             checked => checked?, // 1
         }

@@ -44,8 +44,10 @@ pub(super) fn refuse_unreadable(dir: &OpenDir) -> Result<()> {
     #[cfg(unix)]
     if dir.readable().is_err() {
         use std::os::unix::fs::MetadataExt;
-        let mode = dir.metadata().map_err(io("look at", dir.path()))?.mode() & 0o7777;
-        return Err(cannot_update(dir.path(), Obstacle::NotReadable { mode }));
+        let found = dir.metadata().map_err(io("look at", dir.path()))?;
+        let is_owner = found.uid() == rustix::process::geteuid().as_raw();
+        let why = Obstacle::NotReadable { mode: found.mode() & 0o7777, is_owner };
+        return Err(cannot_update(dir.path(), why));
     }
     let _ = dir;
     Ok(())

@@ -67,8 +67,8 @@ pub(super) fn rollback(
         }
     };
     ensure_may_return(&to, Some(&from), records)?;
-    // What is left must be known when only the names tell of this rollback. A full disk is no reason not to
-    // go back, but then the version may be installed again.
+    // What is left must be known when only the names tell of this rollback. A full disk is no
+    // reason not to go back, but then the version may be installed again.
     let unknown = journal.installed() != Some(&from);
     journal.found_at_path(from.clone());
     let warning = if unknown { journal.save(locked.private()).err() } else { None };

@@ -63,19 +63,21 @@ pub(crate) struct Returned {
 }
 
 impl Session {
-    /// Steps 1 and 2 for an existing executable. `None` if there is neither a journal, nor a product to
-    /// create one for.
-    pub(crate) fn begin(
+    /// Steps 1 and 2 for a rollback.
+    ///
+    /// # Errors
+    /// [`Local::NothingToRollBack`] if there is no journal.
+    pub(crate) fn begin_rollback(
         installation: &Installation,
         wait: Duration,
         reporter: &mut dyn Reporter,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Self> {
         let session = Session::lock(open(installation)?, None, None, wait, reporter)?; // 2
         installation.ensure_executable()?;
         Ok(session)
     }
 
-    /// The same for a process that is going to use the network, and for this product.
+    /// The same for an update of this product, which is going to use the network.
     pub(crate) fn begin_update(
         installation: &Installation,
         product: &Name,
@@ -107,10 +109,7 @@ impl Session {
     ) -> Result<Self> {
         let (directories, staging) = Lock::staging(opened, wait)?;
         let opened = directories.into_unlocked();
-        let executable = opened.installation().executable().to_path_buf();
-        let session = Session::lock(opened, Some(staging), Some(product), wait, reporter)?;
-        // With a product, there is always a journal, if necessary a new one.
-        let mut session = session.ok_or(Local::NothingToRollBack { path: executable })?;
+        let mut session = Session::lock(opened, Some(staging), Some(product), wait, reporter)?;
         // Nothing is decided from a record that is not on the disk.
         match session.finished.as_mut().and_then(|finished| finished.swapped.warning.take()) {
             Some(error) => Err(error),
@@ -124,7 +123,7 @@ impl Session {
         product: Option<&Name>,
         wait: Duration,
         reporter: &mut dyn Reporter,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Self> {
         let locked = Locked::take(opened, wait)?;
         let (on_disk, damaged) = match (Journal::load(locked.private()), product) {
             (Ok(journal), _) => (journal, None),
@@ -134,7 +133,10 @@ impl Session {
         let journal = match (&on_disk, product) {
             (Some(journal), _) => journal.clone(),
             (None, Some(product)) => Journal::new(product)?,
-            (None, None) => return Ok(None),
+            (None, None) => {
+                let path = locked.installation().executable().to_path_buf();
+                return Err(Local::NothingToRollBack { path }.into());
+            }
         };
         let product = product.unwrap_or(journal.product());
         journal.ensure_product(product)?;
@@ -154,11 +156,13 @@ impl Session {
             session.finished(finished);
             // A swap whose commit failed may have its old executable under a staged name.
             if session.recorded.journal.pending().is_none() {
-                swap::remove_privileges(session.locked.file(names::PREVIOUS_FILE))?;
+                if let Err(error) = swap::remove_privileges(session.locked.file(names::PREVIOUS_FILE)) {
+                    reporter.warn(&error.to_string());
+                }
                 clean_up::clean_up(&session.locked, session.staging.as_ref());
             }
         }
-        Ok(Some(session))
+        Ok(session)
     }
 
     /// Takes over a swap that was complete and not recorded.
@@ -178,8 +182,8 @@ impl Session {
         &mut self.recorded.records
     }
 
-    /// Writes the journal durably, unless the disk has it. A damaged one stays until a verified check has
-    /// replaced it.
+    /// Writes the journal durably, unless the disk has it. A damaged one stays until a verified
+    /// check has replaced it.
     pub(crate) fn save_journal(&mut self) -> Result<()> {
         if self.recorded.is_unsaved() {
             self.recorded.journal.save(self.locked.private())?;
@@ -201,8 +205,8 @@ impl Session {
         Ok(found == installed.blake3)
     }
 
-    /// A file that is not the recorded executable is at the path. If it is the kept one, a rollback put it
-    /// there and could not record that; else a person did.
+    /// A file that is not the recorded executable is at the path. If it is the kept one, a rollback
+    /// put it there and could not record that; else a person did.
     pub(crate) fn note_other_executable(&mut self) -> Result<()> {
         if !self.recover_rollback()? {
             self.recorded.journal.replaced_by_hand();
@@ -229,8 +233,8 @@ impl Session {
         swap::swap_in(&self.locked, &mut self.recorded.journal, staged, replaced, under)
     }
 
-    /// Returns to the previous executable (SPEC section 6). If this session first completed a rollback that
-    /// had been interrupted, that is the one that was asked for.
+    /// Returns to the previous executable (SPEC section 6). If this session first completed a
+    /// rollback that had been interrupted, that is the one that was asked for.
     pub(crate) fn rollback(&mut self, running: Option<&Version>) -> Result<Returned> {
         let finished = match self.finished.take() {
             Some(finished) if finished.swap.rollback => finished,
@@ -273,7 +277,8 @@ impl Session {
         existing: Existing,
     ) -> Result<Swapped> {
         let installed = first_install(&self.locked, &mut self.recorded.journal, staged, under, existing)?;
-        // Nothing is cleaned up while there is no executable. What an earlier install left goes now.
+        // Nothing is cleaned up while there is no executable. What an earlier install left goes
+        // now.
         clean_up::clean_up(&self.locked, self.staging.as_ref());
         Ok(installed)
     }
@@ -284,16 +289,15 @@ impl Session {
         Paused { directories: locked.unlock(), staging, recorded }
     }
 
-    /// Ends the session of a failed first install, and removes the directory that it created. What the
-    /// check recorded is removed while the lock is still held.
+    /// Ends the session of a failed first install, and removes the directory that it created. What
+    /// the check recorded is removed while the lock is still held.
     pub(crate) fn remove_directory(self) {
-        // This call removes the whole tree, including files of the probed program, and does not
-        // follow links. It uses the path.
         let path = self.locked.installation().dir().to_path_buf();
         if !self.locked.is_current().unwrap_or(false) {
             return; // another process put its own there
         }
-        drop(std::fs::remove_dir_all(&path));
+        clean_up::empty(self.locked.private());
+        drop(std::fs::remove_dir(&path));
         // On Windows, the name of an open file remains until it is closed, and the lock file is
         // still open.
         drop(self);
@@ -301,14 +305,10 @@ impl Session {
     }
 }
 
-/// Step 1. A crash can leave no executable at the path, but only if names cannot be exchanged. Recovery
-/// restores it.
+/// Step 1.
 fn open(installation: &Installation) -> Result<UnlockedDirectories> {
     let opened = UnlockedDirectories::open(installation)?;
-    match installation.is_missing_executable()? {
-        true => opened.check_safe_for_new()?,
-        false => opened.check_safe()?,
-    }
+    opened.check_safe()?;
     Ok(opened)
 }
 
@@ -363,8 +363,8 @@ impl Paused {
         self.recorded.verified();
     }
 
-    /// Whether the journal is the one that was read, as far as can be known without the lock: if not, a
-    /// download would be in vain.
+    /// Whether the journal is the one that was read, as far as can be known without the lock: if
+    /// not, a download would be in vain.
     ///
     /// # Errors
     /// [`Local::ChangedMeanwhile`].

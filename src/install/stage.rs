@@ -188,8 +188,8 @@ impl Staged {
         &self.temp.name
     }
 
-    /// A swap has the file from now on: the old executable may get its name, and dropping this must not
-    /// remove it.
+    /// A swap has the file from now on: the old executable may get its name, and dropping this must
+    /// not remove it.
     pub(super) fn keep(&mut self) {
         self.temp.keep = true;
         self.temp.release();

@@ -59,7 +59,7 @@ impl Installation {
     /// Whether this user may change anything here. Not if the user may not even look.
     ///
     /// # Errors
-    /// [`Local::Io`] if the system does not tell; [`Local::UnsafeSite`].
+    /// [`Local::Io`] if the system does not report it; [`Local::UnsafeSite`].
     pub(crate) fn is_writable(&self) -> Result<bool> {
         match UnlockedDirectories::open(self) {
             Err(Error::Local(Local::Io { error, .. })) if error.kind() == ErrorKind::PermissionDenied => {
@@ -203,12 +203,22 @@ impl Installation {
         Ok(found)
     }
 
+    /// The error if this user may not read what is recorded beside the executable.
+    pub(crate) fn ensure_records_readable(&self) -> Result<()> {
+        self.ensure_readable(&UnlockedDirectories::open(self)?)
+    }
+
+    fn ensure_readable(&self, opened: &UnlockedDirectories) -> Result<()> {
+        match opened.is_closed() {
+            true => Err(io("read", self.dir())(ErrorKind::PermissionDenied.into())),
+            false => Ok(()),
+        }
+    }
+
     /// How `relatch` updates this executable.
     pub(crate) fn settings(&self) -> Result<Settings> {
         let opened = UnlockedDirectories::open(self)?;
-        if opened.is_closed() {
-            return Err(io("read", self.dir())(ErrorKind::PermissionDenied.into()));
-        }
+        self.ensure_readable(&opened)?;
         let settings = opened.private().map_or(Ok(None), Settings::load)?;
         settings.ok_or_else(|| {
             let why = format!("there are no settings in {}", Printable(self.dir().display()));

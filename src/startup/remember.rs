@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::builder::Startup;
 use crate::check::Cache;
 use crate::clock::{Clock as _, SystemClock};
-use crate::error::{Error, Result};
+use crate::error::{Error, Local, Result};
 use crate::escape::Printable;
 use crate::install::{Installation, installation_of_code};
 use crate::report::{Reporter, Terminal, print_line};
@@ -48,7 +48,11 @@ impl Reminder {
             }
             is_due
         });
-        if is_told.unwrap_or(true) {
+        // Nothing can be recorded, so that this would be told at each start. What this user cannot
+        // change is then told by `--update` alone.
+        let is_of_others =
+            matches!(error, Error::Local(Local::UnsafeSite { why, .. }) if why.is_about_this_user());
+        if is_told.unwrap_or(!is_of_others) {
             warnings.print(&self.product);
             self.print(&message.text, message.brief);
         }

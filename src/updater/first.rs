@@ -165,7 +165,7 @@ impl Updater {
                 (session, installed)
             }
             (Ok(session), Err(error)) => (session, Err(error)),
-            // What went wrong first is what is told.
+            // The first failure is reported.
             (Err(_), Err(error)) | (Err(error), Ok(_)) => return Err(error),
         };
         let is_there = exists_now(installation.executable());

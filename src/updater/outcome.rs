@@ -65,7 +65,8 @@ pub struct Status {
     pub channel: Option<Name>,
     /// The version at the path, if it is known.
     pub installed: Option<Version>,
-    /// What is wrong with the file at the path: it is not what was installed, or a swap was interrupted.
+    /// What is wrong with the file at the path: it is not what was installed, or a swap was
+    /// interrupted.
     pub problem: Option<String>,
     /// The version that a rollback returns to.
     pub previous: Option<Version>,
@@ -91,8 +92,8 @@ pub struct Status {
 }
 
 impl Status {
-    /// The exit code of a command that shows it (SPEC section 10): 0, 3 if a record is damaged, and 5 if
-    /// something is wrong with the file at the path.
+    /// The exit code of a command that shows it (SPEC section 10): 0, 3 if a record is damaged, and
+    /// 5 if something is wrong with the file at the path.
     pub fn exit_code(&self) -> u8 {
         match (&self.damaged, &self.problem) {
             (Some(_), _) => 3,

@@ -122,21 +122,23 @@ impl Updater {
         lineage: &Lineage,
     ) -> Result<(), Unfit> {
         let (number, root, first) = (answer.root_version, answer.root, lineage.first());
-        let dead_end = |why: String| {
+        let unconnected = |why: String| {
             let version = answer.version.clone();
             let why = format!(
                 "it carries root {number} {root}, and the chain from there to root {first} does not verify: {why}"
             );
-            Unfit::Refused(Refusal::DeadEnd { version, why })
+            Refusal::DeadEnd { version, why }
         };
+        let dead_end = |why: String| Unfit::Refused(unconnected(why));
         if first - number > limits::LINEAGE as u64 {
             return Err(dead_end(format!("it has more than {} roots", limits::LINEAGE)));
         }
         let deadline = Instant::now() + limits::CHECK;
         let read = |object: Object, limit: ByteLimit| -> Result<Fetched, Unfit> {
             self.source.fetch(&object, limit, deadline).map_err(|error| match error {
+                // Not a verdict: it may be back at once, or be published later.
                 Error::Unavailable(why) if why.may_be_absent() => {
-                    dead_end(format!("the repository has no {object}"))
+                    Unfit::Undetermined(unconnected(format!("the repository has no {object}")).into())
                 }
                 Error::Unavailable(why) => {
                     let (version, why) = (answer.version.clone(), Box::new(why));

@@ -219,31 +219,33 @@ impl Updater {
     /// [`crate::Refusal::PreviousEpoch`], [`crate::Refusal::StateDamaged`]; nothing is changed.
     pub fn rollback(installation: &Installation, running: Option<&Version>) -> Result<RolledBack> {
         ensure_is_mapped(installation)?;
-        let nothing = || Local::NothingToRollBack { path: installation.executable().into() };
         // If this directory does not exist, there was never an update. A rollback must not create
         // it.
         match std::fs::metadata(installation.dir()) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(nothing().into()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Local::NothingToRollBack { path: installation.executable().into() }.into());
+            }
             Err(error) => return Err(io("look at", installation.dir())(error)),
             Ok(_) => {}
         }
-        let session = Session::begin(installation, limits::LOCK_WAIT, &mut Quiet)?;
-        let Returned { from, to, warning } = session.ok_or_else(nothing)?.rollback(running)?;
+        let mut session = Session::begin_rollback(installation, limits::LOCK_WAIT, &mut Quiet)?;
+        let Returned { from, to, warning } = session.rollback(running)?;
         let warning = warning.map(|error| not_recorded(&to, &error));
         Ok(RolledBack { from, to, warning })
     }
 
-    /// What is at the path, and what is recorded of it. It uses no network and takes no lock. `running` is
-    /// the version at the path, if the caller knows it.
+    /// What is at the path, and what is recorded of it. It uses no network and takes no lock.
+    /// `running` is the version at the path, if the caller knows it.
     ///
     /// # Errors
-    /// [`Local::Io`]; [`Local::NoExecutable`]; [`Local::NotInstalled`] if neither a record nor `running`
-    /// tells what the file is.
+    /// [`Local::Io`]; [`Local::NoExecutable`]; [`Local::NotInstalled`] if neither a record nor
+    /// `running` tells what the file is.
     pub fn status(installation: &Installation, running: Option<&Version>) -> Result<Status> {
         ensure_is_mapped(installation)?;
         installation.ensure_executable()?;
         let recorded = installation.recorded(None)?;
         if running.is_none() && recorded.journal.is_none() && recorded.damaged.is_none() {
+            installation.ensure_records_readable()?;
             let why = "nothing is recorded beside it".into();
             return Err(Local::NotInstalled { path: installation.executable().into(), why }.into());
         }

@@ -16,8 +16,8 @@ fn digest(path: &Path) -> Digest {
     Digest::of(&std::fs::read(path).unwrap())
 }
 
-/// The state in which a command, killed at the first such fsync that finds the names exchanged, leaves the
-/// tool, becomes that of the scene.
+/// The state in which a command, killed at the first such fsync that finds the names exchanged,
+/// leaves the tool, becomes that of the scene.
 fn interrupt(scene: &Scene, argument: &str, always: &[String], after: Digest) {
     for number in 1.. {
         let place = scene.place();
@@ -38,7 +38,8 @@ fn interrupt(scene: &Scene, argument: &str, always: &[String], after: Digest) {
     }
 }
 
-/// Whatever call of the recovery fails, the old executable is there for the rollback that comes then.
+/// Whatever call of the recovery fails, the old executable is there for the rollback that comes
+/// then.
 fn fail_recoveries(always: &[String]) {
     if !is_available() {
         return;
@@ -106,7 +107,8 @@ fn a_killed_rollback_from_an_executable_of_a_person_is_completed() {
     }
 }
 
-/// Between the copy of the attributes and the exchange there is a set-id executable that nobody updates.
+/// Between the copy of the attributes and the exchange there is a set-id executable that nobody
+/// updates.
 #[test]
 fn a_killed_rollback_leaves_no_previous_executable_with_set_id_bits() {
     if !is_available() {

@@ -1,6 +1,6 @@
-//! Promise: whatever system call fails, and wherever a process is killed, an executable that runs is
-//! at the path, as the old or the new version; the exit code and the message say which; and the next
-//! command finishes or undoes what was begun and leaves nothing lying about.
+//! Promise: whatever system call fails, and wherever a process is killed, an executable that runs
+//! is at the path, as the old or the new version; the exit code and the message say which; and the
+//! next command finishes or undoes what was begun and leaves nothing lying about.
 //!
 //! strace first records an undisturbed run of each operation: these calls are the points, counted
 //! and not sampled. Then each point meets each fault of [`row::FAULTS`]: SIGKILL, or an error in
@@ -13,11 +13,12 @@
 //! [`STRIDE`]th row. `RELATCH_MATRIX=all` takes every row:
 //!
 //! ```text
-//! TMPDIR=/dev/shm RELATCH_MATRIX=all cargo test --release -p test-tool -p relatch-cli --test matrix -- --nocapture
+//! TMPDIR=/dev/shm RELATCH_MATRIX=all cargo test --release -p test-tool -p relatch-cli \
+//!     --test matrix -- --nocapture
 //! ```
 //!
-//! A large file is read and written by many calls of one kind: `RELATCH_MATRIX=ends` takes of such a
-//! run of calls the first two and the last two, and of everything else every row.
+//! A large file is read and written by many calls of one kind: `RELATCH_MATRIX=ends` takes of such
+//! a run of calls the first two and the last two, and of everything else every row.
 //!
 //! `RELATCH_FAULTS=KILL,EIO` takes of these rows those with one of these faults.
 //!

@@ -19,7 +19,8 @@ pub struct Point {
     pub number: usize,
     /// As strace prints it.
     pub text: String,
-    /// Whether it makes the name of the executable durable: if it fails, success cannot be promised.
+    /// Whether it makes the name of the executable durable: if it fails, success cannot be
+    /// promised.
     pub makes_durable: bool,
 }
 

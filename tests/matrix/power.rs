@@ -1,13 +1,13 @@
 //! Promise: after a power cut at any barrier, the old or the new version is at the path and runs,
 //! and the next command leaves a consistent place. What was reported as done is still done.
 //!
-//! Each file system is an image on a loop device. The operation is killed when it enters a call that
-//! makes something durable or changes a name, and at once the file system is shut down without a
-//! flush (`xfs_io -c shutdown`); of btrfs, which has no such call, the image is copied as it is. Then
-//! it is mounted again. Needs root, loop devices and the tools of the file systems:
+//! Each file system is an image on a loop device. The operation is killed when it enters a call
+//! that makes something durable or changes a name, and at once the file system is shut down without
+//! a flush (`xfs_io -c shutdown`); of btrfs, which has no such call, the image is copied as it is.
+//! Then it is mounted again. Needs root, loop devices and the tools of the file systems:
 //!
 //! ```text
-//! TMPDIR=/dev/shm cargo test -p test-tool --test matrix -- --ignored --nocapture
+//! TMPDIR=/dev/shm cargo test -p test-tool -p relatch-cli --test matrix -- --ignored --nocapture
 //! ```
 
 use std::path::{Path, PathBuf};

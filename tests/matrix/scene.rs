@@ -170,7 +170,8 @@ impl Place {
         serde_json::from_str(line).map(Some).map_err(|error| format!("{name}: {error}"))
     }
 
-    /// Whether the journal says that this executable was installed, and that no swap is in progress.
+    /// Whether the journal says that this executable was installed, and that no swap is in
+    /// progress.
     pub fn records(&self, executable: Digest) -> bool {
         self.record("journal").ok().flatten().is_some_and(|journal| {
             journal["installed"]["blake3"] == executable.to_string().as_str() && journal["pending"].is_null()

@@ -94,8 +94,8 @@ impl<'a> Entry<'a> {
         self.dir.open_guarded(self.name)
     }
 
-    /// [`Entry::open`], but a symbolic link is followed: for small files, whose content is checked, and which an
-    /// administrator may have put elsewhere (SPEC section 4.2).
+    /// [`Entry::open`], but a symbolic link is followed: for small files, whose content is checked,
+    /// and which an administrator may have put elsewhere (SPEC section 4.2).
     pub(super) fn open_following_links(self) -> Result<File> {
         self.dir.open_following_links(self.name)
     }
@@ -120,8 +120,8 @@ impl<'a> Entry<'a> {
         self.dir.exchange(self.name, with.dir, with.name)
     }
 
-    /// Renames the file to a name that must not exist. An error also where the system or the file system
-    /// cannot.
+    /// Renames the file to a name that must not exist. An error also where the system or the file
+    /// system cannot.
     pub(super) fn rename_new(self, to: Entry<'_>) -> Result<()> {
         self.dir.rename_new(self.name, to.dir, to.name)
     }

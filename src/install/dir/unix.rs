@@ -294,6 +294,11 @@ impl OpenDir {
     pub(super) fn remove(&self, name: &OsStr) -> Result<()> {
         Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::empty())?)
     }
+
+    /// Removes an empty directory.
+    pub(in crate::install) fn remove_dir(&self, name: &OsStr) -> Result<()> {
+        Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::REMOVEDIR)?)
+    }
 }
 
 /// The mode of a new file: for its owner alone.

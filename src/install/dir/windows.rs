@@ -113,8 +113,12 @@ impl OpenDir {
     }
 
     pub(super) fn is(&self, name: &OsStr, file: &File) -> Result<bool> {
-        match self.open_file(name) {
-            Err(error) if error.kind() == ErrorKind::NotFound || regular_file::is_not_regular(&error) => {
+        match patiently(|| self.open_file(name)) {
+            // Access is denied to a file that was removed while it was open.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+                    || regular_file::is_not_regular(&error) =>
+            {
                 Ok(false)
             }
             named => is_same_file(file, &named?),
@@ -135,23 +139,12 @@ impl OpenDir {
         self.open_regular(name, OpenOptions::new().read(true))
     }
 
-    /// Opens a regular file that no process can write, rename or remove while it is open. A virus
-    /// scanner may hold a new file for a moment.
+    /// Opens a regular file that no process can write, rename or remove while it is open.
     #[cfg(windows)]
     pub(super) fn open_guarded(&self, name: &OsStr) -> Result<File> {
         use std::os::windows::fs::OpenOptionsExt;
         const FILE_SHARE_READ: u32 = 1;
-        const ERROR_SHARING_VIOLATION: i32 = 32;
-        let mut tries = 0;
-        loop {
-            match self.open_regular(name, OpenOptions::new().read(true).share_mode(FILE_SHARE_READ)) {
-                Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) && tries < 100 => {
-                    tries += 1;
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                }
-                opened => return opened,
-            }
-        }
+        patiently(|| self.open_regular(name, OpenOptions::new().read(true).share_mode(FILE_SHARE_READ)))
     }
 
     pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {
@@ -196,6 +189,26 @@ impl OpenDir {
 
     pub(super) fn remove(&self, name: &OsStr) -> Result<()> {
         fs::remove_file(self.path.join(name))
+    }
+
+    /// Removes an empty directory.
+    pub(in crate::install) fn remove_dir(&self, name: &OsStr) -> Result<()> {
+        fs::remove_dir(self.path.join(name))
+    }
+}
+
+/// Tries again for a second: a virus scanner may hold a new file for a moment.
+fn patiently(open: impl Fn() -> Result<File>) -> Result<File> {
+    const ERROR_SHARING_VIOLATION: i32 = 32;
+    let mut tries = 0;
+    loop {
+        match open() {
+            Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) && tries < 100 => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The swap of the executable at its path (SPEC step 12, and section 6). `session.rs` lists its system
-//! calls.
+//! The swap of the executable at its path (SPEC step 12, and section 6). `system_calls.md`
+//! lists its system calls.
 //!
 //! ```text
 //! journal.pending = {file, from, to}; fsync    an update: the next session finishes or undoes it
@@ -9,13 +9,13 @@
 //! rename(<file>, previous); fsync            unless <file> is `previous`, as in a rollback
 //! journal: installed = to, kept = from, pending = none; fsync
 //! ```
-//! A rollback records nothing before the exchange: a full disk must not prevent it. The two names are
-//! the record. If `<exe>` has the bytes of the kept executable, and the journal says otherwise, a
-//! rollback was completed and is not recorded yet.
+//! A rollback records nothing before the exchange: a full disk must not prevent it. The two names
+//! are the record. If `<exe>` has the bytes of the kept executable, and the journal says otherwise,
+//! a rollback was completed and is not recorded yet.
 //!
-//! If names cannot be exchanged: give `<exe>` the second name `leaving`, fsync, rename `<file>` over
-//! `<exe>`, rename `leaving` to `previous`. On Windows `<exe>` is renamed to `leaving`, so that there
-//! is no executable at the path until the next call.
+//! If names cannot be exchanged: give `<exe>` the second name `leaving`, fsync, rename `<file>`
+//! over `<exe>`, rename `leaving` to `previous`. On Windows `<exe>` is renamed to `leaving`, so
+//! that there is no executable at the path until the next call.
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
 mod attributes;
@@ -82,7 +82,8 @@ pub(super) fn swap_in(
     // the path were stolen.
     let known = journal.installed().filter(|installed| installed.blake3 == blake3).cloned();
     if known.is_none() && replaced.answered != Some(blake3) {
-        // A person or a package manager put it there since, or an interrupted rollback of another process.
+        // A person or a package manager put it there since, or an interrupted rollback of another
+        // process.
         return Err(Local::ChangedMeanwhile { path: executable.into() }.into());
     }
     let Replaced { version, under: carried, .. } = replaced;
@@ -97,14 +98,14 @@ pub(super) fn swap_in(
     exchange(locked, journal, swap, Files { entering: staged.file(), leaving: &current })
 }
 
-/// Gives a new file owner, mode and attributes of an old one, or refuses. The result is whether anything
-/// was written.
+/// Gives a new file owner, mode and attributes of an old one, or refuses. The result is whether
+/// anything was written.
 pub(super) fn copy_metadata(old: &File, new: &File, path: &Path) -> Result<bool> {
     system::copy_metadata(old, new, path)
 }
 
-/// Before a rollback: `previous` gets owner, mode and attributes of the executable at the path, so that
-/// what an administrator changed there stays.
+/// Before a rollback: `previous` gets owner, mode and attributes of the executable at the path, so
+/// that what an administrator changed there stays.
 pub(super) fn prepare_return(files: Files<'_>, executable: &Path) -> Result<()> {
     if copy_metadata(files.leaving, files.entering, executable)? {
         system::sync_staged(files.entering).map_err(io("synchronise the previous version of", executable))?;
@@ -134,8 +135,8 @@ pub(super) fn exchange(
         Ok(()) => return Ok(Swapped { warning: commit(locked, journal, &swap, Some(files.leaving)).err() }),
         Err(error) => error,
     };
-    // Finished or undone at once if the disk permits, else by the next session. The system tells of a failed
-    // flush once: a second one that succeeds proves nothing, so the error stays a warning.
+    // Finished or undone at once if the disk permits, else by the next session. The system tells of
+    // a failed flush once: a second one that succeeds proves nothing, so the error stays a warning.
     match resolve(locked, journal, swap) {
         Ok(Some(finished)) => Ok(Swapped { warning: finished.swapped.warning.or(Some(error)) }),
         Ok(None) => Err(error),
@@ -149,28 +150,39 @@ pub(super) fn exchange(
 fn put_at_path(locked: &Locked, swap: &Swap, files: Files<'_>) -> Result<()> {
     let (path, executable) = (locked.installation().executable(), locked.executable());
     let (file, backup) = (locked.file(names::file_of(&swap.file)), locked.file(names::BACKUP));
-    // Whoever may write in a directory may give a name to another file after it was hashed.
+    // Anybody who may write in a directory can give a name to another file after it was hashed.
     if !file.is(files.entering).map_err(io("look at", &file.path()))? {
         return Err(Local::ChangedMeanwhile { path: file.path() }.into());
     }
-    let is_exchanged = file.exchange(executable).map_err(io("exchange with the new version", path))?;
-    if !is_exchanged {
+    let is = |entry: Entry<'_>, opened| entry.is(opened).map_err(io("look at", &entry.path()));
+    let back = io("put the executable back at", path);
+    if file.exchange(executable).map_err(io("exchange with the new version", path))? {
+        // A package manager, for one, may have put a third file there since: it stays.
+        if is(executable, files.entering)? && is(file, files.leaving)? {
+            return sync_both(locked);
+        }
+        file.exchange(executable).map_err(back)?;
+    } else {
         durable::remove(backup);
         system::keep_copy(locked, executable, backup)?;
         // On the disk before its original is replaced.
         durable::sync_dir(locked.private())?;
-        // A process that dies here, or a rename that fails, may leave nothing at the path
-        // (Windows). The recovery that follows puts an executable there.
-        put(locked, file, executable).map_err(io("replace", path))?;
+        let outgoing = if cfg!(windows) { backup } else { executable };
+        let is_expected = is(outgoing, files.leaving)?;
+        if is_expected {
+            // A process that dies here, or a rename that fails, may leave nothing at the path
+            // (Windows). The recovery that follows puts an executable there.
+            put(locked, file, executable).map_err(io("replace", path))?;
+            if is(executable, files.entering)? {
+                return sync_both(locked);
+            }
+        }
+        if is_expected || cfg!(windows) {
+            put(locked, backup, executable).map_err(back)?;
+        }
     }
-    if !executable.is(files.entering).map_err(io("look at", path))? {
-        let undone =
-            if is_exchanged { file.exchange(executable).map(drop) } else { put(locked, backup, executable) };
-        undone.map_err(io("put the executable back at", path))?;
-        sync_both(locked)?;
-        return Err(Local::ChangedMeanwhile { path: path.into() }.into());
-    }
-    sync_both(locked)
+    sync_both(locked)?;
+    Err(Local::ChangedMeanwhile { path: path.into() }.into())
 }
 
 /// Renames over a file that may be a running executable.
@@ -194,7 +206,7 @@ pub(super) fn commit(
     leaving: Option<&File>,
 ) -> Result<()> {
     let previous = locked.file(names::PREVIOUS_FILE);
-    let mut is_kept = false;
+    let mut kept = None;
     // It has its last name already if an earlier process died after that.
     for name in [names::BACKUP, &swap.file, names::PREVIOUS] {
         let Some(from) = &swap.from else { break };
@@ -202,18 +214,20 @@ pub(super) fn commit(
         if !is_executable(old, from, leaving)? {
             continue;
         }
-        remove_privileges(old)?;
+        // The way back counts for more. The next session tries it again.
+        let cleared = remove_privileges(old);
         if name != names::PREVIOUS {
             put(locked, old, previous).map_err(io("keep the previous version as", &previous.path()))?;
             durable::sync_dir(locked.private())?;
         }
-        is_kept = true;
+        kept = Some(cleared);
         break;
     }
     let mut after = journal.clone();
-    after.swap_ended(swap, is_kept);
+    after.swap_ended(swap, kept.is_some());
     *journal = after;
-    journal.save(locked.private())
+    journal.save(locked.private())?;
+    kept.unwrap_or(Ok(()))
 }
 
 /// A swap that a crash or a full disk had left without its record.
@@ -238,8 +252,9 @@ pub(super) fn recover(locked: &Locked, journal: &mut Journal) -> Result<Option<F
     }
 }
 
-/// As [`recover`], for a rollback of which the names are the only record, if there was one: the executable
-/// that it left has the name `previous`, or still `leaving`. A copy that a person put back is none.
+/// As [`recover`], for a rollback of which the names are the only record, if there was one: the
+/// executable that it left has the name `previous`, or still `leaving`. A copy that a person put
+/// back is none.
 pub(super) fn recover_rollback(locked: &Locked, journal: &mut Journal) -> Result<Option<Finished>> {
     let Some(swap) = journal.unrecorded_rollback() else { return Ok(None) };
     let Some(from) = &swap.from else { return Ok(None) };
@@ -293,8 +308,8 @@ pub(super) fn resolve(locked: &Locked, journal: &mut Journal, swap: Swap) -> Res
     undone(locked, journal, Some(found)).map(|()| None)
 }
 
-/// If the swap was complete before somebody else put a third executable at the path, the old one has the
-/// staged name or `leaving`, and is kept. `false` if it has neither.
+/// If the swap was complete before somebody else put a third executable at the path, the old one
+/// has the staged name or `leaving`, and is kept. `false` if it has neither.
 fn keep_overtaken(locked: &Locked, journal: &mut Journal, swap: &Swap) -> Result<bool> {
     let Some(from) = &swap.from else { return Ok(false) };
     let previous = locked.file(names::PREVIOUS_FILE);
@@ -303,16 +318,18 @@ fn keep_overtaken(locked: &Locked, journal: &mut Journal, swap: &Swap) -> Result
         if name == names::PREVIOUS || !is_executable(old, from, None)? {
             continue;
         }
+        let cleared = remove_privileges(old);
         put(locked, old, previous).map_err(io("keep the previous version as", &previous.path()))?;
         durable::sync_dir(locked.private())?;
         journal.swap_overtaken(swap, true);
-        return journal.save(locked.private()).map(|()| true);
+        journal.save(locked.private())?;
+        return cleared.map(|()| true);
     }
     Ok(false)
 }
 
-/// The rollback from an update that could not be recorded, if the disk was full both times: the staged
-/// file is gone, and `previous` is what was updated to.
+/// The rollback from an update that could not be recorded, if the disk was full both times: the
+/// staged file is gone, and `previous` is what was updated to.
 fn unrecorded_return(locked: &Locked, swap: &Swap, found: Digest) -> Result<Option<Swap>> {
     let Some(from) = swap.from.as_ref().filter(|from| from.blake3 == found && !swap.rollback) else {
         return Ok(None);
@@ -362,6 +379,9 @@ fn restore_executable(locked: &Locked, swap: &Swap) -> Result<bool> {
 /// Takes set-id bits and capabilities from an executable that is not at the path, where no update
 /// replaces it.
 pub(super) fn remove_privileges(file: Entry<'_>) -> Result<()> {
+    if cfg!(windows) {
+        return Ok(()); // there are none
+    }
     match file.open() {
         Err(error)
             if error.kind() == std::io::ErrorKind::NotFound || regular_file::is_not_regular(&error) =>
@@ -415,37 +435,48 @@ mod tests {
         Installed::new(version.parse().unwrap(), Digest::of(content), under)
     }
 
-    /// Who may write in the directory gives the name of the verified file to another one.
+    /// An update or a rollback, while somebody who may write in the directory gives a name to
+    /// another file. The result is what the executable's path leads to.
+    fn swapped_while_another_file_gets(name_of_tool: bool, is_rollback: bool) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let tool = dir.path().join("tool");
+        std::fs::write(&tool, "old").unwrap();
+        let locked = locked(dir.path());
+        let name = if is_rollback { names::PREVIOUS } else { "new-0123456789abcdef" };
+        let path = locked.file(name).path();
+        std::fs::write(&path, "verified").unwrap();
+        let (entering, leaving) = (locked.file(name).open().unwrap(), locked.executable().open().unwrap());
+        let replaced = if name_of_tool { &tool } else { &path };
+        std::fs::rename(replaced, dir.path().join("moved")).unwrap();
+        std::fs::write(replaced, "another").unwrap();
+
+        let mut journal = Journal::new(&"p".parse().unwrap()).unwrap();
+        let (from, to) = (installed("1.0.0", b"old"), installed("2.0.0", b"verified"));
+        let swap = match is_rollback {
+            true => Swap::rollback(from, to),
+            false => Swap::update(name, Some(from), to),
+        };
+        let files = Files { entering: &entering, leaving: &leaving };
+        let refused = exchange(&locked, &mut journal, swap, files).map(drop);
+        assert!(matches!(refused, Err(Error::Local(Local::ChangedMeanwhile { .. }))), "{refused:?}");
+        assert_eq!(journal.pending(), None);
+        let recorded = Journal::load(locked.private()).unwrap();
+        assert_eq!(recorded.and_then(|found| found.pending().cloned()), None);
+        std::fs::read_to_string(tool).unwrap()
+    }
+
     #[test]
     fn a_file_that_was_put_in_the_place_of_the_verified_one_does_not_stay() {
         for is_rollback in [false, true] {
-            let dir = tempfile::tempdir().unwrap();
-            std::fs::write(dir.path().join("tool"), "old").unwrap();
-            let locked = locked(dir.path());
-            let name = if is_rollback { names::PREVIOUS } else { "new-0123456789abcdef" };
-            let path = locked.file(name).path();
-            std::fs::write(&path, "verified").unwrap();
-            let (entering, leaving) =
-                (locked.file(name).open().unwrap(), locked.executable().open().unwrap());
-            std::fs::rename(&path, dir.path().join("moved")).unwrap();
-            std::fs::write(&path, "another").unwrap();
+            assert_eq!(swapped_while_another_file_gets(false, is_rollback), "old");
+        }
+    }
 
-            let mut journal = Journal::new(&"p".parse().unwrap()).unwrap();
-            let (from, to) = (installed("1.0.0", b"old"), installed("2.0.0", b"verified"));
-            let swap = match is_rollback {
-                true => Swap::rollback(from, to),
-                false => Swap::update(name, Some(from), to),
-            };
-            let files = Files { entering: &entering, leaving: &leaving };
-            let refused = exchange(&locked, &mut journal, swap, files).map(drop);
-            assert!(matches!(refused, Err(Error::Local(Local::ChangedMeanwhile { .. }))), "{refused:?}");
-            assert_eq!(std::fs::read(dir.path().join("tool")).unwrap(), b"old");
-            assert!(locked.executable().is(&leaving).unwrap());
-            assert_eq!(journal.pending(), None);
-            assert_eq!(
-                Journal::load(locked.private()).unwrap().and_then(|found| found.pending().cloned()),
-                None
-            );
+    /// As a package manager does: nobody decided that this file is replaced.
+    #[test]
+    fn a_file_that_was_put_at_the_path_stays() {
+        for is_rollback in [false, true] {
+            assert_eq!(swapped_while_another_file_gets(true, is_rollback), "another");
         }
     }
 }

@@ -27,7 +27,8 @@ struct Config {
     /// In seconds, as `interval`.
     grace: Option<u64>,
     deadline_ms: Option<u64>,
-    /// `crash` before the library is called, `silent` never answering, `wrong` version told; `signal N` from itself, `exit N`; `by TEST_BROKEN`.
+    /// `crash` before the library is called, `silent` never answering, `wrong` version told;
+    /// `signal N` from itself, `exit N`; `by TEST_BROKEN`.
     broken: Option<String>,
     /// Made as soon as it is started, and nothing else is done.
     mark: Option<std::path::PathBuf>,

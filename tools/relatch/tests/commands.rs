@@ -231,7 +231,8 @@ fn installed_checked_updated_and_brought_back() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("held       1.1.0"));
 }
 
-/// A status is for a script, too: it looks at the file, and its exit code says when something is wrong.
+/// A status is for a script, too: it looks at the file, and its exit code says when something is
+/// wrong.
 #[test]
 fn a_status_says_when_something_is_wrong() {
     let world = World::new();
