@@ -92,8 +92,8 @@ impl fmt::Display for Others<'_> {
 
 /// Where root can install a tool.
 const ELSEWHERE_FOR_ROOT: &str = "install the tool in a directory that only root can write to, \
-                                  as to each directory above it; in a container or on a build \
-                                  machine that is /opt, and not the workspace";
+                                  as to each directory above it (in a container or on a build \
+                                  machine, /opt is one, and a workspace is not)";
 
 const STICKY: u32 = 0o1000;
 

@@ -174,7 +174,10 @@ impl Journal {
     fn is_in_range(&self) -> bool {
         let is_repeated =
             |(at, held): (usize, &Hold)| self.held.iter().skip(at + 1).any(|v| v.version == held.version);
+        // A rollback leaves an executable that is recorded.
+        let is_from_nothing = |swap: &Swap| swap.rollback && swap.from.is_none();
         self.rollout < 100
+            && !self.pending.as_ref().is_some_and(is_from_nothing)
             && self.held.len() <= limits::HOLDS
             && !self.held.iter().enumerate().any(is_repeated)
     }
