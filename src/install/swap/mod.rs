@@ -179,6 +179,8 @@ fn put_at_path(locked: &Locked, swap: &Swap, files: Files<'_>) -> Result<()> {
         }
         if is_expected || cfg!(windows) {
             put(locked, backup, executable).map_err(back)?;
+        } else {
+            durable::remove(backup);
         }
     }
     sync_both(locked)?;
