@@ -28,6 +28,7 @@ pub(super) struct Program<'a> {
 #[derive(Debug)]
 pub(super) enum NotStarted {
     /// What a process needs cannot be made, which is not about the program.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "std makes pipes and process in one call there"))]
     Machine { action: &'static str, error: std::io::Error },
     /// The program was not executed.
     Program(std::io::Error),
