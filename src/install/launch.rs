@@ -173,10 +173,8 @@ fn disable_core_file(child: &Child) {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::ffi::OsStr;
     use std::path::Path;
 
-    use super::super::dir::OpenDir;
     use super::*;
 
     #[test]
@@ -196,8 +194,11 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn the_file_in_the_open_directory_is_started_whatever_its_path_leads_to() {
+        use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
         use std::os::unix::fs::PermissionsExt;
+
+        use super::super::dir::OpenDir;
         let temporary = tempfile::tempdir().unwrap();
         let base = temporary.path().canonicalize().unwrap();
         let there = base.join(OsStr::from_bytes(b"a\xff \n'b"));
