@@ -1,4 +1,5 @@
 //! Executables of this workspace that cargo has built beside the test that runs.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::{Path, PathBuf};
 
