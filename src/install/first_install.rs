@@ -52,7 +52,7 @@ pub(super) fn first_install(
     let named = named.and_then(|()| durable::sync_dir(locked.parent()));
     if let Err(error) = named {
         return match swap::resolve(locked, journal, swap) {
-            Ok(Some(finished)) => Ok(Swapped { warning: finished.swapped.warning.or(Some(error)) }),
+            Ok(Some(finished)) => Ok(finished.swapped.or(Some(error))),
             Ok(None) => Err(error),
             Err(_) => {
                 *journal = before;
@@ -60,7 +60,7 @@ pub(super) fn first_install(
             }
         };
     }
-    Ok(Swapped { warning: swap::commit(locked, journal, &swap, None).err() })
+    Ok(swap::commit(locked, journal, &swap, None))
 }
 
 /// Moves a file to a path that does not exist. Unlike a plain rename, no way replaces a file that

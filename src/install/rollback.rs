@@ -8,7 +8,7 @@ use super::journal::{Installed, Journal, Swap, Under};
 use super::lock::Locked;
 use super::names;
 use super::records::Records;
-use super::swap::{self, Files, Finished, Swapped};
+use super::swap::{self, Files, Finished};
 use crate::check::Domain;
 use crate::error::{Local, Result, io};
 use crate::regular_file;
@@ -80,8 +80,7 @@ pub(super) fn rollback(
         // What it was given for the path is not for where it stays.
         drop(swap::remove_privileges(previous));
     }
-    let swapped = returned?;
-    Ok(Finished { swap, swapped: Swapped { warning: swapped.warning.or(warning) } })
+    Ok(Finished { swap, swapped: returned?.or(warning) })
 }
 
 /// SPEC section 6: whether the publisher lets this executable come back in the place of `from`.

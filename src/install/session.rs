@@ -58,8 +58,7 @@ pub(crate) struct Paused {
 pub(crate) struct Returned {
     pub(crate) from: Version,
     pub(crate) to: Version,
-    /// Why it could not be flushed or recorded.
-    pub(crate) warning: Option<Error>,
+    pub(crate) swapped: Swapped,
 }
 
 impl Session {
@@ -218,7 +217,7 @@ impl Session {
     pub(crate) fn recover_rollback(&mut self) -> Result<bool> {
         match swap::recover_rollback(&self.locked, &mut self.recorded.journal)? {
             None => Ok(false),
-            Some(Finished { swapped: Swapped { warning: Some(error) }, .. }) => Err(error),
+            Some(Finished { swapped: Swapped { warning: Some(error), .. }, .. }) => Err(error),
             finished => {
                 self.finished(finished);
                 self.recorded.on_disk = Some(self.recorded.journal.clone());
@@ -239,7 +238,7 @@ impl Session {
         let finished = match self.finished.take() {
             Some(finished) if finished.swap.rollback => finished,
             // The executable of before that update has not got its place yet.
-            Some(Finished { swapped: Swapped { warning: Some(error) }, .. })
+            Some(Finished { swapped: Swapped { warning: Some(error), .. }, .. })
                 if self.recorded.journal.pending().is_some() =>
             {
                 return Err(error);
@@ -259,7 +258,7 @@ impl Session {
         let Finished { swap, swapped } = finished;
         let to = swap.to.version;
         let from = swap.from.map_or_else(|| to.clone(), |from| from.version);
-        Ok(Returned { from, to, warning: swapped.warning })
+        Ok(Returned { from, to, swapped })
     }
 
     /// Whether a rollback returns to the previous executable.

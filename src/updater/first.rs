@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::check::CheckResult;
 use super::successor::Unfit;
-use super::update::{Updater, not_recorded};
+use super::update::{Updater, warning_of};
 use crate::check::{Decision, Memory};
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
@@ -233,7 +233,7 @@ impl Updater {
             // The same bytes are installed: there is no swap, and the previous executable is kept.
             Some(installed) if installed.blake3 == staged.blake3() => {
                 session.save_journal()?;
-                Swapped { warning: None }
+                Swapped { warning: None, privileges: None }
             }
             Some(installed) => {
                 // If the file is replaced before the swap, the epoch of the new one is unknown.
@@ -247,8 +247,8 @@ impl Updater {
                 session.first_install(staged, under, existing)?
             }
         };
-        if let Some(error) = swapped.warning {
-            self.reporter.warn(&not_recorded(&version, &error));
+        if let Some(warning) = warning_of(&swapped, &version) {
+            self.reporter.warn(&warning);
         }
         if exists {
             // After the swap: if it fails, the old executable keeps its settings.

@@ -229,8 +229,8 @@ impl Updater {
             Ok(_) => {}
         }
         let mut session = Session::begin_rollback(installation, limits::LOCK_WAIT, &mut Quiet)?;
-        let Returned { from, to, warning } = session.rollback(running)?;
-        let warning = warning.map(|error| not_recorded(&to, &error));
+        let Returned { from, to, swapped } = session.rollback(running)?;
+        let warning = warning_of(&swapped, &to);
         Ok(RolledBack { from, to, warning })
     }
 
@@ -347,9 +347,9 @@ impl Updater {
         let mut session = paused.resume(limits::LOCK_WAIT)?; // 2
         let carried = Under { epoch: self.anchor_epoch, ..under };
         let replaced = Replaced { version: from, under: carried, answered };
-        let Swapped { warning } = session.swap(staged, replaced, under)?; // 12
-        if let Some(error) = warning {
-            self.reporter.warn(&not_recorded(&version, &error));
+        let swapped = session.swap(staged, replaced, under)?; // 12
+        if let Some(warning) = warning_of(&swapped, &version) {
+            self.reporter.warn(&warning);
         }
         memory.installed(&version, blake3);
         // If this fails, the next check finds it again.
@@ -371,11 +371,18 @@ impl Updater {
 }
 
 /// The swap succeeded, and something after it did not.
-pub(super) fn not_recorded(version: &Version, error: &Error) -> String {
-    format!(
-        "{version} is installed, but this is not recorded, or may not survive a power cut: {error}; the next \
-         update or rollback records it"
-    )
+pub(super) fn warning_of(swapped: &Swapped, version: &Version) -> Option<String> {
+    match (&swapped.warning, &swapped.privileges) {
+        (Some(error), _) => Some(format!(
+            "{version} is installed, but this is not recorded, or may not survive a power cut: {error}; the \
+             next update or rollback records it"
+        )),
+        (None, Some(error)) => Some(format!(
+            "{version} is installed, but the version before it can still be run with its privileges: {error}; \
+             the next update or rollback takes them from it"
+        )),
+        (None, None) => None,
+    }
 }
 
 /// What is wrong with the file at the path.

@@ -117,6 +117,10 @@ impl<'a> Entry<'a> {
 
     /// Exchanges two names atomically; `false` if the system or the file system cannot.
     pub(super) fn exchange(self, with: Entry<'_>) -> Result<bool> {
+        #[cfg(test)]
+        if !moment::is_possible() {
+            return Ok(false);
+        }
         self.dir.exchange(self.name, with.dir, with.name)
     }
 
@@ -134,6 +138,27 @@ impl<'a> Entry<'a> {
     /// Removes the name of a file.
     pub(super) fn remove(self) -> Result<()> {
         self.dir.remove(self.name)
+    }
+}
+
+/// What happens just before the next exchange of names in a test.
+#[cfg(test)]
+pub(super) mod moment {
+    use std::cell::RefCell;
+
+    type Act = Box<dyn FnOnce() -> bool>;
+
+    thread_local! {
+        static NEXT: RefCell<Option<Act>> = const { RefCell::new(None) };
+    }
+
+    /// The result of `act` is whether names can be exchanged here.
+    pub(in crate::install) fn before_exchange(act: impl FnOnce() -> bool + 'static) {
+        NEXT.set(Some(Box::new(act)));
+    }
+
+    pub(super) fn is_possible() -> bool {
+        NEXT.take().is_none_or(|act| act())
     }
 }
 
