@@ -233,7 +233,11 @@ fn is_found(found: Result<OpenDir>, dir: &OpenDir) -> Result<bool> {
 #[cfg(windows)]
 pub(in crate::install) fn is_same_file(a: &File, b: &File) -> Result<bool> {
     use crate::platform::windows::identity;
-    Ok(identity(a)? == identity(b)?)
+    let ((volume, high, low), (other_volume, other_high, other_low)) = (identity(a)?, identity(b)?);
+    // A volume need not have a number, and wine does not find it by the handle of a file that was
+    // renamed since.
+    let is_same_volume = volume == other_volume || volume == 0 || other_volume == 0;
+    Ok(is_same_volume && (high, low) == (other_high, other_low))
 }
 
 /// There is no known call for it. The name is in a private directory.
