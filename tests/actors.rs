@@ -76,7 +76,7 @@ const TABLE: [Row; 23] = [
     row("a user's", OF_OWNER, (1500, 1500, 0o755), NOBODY, In::Plain, Some(false)),
     row("a user's", OF_OWNER, (1500, 1500, 0o755), ROOT, In::Plain, Some(false)),
     row("a user's", OF_OWNER, (1500, 1500, 0o755), OWNER, In::Unmapped, None),
-    row("a user's", OF_OWNER, (1500, 1500, 0o755), OWNER, In::AsRoot, None),
+    row("a user's", OF_OWNER, (1500, 1500, 0o755), OWNER, In::AsRoot, Some(true)),
     row("a team's directory", OF_TEAM, (0, TEAM, 0o755), MEMBER, In::Plain, Some(false)),
     row("a team's directory", OF_TEAM, (0, TEAM, 0o755), NOBODY, In::Plain, Some(false)),
     row("a team's directory", OF_TEAM, (0, TEAM, 0o755), ROOT, In::Plain, Some(false)),

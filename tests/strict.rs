@@ -168,7 +168,10 @@ fn root_keeps_no_records_in_the_home_of_another_user() {
     set_mode(&scene.dir(), 0o775);
     chown(scene.tool.state_home.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let output = scene.tool.run(&["x"]);
-    assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{output:?}");
+    // What cannot be recorded would be told at each start, and is told by `--update` alone.
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("widget 1.0.0 x\n", ""));
+    let told = stderr(&scene.tool.run(&["--update"]));
+    assert!(told.contains("is not a safe place to update"), "{told}");
     assert_eq!(fs::read_dir(scene.tool.state_home.path()).unwrap().count(), 0);
 }
 

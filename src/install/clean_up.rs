@@ -47,3 +47,23 @@ fn empty_to(dir: &OpenDir, levels: u32) {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// As a program leaves them that was probed.
+    #[test]
+    fn directories_are_emptied_and_links_are_not_followed() {
+        let (temporary, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(outside.path().join("kept"), "x").unwrap();
+        let base = temporary.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("a/b")).unwrap();
+        std::fs::write(base.join("a/b/file"), "x").unwrap();
+        std::os::unix::fs::symlink(outside.path(), base.join("a/link")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), base.join("link")).unwrap();
+        empty(&OpenDir::open(&base).unwrap());
+        assert_eq!(std::fs::read_dir(&base).unwrap().count(), 0);
+        assert!(outside.path().join("kept").exists());
+    }
+}

@@ -78,16 +78,17 @@ const SIGKILL: i32 = 9;
 #[cfg(unix)]
 fn is_crash(signal: i32) -> bool {
     use rustix::process::Signal;
-    [Signal::ILL, Signal::FPE, Signal::SYS].iter().any(|crash| crash.as_raw() == signal)
+    [Signal::ILL, Signal::FPE].iter().any(|crash| crash.as_raw() == signal)
 }
 
 /// Whether a process gets this signal for what it did itself, or because memory or a disk failed.
 /// SIGSEGV is one: where Linux has no memory for an execve(2) that has passed the point of no
-/// return, it ends the process so, before the program has begun.
+/// return, it ends the process so, before the program has begun. SIGSYS is also what a filter of
+/// system calls around this process sends (seccomp(2)).
 #[cfg(unix)]
 fn is_ambiguous(signal: i32) -> bool {
     use rustix::process::Signal;
-    [Signal::ABORT, Signal::BUS, Signal::SEGV, Signal::TRAP]
+    [Signal::ABORT, Signal::BUS, Signal::SEGV, Signal::SYS, Signal::TRAP]
         .iter()
         .any(|ambiguous| ambiguous.as_raw() == signal)
 }
@@ -200,8 +201,9 @@ mod tests {
         for signal in [4, 8] {
             assert_eq!(of(signal), Ending::Crash(""), "{signal}");
         }
-        // SIGTRAP, SIGABRT and SIGSEGV too, and SIGBUS has not.
-        for signal in [5, 6, 11, rustix::process::Signal::BUS.as_raw()] {
+        // SIGTRAP, SIGABRT and SIGSEGV too, and SIGBUS and SIGSYS have not.
+        let [bus, sys] = [rustix::process::Signal::BUS, rustix::process::Signal::SYS];
+        for signal in [5, 6, 11, bus.as_raw(), sys.as_raw()] {
             assert_eq!(of(signal), Ending::Ambiguous, "{signal}");
         }
         // SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGALRM, SIGTERM, SIGXCPU, SIGXFSZ

@@ -34,31 +34,35 @@ pub struct Operation {
     pub kind: Kind,
     pub by: By,
     /// Injected into each disturbed run: what the file system cannot do.
-    pub always: Option<&'static str>,
+    pub always: &'static [&'static str],
 }
 
 /// Two names cannot be exchanged: the swap copies and renames.
-const NO_EXCHANGE: Option<&str> = Some("renameat2:error=EINVAL");
+const NO_EXCHANGE: &[&str] = &["renameat2:error=EINVAL"];
 /// A file has one name, as on FAT.
-const NO_LINKS: Option<&str> = Some("linkat:error=EPERM");
+const NO_LINKS: &[&str] = &["linkat:error=EPERM"];
+/// Neither: the executable is copied before it is replaced.
+const NEITHER: &[&str] = &["renameat2:error=EINVAL", "linkat:error=EPERM"];
 
-const fn of(name: &'static str, kind: Kind, by: By, always: Option<&'static str>) -> Operation {
+const fn of(name: &'static str, kind: Kind, by: By, always: &'static [&'static str]) -> Operation {
     Operation { name, kind, by, always }
 }
 
-pub const OPERATIONS: [Operation; 13] = [
-    of("relatch install", Kind::Install, By::Relatch, None),
+pub const OPERATIONS: [Operation; 15] = [
+    of("relatch install", Kind::Install, By::Relatch, &[]),
     of("relatch install, no links", Kind::Install, By::Relatch, NO_LINKS),
-    of("tool --update", Kind::Update, By::Tool, None),
+    of("tool --update", Kind::Update, By::Tool, &[]),
     of("tool --update, no exchange", Kind::Update, By::Tool, NO_EXCHANGE),
-    of("relatch update", Kind::Update, By::Relatch, None),
+    of("tool --update, neither exchange nor links", Kind::Update, By::Tool, NEITHER),
+    of("relatch update", Kind::Update, By::Relatch, &[]),
     of("relatch update, no exchange", Kind::Update, By::Relatch, NO_EXCHANGE),
-    of("tool --rollback", Kind::Rollback, By::Tool, None),
+    of("tool --rollback", Kind::Rollback, By::Tool, &[]),
     of("tool --rollback, no exchange", Kind::Rollback, By::Tool, NO_EXCHANGE),
-    of("relatch rollback", Kind::Rollback, By::Relatch, None),
+    of("tool --rollback, neither exchange nor links", Kind::Rollback, By::Tool, NEITHER),
+    of("relatch rollback", Kind::Rollback, By::Relatch, &[]),
     of("relatch rollback, no exchange", Kind::Rollback, By::Relatch, NO_EXCHANGE),
-    of("start, nothing newer", Kind::StartCurrent, By::Tool, None),
-    of("start, updates", Kind::StartUpdate, By::Tool, None),
+    of("start, nothing newer", Kind::StartCurrent, By::Tool, &[]),
+    of("start, updates", Kind::StartUpdate, By::Tool, &[]),
     of("start, updates, no exchange", Kind::StartUpdate, By::Tool, NO_EXCHANGE),
 ];
 

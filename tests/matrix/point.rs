@@ -97,7 +97,7 @@ pub fn main_points(scene: &Scene, operation: &Operation, place: &Place) -> Vec<P
     options.extend(operation.always.iter().flat_map(|it| ["-e".to_owned(), format!("inject={it}")]));
     let mut points = of_main(&record(scene, operation, place, &options), place, scene);
     points.retain(|point| {
-        let is_injected = operation.always.is_some_and(|it| it.starts_with(&format!("{}:", point.name)));
+        let is_injected = operation.always.iter().any(|it| it.starts_with(&format!("{}:", point.name)));
         // What a tool itself prints is its own business.
         let is_its_own = operation.kind.is_start() && point.text.starts_with("write(1<");
         !is_injected && !is_its_own

@@ -157,7 +157,7 @@ impl Bench<'_> {
     fn cut_with(&self, operation: &Operation, injection: Option<&str>) -> Vec<String> {
         self.copy("before", "image");
         let (mounted, place) = self.mount("image").unwrap();
-        let injections = operation.always.into_iter().chain(injection);
+        let injections = operation.always.iter().copied().chain(injection);
         let options: Vec<_> = injections.flat_map(|it| ["-e".to_owned(), format!("inject={it}")]).collect();
         let output =
             limited(self.scene, &mut strace(&place.log, &options, &operation.command(self.scene, &place)));

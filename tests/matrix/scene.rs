@@ -45,6 +45,9 @@ impl Scene {
         scene.succeeds(Command::new(&copied).arg("--update"));
         let installed = scene.template("installed-old").join(PRODUCT);
         scene.succeeds(&mut scene.install(&installed));
+        for executable in [&copied, &installed] {
+            give_attributes(executable);
+        }
         let mut scene = scene;
         scene.repository.release(NEW, &new);
         for (from, to) in [("copied-old", "copied-new"), ("installed-old", "installed-new")] {
@@ -115,6 +118,12 @@ impl Scene {
         copy(&self.before(operation), &dir);
         Place::new(dir, self.base.path().join(format!("log-{worker}")))
     }
+}
+
+/// What an update carries over by further calls, where this user and this file system have it.
+fn give_attributes(executable: &Path) {
+    drop(rustix::fs::setxattr(executable, "user.note", b"x", rustix::fs::XattrFlags::empty()));
+    drop(std::os::unix::fs::chown(executable, None, Some(12_345)));
 }
 
 /// Executables are linked, which is cheap and leaves no descriptor that could write to them. No

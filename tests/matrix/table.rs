@@ -41,6 +41,15 @@ impl Table {
                 details += &broken(row, result);
             }
         }
+        // A few calls of other threads come or do not.
+        let missed = results.iter().filter(|result| matches!(result.outcome, Outcome::Missed)).count();
+        if missed > rows.len() / 20 + 1 {
+            self.broken.push(format!(
+                "{}: {missed} of {} rows did not reach their call",
+                operation.name,
+                rows.len()
+            ));
+        }
         self.rows += rows.len();
         let mut total = [0; 6];
         let mut block = format!("{}: {points} points, {} rows; {HEAD}\n", operation.name, rows.len());

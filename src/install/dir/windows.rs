@@ -114,11 +114,7 @@ impl OpenDir {
 
     pub(super) fn is(&self, name: &OsStr, file: &File) -> Result<bool> {
         match patiently(|| self.open_file(name)) {
-            // Access is denied to a file that was removed while it was open.
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
-                    || regular_file::is_not_regular(&error) =>
-            {
+            Err(error) if error.kind() == ErrorKind::NotFound || regular_file::is_not_regular(&error) => {
                 Ok(false)
             }
             named => is_same_file(file, &named?),
@@ -197,13 +193,18 @@ impl OpenDir {
     }
 }
 
-/// Tries again for a second: a virus scanner may hold a new file for a moment.
+/// Tries again for a second: a virus scanner may hold a new file for a moment, and access is denied
+/// to a file that was removed until its last handle is closed.
 fn patiently(open: impl Fn() -> Result<File>) -> Result<File> {
+    const ERROR_ACCESS_DENIED: i32 = 5;
     const ERROR_SHARING_VIOLATION: i32 = 32;
     let mut tries = 0;
     loop {
         match open() {
-            Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) && tries < 100 => {
+            Err(error)
+                if matches!(error.raw_os_error(), Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION))
+                    && tries < 100 =>
+            {
                 tries += 1;
                 std::thread::sleep(std::time::Duration::from_millis(10));
             }

@@ -41,14 +41,11 @@ const LINUX: &[(&str, Option<Weight>)] = &[
     ("security.SMACK64*", Some(Weight::Protective)),
     ("security.apparmor", Some(Weight::Protective)),
     // overlayfs stores there which file of a lower layer an inode belongs to.
-    ("trusted.overlay.*", None),
     ("user.overlay.*", None),
-    // Notes of root's and of other programs about the file. None of them is a permission to the
-    // kernel.
-    ("trusted.*", Some(Weight::Cosmetic)),
+    // Notes of persons and programs about the file. None of them is a permission to the kernel.
     ("user.*", Some(Weight::Cosmetic)),
     // Not copied: security.ima and security.evm, which hash or sign the old bytes and the old
-    // inode.
+    // inode; trusted.*, in which file systems keep what belongs to an inode.
 ];
 
 /// The ACL of a file on Linux (acl(5)).
@@ -328,13 +325,14 @@ mod tests {
             "security.evm",
             "security.other",
             "trusted.overlay.origin",
+            "trusted.gfid",
             "user.overlay.origin",
         ];
         let mut names: Vec<_> = bound.map(|name| (name, "x")).into();
-        names.extend([("btrfs.compression", "zstd"), ("user.note", "x"), ("trusted.note", "x")]);
+        names.extend([("btrfs.compression", "zstd"), ("user.note", "x")]);
         let files = Fake { refused: bound.map(|name| (name, Errno::PERM)).into(), ..Fake::of(&names) };
         copy_metadata(System::Linux, &files).unwrap();
-        assert_eq!(files.copied(), ["trusted.note", "user.note"]);
+        assert_eq!(files.copied(), ["user.note"]);
         assert!(!files.asked.borrow().iter().any(|name| bound.contains(&name.as_str())));
     }
 
@@ -361,9 +359,7 @@ mod tests {
                 copy_metadata(System::Linux, &files).unwrap();
             }
         }
-        for (system, name) in
-            [(System::Linux, "user.note"), (System::Linux, "trusted.note"), (System::Apple, "note")]
-        {
+        for (system, name) in [(System::Linux, "user.note"), (System::Apple, "note")] {
             for error in [Errno::PERM, Errno::NOTSUP, Errno::NOSPC] {
                 let files =
                     Fake { refused: [(name, error)].into(), ..Fake::of(&[(name, "x"), ("user.z", "x")]) };
