@@ -117,7 +117,7 @@ impl<'a> Entry<'a> {
 
     /// Exchanges two names atomically; `false` if the system or the file system cannot.
     pub(super) fn exchange(self, with: Entry<'_>) -> Result<bool> {
-        #[cfg(test)]
+        #[cfg(all(test, unix))]
         if !moment::is_possible() {
             return Ok(false);
         }
@@ -142,7 +142,7 @@ impl<'a> Entry<'a> {
 }
 
 /// What happens just before the next exchange of names in a test.
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(super) mod moment {
     use std::cell::RefCell;
 
