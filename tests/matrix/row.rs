@@ -197,8 +197,8 @@ impl<'a> Checked<'a> {
         let is_hit = log.lines().any(|line| line.contains("(INJECTED)") && line.contains(&call));
         // The main thread has made fewer such calls than in the clean run, and has restarted: the
         // loader of another program is hit.
-        let mut before = log.lines().take_while(|line| !line.contains("(INJECTED)"));
-        let has_restarted = before.by_ref().filter(|line| line.contains("execve(")).count() > 1;
+        let before = log.lines().take_while(|line| !line.contains("(INJECTED)"));
+        let has_restarted = before.filter(|line| line.contains("execve(")).count() > 1;
         if is_hit && has_restarted && row.point.file.is_none() {
             return Outcome::Missed;
         }
