@@ -16,6 +16,7 @@ struct Config {
     product: String,
     version: String,
     channel: Option<String>,
+    target: Option<String>,
     root: String,
     repository: String,
     /// Plain HTTP on loopback instead of `repository` as it is.
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
     let policy = std::env::var("TEST_POLICY").ok().or(config.policy);
     let told = if broken.as_deref() == Some("wrong") { "999.0.0" } else { &config.version };
     let mut startup = Startup::new(&config.product, told, config.root.as_bytes(), &config.repository)
-        .target("test")
+        .target(config.target.as_deref().unwrap_or("test"))
         .policy(match policy.as_deref() {
             Some("notify") => Policy::Notify,
             Some("require") => Policy::Require,

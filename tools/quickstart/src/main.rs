@@ -155,7 +155,7 @@ fn run(dir: &str, repository: Repository) -> Result<()> {
 /// Builds one release of the demo. Releases differ only in these variables.
 fn build(stage: &Stage, version: &str, word: &str) -> Result<()> {
     let command = format!(
-        "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT=\"$PWD/{{dir}}/root.json\" \
+        "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT=\"{{absolute}}/root.json\" \
          DEMO_REPOSITORY={{embedded}} cargo build --quiet -p demo{{features}} \
          && cp target/debug/demo{{exe}} {{dir}}/builds/demo-{version}{{exe}}"
     );

@@ -70,6 +70,11 @@ fn may_be_changed(_: &Path) -> bool {
     false
 }
 
+/// A path that an executable can carry, for a shell.
+fn for_shell(path: &str) -> String {
+    if Path::new(path).is_absolute() { path.to_owned() } else { format!("$PWD/{path}") }
+}
+
 fn workspace() -> Result<PathBuf> {
     // Not canonicalized: on Windows, a shell does not start in a verbatim path.
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
@@ -165,7 +170,7 @@ impl Stage {
     pub fn run(&self, command: &str, exit_code: i32) -> Result<String> {
         let (repo, dir) = (self.repo(), &self.dir);
         let (embedded, files, features) = match &self.bucket {
-            None => (format!("\"$PWD/{repo}\""), repo.clone(), ""),
+            None => (format!("\"{}\"", for_shell(&repo)), repo.clone(), ""),
             Some(_) => (repo.clone(), format!("{dir}/s3/releases/demo"), " --features s3"),
         };
         let command = command
@@ -174,6 +179,7 @@ impl Stage {
             .replace("{files}", &files)
             .replace("{features}", features)
             .replace("{exe}", EXE_SUFFIX) // only commands are found without it
+            .replace("{absolute}", &for_shell(dir))
             .replace("{dir}", dir);
         println!("$ {command}");
         // A start-up check does nothing if CI is set.

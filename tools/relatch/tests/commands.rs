@@ -186,6 +186,7 @@ impl World {
         let config = serde_json::json!({
             "product": "widget",
             "version": version,
+            "target": "any",
             "root": std::fs::read_to_string(self.path("root.json")).unwrap(),
             "repository": self.path("repo").to_str().unwrap(),
             "policy": "off", // `relatch` updates it, and not its own start

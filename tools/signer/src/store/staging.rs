@@ -108,8 +108,24 @@ impl Staged {
 
     /// Gives it its name. What had that name is replaced.
     pub(super) fn replace(self, path: &Path) -> IoResult<()> {
-        self.file.persist(path).map(drop).map_err(|failed| failed.error)
+        let (mut file, mut tries) = (self.file, 0);
+        loop {
+            match file.persist(path) {
+                Err(failed) if is_of_the_moment(&failed.error) && tries < 10 => {
+                    tries += 1;
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                    file = failed.file;
+                }
+                done => return done.map(drop).map_err(|failed| failed.error),
+            }
+        }
     }
+}
+
+/// On Windows a reader or a virus scanner may have the file open that is replaced: ERROR_ACCESS_DENIED,
+/// ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION.
+fn is_of_the_moment(error: &std::io::Error) -> bool {
+    cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33))
 }
 
 /// Makes a directory that everybody may read, whatever the umask, and those above it. It gets its
