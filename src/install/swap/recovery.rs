@@ -1,6 +1,7 @@
 //! Finishing or undoing a swap that was interrupted (SPEC step 2): the bytes at the path decide.
 
 use super::super::digest::digest_of;
+use super::super::dir::Entry;
 use super::super::journal::{Journal, Swap};
 use super::super::lock::Locked;
 use super::super::{durable, names};
@@ -25,9 +26,22 @@ pub(in crate::install) fn recover(locked: &Locked, journal: &mut Journal) -> Res
     // On a system that exchanges no names, this file shows that a rollback began.
     let backup = locked.file(names::BACKUP);
     match backup.exists().map_err(io("look at", &backup.path()))? {
-        true => recover_rollback(locked, journal),
+        true => match recover_rollback(locked, journal)? {
+            None => remove_begun_copy(locked, journal, backup).map(|()| None),
+            finished => Ok(finished),
+        },
         false => Ok(None),
     }
+}
+
+/// A copy of the executable that is still at its path, for a rollback that ended before it was
+/// whole.
+fn remove_begun_copy(locked: &Locked, journal: &Journal, copy: Entry<'_>) -> Result<()> {
+    let Some(installed) = journal.installed() else { return Ok(()) };
+    if is_executable(locked.executable(), installed, None)? {
+        durable::remove(copy);
+    }
+    Ok(())
 }
 
 /// As [`recover`], for a rollback of which the names are the only record, if there was one: the
