@@ -192,3 +192,26 @@ impl Directories {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    /// On Windows another process may be between the two renames of its swap.
+    #[test]
+    fn a_missing_executable_is_left_to_recovery_where_there_is_a_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let installation = Installation::for_new(&dir.path().join("tool")).unwrap();
+        let checked = || UnlockedDirectories::open(&installation).unwrap().check_safe();
+        let is_missing = |checked: &Result<()>| matches!(checked, Err(Error::Local(Local::Io { error, .. })) if error.kind() == ErrorKind::NotFound);
+        assert!(is_missing(&checked()));
+        std::fs::create_dir(installation.dir()).unwrap();
+        assert!(is_missing(&checked()));
+        std::fs::write(installation.dir().join(names::JOURNAL), "").unwrap();
+        checked().unwrap();
+        // What is there, and is no file, stays refused.
+        std::fs::create_dir(installation.executable()).unwrap();
+        assert!(matches!(checked(), Err(Error::Local(Local::UnsafeSite { .. }))));
+    }
+}
