@@ -3,20 +3,28 @@
 use std::process::ExitCode;
 
 use relatch::install::Installation;
-use relatch::{Policy, Startup, Updater};
+use relatch::trust::Version;
+use relatch::{Error, Policy, Startup, Updater};
 
 fn startup() -> Startup {
     let (version, root) = (env!("CARGO_PKG_VERSION"), include_bytes!("../examples/root.json"));
     Startup::new("demo", version, root, "https://releases.example.com/demo").own_flags()
 }
 
-/// Answers `demo self update`, `demo self rollback` and `demo self status`.
-fn answer(command: &str) -> relatch::Result<String> {
+/// Answers `demo self update`, `demo self rollback` and `demo self status`: the text and the exit
+/// code.
+fn answer(command: &str) -> relatch::Result<(String, u8)> {
     let installation = Installation::of_running()?;
+    let version: Version = env!("CARGO_PKG_VERSION").parse().map_err(|what| Error::Usage { what })?;
+    // A process may run from the directory that keeps the previous executable.
+    let at_path = Some(&version).filter(|_| !installation.was_replaced());
     match command {
-        "update" => Ok(startup().updater()?.update(true)?.to_string()),
-        "rollback" => Ok(Updater::rollback(&installation, None)?.to_string()),
-        _ => Ok(Updater::status(&installation, None)?.to_string()),
+        "update" => Ok((startup().updater()?.update(true)?.to_string(), 0)),
+        "rollback" => Ok((Updater::rollback(&installation, at_path)?.to_string(), 0)),
+        _ => {
+            let status = Updater::status(&installation, at_path)?;
+            Ok((status.to_string(), status.exit_code()))
+        }
     }
 }
 
@@ -37,9 +45,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     match answer(command) {
-        Ok(text) => {
+        Ok((text, code)) => {
             println!("demo: {text}");
-            ExitCode::SUCCESS
+            ExitCode::from(code)
         }
         Err(error) => {
             eprintln!("demo: {error}\n  {}", error.advice());

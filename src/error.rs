@@ -4,12 +4,15 @@
 //! the likely causes and the next step. No error can control a terminal: text from outside is
 //! escaped when it is put into an error, and file names and addresses when they are displayed.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Seconds;
 use crate::escape::Printable;
 use crate::object::Object;
+use crate::obstacle::{Obstacle, UnsafeReason};
+use crate::raised::Raised;
 use crate::source::Unavailable;
 use crate::trust::{Refusal, Version};
 
@@ -28,6 +31,10 @@ pub enum Error {
     /// The repository cannot be reached, or does not have the object.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// An object that shows whether a release could update itself afterwards cannot be read.
+    #[error("whether version {version} could update itself afterwards is unknown: {why}")]
+    #[allow(missing_docs, reason = "the message names its fields")]
+    Unconfirmed { version: Version, why: Box<Unavailable> },
     /// This machine cannot do it: permissions, disk, another process, or an executable that does
     /// not run on it.
     #[error(transparent)]
@@ -47,8 +54,18 @@ pub enum Error {
 pub enum Local {
     #[error("cannot {action} {}: {}", Printable(path.display()), Printable(error))]
     Io { action: &'static str, path: PathBuf, error: std::io::Error },
-    #[error("{} is not a safe place to update: {}", Printable(path.display()), Printable(why))]
-    UnsafeSite { path: PathBuf, why: String },
+    #[error("{} is not a safe place to update: {why}", Printable(path.display()))]
+    UnsafeSite { path: PathBuf, why: UnsafeReason },
+    /// Found before a download.
+    #[error("{} cannot be updated: {why}", Printable(path.display()))]
+    CannotUpdate { path: PathBuf, why: Obstacle },
+    #[error("{} is a directory", Printable(path.display()))]
+    IsDirectory { path: PathBuf, file: Option<PathBuf> },
+    #[error("{} is a symbolic link to {}, which does not exist", Printable(path.display()), Printable(target.display()))]
+    DanglingLink { path: PathBuf, target: PathBuf },
+    /// Of this process.
+    #[error("it was started with raised privileges: {why}")]
+    RaisedPrivileges { why: Raised },
     #[error("another process is updating {} (waited {})", Printable(path.display()), Seconds(*waited))]
     Busy { path: PathBuf, waited: Duration },
     #[error("there is no executable at {}{}", Printable(path.display()), if *interrupted { ": an update or a rollback was interrupted" } else { "" })]
@@ -57,10 +74,14 @@ pub enum Local {
     ChangedMeanwhile { path: PathBuf },
     #[error("version {version} does not run on this machine: {why}")]
     CannotRun { version: Version, why: String },
+    #[error("version {version} does not run on this machine at the moment: {why}")]
+    CannotRunNow { version: Version, why: String },
     #[error("{} already exists", Printable(path.display()))]
     Exists { path: PathBuf },
     #[error("there is no previous version to go back to beside {}", Printable(path.display()))]
     NothingToRollBack { path: PathBuf },
+    #[error("{} is not this tool and is not replaced: {}", Printable(path.display()), Printable(why))]
+    NotTheTool { path: PathBuf, why: String },
     #[error("relatch did not install {}: {}", Printable(path.display()), Printable(why))]
     NotInstalled { path: PathBuf, why: String },
 }
@@ -87,7 +108,7 @@ impl Error {
     pub fn cause(&self) -> Cause {
         match self {
             Error::Refused(_) => Cause::Refused,
-            Error::Unavailable(_) => Cause::Unavailable,
+            Error::Unavailable(_) | Error::Unconfirmed { .. } => Cause::Unavailable,
             Error::Local(_) => Cause::Local,
             Error::Usage { .. } => Cause::Usage,
         }
@@ -107,11 +128,14 @@ impl Error {
         )
     }
 
-    /// The message without what differs each time: the time of the check, and measurements. Two equal ones
-    /// are about the same failure.
+    /// The message without what differs each time: the time of the check, and measurements. Two
+    /// equal ones are about the same failure.
     pub(crate) fn timeless(&self) -> String {
         let mut refusal = match self {
             Error::Refused(refusal) => refusal.clone(),
+            Error::Local(Local::CannotUpdate { path, why }) => {
+                return format!("{} cannot be updated: {}", path.display(), why.timeless());
+            }
             other => return without_random_names(&other.to_string()),
         };
         match &mut refusal {
@@ -120,6 +144,28 @@ impl Error {
             _ => {}
         }
         refusal.to_string()
+    }
+
+    /// Whether the place cannot be changed for a reason of this user, while its owner may.
+    pub(crate) fn is_about_this_user(&self) -> bool {
+        match self {
+            Error::Local(Local::UnsafeSite { why, .. }) => why.is_about_this_user(),
+            Error::Local(Local::CannotUpdate { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it is known that this process cannot install anything at the moment, and whether the
+    /// running version may run is still to be found out.
+    pub(crate) fn leaves_to_observe(&self) -> bool {
+        match self {
+            Error::Local(Local::Busy { .. }) => true,
+            Error::Local(Local::Io { error, .. }) => matches!(
+                error.kind(),
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+            ),
+            other => other.is_about_this_user(),
+        }
     }
 
     /// The exit code of this group in all of relatch's tools (SPEC section 10).
@@ -133,8 +179,8 @@ impl Error {
     }
 
     /// The likely causes, and what to do next.
-    pub fn advice(&self) -> &'static str {
-        match self {
+    pub fn advice(&self) -> Cow<'static, str> {
+        let fixed = match self {
             Error::Refused(refusal) => refusal.advice(),
             Error::Unavailable(Unavailable::Absent { object: Object::Version(_), .. }) => {
                 "Nothing was published on this channel, or the address of the repository is wrong. \
@@ -161,16 +207,25 @@ impl Error {
                 "The network or the server is down, a proxy blocks the connection, or a directory \
                  is missing or not mounted. Try again later."
             }
-            Error::Local(local) => local.advice(),
+            Error::Unconfirmed { .. } => {
+                "The installed version stays. Later starts try the release again, and an explicit \
+                 update tries it now. If the object stays unavailable, report it to the publisher."
+            }
+            Error::Local(local) => return local.advice(),
             Error::Usage { .. } => "Correct the call and try again; nothing was changed.",
-        }
+        };
+        fixed.into()
     }
 }
 
 impl Local {
-    fn advice(&self) -> &'static str {
-        match self {
-            Local::Io { error, .. } => match error.kind() {
+    fn advice(&self) -> Cow<'static, str> {
+        let fixed = match self {
+            Local::Io { action, error, .. } => match error.kind() {
+                std::io::ErrorKind::PermissionDenied if is_reading(action) => {
+                    "You do not have permission to read there, or to search a directory on the way. Run \
+                     the command as the owner, or install the tool in a directory of your own."
+                }
                 std::io::ErrorKind::PermissionDenied => {
                     "You do not have permission to write there. Run the command as the owner, or \
                      install the tool in a directory of your own."
@@ -180,16 +235,27 @@ impl Local {
                      works."
                 }
                 std::io::ErrorKind::NotFound => "There is no such file or directory. Check the path.",
+                std::io::ErrorKind::ReadOnlyFilesystem => {
+                    "The file system is mounted read-only. Mount it for writing (`mount -o remount,rw`), or \
+                     update the image or the package that it comes from."
+                }
+                std::io::ErrorKind::QuotaExceeded => {
+                    "Your disk quota is used up. Free some space and try again; the installed version still \
+                     works."
+                }
                 _ => "Nothing was changed. Check the disk and the directory's permissions, then try again.",
             },
-            Local::UnsafeSite { .. } if cfg!(windows) => {
-                "Other users could replace the program there. Change the permissions, or install \
-                 the tool in a directory of your own, such as one in %LOCALAPPDATA%\\Programs."
+            Local::UnsafeSite { path, why } => return why.advice(path),
+            Local::CannotUpdate { path, why } => return why.advice(path),
+            Local::IsDirectory { file: Some(file), .. } => {
+                return format!("Name the executable itself: {}", Printable(file.display())).into();
             }
-            Local::UnsafeSite { .. } => {
-                "Other users could replace the program there. Install the tool in a directory that \
-                 only its owner can write to."
+            Local::IsDirectory { .. } => "Name the executable itself, which is a file.",
+            Local::DanglingLink { target, .. } => {
+                let target = Printable(target.display());
+                return format!("Name the path that it leads to, {target}, or remove the link first.").into();
             }
+            Local::RaisedPrivileges { why } => return why.advice(),
             Local::Busy { .. } => "Wait for it to finish, then try again.",
             Local::NoExecutable { interrupted: true, .. } => {
                 "Run `relatch update` with this path: it first restores the executable. If the \
@@ -207,17 +273,33 @@ impl Local {
                  relatch first in main. The installed version stays. Report the error to the \
                  publisher."
             }
+            Local::CannotRunNow { .. } => {
+                "This may say nothing of the release. Fix what the error names, if this machine is \
+                 the cause. The installed version stays, and later starts try the release again; \
+                 an explicit update tries it now. If it stays so, report the error to the publisher."
+            }
             Local::Exists { .. } => "Choose another path, or replace it with --force.",
             Local::NothingToRollBack { .. } => {
                 "Only an update keeps a previous version. Install the version that you need \
                  instead."
             }
+            Local::NotTheTool { .. } => {
+                "Start the tool itself by its path, not through a loader or an interpreter: then it \
+                 can update itself and go back. A tool that another program loads as a library is \
+                 updated together with that program."
+            }
             Local::NotInstalled { .. } => {
                 "If the tool updates itself, use its own --update. Otherwise install it again: \
                  `relatch install --force`."
             }
-        }
+        };
+        fixed.into()
     }
+}
+
+/// Whether the action of a [`Local::Io`] changes nothing.
+fn is_reading(action: &str) -> bool {
+    ["open", "read", "look", "find"].iter().any(|verb| action.starts_with(verb)) && action != "open the lock"
 }
 
 /// Turns an I/O error into [`Local::Io`]; `action` completes "cannot ...".
@@ -237,4 +319,23 @@ fn without_random_names(text: &str) -> String {
         result.push_str(if is_random { part.get(LENGTH..).unwrap_or_default() } else { part });
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_about_a_permission_fits_what_was_tried() {
+        let advice = |action| {
+            let denied = std::io::ErrorKind::PermissionDenied.into();
+            io(action, Path::new("/x"))(denied).advice().into_owned()
+        };
+        for action in ["open", "read", "look at", "find the directory"] {
+            assert!(advice(action).contains("permission to read there"), "{action}");
+        }
+        for action in ["create", "write", "open the lock", "put an executable at"] {
+            assert!(advice(action).contains("permission to write there"), "{action}");
+        }
+    }
 }

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `--rollback` | returns to the previous version, without a network; run again, goes forward |
 //! | `--update` | updates now; `--update=now` ignores a staged rollout |
-//! | `--update-status` | prints the installed and the previous version, and the last finding |
+//! | `--update-status` | prints versions and the last finding; exit code 3 or 5 for a fault |
 //! | `--no-update` | skips the check this time; anywhere before `--` |
 //!
 //! # Policies
@@ -77,8 +77,10 @@ mod escape;
 pub mod install;
 pub mod limits;
 mod object;
+mod obstacle;
 #[doc(hidden)]
 pub mod platform;
+mod raised;
 mod regular_file;
 mod report;
 pub mod source;
@@ -93,6 +95,8 @@ pub use clock::{Clock, SystemClock, Utc};
 pub use error::{Cause, Error, Local, Result};
 pub use escape::{JsonLine, Printable, PrintableLines};
 pub use object::Object;
+pub use obstacle::{CarryFailure, Obstacle, Place, UnsafeReason, User};
+pub use raised::Raised;
 pub use report::{Quiet, Reporter, Terminal};
 pub use source::Unavailable;
 pub use startup::{Policy, Startup};

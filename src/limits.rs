@@ -20,6 +20,9 @@ pub const MANIFEST: ByteLimit = ByteLimit(64 * 1024);
 /// What the client records of an executable, what a check found, and settings. The client writes a few
 /// hundred bytes of each.
 pub const STATE: ByteLimit = ByteLimit(64 * 1024);
+/// `/etc/passwd`, of which messages take names of users. Most have a few kilobytes.
+#[cfg(unix)]
+pub(crate) const PASSWD: ByteLimit = ByteLimit(1024 * 1024);
 /// What was accepted: some seventy bytes for each root, three hundred for each channel, and what was
 /// withdrawn.
 pub const FLOORS: ByteLimit = ByteLimit(4 * 1024 * 1024);
@@ -88,6 +91,12 @@ pub const STARTUP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// The time from a failed start-up check to the next one, so that an offline machine does not wait
 /// for the deadline at each start.
 pub const STARTUP_RETRY: Duration = Duration::from_secs(5 * 60);
+/// The longest time from a probe that failed for a reason that may pass to the next download of
+/// that release by a start. It doubles from [`STARTUP_RETRY`], so that a release that hangs costs a
+/// week some ten downloads at first, and one at last.
+pub const PROBE_RETRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Probes in a row that crash as from lack of memory, until that is a verdict on the release.
+pub const PROBE_CRASHES: u32 = 3;
 /// A download during a start as a whole. A user at a prompt would not wait for longer. An explicit
 /// update has no such limit.
 pub const STARTUP_DOWNLOAD: Duration = Duration::from_secs(5 * 60);

@@ -109,8 +109,9 @@ fn a_rollback_among_twenty_starts_wins() {
     }
 }
 
-#[test]
-fn a_rollback_does_not_wait_for_a_download_and_is_not_undone_by_it() {
+/// While an update waits for the answer to this request, a person goes back.
+#[track_caller]
+fn assert_goes_back_during(request: impl Fn(&[u8]) -> String) {
     let mut repository = Repository::new();
     let server = Server::plain(&repository);
     let fields = json!({"repository": server.url, "plain": true});
@@ -123,18 +124,19 @@ fn a_rollback_does_not_wait_for_a_download_and_is_not_undone_by_it() {
     let third = bytes(&repository, "1.2.0");
     repository.release("1.2.0", &third);
     let go_on = Arc::new(AtomicBool::new(false));
-    server.answer("blobs/", Answer::Wait(Arc::clone(&go_on)));
-    let blob = format!("blobs/{}", Digest::of(&third));
+    let request = request(&third);
+    server.answer(&request, Answer::Wait(Arc::clone(&go_on)));
+    let before = server.count(&request);
     let mut command = tool.command();
     command.arg("--update");
     let mut update = start(command);
-    while server.count(&blob) == 0 {
-        assert!(update.try_wait().unwrap().is_none(), "it ended before it downloaded");
+    while server.count(&request) == before {
+        assert!(update.try_wait().unwrap().is_none(), "it ended before it asked");
         std::thread::sleep(Duration::from_millis(5));
     }
     let output = tool.run(&["--rollback"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(update.try_wait().unwrap().is_none(), "it waited for the download");
+    assert!(update.try_wait().unwrap().is_none(), "it waited for the network");
     assert_eq!(tool.digest(), Digest::of(&first));
 
     // What the update decided was about another executable than the one that is there now.
@@ -146,4 +148,14 @@ fn a_rollback_does_not_wait_for_a_download_and_is_not_undone_by_it() {
     assert_eq!(tool.status().installed.unwrap().to_string(), "1.0.0");
     assert_eq!(tool.run(&["--rollback"]).status.code(), Some(0));
     assert_eq!(tool.digest(), Digest::of(&second));
+}
+
+#[test]
+fn a_rollback_does_not_wait_for_a_download_and_is_not_undone_by_it() {
+    assert_goes_back_during(|third| format!("blobs/{}", Digest::of(third)));
+}
+
+#[test]
+fn a_rollback_does_not_wait_for_a_check_and_is_not_undone_by_it() {
+    assert_goes_back_during(|_| "stable/VERSION".into());
 }

@@ -131,8 +131,17 @@ fn capabilities_stay() {
         println!("skipped: file capabilities cannot be set here: {error}");
         return;
     }
-    let capability = |path: &Path| attribute(path, "security.capability").unwrap();
-    assert_stays(|path| set_attribute(path, "security.capability", &value).unwrap(), capability);
+    // Those of the executable: tests/privileges.rs says what becomes of the other file's.
+    let both: &[fn(&Tool)] = if is_available() { &[update, update_without_exchange] } else { &[update] };
+    for how in both {
+        let (_repository, tool) = outdated();
+        set_attribute(&tool.path, "security.capability", &value).unwrap();
+        how(&tool);
+        assert_eq!(attribute(&tool.path, "security.capability").as_ref(), Ok(&value));
+        assert!(tool.run(&["--rollback"]).status.success());
+        assert_eq!(tool.version(), "1.0.0");
+        assert_eq!(attribute(&tool.path, "security.capability"), Ok(value.clone()));
+    }
 }
 
 /// An attribute that no list names may describe the old bytes: IMA's and EVM's hash or sign them.
@@ -242,11 +251,16 @@ fn an_owner_that_cannot_be_kept_is_refused() {
     std::os::unix::fs::chown(tool.dir.path(), Some(65534), Some(65534)).unwrap();
     let before = tool.digest();
     use std::os::unix::process::CommandExt;
-    let output = run(tool.command().uid(65534).gid(65534).arg("x"));
-    assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{}", stderr(&output));
-    assert!(stderr(&output).contains("cannot be carried over"), "{}", stderr(&output));
+    std::os::unix::fs::chown(tool.state_home.path(), Some(65534), None).unwrap();
+    // Told once a day, recorded in the user's own directory, and before anything is read or made.
+    for told in [true, false] {
+        let output = run(tool.command().uid(65534).gid(65534).arg("x"));
+        assert_eq!(stdout(&output), "widget 1.0.0 x\n", "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("it belongs to user 0 (root)"), told, "{}", stderr(&output));
+        assert!(!told || stderr(&output).contains("sudo chown"), "{}", stderr(&output));
+    }
     assert_eq!(tool.digest(), before);
-    assert_eq!(tool.strays(), [""; 0]);
+    assert!(!tool.site_dir().exists());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The result of the last check. Nothing here protects a user: everyone may discard it at any time,
 //! and the next check finds it again.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Finding;
@@ -18,6 +20,9 @@ pub(crate) struct Cache {
     /// The manifest of a release that failed its probe on this machine. The start-up check does not
     /// download it again.
     pub(super) failed_probe: Option<Digest>,
+    /// The release whose probe last failed for a reason that may pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unfinished_probe: Option<UnfinishedProbe>,
     /// When a check last succeeded, by the system clock in Unix seconds. It only determines when to
     /// check again; so do all times here.
     pub(super) checked: Option<u64>,
@@ -26,6 +31,25 @@ pub(crate) struct Cache {
     pub(super) failure: Option<Failure>,
     /// When a start last warned that what it trusts is about to expire.
     pub(super) warned: Option<u64>,
+}
+
+/// A release that could not be probed: this machine could not start it at that moment, or it did
+/// not end in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UnfinishedProbe {
+    /// Its manifest.
+    manifest: Digest,
+    /// When it was tried last, in Unix seconds of the system clock.
+    at: u64,
+    /// How often it was tried.
+    count: u32,
+    /// How many of the last tries in a row ended with a crash as from lack of memory.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    crashes: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The entity tag of the last accepted `VERSION`, for a conditional request (RFC 9110 section 13).
@@ -61,7 +85,7 @@ pub(crate) struct Failure {
     pub(crate) count: u32,
     /// Whether the last of them is an update that began. If it fails, it does not count twice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    began: bool,
+    pub(crate) began: bool,
     /// What the user is told, in lines. They are escaped when they are printed.
     pub(crate) text: String,
     /// Whether a start prints the first line only.
@@ -98,6 +122,21 @@ impl Cache {
         self.about.as_ref().is_some_and(|about| about.version != *version)
     }
 
+    /// Whether the probe of this release is not tried again yet. If the clock was set back, it is.
+    pub(super) fn is_probe_put_off(&self, manifest: Option<Digest>, now: u64) -> bool {
+        let last = self.unfinished_probe.as_ref().filter(|last| Some(last.manifest) == manifest);
+        last.is_some_and(|last| {
+            let distance = retry_after(last.count).min(limits::PROBE_RETRY).as_secs();
+            last.at <= now && now - last.at < distance
+        })
+    }
+
+    /// How many of the last tries of this release in a row ended with such a crash.
+    pub(super) fn crashes(&self, manifest: Option<Digest>) -> u32 {
+        let last = self.unfinished_probe.as_ref().filter(|last| Some(last.manifest) == manifest);
+        last.map_or(0, |last| last.crashes)
+    }
+
     /// When a check last succeeded, in Unix seconds of the system clock.
     pub(crate) fn checked(&self) -> Option<u64> {
         self.checked
@@ -129,6 +168,16 @@ impl Cache {
     pub(super) fn found(&mut self, finding: Finding, version: &Version, blake3: Option<Digest>) {
         self.finding = finding;
         self.about = Some(About { version: version.clone(), blake3 });
+    }
+
+    /// The probe of this release failed for a reason that may pass.
+    pub(super) fn probe_not_finished(&mut self, manifest: Option<Digest>, now: u64, crashed: bool) {
+        let before = self.crashes(manifest);
+        let crashes = if crashed { before.saturating_add(1) } else { 0 };
+        let last = self.unfinished_probe.take().filter(|last| Some(last.manifest) == manifest);
+        let count = last.map_or(1, |last| last.count.saturating_add(1));
+        self.unfinished_probe =
+            manifest.map(|manifest| UnfinishedProbe { manifest, at: now, count, crashes });
     }
 
     /// A start-up check failed. The text counts up to its limit.
@@ -163,6 +212,12 @@ impl Cache {
     pub(crate) fn warned(&mut self, now: u64) {
         self.warned = Some(now);
     }
+}
+
+/// The time from the last of so many failures in a row to the next try: it doubles each time.
+pub(crate) fn retry_after(failures: u32) -> Duration {
+    let doubled = failures.saturating_sub(1).min(16);
+    limits::STARTUP_RETRY.saturating_mul(1 << doubled)
 }
 
 fn is_a_day_ago(then: Option<u64>, now: u64) -> bool {

@@ -112,14 +112,16 @@ impl Memory {
         failed.is_some() && failed == self.guard().manifest()
     }
 
-    /// Whether a decision that was made from `other` would be made from this, too.
-    pub(crate) fn same_basis(&self, other: &Memory) -> bool {
-        let basis = |memory: &Memory| {
-            let guard = memory.guard();
-            let last = memory.lineage().and_then(Lineage::newest);
-            (guard.release(), guard.manifest(), memory.min_version().cloned(), last)
-        };
-        basis(self) == basis(other)
+    /// Whether the release that was accepted last could not be probed here, and is not tried again
+    /// yet.
+    pub(crate) fn is_probe_put_off(&self, now: u64) -> bool {
+        self.cache.is_probe_put_off(self.guard().manifest(), now)
+    }
+
+    /// Whether one more such crash of the release that was accepted last is a verdict, or there is
+    /// one already.
+    pub(crate) fn is_crash_repeated(&self) -> bool {
+        self.is_failed_probe() || self.cache.crashes(self.guard().manifest()) + 1 >= limits::PROBE_CRASHES
     }
 
     #[cfg(test)]
@@ -198,12 +200,22 @@ impl Memory {
     /// The release that was accepted last failed its probe, for a reason that is the release's own.
     pub(crate) fn probe_failed(&mut self) {
         self.cache.failed_probe = self.guard().manifest();
+        self.cache.unfinished_probe = None;
     }
 
-    /// The current release passed its probe and is about to be installed.
-    pub(crate) fn about_to_install(&mut self, version: &Version, blake3: Digest) {
+    /// The probe of the release that was accepted last failed for a reason that may pass; with
+    /// `crashed` it crashed as it does without memory.
+    pub(crate) fn probe_not_finished(&mut self, now: u64, crashed: bool) {
+        let manifest = self.guard().manifest();
+        self.cache.probe_not_finished(manifest, now, crashed);
+    }
+
+    /// The current release is installed: a start has nothing more to do.
+    pub(crate) fn installed(&mut self, version: &Version, blake3: Digest) {
         self.found(Finding::Current, version, Some(blake3));
         self.cache.failed_probe = None;
+        self.cache.unfinished_probe = None;
+        self.succeeded();
     }
 
     /// The user rolled back. The last finding was about the executable that was left.

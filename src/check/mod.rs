@@ -39,7 +39,7 @@ mod machine;
 mod memory;
 mod walk;
 
-pub(crate) use cache::Cache;
+pub(crate) use cache::{Cache, retry_after};
 pub use decide::{Candidate, Decision, Selected};
 pub use exchange::{Answer, NewRoot, Purpose, Release, Verdict, Want, Wanted};
 pub use finding::Finding;

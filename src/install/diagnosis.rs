@@ -65,17 +65,66 @@ fn glibc_version(name: &str) -> Option<Vec<u32>> {
     name.strip_prefix("GLIBC_")?.split('.').map(|number| number.parse().ok()).collect()
 }
 
+/// The message of the loader if a library does not exist here: glibc's and musl's then exit with
+/// 127, as they do where descriptors or memory ran out.
+pub(super) fn of_missing_library(code: Option<i32>, stderr: &str) -> Option<String> {
+    if code != Some(127) {
+        return None;
+    }
+    let library = stderr.lines().find_map(|line| {
+        // "./tool: error while loading shared libraries: libfoo.so.1: cannot open shared object
+        // file: No such file or directory"
+        let glibc = || {
+            let (_, rest) = line.split_once(": error while loading shared libraries: ")?;
+            rest.strip_suffix(": cannot open shared object file: No such file or directory")
+        };
+        // "Error loading shared library libfoo.so.1: No such file or directory (needed by ./tool)"
+        let musl = || {
+            let rest = line.strip_prefix("Error loading shared library ")?;
+            Some(rest.split_once(": No such file or directory (needed by ")?.0)
+        };
+        glibc().or_else(musl)
+    })?;
+    Some(format!(
+        "it requires the library {}, which this system does not have; the publisher can link it \
+         statically",
+        Words(library)
+    ))
+}
+
 /// Why an existing file could not be started. The system reports "not found" if the program that
-/// would run it does not exist.
-pub(super) fn of_start(error: &io::Error, executable: &Path) -> Option<String> {
+/// would run it does not exist. `dir` is the working directory in which it was to run.
+pub(super) fn of_start(error: &io::Error, executable: &File, dir: &Path) -> Option<String> {
     if error.kind() != ErrorKind::NotFound {
         return None;
     }
-    let interpreter = interpreter(&mut File::open(executable).ok()?)?;
-    if interpreter.path.is_empty() || Path::new(&interpreter.path).exists() {
+    let interpreter = interpreter(&mut &*executable)?;
+    if interpreter.path.is_empty() || !is_missing(&dir.join(&interpreter.path)) {
         return None;
     }
     Some(without_interpreter(&interpreter))
+}
+
+/// Why a script for env(1), which looks for its interpreter in PATH, exited with 127.
+pub(super) fn of_script(code: Option<i32>, executable: &File) -> Option<String> {
+    let head = read(&mut &*executable, 0, 256).filter(|_| code == Some(127))?;
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split_whitespace();
+    if Path::new(words.next()?).file_name()? != "env" {
+        return None;
+    }
+    let name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+    let dirs = std::env::var_os("PATH")?;
+    if !std::env::split_paths(&dirs).all(|dir| is_missing(&dir.join(name))) {
+        return None;
+    }
+    Some(without_interpreter(&Interpreter { path: name.into(), script: true }))
+}
+
+/// An error is not an answer: what cannot be looked at may be there.
+fn is_missing(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|exists| !exists)
 }
 
 fn without_interpreter(interpreter: &Interpreter) -> String {
@@ -175,6 +224,44 @@ mod tests {
             ("freebsd", Some(9)),
         ] {
             assert_eq!(of_signal(system, signal), None, "{system} {signal:?}");
+        }
+    }
+
+    #[test]
+    fn a_library_that_is_missing_is_named() {
+        let glibc = "./t: error while loading shared libraries: libfoo.so.1: cannot open shared object file";
+        let found = [
+            format!("{glibc}: No such file or directory\n"),
+            "Error loading shared library libfoo.so.1: No such file or directory (needed by ./t)\n".into(),
+        ];
+        for text in found {
+            let why = of_missing_library(Some(127), &text).unwrap();
+            assert!(why.starts_with("it requires the library libfoo.so.1, which this system"), "{why}");
+            assert_eq!(of_missing_library(Some(1), &text), None);
+        }
+        // Too many open files, and no memory.
+        for text in [format!("{glibc}: Error 24\n"), format!("{glibc}: Cannot allocate memory\n")] {
+            assert_eq!(of_missing_library(Some(127), &text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_script_for_env_names_what_is_missing() {
+        let of = |first: &str, code| {
+            let mut file = tempfile::tempfile().unwrap();
+            std::io::Write::write_all(&mut file, first.as_bytes()).unwrap();
+            of_script(code, &file)
+        };
+        for first in ["#!/usr/bin/env no-such-snake\n", "#! /usr/bin/env -S A=1 no-such-snake -x\n"] {
+            let why = of(first, Some(127)).unwrap();
+            assert!(why.starts_with("it is a script for no-such-snake, which this system"), "{why}");
+            assert_eq!(of(first, Some(126)), None);
+        }
+        for first in ["#!/bin/sh no-such-snake\n", "#!/usr/bin/env\n", "#!", "\x7fELF"] {
+            assert_eq!(of(first, Some(127)), None, "{first}");
+        }
+        if cfg!(unix) {
+            assert_eq!(of("#!/usr/bin/env sh\n", Some(127)), None);
         }
     }
 

@@ -7,9 +7,10 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 
-use super::dir::{Entry, OpenDir};
+use super::dir::{Entry, OpenDir, set_mode};
 use super::names;
 use super::random::random_suffix;
+use super::restrictions::{refuse_restricted_dir, refuse_size};
 use crate::error::{Result, io};
 use crate::escape::Printable;
 use crate::limits::ByteLimit;
@@ -34,6 +35,7 @@ fn put(
     content: &[u8],
     flush: impl FnOnce(&File) -> std::io::Result<()>,
 ) -> Result<()> {
+    refuse_size(&Entry::new(dir, name).path(), content.len() as u64)?;
     let (mut file, new) = create_new(dir, names::WRITE)?;
     let (new, named) = (Entry::new(dir, &new), Entry::new(dir, name));
     let written = file.write_all(content).and_then(|()| make_readable(&file)).and_then(|()| flush(&file));
@@ -51,8 +53,13 @@ fn put(
 pub(super) fn create_new(dir: &OpenDir, prefix: &str) -> Result<(File, String)> {
     let name = format!("{prefix}{}", random_suffix()?);
     let entry = Entry::new(dir, &name);
-    let file = entry.create().map_err(io("create", &entry.path()))?;
-    Ok((file, name))
+    match entry.create() {
+        Ok(file) => Ok((file, name)),
+        Err(error) => {
+            refuse_restricted_dir(dir)?;
+            Err(io("create", &entry.path())(error))
+        }
+    }
 }
 
 /// Renames, also over an existing file. On Windows a virus scanner may hold a file for a moment
@@ -92,7 +99,7 @@ pub(super) fn sync(file: &File) -> std::io::Result<()> {
 }
 
 /// The plain flush if the full one is not known here. Any other failure stays one.
-#[cfg(any(target_vendor = "apple", all(test, unix)))]
+#[cfg(unix)]
 fn or_plainly(full: std::io::Result<()>, plain: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<()> {
     use rustix::io::Errno;
     let unknown = [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOTTY, Errno::INVAL, Errno::NOSYS];
@@ -106,7 +113,14 @@ fn or_plainly(full: std::io::Result<()>, plain: impl FnOnce() -> std::io::Result
 /// before it changed them.
 pub(super) fn sync_dir(dir: &OpenDir) -> Result<()> {
     #[cfg(unix)]
-    dir.readable().and_then(sync).map_err(io("synchronise", dir.path()))?;
+    match dir.readable() {
+        // Some file systems have no such call for directories. Their names are as durable as they
+        // make them.
+        Ok(file) => or_plainly(sync(file), || Ok(())).map_err(io("synchronise", dir.path()))?,
+        // A directory that this user may change and not read has no descriptor that could be
+        // flushed. An update is refused there, and a rollback or a recovery is not.
+        Err(_) => rustix::fs::sync(),
+    }
     #[cfg(not(unix))] // Windows has no such call and needs none: NTFS journals names.
     let _ = dir;
     Ok(())
@@ -140,11 +154,7 @@ pub(super) fn remove(file: Entry<'_>) {
 
 /// Every user who may run the tool may read the state; it holds no secrets.
 fn make_readable(file: &File) -> std::io::Result<()> {
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
+    set_mode(file, 0o644)
 }
 
 #[cfg(all(test, unix))]

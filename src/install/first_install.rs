@@ -1,10 +1,13 @@
 //! A first install: a verified executable gets its first name (SPEC step 12).
 
 use super::dir::Entry;
-use super::journal::{Installed, Journal, Under};
+#[cfg(unix)]
+use super::dir::set_mode;
+use super::durable;
+use super::journal::{Installed, Journal, Swap, Under};
 use super::lock::Locked;
 use super::stage::Staged;
-use super::{durable, swap};
+use super::swap::{self, Swapped};
 use crate::error::{Local, Result, io};
 
 /// Whether a file of unknown origin at the path may be replaced.
@@ -16,53 +19,66 @@ pub(crate) enum Existing {
     Replace,
 }
 
-/// Names a verified executable and records it. A process that dies before the name leaves a record
-/// of an executable that does not exist, which the next install replaces.
+/// Names a verified executable and records it. If the process dies, the next session finds out from
+/// `pending` whether the executable has its name.
 pub(super) fn first_install(
     locked: &Locked,
     journal: &mut Journal,
-    staged: Staged,
+    mut staged: Staged,
     under: Under,
     existing: Existing,
-) -> Result<()> {
+) -> Result<Swapped> {
     #[cfg(unix)]
     {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        staged.file().set_permissions(mode).map_err(io("make executable", staged.path()))?;
+        set_mode(staged.file(), 0o755).map_err(io("make executable", staged.path()))?;
         durable::sync(staged.file()).map_err(io("synchronise", staged.path()))?;
     }
-    let (version, blake3) = (staged.version().clone(), staged.blake3());
-    journal.first_install_began(Installed::new(version, blake3, under));
-    journal.save(locked.private())?;
-    let named = match existing {
-        Existing::Replace => swap::put(locked, staged.entry(), locked.executable()),
-        Existing::Keep => claim(staged.entry(), locked.executable()),
-    };
-    if named.is_err() {
-        journal.first_install_failed();
-        journal.save(locked.private())?;
-    }
+    let before = journal.clone();
+    let to = Installed::new(staged.version().clone(), staged.blake3(), under);
+    let swap = Swap::update(staged.name(), None, to);
+    journal.swap_began(swap.clone());
+    staged.release();
     let path = locked.installation().executable();
-    match named {
-        Ok(()) => durable::sync_dir(locked.parent()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(Local::Exists { path: path.into() }.into())
-        }
-        Err(error) => Err(io("create", path)(error)),
+    let named = journal.save(locked.private()).and_then(|()| {
+        let named = match existing {
+            Existing::Replace => swap::put(locked, staged.entry(), locked.executable()),
+            Existing::Keep => claim(staged.entry(), locked.executable()),
+        };
+        named.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Local::Exists { path: path.into() }.into(),
+            _ => io("create", path)(error),
+        })
+    });
+    let named = named.and_then(|()| durable::sync_dir(locked.parent()));
+    if let Err(error) = named {
+        return match swap::resolve(locked, journal, swap) {
+            Ok(Some(finished)) => Ok(finished.swapped.or(Some(error))),
+            Ok(None) => Err(error),
+            Err(_) => {
+                *journal = before;
+                Err(error)
+            }
+        };
     }
+    Ok(swap::commit(locked, journal, &swap, None))
 }
 
-/// Moves a file to a path that does not exist. Unlike a rename, neither method replaces a file that
+/// Moves a file to a path that does not exist. Unlike a plain rename, no way replaces a file that
 /// another process creates there meanwhile.
 fn claim(from: Entry<'_>, to: Entry<'_>) -> std::io::Result<()> {
-    match from.link(to) {
-        // A file system without links, such as FAT: the name is claimed first.
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            to.create()?;
-            from.rename(to)
+    let is_taken = |done: &std::io::Result<()>| {
+        done.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists)
+    };
+    for way in [Entry::link, Entry::rename_new] {
+        let done = way(from, to);
+        if done.is_ok() || is_taken(&done) {
+            return done;
         }
-        linked => linked,
     }
+    // Neither links nor that rename: the name is claimed first. If the process dies here, recovery
+    // removes the empty file.
+    to.create()?;
+    from.rename(to)
 }
 
 #[cfg(test)]
@@ -97,7 +113,7 @@ mod tests {
 
         let mut journal = Journal::new(&"p".parse().unwrap()).unwrap();
         let under = Under { epoch: Epoch::FIRST, domain: Digest::of(b"") };
-        let refused = first_install(&locked, &mut journal, staged, under, Existing::Keep);
+        let refused = first_install(&locked, &mut journal, staged, under, Existing::Keep).map(drop);
         assert!(matches!(refused, Err(crate::Error::Local(Local::Exists { .. }))), "{refused:?}");
         assert_eq!(std::fs::read(installation.executable()).unwrap(), b"another file");
         assert_eq!(journal.installed(), None);

@@ -3,8 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::dir::OpenDir;
 use super::names;
-use crate::error::{Error, Result, io};
+use super::privileges::refuse_raised_privileges;
+use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
 use crate::platform;
 
@@ -25,11 +27,13 @@ impl Installation {
     ///
     /// # Errors
     /// [`crate::Local::Io`] if the system does not know which file runs, for example after it was
-    /// deleted.
+    /// deleted; [`crate::Local::RaisedPrivileges`].
     pub fn of_running() -> Result<Self> {
+        refuse_raised_privileges()?;
         let path = std::env::current_exe()
             .map_err(io("find the running executable", Path::new("/proc/self/exe")))?;
-        let path = resolved(path, platform::canonicalize);
+        let found = resolved(path.clone(), platform::canonicalize);
+        let path = found.map_err(io("find", &path))?;
         if let Some(executable) = executable_of(&path) {
             return Ok(Installation { was_replaced: true, ..Installation::beside(executable) });
         }
@@ -39,15 +43,19 @@ impl Installation {
     /// The installation of the executable at `path`. Symbolic links are resolved once, and stay.
     ///
     /// # Errors
-    /// [`crate::Local::Io`] if there is no such file.
+    /// [`crate::Local::Io`] if there is no such file; [`crate::Local::IsDirectory`];
+    /// [`crate::Local::DanglingLink`].
     pub fn at(path: &Path) -> Result<Self> {
         let executable = match platform::canonicalize(path) {
             // A crash between the two renames of a swap may have left nothing at the path. The
             // files beside it show whether it did.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let installation = Installation::for_new(path).map_err(|_| io("find", path)(error))?;
+                let installation = Installation::for_new(path).map_err(|why| match why {
+                    Error::Local(Local::DanglingLink { .. }) => why,
+                    _ => io("find", path)(error),
+                })?;
                 // A swap that was under way may have put it there since.
-                return if installation.is_missing_executable() || installation.executable.exists() {
+                return if installation.is_missing_executable()? || exists(&installation.executable)? {
                     Ok(installation)
                 } else {
                     Err(io("find", path)(std::io::ErrorKind::NotFound.into()))
@@ -55,6 +63,10 @@ impl Installation {
             }
             found => found.map_err(io("find", path))?,
         };
+        if std::fs::metadata(&executable).map_err(io("look at", &executable))?.is_dir() {
+            let file = installed_in(&executable);
+            return Err(Local::IsDirectory { path: executable, file }.into());
+        }
         Ok(Installation::beside(executable_of(&executable).unwrap_or(executable)))
     }
 
@@ -62,10 +74,17 @@ impl Installation {
     ///
     /// # Errors
     /// [`Error::Usage`] if the path does not end in a file name; [`crate::Local::Io`] if there is
-    /// no such directory.
+    /// no such directory; [`crate::Local::IsDirectory`]; [`crate::Local::DanglingLink`].
     pub fn for_new(path: &Path) -> Result<Self> {
-        if path.exists() {
+        if exists(path)? {
             return Installation::at(path);
+        }
+        match std::fs::read_link(path) {
+            Ok(target) => return Err(Local::DanglingLink { path: path.into(), target }.into()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            // Another process put a file there meanwhile, which is looked at again under the lock.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {}
+            Err(error) => return Err(io("read the link", path)(error)),
         }
         let name = path
             .file_name()
@@ -82,8 +101,11 @@ impl Installation {
 
     /// Whether there is a state and no executable. Asked by path, before a directory is opened:
     /// recovery looks again, under the lock.
-    pub(crate) fn is_missing_executable(&self) -> bool {
-        !self.executable.exists() && self.dir.join(names::JOURNAL).exists()
+    ///
+    /// # Errors
+    /// [`crate::Local::Io`] if the system does not report it.
+    pub(crate) fn is_missing_executable(&self) -> Result<bool> {
+        Ok(!exists(&self.executable)? && exists(&self.dir.join(names::JOURNAL))?)
     }
 
     /// The path that people run.
@@ -112,11 +134,29 @@ impl Installation {
     }
 }
 
+/// Whether a path leads to something. An error of looking is no answer.
+fn exists(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(io("look at", path))
+}
+
+/// An executable that was installed in a directory, for the advice.
+fn installed_in(dir: &Path) -> Option<PathBuf> {
+    let names = OpenDir::open(dir).and_then(|dir| dir.names()).ok()?;
+    let executables = names.iter().filter_map(|name| names::executable_of(name));
+    executables.map(|name| dir.join(name)).filter(|path| path.is_file()).min()
+}
+
 /// The real path of the running executable. Linux reports it. macOS reports the path that it was
 /// started by, which may be a symbolic link or contain `..`. For an executable that was removed
 /// since, the reported path is all that is known.
-fn resolved(path: PathBuf, canonicalize: impl Fn(&Path) -> std::io::Result<PathBuf>) -> PathBuf {
-    canonicalize(&path).unwrap_or(path)
+fn resolved(
+    path: PathBuf,
+    canonicalize: impl Fn(&Path) -> std::io::Result<PathBuf>,
+) -> std::io::Result<PathBuf> {
+    match canonicalize(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(path),
+        found => found,
+    }
 }
 
 /// `dir/<exe>` for a path `dir/.<exe>.relatch/anything`.
@@ -132,9 +172,18 @@ mod tests {
     /// The executable whose private directory a process runs from, by the path that it was started
     /// by.
     fn replaced_from(path: &str, real: Option<&str>) -> Option<PathBuf> {
-        executable_of(&resolved(path.into(), |_| {
+        let found = resolved(path.into(), |_| {
             real.map(PathBuf::from).ok_or_else(|| std::io::ErrorKind::NotFound.into())
-        }))
+        });
+        executable_of(&found.unwrap())
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_resolved_is_not_believed() {
+        for kind in [std::io::ErrorKind::PermissionDenied, std::io::ErrorKind::Other] {
+            let found = resolved("/opt/bin/../tool".into(), |_| Err(kind.into()));
+            assert_eq!(found.unwrap_err().kind(), kind);
+        }
     }
 
     #[test]

@@ -44,9 +44,16 @@ impl Installed {
     }
 }
 
-impl PendingSwap {
-    pub(super) fn new(file: String, from: Installed, to: Installed, rollback: bool) -> Self {
-        PendingSwap { file, from, to, rollback, unknown: Unknown::default() }
+impl Swap {
+    /// Of a staged file. `from` is `None` for a first install.
+    pub(super) fn update(file: &str, from: Option<Installed>, to: Installed) -> Self {
+        Swap { file: file.to_owned(), from, to, rollback: false, unknown: Unknown::default() }
+    }
+
+    /// To the executable `previous`.
+    pub(super) fn rollback(from: Installed, to: Installed) -> Self {
+        let file = names::PREVIOUS.to_owned();
+        Swap { file, from: Some(from), to, rollback: true, unknown: Unknown::default() }
     }
 }
 
@@ -66,17 +73,42 @@ struct Hold {
     unknown: Unknown,
 }
 
-/// A swap that has begun.
+/// A swap from one executable to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PendingSwap {
+pub(crate) struct Swap {
     /// The file in `.<exe>.relatch/` that is moved to the executable's path.
     pub(crate) file: String,
-    pub(crate) from: Installed,
+    /// `None` if the version of what was at the path was unknown, or if there was nothing.
+    pub(crate) from: Option<Installed>,
     pub(crate) to: Installed,
-    /// Whether this is a rollback, which puts `from` on hold.
+    /// Whether this is a rollback, which puts `from` on hold. It is not recorded before it happens:
+    /// a record of one was written by an earlier version of relatch.
     pub(crate) rollback: bool,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
+}
+
+/// What the bytes at the path are, by their hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtPath<'a> {
+    /// What the last swap put there.
+    Installed(&'a Installed),
+    /// What an update put there, or was about to replace, that is not recorded as complete.
+    Interrupted(&'a Installed),
+    /// The executable that a rollback returns to.
+    Kept(&'a Installed),
+    /// Something that is not recorded.
+    Other,
+}
+
+impl<'a> AtPath<'a> {
+    /// The recorded executable, if it is one.
+    pub(crate) fn known(self) -> Option<&'a Installed> {
+        match self {
+            AtPath::Installed(known) | AtPath::Interrupted(known) | AtPath::Kept(known) => Some(known),
+            AtPath::Other => None,
+        }
+    }
 }
 
 /// The record of an executable and of those before it (SPEC section 4.1).
@@ -91,7 +123,7 @@ pub(crate) struct Journal {
     kept: Vec<Kept>,
     /// Versions that the user rolled back from, the last one last.
     held: Vec<Hold>,
-    pending: Option<PendingSwap>,
+    pending: Option<Swap>,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -142,7 +174,10 @@ impl Journal {
     fn is_in_range(&self) -> bool {
         let is_repeated =
             |(at, held): (usize, &Hold)| self.held.iter().skip(at + 1).any(|v| v.version == held.version);
+        // A rollback leaves an executable that is recorded.
+        let is_from_nothing = |swap: &Swap| swap.rollback && swap.from.is_none();
         self.rollout < 100
+            && !self.pending.as_ref().is_some_and(is_from_nothing)
             && self.held.len() <= limits::HOLDS
             && !self.held.iter().enumerate().any(is_repeated)
     }
@@ -184,13 +219,27 @@ impl Journal {
         self.kept.iter().find(|kept| kept.file == names::PREVIOUS).map(|kept| &kept.executable)
     }
 
+    /// What is at the path, if its bytes have this hash.
+    pub(crate) fn at_path(&self, found: Digest) -> AtPath<'_> {
+        let is_found = |known: &&Installed| known.blake3 == found;
+        if let Some(swap) = &self.pending {
+            let known = [Some(&swap.to), swap.from.as_ref()].into_iter().flatten().find(is_found);
+            return known.map_or(AtPath::Other, AtPath::Interrupted);
+        }
+        match (self.installed.as_ref().filter(is_found), self.previous().filter(is_found)) {
+            (Some(installed), _) => AtPath::Installed(installed),
+            (None, Some(previous)) => AtPath::Kept(previous),
+            (None, None) => AtPath::Other,
+        }
+    }
+
     /// The versions from which the user rolled back, the latest one last.
     pub(crate) fn held(&self) -> Vec<Version> {
         self.held.iter().map(|hold| hold.version.clone()).collect()
     }
 
     /// The swap that is in progress, or that a crash interrupted.
-    pub(crate) fn pending(&self) -> Option<&PendingSwap> {
+    pub(crate) fn pending(&self) -> Option<&Swap> {
         self.pending.as_ref()
     }
 
@@ -202,46 +251,57 @@ impl Journal {
     }
 
     /// A swap begins. If a crash interrupts it, the next session finishes or undoes it.
-    pub(super) fn swap_began(&mut self, pending: PendingSwap) {
+    pub(super) fn swap_began(&mut self, pending: Swap) {
         self.pending = Some(pending);
     }
 
-    /// The swap in progress is complete. A rollback puts the version that it leaves on hold, and
-    /// ends the hold on the version that it returns to.
-    pub(super) fn swap_ended(&mut self) -> Option<PendingSwap> {
-        let pending = self.pending.take()?;
-        if pending.rollback {
-            let (from, to) = (&pending.from.version, &pending.to.version);
-            self.held.retain(|held| held.version != *to && held.version != *from);
+    /// A swap is complete. A rollback puts the version that it leaves on hold, and ends the hold on
+    /// the version that it returns to. `is_kept` is whether the file `previous` is `from`; if it is
+    /// not, it is what it was before.
+    pub(super) fn swap_ended(&mut self, swap: &Swap, is_kept: bool) {
+        self.pending = None;
+        if let Some(from) = swap.from.as_ref().filter(|_| swap.rollback) {
+            self.held.retain(|held| held.version != swap.to.version && held.version != from.version);
             if self.held.len() == limits::HOLDS {
                 self.held.remove(0);
             }
-            self.held.push(Hold { version: from.clone(), unknown: Unknown::default() });
+            self.held.push(Hold { version: from.version.clone(), unknown: Unknown::default() });
         }
-        self.installed = Some(pending.to.clone());
-        self.keep_previous(Some(pending.from.clone()));
-        Some(pending)
-    }
-
-    /// The swap in progress did not happen, or not in a way that this version of relatch knows. `found`
-    /// is the hash of what is at the path, if there is something.
-    pub(super) fn swap_undone(&mut self, found: Option<Digest>) {
-        if let Some(PendingSwap { from, to, .. }) = self.pending.take() {
-            let there = [from, to].into_iter().find(|installed| Some(installed.blake3) == found);
-            self.installed = there.or(self.installed.take());
+        self.installed = Some(swap.to.clone());
+        if is_kept || swap.from.is_none() || swap.rollback {
+            self.keep_previous(swap.from.clone().filter(|_| is_kept));
         }
     }
 
-    /// A first install is about to put this executable at the path. There is no executable that a
-    /// rollback can return to.
-    pub(super) fn first_install_began(&mut self, installed: Installed) {
-        self.installed = Some(installed);
-        self.keep_previous(None);
+    /// The swap in progress did not happen, or not in a way that this version of relatch knows.
+    /// `found` is the hash of what is at the path, if there is something. The result is whether
+    /// there was one.
+    pub(super) fn swap_undone(&mut self, found: Option<Digest>) -> bool {
+        let Some(Swap { from, to, .. }) = self.pending.take() else { return false };
+        let there = [from, Some(to)].into_iter().flatten().find(|known| Some(known.blake3) == found);
+        self.installed = there.or(self.installed.take());
+        true
     }
 
-    /// The first install failed.
-    pub(super) fn first_install_failed(&mut self) {
+    /// An executable that this library did not put at the path, of which the version is known.
+    pub(super) fn found_at_path(&mut self, found: Installed) {
+        self.installed = Some(found);
+    }
+
+    /// The swap in progress was complete, and something else is at the path since. `is_kept` is
+    /// whether the file `previous` is what the swap replaced.
+    pub(super) fn swap_overtaken(&mut self, swap: &Swap, is_kept: bool) {
+        self.pending = None;
         self.installed = None;
+        if is_kept {
+            self.keep_previous(swap.from.clone());
+        }
+    }
+
+    /// The rollback that would have led to what is at the path, if that is the kept executable.
+    pub(super) fn unrecorded_rollback(&self) -> Option<Swap> {
+        let (from, to) = (self.installed.clone()?, self.previous()?.clone());
+        (from.blake3 != to.blake3 && self.pending.is_none()).then(|| Swap::rollback(from, to))
     }
 
     fn keep_previous(&mut self, executable: Option<Installed>) {

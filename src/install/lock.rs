@@ -1,9 +1,10 @@
 //! One process at a time changes anything beside an executable. The others go on with the installed
 //! version.
 //!
-//! There are two locks. `lock` is held while state is read, changed and swapped: for moments, or as
-//! long as a check may take. `staging` is held while a new version is downloaded and tried, which
-//! may take long; a rollback does not wait for it.
+//! There are two locks. `lock` is held while the journal is read or changed, and while executables
+//! are swapped: for moments. `staging` is held by a process that uses the network: for a check, a
+//! download and a probe. It protects `floors`, `root` and staged files. A process that needs both
+//! takes `staging` first. A rollback needs `lock` alone, and waits for no network.
 
 use std::fs::File;
 use std::ops::Deref;
@@ -15,7 +16,8 @@ use fs4::{FileExt, TryLockError};
 use super::dir::{Entry, OpenDir};
 use super::directories::{Directories, UnlockedDirectories};
 use super::names;
-use crate::error::{Local, Result, io};
+use crate::error::{Error, Local, Result, io};
+use crate::obstacle::Obstacle;
 
 /// Held until it is dropped; the system releases it if the process dies.
 #[must_use]
@@ -33,6 +35,10 @@ impl Drop for Lock {
 }
 
 const POLL: Duration = Duration::from_millis(20);
+/// A process that does not wait tries again so often if the directory is removed at the same time.
+const REMOVALS: u32 = 5;
+/// A file system in user space may answer so if a signal arrives.
+const INTERRUPTIONS: u32 = 100;
 
 impl Lock {
     /// Takes the lock of processes that download, and waits for at most `wait`.
@@ -50,39 +56,55 @@ impl Lock {
             .map(|file| Lock { file }))
     }
 
-    /// Takes the lock of a user's own directory. `None` if the directory was removed.
+    /// Takes `staging` in a user's own directory, for a check. `None` if the directory was removed.
     pub(super) fn of_user(
         dir: &OpenDir,
         executable: &std::path::Path,
         wait: Duration,
     ) -> Result<Option<Lock>> {
-        let file = Lock::wait_for(dir, names::LOCK, executable, Instant::now() + wait, wait)?;
-        Ok(file.map(|file| Lock { file }))
+        match Lock::wait_for(dir, names::STAGING, executable, Instant::now() + wait, wait) {
+            // Two checks at once may then lose what one of them found.
+            Err(Error::Local(Local::CannotUpdate { why: Obstacle::NoLocks { .. }, .. })) => Ok(None),
+            file => Ok(file?.map(|file| Lock { file })),
+        }
+    }
+
+    /// Whether files in this directory can be locked. If not, the lock file that shows it is
+    /// removed.
+    pub(super) fn is_possible(dir: &OpenDir, executable: &std::path::Path) -> bool {
+        let tried = Lock::wait_for(dir, names::LOCK, executable, Instant::now(), Duration::ZERO);
+        let why = tried.map(|file| drop(file.map(|file| Lock { file })));
+        !matches!(why, Err(Error::Local(Local::CannotUpdate { why: Obstacle::NoLocks { .. }, .. })))
     }
 
     fn take(mut opened: UnlockedDirectories, name: &str, wait: Duration) -> Result<(Directories, Lock)> {
         let until = Instant::now() + wait;
-        for round in 0_u32.. {
+        for round in 1_u32.. {
             if let Some(private) = opened.ensure_private()? {
                 let executable = opened.installation().executable();
                 let entry = Entry::new(&private, name);
-                if let Some(file) = Lock::wait_for(&private, name, executable, until, wait)? {
+                let waited = Lock::wait_for(&private, name, executable, until, wait);
+                if let Err(Error::Local(Local::CannotUpdate { .. })) = &waited {
+                    opened.remove_made();
+                }
+                if let Some(file) = waited? {
                     // An installer that failed may have removed the directory while this process
                     // waited: a lock without a name excludes no other process.
                     let is_named = entry.leads_to(&file).map_err(io("look at", &entry.path()))?;
-                    if is_named && opened.leads_to(&private) {
+                    if is_named && opened.leads_to(&private)? {
                         opened.ensure_at_path()?;
                         return Ok((opened.with_private(private), Lock { file }));
                     }
                 }
             }
-            if round > 0 && Instant::now() > until + wait {
+            if round >= REMOVALS && Instant::now() >= until {
                 break;
             }
             opened.forget_private();
+            thread::sleep(POLL.min(wait));
         }
-        let path = opened.installation().dir().join(name);
-        Err(io("lock", &path)(std::io::ErrorKind::NotFound.into()))
+        // Other processes create it and remove it all the time.
+        Err(Local::ChangedMeanwhile { path: opened.installation().executable().into() }.into())
     }
 
     /// The locked file; `None` if the directory was removed.
@@ -98,17 +120,40 @@ impl Lock {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(io("open the lock", &entry.path()))?,
         };
+        let mut interruptions = 0;
         loop {
             match FileExt::try_lock(&file) {
                 Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::Error(error))
+                    if error.kind() == std::io::ErrorKind::Interrupted && interruptions < INTERRUPTIONS =>
+                {
+                    interruptions += 1;
+                }
                 Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL.min(wait)),
                 Err(TryLockError::WouldBlock) => {
                     return Err(Local::Busy { path: executable.into(), waited: wait }.into());
+                }
+                Err(TryLockError::Error(error)) if has_no_locks(&error) => {
+                    let why = Obstacle::NoLocks { error: error.to_string() };
+                    return Err(Local::CannotUpdate { path: executable.into(), why }.into());
                 }
                 Err(TryLockError::Error(error)) => return Err(io("lock", &entry.path())(error)),
             }
         }
     }
+}
+
+/// What flock(2) answers where the file system, or its server, has no locks.
+#[cfg(unix)]
+fn has_no_locks(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let errnos = [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS];
+    Errno::from_io_error(error).is_some_and(|errno| errnos.contains(&errno))
+}
+
+#[cfg(not(unix))]
+fn has_no_locks(_: &std::io::Error) -> bool {
+    false
 }
 
 /// Directories whose `lock` is held: every function that changes a file in them takes this.

@@ -9,8 +9,8 @@
 //!     cache         the last finding and failure; may be discarded              records.rs
 //!     root          the newest verified root, with its signatures               root_file.rs
 //!     settings      how `relatch` updates an executable without this library    settings.rs
-//!     lock          held by the process that changes anything here              lock.rs
-//!     staging       held by the process that downloads                          lock.rs
+//!     lock          held while the journal or executables change                lock.rs
+//!     staging       held by the process that checks or downloads                lock.rs
 //!     previous      the executable that --rollback returns to                   rollback.rs
 //!     new-*         staged, 0600 until its hash is verified                     stage.rs
 //!     write-*       a small file before its rename                              durable.rs
@@ -20,17 +20,21 @@
 //!
 //! Each file uses only files above it:
 //! ```text
-//! names, random, digest, installation                the paths and names of an installation
-//! dir, durable, safety                               an open directory, small files, step 1
+//! privileges                                         step 1: the process
+//! names, random, digest, dir, installation           the paths and names of an installation
+//! users, restrictions, durable, safety               an open directory, small files; step 1: place
 //! directories, lock                                  both directories, step 2
-//! stage, probe (diagnosis, verdict)                  steps 9 to 11
+//! launch (verdict), stage, answer, probe (diagnosis)  steps 9 to 11
 //! record_file, journal, floors, settings, root_file  the recorded files
 //! records, user_dir                                  what checks remember, and where
+//! identity                                           whether the file at the path is the tool
 //! clean_up, swap, first_install, rollback            step 12
+//! preflight                                          step 9, before the download
 //! unlocked, observation, session                     the interface to the updater
 //! recorded_files                                     the recorded files without a disk, for tests
 //! ```
 
+mod answer;
 mod clean_up;
 mod diagnosis;
 mod digest;
@@ -39,16 +43,21 @@ mod directories;
 mod durable;
 mod first_install;
 mod floors;
+mod identity;
 mod installation;
 mod journal;
+mod launch;
 mod lock;
 mod names;
 mod observation;
+mod preflight;
+mod privileges;
 mod probe;
 mod random;
 mod record_file;
 mod recorded_files;
 mod records;
+mod restrictions;
 mod rollback;
 mod root_file;
 mod safety;
@@ -58,22 +67,29 @@ mod stage;
 mod swap;
 mod unlocked;
 mod user_dir;
+#[cfg(unix)]
+mod users;
 mod verdict;
 
+pub(crate) use answer::ProbeAnswer;
 pub(crate) use directories::Directories;
 pub(crate) use first_install::Existing;
+pub(crate) use identity::{ensure_is_mapped, installation_of_code};
 pub use installation::Installation;
-pub(crate) use journal::{Installed, Journal, Under};
+pub(crate) use journal::{AtPath, Installed, Journal, Under};
 pub(crate) use observation::Observation;
+pub(crate) use preflight::Succession;
+pub(crate) use privileges::refuse_raised_privileges;
 pub use probe::Probe;
-pub(crate) use probe::{answer_probe, probe_nonce};
+pub(crate) use probe::{ProbeFailure, VARIABLE as PROBE_VARIABLE, probe_nonce};
 #[doc(hidden)]
 pub use recorded_files::RecordedFiles;
 pub(crate) use records::Records;
 #[cfg(fuzzing)]
 pub(crate) use records::rewritten as rewritten_record;
-pub(crate) use session::Session;
+pub(crate) use session::{Paused, Returned, Session};
 pub(crate) use settings::Settings;
 pub use stage::check_stored;
 pub(crate) use stage::{Download, Staged};
+pub(crate) use swap::{Replaced, Swapped};
 pub(crate) use unlocked::Recorded;

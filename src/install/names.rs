@@ -37,6 +37,11 @@ pub(super) fn is_leftover(name: &OsStr) -> bool {
     [NEW, WRITE, OLD].iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// Whether there is an old executable that was renamed away.
+pub(super) fn has_old(names: &[OsString]) -> bool {
+    names.iter().any(|name| name.to_string_lossy().starts_with(OLD))
+}
+
 /// The name of the file that a record names.
 pub(super) fn file_of(recorded: &str) -> &str {
     if recorded == PREVIOUS { PREVIOUS_FILE } else { recorded }
@@ -58,7 +63,16 @@ pub(super) fn private_dir(executable: &OsStr) -> OsString {
 }
 
 /// `<exe>` for `.<exe>.relatch`.
-pub(super) fn executable_of(private_dir: &OsStr) -> Option<&str> {
+#[cfg(unix)]
+pub(super) fn executable_of(private_dir: &OsStr) -> Option<&OsStr> {
+    use std::os::unix::ffi::OsStrExt;
+    let executable = private_dir.as_bytes().strip_prefix(b".")?.strip_suffix(b".relatch")?;
+    (!executable.is_empty()).then(|| OsStr::from_bytes(executable))
+}
+
+/// `<exe>` for `.<exe>.relatch`.
+#[cfg(not(unix))]
+pub(super) fn executable_of(private_dir: &OsStr) -> Option<&OsStr> {
     let executable = private_dir.to_str()?.strip_prefix('.')?.strip_suffix(".relatch")?;
-    (!executable.is_empty()).then_some(executable)
+    (!executable.is_empty()).then(|| OsStr::new(executable))
 }

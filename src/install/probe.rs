@@ -1,18 +1,21 @@
 //! Whether the new executable runs here at all, before the swap (SPEC step 11).
 //!
 //! The staged file is started with a nonce in its environment. The library in it answers before
-//! `main` does anything: one line with the nonce, its product and version. The argument is
-//! `--version`, so that a release without the library prints its version and does nothing worse.
+//! `main` does anything: one line with the nonce, its product and version, and what it would update
+//! from. The argument is `--version`, so that a release without the library prints its version and
+//! does nothing worse.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::{Command, ExitStatus};
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::ProbeAnswer;
+use super::launch::{NotStarted, Program, start};
 use super::random::random;
+use super::verdict::Ending;
 use super::{Staged, diagnosis, verdict};
 use crate::child;
 use crate::error::{Local, Result, io};
@@ -34,7 +37,9 @@ pub enum Probe {
 }
 
 /// Holds the nonce; set for a probed process only.
-const VARIABLE: &str = "RELATCH_PROBE";
+pub(crate) const VARIABLE: &str = "RELATCH_PROBE";
+/// The only argument of a probed process.
+const ARGUMENT: &str = "--version";
 /// Much more than an answer, so that a program that prints a lot gets an error and not a blocked
 /// pipe.
 const OUTPUT: u64 = 64 * 1024;
@@ -46,119 +51,175 @@ pub(crate) enum ProbeFailure {
     WrongAnswer(String),
     /// It cannot run here: a program for another system, a missing library, a crash.
     CannotRun(String),
-    /// Unknown: it was too slow, or this machine could not start a process at that moment.
-    NotTried(String),
-    /// Another failure of this machine.
-    Local(crate::Error),
+    /// It crashed as it does where memory or a disk fails. It is a verdict if it repeats.
+    Crashed(String),
+    /// Unknown: it was too slow, was killed, or this machine could not start it at that moment.
+    Inconclusive(String),
+    /// Another failure.
+    Other(crate::Error),
 }
 
 impl ProbeFailure {
-    /// Whether it is about the release, and not about the moment.
+    /// Whether it is about the release, and not transient.
     pub(crate) fn is_verdict(&self) -> bool {
-        matches!(self, ProbeFailure::WrongAnswer(_) | ProbeFailure::CannotRun(_))
+        match self {
+            ProbeFailure::WrongAnswer(_) | ProbeFailure::CannotRun(_) => true,
+            ProbeFailure::Crashed(_) | ProbeFailure::Inconclusive(_) | ProbeFailure::Other(_) => false,
+        }
     }
 
     /// As an error about this version.
     pub(crate) fn into_error(self, version: &Version) -> crate::Error {
+        let version = version.clone();
         match self {
-            ProbeFailure::WrongAnswer(why) | ProbeFailure::CannotRun(why) | ProbeFailure::NotTried(why) => {
-                Local::CannotRun { version: version.clone(), why }.into()
+            ProbeFailure::WrongAnswer(why) | ProbeFailure::CannotRun(why) => {
+                Local::CannotRun { version, why }.into()
             }
-            ProbeFailure::Local(error) => error,
+            ProbeFailure::Crashed(why) | ProbeFailure::Inconclusive(why) => {
+                Local::CannotRunNow { version, why }.into()
+            }
+            ProbeFailure::Other(error) => error,
         }
     }
 }
 
 impl Probe {
-    /// Runs the probe; see the module.
-    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<(), ProbeFailure> {
-        staged.make_executable().map_err(ProbeFailure::Local)?;
-        let nonce = base16ct::lower::encode_string(&random::<16>().map_err(ProbeFailure::Local)?);
-        let mut command = Command::new(crate::platform::program(staged.path()));
+    /// Runs the probe; see the module. The answer is that of [`Probe::Library`].
+    pub(crate) fn run(&self, staged: &Staged, product: &Name) -> Result<Option<ProbeAnswer>, ProbeFailure> {
+        staged.make_executable().map_err(ProbeFailure::Other)?;
+        let program = staged.program();
         match self {
-            Probe::None => return Ok(()),
-            Probe::Library => command.arg("--version").env(VARIABLE, &nonce),
-            Probe::Command(arguments) => command.args(arguments),
-        };
-        let child = start(command, staged.path()).map_err(|error| {
-            let number = error.raw_os_error();
-            let why = diagnosis::of_start(&error, staged.path()).unwrap_or_else(|| {
-                let meaning = verdict::not_started(number, verdict::HERE);
-                let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
-                format!("it cannot be started: {error}{meaning}")
-            });
-            let of_the_moment =
-                [ErrorKind::WouldBlock, ErrorKind::OutOfMemory, ErrorKind::ExecutableFileBusy];
-            let of_the_moment =
-                of_the_moment.contains(&error.kind()) || verdict::is_of_the_moment(number, verdict::HERE);
-            if of_the_moment { ProbeFailure::NotTried(why) } else { ProbeFailure::CannotRun(why) }
-        })?;
-        let ended = child::wait(child, limits::PROBE, OUTPUT)
-            .map_err(|error| ProbeFailure::Local(io("wait for", staged.path())(error)))?;
-        let Some((status, stdout, stderr)) = ended else {
-            return Err(ProbeFailure::NotTried(format!(
-                "it did not answer within {} s",
-                limits::PROBE.as_secs()
-            )));
-        };
-        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        if !status.success() {
-            if let Some(why) = diagnosis::of_loader(&stderr) {
-                return Err(ProbeFailure::CannotRun(why));
+            Probe::None => Ok(None),
+            Probe::Command(arguments) => {
+                let mut command = program.command();
+                command.args(arguments).env_remove(VARIABLE);
+                run(program, command).map(|_| None)
             }
-            let said = stderr.lines().find(|line| !line.trim().is_empty());
-            let said = said.map_or_else(String::new, |line| format!(", saying: {}", Words(line)));
-            let crash = verdict::crash(status.code(), verdict::HERE);
-            let meaning = diagnosis::of_signal(std::env::consts::OS, signal_of(status)).or(crash);
-            let meaning = meaning.filter(|meaning| !meaning.is_empty());
-            let meaning = meaning.map_or_else(String::new, |meaning| format!(" ({meaning})"));
-            let why = format!("it ended with {status}{meaning}{said}");
-            return Err(match crash {
-                None => ProbeFailure::WrongAnswer(why),
-                Some(_) if verdict::is_crash_of_the_moment(status.code(), verdict::HERE) => {
-                    ProbeFailure::NotTried(why)
+            Probe::Library => {
+                let answer = ask(program)?;
+                if answer.product == *product && answer.version == *staged.version() {
+                    return Ok(Some(answer));
                 }
-                Some(_) => ProbeFailure::CannotRun(why),
-            });
+                Err(ProbeFailure::WrongAnswer(format!(
+                    "it answered `{} {}` to the probe; the expected answer is `{product} {}`",
+                    answer.product,
+                    answer.version,
+                    staged.version()
+                )))
+            }
         }
-        let expected = answer(&nonce, product, staged.version());
-        if *self == Probe::Library && stdout != expected {
-            let said = stdout.lines().next().unwrap_or_default();
-            let said = said.strip_prefix(&format!("relatch-probe/1 {nonce} ")).unwrap_or(said);
-            return Err(ProbeFailure::WrongAnswer(format!(
-                "it answered `{}` to the probe; the expected answer is `{product} {}`",
-                Words(said),
-                staged.version()
-            )));
-        }
-        Ok(())
     }
 
-    /// Whether an executable answers the probe of this library. `relatch install` uses it to choose
-    /// the probe of later versions.
-    pub(crate) fn detect(staged: &Staged, product: &Name) -> Result<Probe, ProbeFailure> {
+    /// Whether an executable answers the probe of this library, and what. `relatch install` uses it
+    /// to choose the probe of later versions.
+    pub(crate) fn detect(
+        staged: &Staged,
+        product: &Name,
+    ) -> Result<(Probe, Option<ProbeAnswer>), ProbeFailure> {
         match Probe::Library.run(staged, product) {
-            Ok(()) => Ok(Probe::Library),
-            Err(ProbeFailure::WrongAnswer(_)) => Ok(Probe::None),
+            Ok(answer) => Ok((Probe::Library, answer)),
+            Err(ProbeFailure::WrongAnswer(_)) => Ok((Probe::None, None)),
             Err(other) => Err(other),
         }
     }
 }
 
-fn answer(nonce: &str, product: &Name, version: &Version) -> String {
-    format!("relatch-probe/1 {nonce} {product} {version}\n")
+/// What an executable with this library says of itself.
+pub(super) fn ask(program: Program<'_>) -> Result<ProbeAnswer, ProbeFailure> {
+    let nonce = base16ct::lower::encode_string(&random::<16>().map_err(ProbeFailure::Other)?);
+    let mut command = program.command();
+    command.arg(ARGUMENT).env(VARIABLE, &nonce);
+    let stdout = run(program, command)?;
+    ProbeAnswer::parse(&stdout, &nonce).ok_or_else(|| {
+        let said = Words(stdout.lines().next().unwrap_or_default().replace(&nonce, "<nonce>"));
+        ProbeFailure::WrongAnswer(format!("it answered `{said}` to the probe, which is not an answer"))
+    })
 }
 
-/// Whether this process was started to be probed.
-pub(crate) fn probe_nonce() -> Option<String> {
-    let nonce = std::env::var(VARIABLE).ok()?;
+/// The standard output of a program that exited with 0.
+fn run(program: Program<'_>, command: Command) -> Result<String, ProbeFailure> {
+    program.ensure_unchanged().map_err(ProbeFailure::Other)?;
+    let child = match start(command) {
+        Ok(child) => child,
+        Err(failed) => {
+            // If another file was there by then, the error is not about this one.
+            program.ensure_unchanged().map_err(ProbeFailure::Other)?;
+            return Err(not_started(program, &failed));
+        }
+    };
+    let ended = child::wait(child, limits::PROBE, OUTPUT);
+    program.ensure_unchanged().map_err(ProbeFailure::Other)?;
+    let ended = ended.map_err(|error| ProbeFailure::Other(io("wait for", &program.path())(error)))?;
+    let Some((status, stdout, stderr)) = ended else {
+        let limit = limits::PROBE.as_secs();
+        return Err(ProbeFailure::Inconclusive(format!("it did not answer within {limit} s")));
+    };
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&stdout).into_owned());
+    }
+    Err(failure_of(program, status, &String::from_utf8_lossy(&stderr)))
+}
+
+fn not_started(program: Program<'_>, failed: &NotStarted) -> ProbeFailure {
+    let error = match failed {
+        NotStarted::Machine { action, error } => {
+            let why = format!("this machine cannot {action}: {}", Words(error));
+            return ProbeFailure::Inconclusive(why);
+        }
+        NotStarted::Program(error) => error,
+    };
+    let path = program.path();
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    if let Some(why) = diagnosis::of_start(error, program.file, dir) {
+        return ProbeFailure::CannotRun(why);
+    }
+    let number = error.raw_os_error();
+    let meaning = match verdict::not_started(number, verdict::HERE) {
+        Some(meaning) if error.kind() == ErrorKind::PermissionDenied => {
+            format!("permission denied: {meaning}")
+        }
+        Some(meaning) => format!("{error} ({meaning})"),
+        None => error.to_string(),
+    };
+    let why = format!("it cannot be started: {meaning}");
+    match verdict::is_about_the_file(number, verdict::HERE) {
+        true => ProbeFailure::CannotRun(why),
+        false => ProbeFailure::Inconclusive(why),
+    }
+}
+
+/// Why a program did not exit with 0.
+fn failure_of(program: Program<'_>, status: ExitStatus, stderr: &str) -> ProbeFailure {
+    let (code, signal) = (status.code(), signal_of(status));
+    let known = diagnosis::of_loader(stderr)
+        .or_else(|| diagnosis::of_missing_library(code, stderr))
+        .or_else(|| diagnosis::of_script(code, program.file));
+    if let Some(why) = known {
+        return ProbeFailure::CannotRun(why);
+    }
+    let said = stderr.lines().find(|line| !line.trim().is_empty());
+    let said = said.map_or_else(String::new, |line| format!(", saying: {}", Words(line)));
+    let ended = |meaning: &str| match meaning {
+        "" => format!("it ended with {status}{said}"),
+        meaning => format!("it ended with {status} ({meaning}){said}"),
+    };
+    if let Some(meaning) = diagnosis::of_signal(std::env::consts::OS, signal) {
+        return ProbeFailure::CannotRun(ended(meaning));
+    }
+    match verdict::ending(code, signal, verdict::HERE) {
+        Ending::Exit => ProbeFailure::WrongAnswer(ended("")),
+        Ending::Crash(meaning) => ProbeFailure::CannotRun(ended(meaning)),
+        Ending::Ambiguous => ProbeFailure::Crashed(ended("")),
+        Ending::Transient(meaning) => ProbeFailure::Inconclusive(ended(meaning)),
+    }
+}
+
+/// The nonce, if this process was started to be probed. With other arguments it is a command that
+/// inherited the variable, and must run.
+pub(crate) fn probe_nonce(arguments: &[OsString]) -> Option<String> {
+    let is_probed = matches!(arguments, [argument] if argument == ARGUMENT);
+    let nonce = std::env::var(VARIABLE).ok().filter(|_| is_probed)?;
     (nonce.len() == 32 && nonce.bytes().all(|b| b.is_ascii_hexdigit())).then_some(nonce)
-}
-
-/// Answers the probe. This library prints nothing else to stdout.
-pub(crate) fn answer_probe(nonce: &str, product: &Name, version: &Version) {
-    use std::io::Write;
-    drop(std::io::stdout().write_all(answer(nonce, product, version).as_bytes()));
 }
 
 #[cfg(unix)]
@@ -169,49 +230,4 @@ fn signal_of(status: ExitStatus) -> Option<i32> {
 #[cfg(not(unix))]
 fn signal_of(_: ExitStatus) -> Option<i32> {
     None
-}
-
-/// Starts a file that was just written. A process that another thread is starting may hold a
-/// writable descriptor of it for a moment (ETXTBSY).
-fn start(mut command: Command, path: &Path) -> std::io::Result<Child> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // The longest working directory of Windows (MAX_PATH, with the characters that it adds).
-    const LONGEST: usize = if cfg!(windows) { 258 } else { usize::MAX };
-    if let Some(dir) = path.parent().filter(|dir| dir.as_os_str().len() < LONGEST) {
-        command.current_dir(dir);
-    }
-    let mut tries = 0;
-    loop {
-        #[cfg(windows)]
-        let spawned = crate::platform::windows::without_dialogs(|| command.spawn());
-        #[cfg(not(windows))]
-        let spawned = command.spawn();
-        match spawned {
-            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && tries < 500 => {
-                tries += 1;
-                thread::sleep(Duration::from_millis(10));
-            }
-            // A virus scanner reads a new file first.
-            Err(error) if verdict::is_of_the_moment(error.raw_os_error(), verdict::HERE) && tries < 100 => {
-                tries += 1;
-                thread::sleep(Duration::from_millis(10));
-            }
-            started => {
-                #[cfg(target_os = "linux")]
-                if let Ok(child) = &started {
-                    disable_core_file(child);
-                }
-                return started;
-            }
-        }
-    }
-}
-
-/// A core file of a crashed probe would stay beside the tool for ever. Best effort: the process may
-/// have crashed already.
-#[cfg(target_os = "linux")]
-fn disable_core_file(child: &Child) {
-    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
-    prlimit(Some(Pid::from_child(child)), Resource::Core, none).ok();
 }

@@ -4,17 +4,19 @@
 use std::cmp::Ordering;
 
 use super::digest::digest_of;
-use super::journal::{Installed, Journal, PendingSwap, Under};
+use super::journal::{Installed, Journal, Swap, Under};
 use super::lock::Locked;
+use super::names;
 use super::records::Records;
-use super::{names, swap};
+use super::swap::{self, Files, Finished};
 use crate::check::Domain;
 use crate::error::{Local, Result, io};
 use crate::regular_file;
 use crate::trust::{Epoch, Refusal, Version};
 
 /// Brings the recorded previous executable back and holds the version that is left. A second
-/// rollback goes forward again. The result is what was left, and what came back.
+/// rollback goes forward again. The result is what was left, and what came back. If an earlier
+/// rollback has no record yet, that is the one.
 ///
 /// `running` is the version at the path, for an executable that no swap has recorded yet.
 ///
@@ -26,7 +28,7 @@ pub(super) fn rollback(
     journal: &mut Journal,
     records: &Records,
     running: Option<&Version>,
-) -> Result<(Installed, Installed)> {
+) -> Result<Finished> {
     let executable = locked.installation().executable();
     let nothing = || Local::NothingToRollBack { path: executable.into() };
     let to = journal.previous().cloned().ok_or_else(nothing)?;
@@ -42,12 +44,17 @@ pub(super) fn rollback(
         }
         opened => opened.map_err(io("open", &path))?,
     };
+    let mut current = locked.executable().open().map_err(io("open", executable))?;
+    let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
+    if to.blake3 == blake3 {
+        if let Some(finished) = swap::recover_rollback(locked, journal)? {
+            return Ok(finished);
+        }
+    }
     let (_, found) = digest_of(&mut file).map_err(io("read", &path))?;
     if found != to.blake3 {
         return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
     }
-    let mut current = locked.executable().open().map_err(io("open", executable))?;
-    let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
     let from = match (journal.installed(), running) {
         (Some(installed), _) if installed.blake3 == blake3 => installed.clone(),
         // A person put another executable at the path. Only the running program knows its version,
@@ -60,9 +67,20 @@ pub(super) fn rollback(
         }
     };
     ensure_may_return(&to, Some(&from), records)?;
-    let versions = (from.clone(), to.clone());
-    swap::exchange(locked, journal, PendingSwap::new(names::PREVIOUS.into(), from, to, true))?;
-    Ok(versions)
+    // What is left must be known when only the names tell of this rollback. A full disk is no
+    // reason not to go back, but then the version may be installed again.
+    let unknown = journal.installed() != Some(&from);
+    journal.found_at_path(from.clone());
+    let warning = if unknown { journal.save(locked.private()).err() } else { None };
+    let swap = Swap::rollback(from, to);
+    let files = Files { entering: &file, leaving: &current };
+    let returned = swap::prepare_return(files, executable)
+        .and_then(|()| swap::exchange(locked, journal, swap.clone(), files));
+    if returned.is_err() {
+        // What it was given for the path is not for where it stays.
+        drop(swap::remove_privileges(previous));
+    }
+    Ok(Finished { swap, swapped: returned?.or(warning) })
 }
 
 /// SPEC section 6: whether the publisher lets this executable come back in the place of `from`.

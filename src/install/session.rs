@@ -1,193 +1,7 @@
 //! One operation on an installation: the lock, the records, and the changes to the files.
-//!
-//! # System calls
-//! The system calls of an operation in the two directories, as strace prints them on Linux.
-//! Descriptors have the names of their files: `parent` is the directory of the executable, and
-//! `private` is `.<exe>.relatch/`. Not shown: calls that only read or copy, `close`, `= 0`, and the
-//! flags `O_CLOEXEC`, `O_LARGEFILE` and `O_NOCTTY`. A test runs both commands under strace and
-//! compares each line (`each_step_of_a_swap_is_on_the_disk_before_the_next`).
-//!
-//! ## An update
-//! ```text
-//! # Steps 1 and 2. The clean-up takes `staging`, so that it removes no download in progress.
-//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
-//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
-//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
-//! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "journal", O_RDONLY|O_NONBLOCK) = journal
-//! openat(private, "floors", O_RDONLY|O_NONBLOCK) = floors
-//! openat(private, "cache", O_RDONLY|O_NONBLOCK) = cache
-//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
-//! flock(staging, LOCK_EX|LOCK_NB)
-//! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
-//! flock(staging, LOCK_UN)
-//! # Steps 3 to 8. Step 7 saves what was verified. The floors are on the disk before anything depends
-//! # on them, and are written only if they changed. If the process dies from here on, a replay of an
-//! # older `VERSION` is refused.
-//! openat(private, "root", O_RDONLY|O_NONBLOCK) = -1 ENOENT
-//! openat(private, "floors", O_RDONLY|O_NONBLOCK) = floors
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! fsync(write)
-//! renameat(private, "write-*", private, "floors")
-//! fsync(private)
-//! # The cache is not flushed: if a power cut damages it, the next start checks again.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! renameat(private, "write-*", private, "cache")
-//! # The cache says that an update began: if the process dies from here on, the next start checks
-//! # again after the retry time.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! renameat(private, "write-*", private, "cache")
-//! # Step 9. A rollback does not wait for the download.
-//! flock(lock, LOCK_UN)
-//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
-//! flock(staging, LOCK_EX|LOCK_NB)
-//! # If the process dies from here on, the next clean-up removes the file.
-//! openat(private, "new-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = new
-//! write(new, ...)
-//! # Step 10. The descriptor that wrote is closed: no system runs a file that can be written to.
-//! fsync(new)
-//! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
-//! # Step 11. The probe is started by its path.
-//! fchmod(new, 0700)
-//! # Steps 1 and 2 again. The clean-up does nothing: this process holds `staging`.
-//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
-//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
-//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
-//! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "journal", O_RDONLY|O_NONBLOCK) = journal
-//! openat(private, "floors", O_RDONLY|O_NONBLOCK) = floors
-//! openat(private, "cache", O_RDONLY|O_NONBLOCK) = cache
-//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
-//! flock(staging, LOCK_EX|LOCK_NB) = -1 EAGAIN
-//! # The cache says that the new version is current, so that the process that is started next finds
-//! # it there. If the process dies before the exchange, the finding is about a file that is not at the
-//! # path, and does not count.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! renameat(private, "write-*", private, "cache")
-//! # Step 12. The file is completely on the disk, with the mode of the old one, before a record
-//! # names it.
-//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
-//! fchmod(new, 0755)
-//! fsync(new)
-//! # The journal with `pending`. If the process dies before the rename, the old record is valid:
-//! # nothing happened.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! fsync(write)
-//! renameat(private, "write-*", private, "journal")
-//! fsync(private)
-//! # If it dies before this, the next session removes the new file; after this, it completes
-//! # the update.
-//! renameat2(private, "new-*", parent, "<exe>", RENAME_EXCHANGE)
-//! # Both names are on the disk before the next rename depends on them.
-//! fsync(parent)
-//! fsync(private)
-//! openat(private, "new-*", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = new
-//! renameat(private, "new-*", private, "previous")
-//! fsync(private)
-//! # The journal with `installed`, the kept one, and no `pending`: the swap is done.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! fsync(write)
-//! renameat(private, "write-*", private, "journal")
-//! fsync(private)
-//! # The update is complete: no failure is recorded any more.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! renameat(private, "write-*", private, "cache")
-//! flock(lock, LOCK_UN)
-//! flock(staging, LOCK_UN)
-//! ```
-//!
-//! ## A rollback
-//! ```text
-//! # Steps 1 and 2.
-//! openat(AT_FDCWD, "<dir>", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = parent
-//! openat(parent, ".<exe>.relatch", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
-//! openat(private, "lock", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = lock
-//! flock(lock, LOCK_EX|LOCK_NB)
-//! openat(private, "journal", O_RDONLY|O_NONBLOCK) = journal
-//! openat(private, "floors", O_RDONLY|O_NONBLOCK) = floors
-//! openat(private, "cache", O_RDONLY|O_NONBLOCK) = cache
-//! openat(private, "staging", O_WRONLY|O_CREAT|O_NONBLOCK, 0600) = staging
-//! flock(staging, LOCK_EX|LOCK_NB)
-//! openat(private, ".", O_RDONLY|O_NOFOLLOW|O_DIRECTORY) = private
-//! flock(staging, LOCK_UN)
-//! # The hashes of both files.
-//! openat(private, "previous", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = previous
-//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
-//! # The journal with `pending`, which says that this is a rollback.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! fsync(write)
-//! renameat(private, "write-*", private, "journal")
-//! fsync(private)
-//! # If the process dies before this, the next session undoes the rollback; after this, it
-//! # completes it.
-//! renameat2(private, "previous", parent, "<exe>", RENAME_EXCHANGE)
-//! fsync(parent)
-//! fsync(private)
-//! # The journal with the hold, `installed`, the kept one, and no `pending`.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! fsync(write)
-//! renameat(private, "write-*", private, "journal")
-//! fsync(private)
-//! # The finding was about the executable that was left. If the process dies before this, the cache
-//! # is about a file that is not at the path, and the next start checks again.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! renameat(private, "write-*", private, "cache")
-//! flock(lock, LOCK_UN)
-//! ```
-//!
-//! ## Without an exchange of names
-//! An update if the system or the file system cannot exchange two names, from that call on:
-//! ```text
-//! renameat2(private, "new-*", parent, "<exe>", RENAME_EXCHANGE) = -1 EINVAL
-//! # A file that an interrupted attempt left.
-//! unlinkat(private, "leaving", 0) = -1 ENOENT
-//! openat(parent, "<exe>", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = exe
-//! openat(private, "leaving", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = leaving
-//! # The backup and its name are on the disk before the original is replaced.
-//! fchmod(leaving, 0755)
-//! fsync(leaving)
-//! fsync(private)
-//! renameat(private, "new-*", parent, "<exe>")
-//! fsync(parent)
-//! fsync(private)
-//! openat(private, "leaving", O_RDONLY|O_NONBLOCK|O_NOFOLLOW) = leaving
-//! renameat(private, "leaving", private, "previous")
-//! fsync(private)
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! fsync(write)
-//! renameat(private, "write-*", private, "journal")
-//! fsync(private)
-//! # The update is complete: no failure is recorded any more.
-//! openat(private, "write-*", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, 0600) = write
-//! write(write, ...)
-//! fchmod(write, 0644)
-//! renameat(private, "write-*", private, "cache")
-//! flock(lock, LOCK_UN)
-//! flock(staging, LOCK_UN)
-//! ```
+#![doc = include_str!("system_calls.md")]
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::directories::{Directories, UnlockedDirectories};
@@ -198,10 +12,22 @@ use super::lock::{Lock, Locked};
 use super::records::Records;
 use super::settings::Settings;
 use super::stage::Staged;
-use super::{clean_up, digest, rollback, swap};
-use crate::error::{Error, Result, io};
+use super::swap::{self, Finished, Replaced, Swapped};
+use super::{clean_up, digest, identity, names, rollback};
+use crate::error::{Error, Local, Result, io};
 use crate::report::Reporter;
-use crate::trust::{Name, Refusal, Version};
+use crate::trust::{Digest, Name, Refusal, Version};
+
+/// What is recorded beside an executable, as this process read it and changes it.
+#[derive(Debug)]
+struct Recorded {
+    journal: Journal,
+    /// `None` if there is no journal, or a damaged one.
+    on_disk: Option<Journal>,
+    records: Records,
+    /// Why the journal is damaged. It is not changed until a verified check replaces it.
+    damaged: Option<Refusal>,
+}
 
 /// Steps 1 and 2 are done: the lock is held, and no swap is incomplete. The lock is released when
 /// this value is dropped.
@@ -209,48 +35,94 @@ use crate::trust::{Name, Refusal, Version};
 #[derive(Debug)]
 pub(crate) struct Session {
     locked: Locked,
-    pub(crate) journal: Journal,
-    /// `None` if there is no journal, or a damaged one.
-    on_disk: Option<Journal>,
-    pub(crate) records: Records,
-    /// Why the journal is damaged. It is not changed until a verified check replaces it.
-    damaged: Option<Refusal>,
+    /// Held by a process that uses the network for this executable.
+    staging: Option<Lock>,
+    recorded: Recorded,
+    /// The swap that this session completed first.
+    finished: Option<Finished>,
+}
+
+/// A session that has released `lock`, to use the network: a rollback must not wait for that. It
+/// holds `staging`, so that no other process changes `floors` and `root`, or downloads.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Paused {
+    directories: Directories,
+    staging: Option<Lock>,
+    recorded: Recorded,
+}
+
+/// A rollback that is on the disk.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Returned {
+    pub(crate) from: Version,
+    pub(crate) to: Version,
+    pub(crate) swapped: Swapped,
 }
 
 impl Session {
-    /// Steps 1 and 2 for an existing executable. `None` if there is neither a journal, nor a product to
-    /// create one for.
-    pub(crate) fn begin(
+    /// Steps 1 and 2 for a rollback.
+    ///
+    /// # Errors
+    /// [`Local::NothingToRollBack`] if there is no journal.
+    pub(crate) fn begin_rollback(
         installation: &Installation,
-        product: Option<&Name>,
         wait: Duration,
         reporter: &mut dyn Reporter,
-    ) -> Result<Option<Self>> {
-        let opened = UnlockedDirectories::open(installation)?;
-        opened.check_safe()?; // 1
-        let session = Session::lock(opened, product, wait, reporter)?; // 2
+    ) -> Result<Self> {
+        let session = Session::lock(open(installation)?, None, None, wait, reporter)?; // 2
         installation.ensure_executable()?;
         Ok(session)
     }
 
-    /// Steps 1 and 2 for an executable that may not exist yet.
-    pub(crate) fn begin_first_install(
+    /// The same for an update of this product, which is going to use the network.
+    pub(crate) fn begin_update(
         installation: &Installation,
-        product: Option<&Name>,
+        product: &Name,
         wait: Duration,
         reporter: &mut dyn Reporter,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Self> {
+        let session = Session::lock_to_fetch(open(installation)?, product, wait, reporter)?; // 2
+        installation.ensure_executable()?;
+        Ok(session)
+    }
+
+    /// The same for an executable that may not exist yet.
+    pub(crate) fn begin_first_install(
+        installation: &Installation,
+        product: &Name,
+        wait: Duration,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Self> {
         let opened = UnlockedDirectories::open(installation)?;
         opened.check_safe_for_new()?; // 1
-        Session::lock(opened, product, wait, reporter) // 2
+        Session::lock_to_fetch(opened, product, wait, reporter) // 2
+    }
+
+    fn lock_to_fetch(
+        opened: UnlockedDirectories,
+        product: &Name,
+        wait: Duration,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Self> {
+        let (directories, staging) = Lock::staging(opened, wait)?;
+        let opened = directories.into_unlocked();
+        let mut session = Session::lock(opened, Some(staging), Some(product), wait, reporter)?;
+        // Nothing is decided from a record that is not on the disk.
+        match session.finished.as_mut().and_then(|finished| finished.swapped.warning.take()) {
+            Some(error) => Err(error),
+            None => Ok(session),
+        }
     }
 
     fn lock(
         opened: UnlockedDirectories,
+        staging: Option<Lock>,
         product: Option<&Name>,
         wait: Duration,
         reporter: &mut dyn Reporter,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Self> {
         let locked = Locked::take(opened, wait)?;
         let (on_disk, damaged) = match (Journal::load(locked.private()), product) {
             (Ok(journal), _) => (journal, None),
@@ -260,7 +132,10 @@ impl Session {
         let journal = match (&on_disk, product) {
             (Some(journal), _) => journal.clone(),
             (None, Some(product)) => Journal::new(product)?,
-            (None, None) => return Ok(None),
+            (None, None) => {
+                let path = locked.installation().executable().to_path_buf();
+                return Err(Local::NothingToRollBack { path }.into());
+            }
         };
         let product = product.unwrap_or(journal.product());
         journal.ensure_product(product)?;
@@ -272,35 +147,46 @@ impl Session {
         for why in damaged.iter().chain(records.damaged()) {
             reporter.warn(&format!("{why}; the next successful check or install replaces it"));
         }
-        let mut session = Session { locked, journal, on_disk, records, damaged };
-        if session.damaged.is_none() {
-            let finished = swap::recover(&session.locked, &mut session.journal)?;
-            if let Some(swap) = finished.filter(|swap| swap.rollback) {
-                session.records.rolled_back(&swap.from, &swap.to);
+        let recorded = Recorded { journal, on_disk, records, damaged };
+        let mut session = Session { locked, staging, recorded, finished: None };
+        if session.recorded.damaged.is_none() {
+            let finished = swap::recover(&session.locked, &mut session.recorded.journal)?;
+            session.recorded.on_disk = session.recorded.on_disk.map(|_| session.recorded.journal.clone());
+            session.finished(finished);
+            // A swap whose commit failed may have its old executable under a staged name.
+            if session.recorded.journal.pending().is_none() {
+                if let Err(error) = swap::remove_privileges(session.locked.file(names::PREVIOUS_FILE)) {
+                    reporter.warn(&error.to_string());
+                }
+                clean_up::clean_up(&session.locked, session.staging.as_ref());
             }
-            session.on_disk = session.on_disk.map(|_| session.journal.clone());
-            clean_up::clean_up(&session.locked);
         }
-        Ok(Some(session))
+        Ok(session)
     }
 
-    /// The directories, for staging a file.
-    pub(crate) fn directories(&self) -> &Directories {
-        &self.locked
+    /// Takes over a swap that was complete and not recorded.
+    fn finished(&mut self, finished: Option<Finished>) {
+        let Some(finished) = finished else { return };
+        if let Some(from) = finished.swap.from.as_ref().filter(|_| finished.swap.rollback) {
+            self.recorded.records.rolled_back(from, &finished.swap.to);
+        }
+        self.finished = Some(finished);
     }
 
-    /// The damaged files may be replaced, because a release was verified.
-    pub(crate) fn verified(&mut self) {
-        self.damaged = None;
-        self.records.verified();
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.recorded.journal
     }
 
-    /// Writes the journal durably, unless the disk has it. A damaged one stays until a verified check has
-    /// replaced it.
+    pub(crate) fn records(&mut self) -> &mut Records {
+        &mut self.recorded.records
+    }
+
+    /// Writes the journal durably, unless the disk has it. A damaged one stays until a verified
+    /// check has replaced it.
     pub(crate) fn save_journal(&mut self) -> Result<()> {
-        if self.damaged.is_none() && self.on_disk.as_ref() != Some(&self.journal) {
-            self.journal.save(self.locked.private())?;
-            self.on_disk = Some(self.journal.clone());
+        if self.recorded.is_unsaved() {
+            self.recorded.journal.save(self.locked.private())?;
+            self.recorded.on_disk = Some(self.recorded.journal.clone());
         }
         Ok(())
     }
@@ -318,55 +204,99 @@ impl Session {
         Ok(found == installed.blake3)
     }
 
-    /// Swaps a staged executable in (SPEC step 12); the old one becomes `previous`. `unrecorded` is
-    /// the version of the old one and its root, for the case that the journal has another hash than
-    /// the file.
-    pub(crate) fn swap(&mut self, staged: Staged, unrecorded: (&Version, Under), under: Under) -> Result<()> {
-        swap::swap_in(&self.locked, &mut self.journal, staged, unrecorded, under)
+    /// A file that is not the recorded executable is at the path. If it is the kept one, a rollback
+    /// put it there and could not record that; else a person did.
+    pub(crate) fn note_other_executable(&mut self) -> Result<()> {
+        if !self.recover_rollback()? {
+            self.recorded.journal.replaced_by_hand();
+        }
+        Ok(())
     }
 
-    /// Returns to the previous executable (SPEC section 6). The result is the version before and
-    /// the version after.
-    pub(crate) fn rollback(&mut self, running: Option<&Version>) -> Result<(Version, Version)> {
-        if let Some(why) = self.records.damaged() {
-            return Err(why.clone().into());
+    /// Records a rollback that was complete and not recorded. The result is whether there was one.
+    pub(crate) fn recover_rollback(&mut self) -> Result<bool> {
+        match swap::recover_rollback(&self.locked, &mut self.recorded.journal)? {
+            None => Ok(false),
+            Some(Finished { swapped: Swapped { warning: Some(error), .. }, .. }) => Err(error),
+            finished => {
+                self.finished(finished);
+                self.recorded.on_disk = Some(self.recorded.journal.clone());
+                Ok(true)
+            }
         }
-        let (from, to) = rollback::rollback(&self.locked, &mut self.journal, &self.records, running)?;
-        self.records.rolled_back(&from, &to);
-        Ok((from.version, to.version))
+    }
+
+    /// Swaps a staged executable in (SPEC step 12); the old one becomes `previous`. `replaced`
+    /// counts if the journal has another hash than the file.
+    pub(crate) fn swap(&mut self, staged: Staged, replaced: Replaced<'_>, under: Under) -> Result<Swapped> {
+        swap::swap_in(&self.locked, &mut self.recorded.journal, staged, replaced, under)
+    }
+
+    /// Returns to the previous executable (SPEC section 6). If this session first completed a
+    /// rollback that had been interrupted, that is the one that was asked for.
+    pub(crate) fn rollback(&mut self, running: Option<&Version>) -> Result<Returned> {
+        let finished = match self.finished.take() {
+            Some(finished) if finished.swap.rollback => finished,
+            // The executable of before that update has not got its place yet.
+            Some(Finished { swapped: Swapped { warning: Some(error), .. }, .. })
+                if self.recorded.journal.pending().is_some() =>
+            {
+                return Err(error);
+            }
+            _ => {
+                if let Some(why) = self.recorded.records.damaged() {
+                    return Err(why.clone().into());
+                }
+                let Recorded { journal, records, .. } = &mut self.recorded;
+                let finished = rollback::rollback(&self.locked, journal, records, running)?;
+                if let Some(from) = &finished.swap.from {
+                    self.recorded.records.rolled_back(from, &finished.swap.to);
+                }
+                finished
+            }
+        };
+        let Finished { swap, swapped } = finished;
+        let to = swap.to.version;
+        let from = swap.from.map_or_else(|| to.clone(), |from| from.version);
+        Ok(Returned { from, to, swapped })
     }
 
     /// Whether a rollback returns to the previous executable.
     pub(crate) fn may_return(&self) -> bool {
-        let previous = self.journal.previous();
-        previous.is_some_and(|to| {
-            rollback::ensure_may_return(to, self.journal.installed(), &self.records).is_ok()
-        })
+        let Recorded { journal, records, .. } = &self.recorded;
+        let previous = journal.previous();
+        previous.is_some_and(|to| rollback::ensure_may_return(to, journal.installed(), records).is_ok())
     }
 
     /// Moves a verified executable to its path for the first time, and records it.
-    pub(crate) fn first_install(&mut self, staged: Staged, under: Under, existing: Existing) -> Result<()> {
-        first_install(&self.locked, &mut self.journal, staged, under, existing)
+    pub(crate) fn first_install(
+        &mut self,
+        staged: Staged,
+        under: Under,
+        existing: Existing,
+    ) -> Result<Swapped> {
+        let installed = first_install(&self.locked, &mut self.recorded.journal, staged, under, existing)?;
+        // Nothing is cleaned up while there is no executable. What an earlier install left goes
+        // now.
+        clean_up::clean_up(&self.locked, self.staging.as_ref());
+        Ok(installed)
     }
 
-    /// Ends the session to download: the lock is released, because a rollback must not wait for a
-    /// download.
-    pub(crate) fn into_staging(self, wait: Duration) -> Result<Staging> {
-        let Session { locked, journal, .. } = self;
-        let (directories, lock) = Lock::staging(locked.unlock().into_unlocked(), wait)?;
-        Ok(Staging { directories, decided_from: journal, _lock: lock })
+    /// Releases the lock.
+    pub(crate) fn pause(self) -> Paused {
+        let Session { locked, staging, recorded, .. } = self;
+        Paused { directories: locked.unlock(), staging, recorded }
     }
 
-    /// Ends the session of a failed first install, and removes the directory that it created. What the
-    /// check recorded is removed while the lock is still held.
+    /// Ends the session of a failed first install, and removes the directory that it created. What
+    /// the check recorded is removed while the lock is still held.
     pub(crate) fn remove_directory(self) {
-        // This call removes the whole tree, including files of the probed program, and does not
-        // follow links. It uses the path.
         let path = self.locked.installation().dir().to_path_buf();
-        if !self.locked.is_current() {
+        if !self.locked.is_current().unwrap_or(false) {
             return; // another process put its own there
         }
-        drop(std::fs::remove_dir_all(&path));
+        clean_up::empty(self.locked.private());
+        drop(std::fs::remove_dir(&path));
         // On Windows, the name of an open file remains until it is closed, and the lock file is
         // still open.
         drop(self);
@@ -374,19 +304,119 @@ impl Session {
     }
 }
 
-/// A download. The lock `staging` is held and `lock` is not, so that the journal can
-/// change meanwhile.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Staging {
-    directories: Directories,
-    /// The journal when this download was decided.
-    pub(crate) decided_from: Journal,
-    _lock: Lock,
+/// Step 1.
+fn open(installation: &Installation) -> Result<UnlockedDirectories> {
+    let opened = UnlockedDirectories::open(installation)?;
+    opened.check_safe()?;
+    Ok(opened)
 }
 
-impl Staging {
+impl Paused {
+    /// SPEC step 1: the file at the path is this tool. The result is its hash.
+    ///
+    /// # Errors
+    /// [`Local::NotTheTool`]; [`Local::ChangedMeanwhile`].
+    pub(crate) fn ensure_answers(&self, product: &Name, running: &Version) -> Result<Digest> {
+        identity::ensure_answers(&self.directories, self.recorded.journal.installed(), product, running)
+    }
+
+    /// The hash of the file at the path, which is the recorded one.
+    ///
+    /// # Errors
+    /// [`Local::ChangedMeanwhile`].
+    pub(crate) fn ensure_recorded(&self) -> Result<Digest> {
+        let found = self.digest()?;
+        match self.recorded.journal.installed() {
+            Some(installed) if installed.blake3 == found => Ok(found),
+            _ => {
+                Err(Local::ChangedMeanwhile { path: self.directories.installation().executable().into() }
+                    .into())
+            }
+        }
+    }
+
+    /// The hash of the file at the path.
+    pub(crate) fn digest(&self) -> Result<Digest> {
+        let path = self.directories.installation().executable();
+        let mut file = self.directories.executable().open().map_err(io("open", path))?;
+        let (_, found) = digest::digest_of(&mut file).map_err(io("read", path))?;
+        Ok(found)
+    }
+
+    /// The directories, for staging a file.
     pub(crate) fn directories(&self) -> &Directories {
         &self.directories
+    }
+
+    pub(crate) fn records(&mut self) -> &mut Records {
+        &mut self.recorded.records
+    }
+
+    /// What a check reads and saves.
+    pub(crate) fn for_check(&mut self) -> (&mut Records, &Journal) {
+        (&mut self.recorded.records, &self.recorded.journal)
+    }
+
+    /// The damaged files may be replaced, because a release was verified.
+    pub(crate) fn verified(&mut self) {
+        self.recorded.verified();
+    }
+
+    /// Whether the journal is the one that was read, as far as can be known without the lock: if
+    /// not, a download would be in vain.
+    ///
+    /// # Errors
+    /// [`Local::ChangedMeanwhile`].
+    pub(crate) fn ensure_current(&self) -> Result<()> {
+        self.recorded.ensure_current(&self.directories)
+    }
+
+    /// Takes the lock again.
+    ///
+    /// # Errors
+    /// [`Local::ChangedMeanwhile`] if another process swapped executables since; [`Local::Busy`].
+    pub(crate) fn resume(self, wait: Duration) -> Result<Session> {
+        let Paused { directories, staging, recorded } = self;
+        let private = directories.share_private();
+        let locked = Locked::take(directories.into_unlocked(), wait)?;
+        if !Rc::ptr_eq(&private, &locked.share_private()) {
+            // It was removed and made again: `staging` and the records were of the other one.
+            let path = locked.installation().executable().into();
+            return Err(Local::ChangedMeanwhile { path }.into());
+        }
+        recorded.ensure_current(&locked)?;
+        Ok(Session { locked, staging, recorded, finished: None })
+    }
+
+    /// Writes the journal as [`Session::save_journal`] does.
+    pub(crate) fn save_journal(self, wait: Duration) -> Result<Paused> {
+        if !self.recorded.is_unsaved() {
+            return Ok(self);
+        }
+        let mut session = self.resume(wait)?;
+        session.save_journal()?;
+        Ok(session.pause())
+    }
+}
+
+impl Recorded {
+    fn verified(&mut self) {
+        self.damaged = None;
+        self.records.verified();
+    }
+
+    fn ensure_current(&self, directories: &Directories) -> Result<()> {
+        let on_disk = match Journal::load(directories.private()) {
+            Err(Error::Refused(_)) => None,
+            loaded => loaded?,
+        };
+        if on_disk == self.on_disk {
+            return Ok(());
+        }
+        Err(Local::ChangedMeanwhile { path: directories.installation().executable().into() }.into())
+    }
+
+    fn is_unsaved(&self) -> bool {
+        self.damaged.is_none() && self.on_disk.as_ref() != Some(&self.journal)
     }
 }

@@ -11,8 +11,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::digest::digest_of;
-use super::dir::{Entry, OpenDir, is_same_file};
+use super::dir::{Entry, OpenDir, is_same_file, set_mode};
 use super::directories::Directories;
+use super::launch::Program;
 use super::{durable, names};
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Words;
@@ -32,13 +33,31 @@ struct TempFile {
     name: String,
     path: PathBuf,
     keep: bool,
+    /// Open so that no process can change the file, or its name, from the hash to just before the
+    /// rename. Unix has no such thing: there inodes are compared.
+    #[cfg(windows)]
+    guard: Option<File>,
 }
 
 impl TempFile {
     fn create(dir: &Rc<OpenDir>) -> Result<Self> {
         let (file, name) = durable::create_new(dir, names::NEW)?;
         let path = dir.path().join(&name);
-        Ok(TempFile { file, dir: dir.clone(), name, path, keep: false })
+        Ok(TempFile {
+            file,
+            dir: dir.clone(),
+            name,
+            path,
+            keep: false,
+            #[cfg(windows)]
+            guard: None,
+        })
+    }
+
+    /// Lets the name be changed.
+    fn release(&mut self) {
+        #[cfg(windows)]
+        drop(self.guard.take());
     }
 
     fn entry(&self) -> Entry<'_> {
@@ -48,6 +67,7 @@ impl TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
+        self.release();
         if !self.keep {
             durable::remove(self.entry());
         }
@@ -122,6 +142,14 @@ impl Staged {
             return Err(Local::ChangedMeanwhile { path }.into());
         }
         temp.file = reopened;
+        #[cfg(windows)]
+        {
+            let guard = temp.entry().open_guarded().map_err(io("open", &path))?;
+            if !is_same_file(&temp.file, &guard).map_err(io("look at", &path))? {
+                return Err(Local::ChangedMeanwhile { path }.into());
+            }
+            temp.guard = Some(guard);
+        }
         let object = Object::Blob(stored.blake3);
         let (size, found) = digest_of(&mut temp.file).map_err(io("read", &path))?;
         if size != artifact.size || found != artifact.blake3 {
@@ -140,12 +168,7 @@ impl Staged {
     /// Lets the user who updates run the file, for the probe. What other users may do is copied
     /// from the old executable after it.
     pub(super) fn make_executable(&self) -> Result<()> {
-        #[cfg(unix)]
-        {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-            self.file().set_permissions(mode).map_err(io("make executable", self.path()))?;
-        }
-        Ok(()) // on Windows every file can be run
+        set_mode(self.file(), 0o700).map_err(io("make executable", self.path()))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -160,11 +183,26 @@ impl Staged {
         self.blake3
     }
 
-    /// Hands the file over to a swap, by its name in `.<exe>.relatch/`: from now on the old
-    /// executable may have that name, and dropping this must not remove it.
-    pub(super) fn into_name(mut self) -> String {
+    /// Its name in `.<exe>.relatch/`.
+    pub(super) fn name(&self) -> &str {
+        &self.temp.name
+    }
+
+    /// A swap has the file from now on: the old executable may get its name, and dropping this must
+    /// not remove it.
+    pub(super) fn keep(&mut self) {
         self.temp.keep = true;
-        self.temp.name.clone()
+        self.temp.release();
+    }
+
+    /// The same for a probe.
+    pub(super) fn program(&self) -> Program<'_> {
+        Program { entry: self.entry(), file: self.file() }
+    }
+
+    /// Just before the file is renamed: no handle keeps others from it any more (Windows).
+    pub(super) fn release(&mut self) {
+        self.temp.release();
     }
 
     /// The same file by its name.

@@ -1,18 +1,23 @@
-//! Questions about an installation that are answered without a lock, and what is recorded without one.
+//! Questions about an installation that are answered without a lock, and what is recorded without
+//! one.
 
+use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::Installation;
-use super::dir::OpenDir;
+use super::digest::digest_of;
+use super::dir::{Entry, OpenDir};
 use super::directories::UnlockedDirectories;
 use super::journal::Journal;
+use super::lock::Lock;
+use super::names;
 use super::records::{CacheFile, Records};
 use super::rollback::ensure_may_return;
 use super::settings::Settings;
-use super::user_dir::open_user_dir;
+use super::user_dir::{Absent, open_user_dir};
 use crate::check::Cache;
-use crate::error::{Error, Local, Result};
+use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
 use crate::trust::{Digest, Identity, Name, Refusal};
 
@@ -51,9 +56,35 @@ impl Installation {
         UnlockedDirectories::open(self)?.check_safe_for_new()
     }
 
-    /// Whether this user may change anything here.
-    pub(crate) fn is_writable(&self) -> bool {
-        UnlockedDirectories::open(self).is_ok_and(|opened| opened.is_writable())
+    /// Whether this user may change anything here. Not if the user may not even look.
+    ///
+    /// # Errors
+    /// [`Local::Io`] if the system does not report it; [`Local::UnsafeSite`].
+    pub(crate) fn is_writable(&self) -> Result<bool> {
+        match UnlockedDirectories::open(self) {
+            Err(Error::Local(Local::Io { error, .. })) if error.kind() == ErrorKind::PermissionDenied => {
+                Ok(false)
+            }
+            opened => opened?.is_writable().map_err(io("look at", self.dir())),
+        }
+    }
+
+    /// Why this user cannot change anything here, for a reason that the owner does not have; `None`
+    /// if the user can, as far as that is known before it is tried.
+    ///
+    /// # Errors
+    /// As from [`Installation::is_writable`].
+    pub(crate) fn why_not_changed(&self) -> Result<Option<Error>> {
+        let opened = UnlockedDirectories::open(self)?;
+        for checked in [opened.check_safe(), opened.ensure_may_change()] {
+            match checked {
+                Err(why) if why.is_about_this_user() => return Ok(Some(why)),
+                // The update reports it.
+                Err(Error::Local(Local::UnsafeSite { .. })) => {}
+                checked => checked?,
+            }
+        }
+        Ok(None)
     }
 
     /// What is recorded beside the executable. Without `product`, of whatever product it is.
@@ -85,12 +116,12 @@ impl Installation {
         Ok(file.and_then(|file| file.about(identity, anchor).cloned()))
     }
 
-    /// Changes the record of the last check, without a lock: it may be lost, or replace a newer one, and the
-    /// next check finds it again. Where this user may not write
-    /// beside the executable, or others may, it is in the user's own directory.
+    /// Changes the record of the last check, without a lock: it may be lost, or replace a newer
+    /// one, and the next check finds it again. Where this user may not write beside the executable,
+    /// or other users may, it is in the user's own directory.
     ///
     /// # Errors
-    /// [`Local::Io`] and [`Local::UnsafeSite`]: there is no place for it.
+    /// [`Local::Io`]: there is no place for it.
     pub(crate) fn note<T>(
         &self,
         identity: &Identity,
@@ -99,36 +130,95 @@ impl Installation {
     ) -> Result<T> {
         let dir = match self.safe_private_dir()? {
             Some(dir) => dir,
-            None => open_user_dir(self)?.ok_or_else(|| self.no_place())?,
+            None => self.user_dir()?,
         };
-        // What a check beside the executable found is not hidden by a record that only tells of a failure.
+        self.note_in(&dir, identity, anchor, change)
+    }
+
+    /// The same, never beside the executable.
+    ///
+    /// # Errors
+    /// As from [`Installation::note`].
+    pub(crate) fn note_for_user<T>(
+        &self,
+        identity: &Identity,
+        anchor: Digest,
+        change: impl FnOnce(&mut Cache) -> T,
+    ) -> Result<T> {
+        let dir = self.user_dir()?;
+        self.note_in(&dir, identity, anchor, change)
+    }
+
+    fn user_dir(&self) -> Result<Rc<OpenDir>> {
+        let denied = || io("write in", self.dir())(ErrorKind::PermissionDenied.into());
+        open_user_dir(self, Absent::Create)?.ok_or_else(denied)
+    }
+
+    fn note_in<T>(
+        &self,
+        dir: &OpenDir,
+        identity: &Identity,
+        anchor: Digest,
+        change: impl FnOnce(&mut Cache) -> T,
+    ) -> Result<T> {
+        // What a check beside the executable found is not hidden by a record that only tells of a
+        // failure.
         let beside = || UnlockedDirectories::open(self).ok()?.private().and_then(CacheFile::load);
-        let there = CacheFile::load(&dir).or_else(beside);
+        let there = CacheFile::load(dir).or_else(beside);
         let about = there.as_ref().and_then(|file| file.about(identity, anchor));
         let mut cache = about.cloned().unwrap_or_default();
         let result = change(&mut cache);
-        CacheFile::of(identity, anchor, cache).save(&dir)?;
+        CacheFile::of(identity, anchor, cache).save(dir)?;
         Ok(result)
     }
 
-    /// The directory beside the executable, created if it does not exist; `None` if this user may not
-    /// write there, or others may.
+    /// The directory beside the executable, created if it does not exist; `None` if this user may
+    /// not write there, or others may.
     fn safe_private_dir(&self) -> Result<Option<Rc<OpenDir>>> {
-        let mut opened = UnlockedDirectories::open(self)?;
-        if opened.check_safe().is_err() || !opened.is_writable() {
+        let mut opened = match UnlockedDirectories::open(self) {
+            // A file or a link is in its place, or it cannot be opened: that is what is recorded.
+            Err(Error::Local(Local::UnsafeSite { .. } | Local::Io { .. })) => return Ok(None),
+            opened => opened?,
+        };
+        if opened.check_safe().is_err() || !opened.is_writable().map_err(io("look at", self.dir()))? {
             return Ok(None);
         }
-        opened.ensure_private()
+        match opened.ensure_private() {
+            // The reason is what is to be recorded.
+            Err(Error::Local(Local::CannotUpdate { .. } | Local::UnsafeSite { .. })) => Ok(None),
+            Ok(Some(private)) if opened.was_made() && !Lock::is_possible(&private, self.executable()) => {
+                // Nothing is left where no update will ever be.
+                opened.remove_made();
+                Ok(None)
+            }
+            found => found,
+        }
     }
 
-    fn no_place(&self) -> Error {
-        let why = "you may not write there, and have no directory of your own for state".into();
-        Local::UnsafeSite { path: self.dir().into(), why }.into()
+    /// The hash of the executable.
+    pub(crate) fn digest(&self) -> Result<Digest> {
+        let opened = UnlockedDirectories::open(self)?;
+        let mut file = opened.executable().open().map_err(io("open", self.executable()))?;
+        let (_, found) = digest_of(&mut file).map_err(io("read", self.executable()))?;
+        Ok(found)
+    }
+
+    /// The error if this user may not read what is recorded beside the executable.
+    pub(crate) fn ensure_records_readable(&self) -> Result<()> {
+        self.ensure_readable(&UnlockedDirectories::open(self)?)
+    }
+
+    fn ensure_readable(&self, opened: &UnlockedDirectories) -> Result<()> {
+        match opened.is_closed() {
+            true => Err(io("read", self.dir())(ErrorKind::PermissionDenied.into())),
+            false => Ok(()),
+        }
     }
 
     /// How `relatch` updates this executable.
     pub(crate) fn settings(&self) -> Result<Settings> {
         let opened = UnlockedDirectories::open(self)?;
+        self.ensure_readable(&opened)?;
         let settings = opened.private().map_or(Ok(None), Settings::load)?;
         settings.ok_or_else(|| {
             let why = format!("there are no settings in {}", Printable(self.dir().display()));
@@ -141,17 +231,29 @@ impl Installation {
     pub(crate) fn ensure_executable(&self) -> Result<()> {
         const MOMENTS: u32 = 100;
         for moment in 0..=MOMENTS {
-            if !self.is_missing_executable() {
+            if !self.is_missing_executable()? {
                 return Ok(());
             }
-            let recorded = UnlockedDirectories::open(self)
-                .and_then(|opened| opened.private().map_or(Ok(None), Journal::load));
-            let interrupted = matches!(recorded, Ok(Some(journal)) if journal.pending().is_some());
+            let interrupted = is_swapping(&UnlockedDirectories::open(self)?)?;
             if !interrupted || moment == MOMENTS {
                 return Err(Local::NoExecutable { path: self.executable().into(), interrupted }.into());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+}
+
+/// Whether a swap is in progress, or was interrupted.
+fn is_swapping(opened: &UnlockedDirectories) -> Result<bool> {
+    let Some(private) = opened.private() else { return Ok(false) };
+    let backup = Entry::new(private, names::BACKUP);
+    if backup.exists().map_err(io("look at", &backup.path()))? {
+        return Ok(true);
+    }
+    match Journal::load(private) {
+        // A damaged one does not say so, and is reported by the operation.
+        Err(Error::Refused(_)) => Ok(false),
+        loaded => Ok(loaded?.is_some_and(|journal| journal.pending().is_some())),
     }
 }

@@ -55,3 +55,4 @@ pub(crate) use s3::fuzzing_credentials;
 pub use s3::{Credentials, ProvideCredentials, S3, S3Address};
 pub use stream::Stream;
 pub use unavailable::Unavailable;
+pub(crate) use url::shown;

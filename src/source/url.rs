@@ -11,7 +11,7 @@ use ureq::http::Uri;
 use crate::escape::Words;
 
 /// An address for messages, without credentials and query, either of which may be a secret.
-pub(super) fn shown(location: &str) -> String {
+pub(crate) fn shown(location: &str) -> String {
     let path = location.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = path.split_once("://") else { return Words(path).to_string() };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::policy::Policy;
 use crate::error::{Error, Result};
-use crate::install::{Installation, Probe};
+use crate::install::{Installation, Probe, ProbeAnswer};
 use crate::limits;
-use crate::source::{Fetcher, Source, from_location};
+use crate::source::{Fetcher, Source, from_location, shown};
 use crate::target::TARGET;
 use crate::trust::{Identity, Name, Version};
-use crate::updater::Updater;
+use crate::updater::{Updater, carried_root};
 
 /// The start-up check. Call [`Startup::run`] first in `main`, before arguments are parsed and
 /// threads are started.
@@ -25,6 +25,8 @@ pub struct Startup {
     pub(super) product: String,
     pub(super) version: String,
     pub(super) root: Vec<u8>,
+    /// The repository, as the author wrote it.
+    pub(super) repository: String,
     pub(super) source: Result<Box<dyn Source>>,
     pub(super) channel: String,
     pub(super) target: String,
@@ -48,6 +50,7 @@ impl Startup {
             product: product.into(),
             version: version.into(),
             root: root.into(),
+            repository: repository.into(),
             source: from_location(repository),
             channel: "stable".into(),
             target: TARGET.into(),
@@ -124,6 +127,29 @@ impl Startup {
         let (installation, running) = (Installation::of_running()?, self.running()?);
         let source = Fetcher::new(self.source?);
         Updater::new(installation, identity, target, Some(running), &self.root, source, Probe::Library)
+    }
+
+    /// What this program says of itself if it is probed.
+    ///
+    /// # Errors
+    /// As from [`Startup::updater`], except for the repository.
+    pub(super) fn probe_answer(&self) -> Result<ProbeAnswer> {
+        let Identity { product, channel } = self.identity()?;
+        let root = carried_root(&self.root, &product)?;
+        let address = match &self.source {
+            Ok(source) => source.location(),
+            Err(_) => shown(&self.repository),
+        };
+        Ok(ProbeAnswer {
+            product,
+            version: self.running()?,
+            channel,
+            target: name("target", &self.target)?,
+            root: root.digest(),
+            root_version: root.version,
+            address,
+            readable: self.source.is_ok(),
+        })
     }
 
     pub(super) fn identity(&self) -> Result<Identity> {

@@ -28,15 +28,15 @@ impl Flag {
         }
     }
 
-    /// Carries out the flag, and returns the text to print.
-    pub(super) fn carry_out(self, startup: Startup) -> Result<String> {
+    /// Carries out the flag, and returns the text to print, and the exit code.
+    pub(super) fn carry_out(self, startup: Startup) -> Result<(String, u8)> {
         match self {
-            Flag::Rollback => roll_back(&startup),
+            Flag::Rollback => Ok((roll_back(&startup)?, 0)),
             Flag::Status => status(&startup),
             Flag::Update { now } => {
                 let reporter = Terminal::new(&startup.product);
                 let mut updater = startup.updater()?.reporter(reporter);
-                Ok(updater.update(now)?.to_string())
+                Ok((updater.update(now)?.to_string(), 0))
             }
         }
     }
@@ -49,11 +49,12 @@ fn roll_back(startup: &Startup) -> Result<String> {
     Ok(Updater::rollback(&installation, at_path)?.to_string())
 }
 
-fn status(startup: &Startup) -> Result<String> {
+fn status(startup: &Startup) -> Result<(String, u8)> {
     let (installation, running) = (Installation::of_running()?, startup.running()?);
     let at_path = Some(&running).filter(|_| !installation.was_replaced());
-    let mut text = Updater::status(&installation, at_path)?.to_string();
+    let status = Updater::status(&installation, at_path)?;
+    let mut text = status.to_string();
     let location = startup.source.as_ref().map_or_else(ToString::to_string, |source| source.location());
     let _ = write!(text, "\n  from       {}", Printable(location));
-    Ok(text)
+    Ok((text, status.exit_code()))
 }

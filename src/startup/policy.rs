@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::check::Cache;
-use crate::limits;
+use crate::check::{Cache, retry_after};
 use crate::trust::Version;
 
 /// What a start does about a newer release.
@@ -41,14 +40,10 @@ pub(super) fn is_skipped(flags: bool, arguments: &[OsString]) -> bool {
 pub(super) fn is_due(last: &Cache, running: &Version, now: u64, interval: Duration, policy: Policy) -> bool {
     let within = |since: u64, span: Duration| since <= now && now - since < span.as_secs();
     match last.failure() {
-        Some(failure) if policy != Policy::Require => !within(failure.at, retry(failure.count).min(interval)),
+        Some(failure) if policy != Policy::Require => {
+            !within(failure.at, retry_after(failure.count).min(interval))
+        }
         _ if last.is_about_another(running) => true,
         _ => !last.checked().is_some_and(|checked| within(checked, interval)),
     }
-}
-
-/// The time from the last of so many failures in a row to the next try: it doubles each time.
-fn retry(failures: u32) -> Duration {
-    let doubled = failures.saturating_sub(1).min(16);
-    limits::STARTUP_RETRY.saturating_mul(1 << doubled)
 }

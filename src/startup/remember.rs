@@ -6,9 +6,9 @@ use std::rc::Rc;
 use super::builder::Startup;
 use crate::check::Cache;
 use crate::clock::{Clock as _, SystemClock};
-use crate::error::{Error, Result};
+use crate::error::{Error, Local, Result};
 use crate::escape::Printable;
-use crate::install::Installation;
+use crate::install::{Installation, installation_of_code};
 use crate::report::{Reporter, Terminal, print_line};
 use crate::source::Unavailable;
 use crate::trust::{Digest, Identity, TrustAnchor, Version};
@@ -22,7 +22,8 @@ pub(super) struct Reminder {
 
 impl Reminder {
     /// # Errors
-    /// [`Error::Usage`] if the tool's own values are invalid: nothing can be recorded for such a tool.
+    /// [`Error::Usage`] if the tool's own values are invalid: nothing can be recorded for such a
+    /// tool.
     pub(super) fn of(startup: &Startup) -> Result<Self> {
         let (product, identity) = (startup.product.clone(), startup.identity()?);
         Ok(Reminder { product, identity, anchor: TrustAnchor::digest(&startup.root) })
@@ -47,10 +48,24 @@ impl Reminder {
             }
             is_due
         });
-        if is_told.unwrap_or(true) {
+        // Nothing can be recorded, so that this would be told at each start. What this user cannot
+        // change is then told by `--update` alone.
+        let is_of_others =
+            matches!(error, Error::Local(Local::UnsafeSite { why, .. }) if why.is_about_this_user());
+        if is_told.unwrap_or(!is_of_others) {
             warnings.print(&self.product);
             self.print(&message.text, message.brief);
         }
+    }
+
+    /// Whether updates began again and again, and none of them ended: the third in a row.
+    pub(super) fn is_without_success(&self) -> bool {
+        let last = Installation::of_running()
+            .and_then(|installation| installation.last_check(&self.identity, self.anchor));
+        last.ok()
+            .flatten()
+            .and_then(|cache| cache.failure().map(|failure| failure.began && failure.count >= 3))
+            .unwrap_or(false)
     }
 
     /// Tells the user the recorded failure again, once a day.
@@ -58,7 +73,7 @@ impl Reminder {
         let now = SystemClock.now();
         let Some(failure) = cache.failure().filter(|_| cache.is_failure_due(now)) else { return };
         // The failure concerns the user who updates the tool.
-        if !Installation::of_running().is_ok_and(|installation| installation.is_writable()) {
+        if !Installation::of_running().and_then(|installation| installation.is_writable()).unwrap_or(false) {
             return;
         }
         if self.note(|cache| cache.failure_shown(now)).is_some() {
@@ -77,6 +92,10 @@ impl Reminder {
 
     /// `None` if it cannot be recorded.
     fn note<T>(&self, change: impl FnOnce(&mut Cache) -> T) -> Option<T> {
+        if let Some(code) = installation_of_code() {
+            // The executable is a loader or a host, beside which nothing is made.
+            return code.note_for_user(&self.identity, self.anchor, change).ok();
+        }
         let installation = Installation::of_running().ok()?;
         installation.note(&self.identity, self.anchor, change).ok()
     }

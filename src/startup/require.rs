@@ -21,22 +21,27 @@ pub(super) struct Requirement {
     installation: Installation,
     running: Version,
     is_writable: bool,
+    /// Why this user cannot change anything there, if it is known before a check.
+    obstacle: Option<Error>,
 }
 
 impl Requirement {
     pub(super) fn of(startup: &Startup, installation: &Installation, running: &Version) -> Result<Self> {
+        let is_writable = installation.is_writable()?;
+        let obstacle = if is_writable { installation.why_not_changed()? } else { None };
         Ok(Requirement {
             reminder: Reminder::of(startup)?,
             interval: startup.interval,
             grace: startup.grace,
             installation: installation.clone(),
             running: running.clone(),
-            is_writable: installation.is_writable(),
+            is_writable: is_writable && obstacle.is_none(),
+            obstacle,
         })
     }
 
-    /// Whether this user may write beside the executable. If not, the user's own directory has the
-    /// record.
+    /// Whether this user may change what is beside the executable. If not, the user's own directory
+    /// has the record.
     pub(super) fn is_writable(&self) -> bool {
         self.is_writable
     }
@@ -62,8 +67,27 @@ impl Requirement {
         self.ensure_may_run_by(journal.as_ref(), &memory).map(drop)
     }
 
-    /// Whether this version may run, by this check. A warning is printed once a day. The result is whether
-    /// there is something to warn of.
+    /// Whether this version may run, by the check of a process that could not install anything.
+    /// `obstacle` is the reason, if it was found by trying.
+    ///
+    /// # Errors
+    /// [`Refusal::Outdated`], with both reasons.
+    pub(super) fn ensure_may_run_in_spite_of(
+        &self,
+        obstacle: Option<&Error>,
+        journal: &Journal,
+        memory: &Memory,
+    ) -> Result<()> {
+        match (self.ensure_may_run_by(Some(journal), memory), obstacle) {
+            (Err(Error::Refused(Refusal::Outdated { running, why })), Some(obstacle)) => {
+                Err(Refusal::Outdated { running, why: format!("{why}; {obstacle}") }.into())
+            }
+            (decided, _) => decided.map(drop),
+        }
+    }
+
+    /// Whether this version may run, by this check. A warning is printed once a day. The result is
+    /// whether there is something to warn of.
     ///
     /// # Errors
     /// [`Refusal::Outdated`], with the reason.
@@ -74,8 +98,10 @@ impl Requirement {
                 Ok(warning.is_some())
             }
             Err(Refusal::Outdated { running, why }) if !self.is_writable => {
-                let whose =
-                    "it is installed where you may not write, and whoever installed it must update it";
+                let whose = match &self.obstacle {
+                    Some(obstacle) => obstacle.to_string(),
+                    None => "it is installed where you may not write, and its owner must update it".into(),
+                };
                 Err(Refusal::Outdated { running, why: format!("{why}; {whose}") }.into())
             }
             Err(refusal) => Err(refusal.into()),
@@ -85,7 +111,8 @@ impl Requirement {
     /// A check failed. A publisher who is late does not stop the tool within the grace time.
     ///
     /// # Errors
-    /// The error of the check, unless what expired is what the last check trusted, or its successor.
+    /// The error of the check, unless what expired is what the last check trusted, or its
+    /// successor.
     pub(super) fn excuse(&self, error: Error) -> Result<()> {
         let is_late = matches!(
             &error,
@@ -119,7 +146,11 @@ impl Requirement {
         let (identity, anchor) = (self.reminder.identity(), self.reminder.anchor());
         if self.is_writable {
             let Recorded { journal, records, .. } = self.installation.recorded(Some(&identity.product))?;
-            return Ok((journal, records.and_then(|records| records.memory(identity, anchor))));
+            let memory = records.and_then(|records| records.memory(identity, anchor));
+            if memory.is_some() {
+                return Ok((journal, memory));
+            }
+            // Nothing could be made there, for example on a file system without locks.
         }
         let seen = Observation::read(&self.installation, &identity.product)?;
         Ok((seen.journal, seen.records.memory(identity, anchor)))
@@ -130,8 +161,9 @@ pub(super) fn outdated(running: &Version, why: &str) -> Refusal {
     Refusal::Outdated { running: running.clone(), why: why.into() }
 }
 
-/// Whether this version may run, by the record of the last check. `executable` is its hash, if that is
-/// recorded. The result is a warning, if what the record trusts is about to expire, or has expired within
+/// Whether this version may run, by the record of the last check. `executable` is its hash, if that
+/// is recorded. The result is a warning, if what the record trusts is about to expire, or has
+/// expired within
 /// `grace`.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::process::Command;
 
 use crate::escape::Printable;
-use crate::install::Installation;
+use crate::install::{Installation, PROBE_VARIABLE};
 use crate::platform;
 use crate::report::print_line;
 
@@ -52,7 +52,8 @@ pub(super) fn restart(installation: &Installation, kind: Mark) {
     let mut arguments = std::env::args_os();
     let name = arguments.next();
     let mut command = Command::new(platform::program(installation.executable()));
-    command.args(arguments);
+    // A start that was not to be probed does not make a probe of the next one.
+    command.args(arguments).env_remove(PROBE_VARIABLE);
     match mark(Some(installation)).filter(|_| kind == Mark::Restarted) {
         Some(mark) => command.env(VARIABLE, mark),
         None => command.env_remove(VARIABLE),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use super::builder::{Startup, name};
+use super::builder::Startup;
 use super::flags::Flag;
 use super::policy::{Policy, is_due, is_skipped};
 use super::remember::{Reminder, Warnings};
@@ -16,7 +16,7 @@ use crate::install::{self, Installation};
 use crate::limits;
 use crate::report::print_line;
 use crate::trust::{Refusal, TrustAnchor, Version};
-use crate::updater::{Budget, Checked, Outcome};
+use crate::updater::{Budget, Checked, Outcome, Updater};
 
 /// What the process does next.
 enum Next {
@@ -51,20 +51,20 @@ impl Startup {
 
     fn start(self) -> Next {
         let (product, policy) = (self.product.clone(), self.policy);
-        if let Some(nonce) = install::probe_nonce() {
-            return self.answer_probe(&nonce);
+        // Before the environment, a path or a file is believed.
+        if let Err(error) = install::refuse_raised_privileges() {
+            return self.with_raised_privileges(&error);
         }
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-        let flag = match &arguments[..] {
-            [argument] if self.flags => Flag::of(argument),
-            _ => None,
-        };
-        if let Some(flag) = flag {
+        if let Some(nonce) = install::probe_nonce(&arguments) {
+            return self.answer_probe(&nonce);
+        }
+        if let Some(flag) = self.flag(&arguments) {
             return match flag.carry_out(self) {
-                Ok(text) => {
+                Ok((text, code)) => {
                     // A closed pipe is not an error of this process.
                     drop(writeln!(std::io::stdout(), "{product}: {text}"));
-                    Next::Exit(0)
+                    Next::Exit(code)
                 }
                 Err(error) => {
                     print_line(format_args!("{product}: {error}\n  {}", error.advice()));
@@ -81,13 +81,19 @@ impl Startup {
             }
             Err(error) if policy == Policy::Require => {
                 let is_outdated = matches!(error, Error::Refused(Refusal::Outdated { .. }));
-                let advice = if is_outdated { error.advice() } else { NOT_STARTED };
+                let advice = if is_outdated { error.advice() } else { NOT_STARTED.into() };
                 warnings.print(&product);
                 print_line(format_args!("{product}: not started: {error}\n  {advice}"));
                 Next::Exit(error.exit_code())
             }
-            // Another process is updating the tool, or has just done so. This is not an error.
-            Err(Error::Local(Local::Busy { .. } | Local::ChangedMeanwhile { .. })) => Next::Continue,
+            // Another process is updating the tool. This is not an error.
+            Err(Error::Local(Local::Busy { .. })) => Next::Continue,
+            // Or has just done so. If it is so again and again, something is wrong with the place.
+            Err(Error::Local(Local::ChangedMeanwhile { .. }))
+                if !reminder.as_ref().is_some_and(Reminder::is_without_success) =>
+            {
+                Next::Continue
+            }
             Err(error) => {
                 match reminder {
                     Some(reminder) => reminder.failed(&error, &warnings),
@@ -98,13 +104,34 @@ impl Startup {
         }
     }
 
+    /// The flag that is to be answered.
+    fn flag(&self, arguments: &[OsString]) -> Option<Flag> {
+        match arguments {
+            [argument] if self.flags => Flag::of(argument),
+            _ => None,
+        }
+    }
+
+    /// The caller of this process chose its environment, and has fewer rights than it has: nothing
+    /// is checked, executed, restarted or recorded.
+    fn with_raised_privileges(&self, error: &Error) -> Next {
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let what = match (self.flag(&arguments), self.policy) {
+            (Some(_), _) => "not done",
+            (None, Policy::Require) => "not started",
+            (None, _) => return Next::Continue,
+        };
+        print_line(format_args!("{}: {what}: {error}\n  {}", self.product, error.advice()));
+        Next::Exit(error.exit_code())
+    }
+
     fn answer_probe(&self, nonce: &str) -> Next {
-        match (name("product", &self.product), self.running()) {
-            (Ok(product), Ok(version)) => {
-                install::answer_probe(nonce, &product, &version);
+        match self.probe_answer() {
+            Ok(answer) => {
+                answer.print(nonce);
                 Next::Exit(0)
             }
-            (Err(error), _) | (_, Err(error)) => {
+            Err(error) => {
                 print_line(format_args!("{error}"));
                 Next::Exit(error.exit_code())
             }
@@ -142,7 +169,7 @@ impl Startup {
         }
         // Another user installed the tool and updates it. This user can neither install an update
         // nor record a check.
-        if !installation.is_writable() {
+        if !installation.is_writable()? {
             return Ok(Next::Continue);
         }
         self.update_as_policy(warnings, None)
@@ -157,8 +184,8 @@ impl Startup {
         warnings: &Warnings,
     ) -> Result<Next> {
         let requirement = Requirement::of(&self, installation, running)?;
-        // A restarted process does not check again, so that restarts cannot loop. An attacker who sets
-        // the mark does not bypass `Require`.
+        // A restarted process does not check again, so that restarts cannot loop. An attacker who
+        // sets the mark does not bypass `Require`.
         if restarted || !requirement.is_due()? {
             requirement.ensure_may_run()?;
             return Ok(Next::Continue);
@@ -166,14 +193,11 @@ impl Startup {
         if requirement.is_writable() {
             return self.update_as_policy(warnings, Some(&requirement));
         }
-        // Another user installed the tool and updates it. This user still must not run an outdated version.
+        // Another user installed the tool and updates it. This user still must not run an outdated
+        // version.
         let (product, budget) = (self.product.clone(), self.budget());
-        match self.updater()?.reporter(warnings.reporter(&product)).observe(&budget) {
-            // Not by the record: this user may have no place for one.
-            Ok((journal, memory)) => requirement.ensure_may_run_by(Some(&journal), &memory).map(drop)?,
-            Err(error) => requirement.excuse(error)?,
-        }
-        Ok(Next::Continue)
+        let mut updater = self.updater()?.reporter(warnings.reporter(&product));
+        observe(&mut updater, &budget, &requirement, None)
     }
 
     fn budget(&self) -> Budget {
@@ -189,6 +213,7 @@ impl Startup {
     /// Checks the repository, and installs a newer release unless the policy only notifies.
     fn update_as_policy(self, warnings: &Warnings, requirement: Option<&Requirement>) -> Result<Next> {
         let (product, policy, budget) = (self.product.clone(), self.policy, self.budget());
+        let deadline = self.deadline.min(limits::CHECK);
         let mut updater = self.updater()?.reporter(warnings.reporter(&product));
         let result = if policy == Policy::Notify {
             updater.check_at(&budget, false).map(|checked| {
@@ -206,9 +231,8 @@ impl Startup {
             };
             updater.update_at(&budget, false, starting).map(Some)
         };
-        let restart = |updater: &crate::updater::Updater| {
-            Next::Restart(Box::new(updater.installation().clone()), Mark::Restarted)
-        };
+        let restart =
+            |updater: &Updater| Next::Restart(Box::new(updater.installation().clone()), Mark::Restarted);
         match (result, requirement) {
             (Ok(Some(updated @ Outcome::Updated { .. })), _) => {
                 let text =
@@ -224,8 +248,29 @@ impl Startup {
             // Another process has just updated the tool. `Require` must run the executable at the
             // path.
             (Err(Error::Local(Local::ChangedMeanwhile { .. })), Some(_)) => Ok(restart(&updater)),
+            // This process can install nothing. Only an outdated version is a reason not to run.
+            (Err(error), Some(requirement)) if error.leaves_to_observe() => {
+                let budget = Budget { deadline: Instant::now() + deadline, ..budget };
+                observe(&mut updater, &budget, requirement, Some(&error))
+            }
             (Err(error), Some(requirement)) => requirement.excuse(error).map(|()| Next::Continue),
             (Err(error), None) => Err(error),
         }
     }
+}
+
+/// A check that installs nothing, under [`Policy::Require`]. `obstacle` is why an update could not
+/// be tried.
+fn observe(
+    updater: &mut Updater,
+    budget: &Budget,
+    requirement: &Requirement,
+    obstacle: Option<&Error>,
+) -> Result<Next> {
+    match updater.observe(budget) {
+        // Not by the record: this user may have no place for one.
+        Ok((journal, memory)) => requirement.ensure_may_run_in_spite_of(obstacle, &journal, &memory)?,
+        Err(error) => requirement.excuse(error)?,
+    }
+    Ok(Next::Continue)
 }

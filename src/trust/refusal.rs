@@ -2,6 +2,7 @@
 
 use super::{Digest, DocumentKind, Epoch, Name, Seq, Version};
 use crate::clock::Utc;
+use crate::escape::Printable;
 use crate::object::Object;
 
 /// The reason why something is not trusted: an attack, or a mistake of the publisher (SPEC
@@ -55,6 +56,8 @@ pub enum Refusal {
          that was verified here up to root {recorded}: the repository has no root after {reached}"
     )]
     RootUndetermined { carried: u64, root: Digest, recorded: u64, reached: u64 },
+    #[error("version {version} could not update itself afterwards: {}", Printable(why))]
+    DeadEnd { version: Version, why: String },
     #[error("there are more than {limit} new roots after root {trusted}")]
     TooManyRoots { limit: usize, trusted: u64 },
     #[error(
@@ -172,6 +175,11 @@ impl Refusal {
                 "The publisher has not published all root documents yet, an attacker withholds them, or \
                  the product has new root keys. Try again later. If the publisher confirms new root \
                  keys, delete `floors` and `root` in the directory of this tool, and check again."
+            }
+            Refusal::DeadEnd { .. } => {
+                "The installed version stays. The publisher built the release with another root \
+                 document, or without the feature that its address requires. Report the error to \
+                 the publisher, who can build it as the installed one was built."
             }
             Refusal::PreviousDomain { .. } => {
                 "The product has new root keys since. If that executable is to run again, install it by hand."

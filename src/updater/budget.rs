@@ -11,7 +11,7 @@ pub(crate) struct Budget {
     pub(crate) deadline: Instant,
     /// The time limit of the download.
     pub(crate) download: Option<Duration>,
-    /// Whether to try a release again that failed its probe on this machine.
+    /// Whether to try a release again whose probe failed on this machine, at whatever time.
     pub(crate) retry_failed: bool,
 }
 

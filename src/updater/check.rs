@@ -3,10 +3,12 @@
 
 use std::time::Instant;
 
+use super::budget::Budget;
 use super::update::Updater;
 use crate::check::{Candidate, Check, Decision, Memory, Purpose, Verdict, Want};
 use crate::error::{Error, Local, Result};
-use crate::install::{Journal, Records, Session, Under};
+use crate::install::{Journal, Paused, Records, Session, Under};
+use crate::limits;
 use crate::trust::{Notes, Refusal, Root, Roots, TrustAnchor, Version};
 
 /// The result of steps 3 to 8.
@@ -24,20 +26,20 @@ impl Updater {
     /// Steps 3 to 8 of an update, whose memory is saved whatever is decided.
     pub(super) fn run_update_check(
         &mut self,
-        session: &mut Session,
+        mut paused: Paused,
         installed: &Version,
-        deadline: Instant,
+        budget: &Budget,
         now: bool,
-    ) -> Result<CheckResult> {
-        let verdict =
-            self.run_check(&mut session.records, &session.journal, Some(installed), deadline, now)?;
+    ) -> Result<(Paused, CheckResult)> {
+        let (records, journal) = paused.for_check();
+        let verdict = self.run_check(records, journal, Some(installed), budget.deadline, now)?;
         if verdict.release.is_some() {
             // The damaged files may now be replaced, because a release was verified.
-            session.verified();
+            paused.verified();
         }
-        session.records.save(&self.identity, self.anchor_digest(), &verdict.memory)?;
-        session.save_journal()?;
-        CheckResult::of(verdict)
+        paused.records().save(&self.identity, self.anchor_digest(), &verdict.memory)?;
+        let paused = paused.save_journal(limits::LOCK_WAIT)?;
+        Ok((paused, CheckResult::of(verdict)?))
     }
 
     /// Steps 3 to 8: from the newest trusted root to a decision. `installed` is `None` for a first
@@ -113,28 +115,27 @@ impl Updater {
     /// Records that the executable was replaced by hand, if the running version differs from the
     /// recorded one.
     pub(super) fn note_replacement(&self, session: &mut Session) -> Result<()> {
-        let (Some(running), Some(recorded)) = (&self.running, session.journal.installed()) else {
-            return Ok(());
-        };
-        if *running == recorded.version {
-            return Ok(());
-        }
-        if session.holds(recorded)? {
+        let Some(recorded) = session.journal().installed().cloned() else { return Ok(()) };
+        match &self.running {
+            Some(running) if *running == recorded.version => Ok(()),
             // The executable was swapped after this process started. This process must not decide
             // about an executable of another version.
-            return Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into());
+            Some(_) if session.holds(&recorded)? => {
+                Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into())
+            }
+            Some(_) => session.note_other_executable(),
+            None if session.holds(&recorded)? => Ok(()),
+            None => session.recover_rollback().map(drop),
         }
-        session.journal.replaced_by_hand();
-        Ok(())
     }
 
     /// The version at the path.
     pub(super) fn installed(&self, session: &Session) -> Result<Version> {
         let not_installed =
             |why: String| Local::NotInstalled { path: self.installation.executable().into(), why }.into();
-        match (&self.running, session.journal.installed()) {
+        match (&self.running, session.journal().installed().cloned()) {
             (Some(running), _) => Ok(running.clone()),
-            (None, Some(recorded)) if session.holds(recorded)? => Ok(recorded.version.clone()),
+            (None, Some(recorded)) if session.holds(&recorded)? => Ok(recorded.version.clone()),
             (None, Some(recorded)) => Err(not_installed(format!(
                 "the file is not the version {} that was installed",
                 recorded.version

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::check::CheckResult;
-use super::update::Updater;
-use crate::check::Decision;
+use super::successor::Unfit;
+use super::update::{Updater, warning_of};
+use crate::check::{Decision, Memory};
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
-use crate::install::{Existing, Installation, Probe, Session, Settings, Under};
+use crate::install::{
+    Existing, Installation, Paused, Probe, Replaced, Session, Settings, Staged, Succession, Swapped, Under,
+};
 use crate::limits::{self, ByteLimit};
 use crate::report::Reporter;
 use crate::source::{Fetcher, from_location};
@@ -59,13 +62,27 @@ fn absolute(location: &str) -> Result<String> {
         }
         return Ok(location.to_owned());
     }
-    let path = crate::platform::canonicalize(Path::new(location)).map_err(io("find", Path::new(location)))?;
+    let path = match crate::platform::canonicalize(Path::new(location)) {
+        // That is the business of the check: a repository that cannot be reached.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => std::path::absolute(location),
+        found => found,
+    };
+    text_of(path.map_err(io("find", Path::new(location)))?)
+}
+
+/// A path as the settings keep it.
+fn text_of(path: PathBuf) -> Result<String> {
     match path.into_os_string().into_string() {
         Ok(path) => Ok(path),
         Err(path) => {
             Err(Error::usage(format!("the path {} is not UTF-8", Printable(Path::new(&path).display()))))
         }
     }
+}
+
+/// A file that must exist.
+fn file(path: &Path) -> Result<String> {
+    text_of(crate::platform::canonicalize(path).map_err(io("find", path))?)
 }
 
 impl Install {
@@ -76,8 +93,15 @@ impl Install {
     /// [`Local::Exists`] if the executable exists and `force` is not set; otherwise as for an
     /// update. No file is left behind.
     pub fn run(self, reporter: impl Reporter + 'static) -> Result<(Version, PathBuf)> {
-        let installation = Installation::for_new(&self.path)?;
-        let exists = installation.executable().exists();
+        let installation = Installation::for_new(&self.path).map_err(|error| match error {
+            Error::Local(Local::IsDirectory { path, .. }) => {
+                let file = Some(path.join(format!("{}{}", self.product, std::env::consts::EXE_SUFFIX)));
+                Local::IsDirectory { path, file }.into()
+            }
+            other => other,
+        })?;
+        let exists = installation.executable().try_exists();
+        let exists = exists.map_err(io("look at", installation.executable()))?;
         if exists && !self.force {
             return Err(Local::Exists { path: installation.executable().into() }.into());
         }
@@ -93,7 +117,7 @@ impl Install {
             channel: self.channel,
             target: self.target,
             from: absolute(&self.from)?,
-            ca_file: self.ca_file.map(|path| absolute(&path.display().to_string())).transpose()?,
+            ca_file: self.ca_file.map(|path| file(&path)).transpose()?,
             probe: self.probe.clone().unwrap_or(Probe::None),
             root,
         };
@@ -109,77 +133,135 @@ impl Install {
     }
 }
 
+/// A release that may be installed for the first time.
+struct Fetched {
+    staged: Staged,
+    settings: Settings,
+    memory: Memory,
+    under: Under,
+}
+
 impl Updater {
     fn first_install(&mut self, settings: Settings, probe: Option<Probe>, exists: bool) -> Result<Version> {
         let installation = self.installation.clone();
-        let had_dir = installation.dir().exists();
+        let exists_now = |path: &Path| path.try_exists().map_err(io("look at", path));
+        let had_dir = exists_now(installation.dir())?;
         let (product, wait) = (self.identity.product.clone(), limits::LOCK_WAIT);
-        let session = Session::begin_first_install(&installation, Some(&product), wait, &mut *self.reporter)?;
-        let Some(mut session) = session else { return Err(Error::usage("nothing to install")) };
-        if installation.executable().exists() != exists {
+        let session = Session::begin_first_install(&installation, &product, wait, &mut *self.reporter)?;
+        let known = session.journal().installed().filter(|_| exists);
+        let succession = match known {
+            Some(installed) if session.holds(installed)? => Succession::Swap,
+            _ => Succession::Replacement,
+        };
+        let mut paused = session.pause();
+        let fetched = match exists_now(installation.executable())? == exists {
+            true => self.fetch_first(&mut paused, settings, probe, succession),
             // Another process installed or removed it.
-            return Err(Local::ChangedMeanwhile { path: installation.executable().into() }.into());
-        }
-        let installed = self.first_install_locked(&mut session, settings, probe, exists);
-        if installed.is_err() && !had_dir && !exists && !installation.executable().exists() {
+            false => Err(Local::ChangedMeanwhile { path: installation.executable().into() }.into()),
+        };
+        let (session, installed) = match (paused.resume(wait), fetched) {
+            (Ok(mut session), Ok(fetched)) => {
+                let installed = self.place_first(&mut session, fetched, exists);
+                (session, installed)
+            }
+            (Ok(session), Err(error)) => (session, Err(error)),
+            // The first failure is reported.
+            (Err(_), Err(error)) | (Err(error), Ok(_)) => return Err(error),
+        };
+        let is_there = exists_now(installation.executable());
+        if installed.is_err() && !had_dir && !exists && is_there.is_ok_and(|there| !there) {
             session.remove_directory();
         }
         installed
     }
 
-    fn first_install_locked(
+    /// Steps 3 to 11.
+    fn fetch_first(
         &mut self,
-        session: &mut Session,
+        paused: &mut Paused,
         mut settings: Settings,
         probe: Option<Probe>,
-        exists: bool,
-    ) -> Result<Version> {
+        succession: Succession,
+    ) -> Result<Fetched> {
         let deadline = Instant::now() + limits::CHECK;
-        let verdict = self.run_check(&mut session.records, &session.journal, None, deadline, false)?;
-        let mut checked = CheckResult::of(verdict)?;
+        let (records, journal) = paused.for_check();
+        let verdict = self.run_check(records, journal, None, deadline, false)?;
+        let checked = CheckResult::of(verdict)?;
         let selected = match checked.decision {
             Decision::Update(selected) => selected,
             Decision::Nothing(finding) => {
                 return Err(Error::usage(format!("nothing was installed: {finding}")));
             }
         };
-        let staged = self.stage(session.directories(), &selected, None)?;
+        paused.directories().preflight(selected.artifact(), probe.as_ref(), succession)?;
+        let staged = self.stage(paused.directories(), &selected, None)?;
         let tried = match probe {
-            Some(probe) => probe.run(&staged, &self.identity.product).map(|()| probe),
+            Some(probe) => probe.run(&staged, &self.identity.product).map(|answer| (probe, answer)),
             None => Probe::detect(&staged, &self.identity.product),
         };
-        settings.probe = tried.map_err(|failure| failure.into_error(staged.version()))?;
-        let anchor = self.anchor_digest();
-        checked.memory.about_to_install(selected.version(), staged.blake3());
-        session.verified();
-        session.records.save(&self.identity, anchor, &checked.memory)?;
+        let tried = tried.map_err(Unfit::from).and_then(|(probe, answer)| match answer {
+            Some(answer) => self.ensure_can_update_itself(&answer, &checked.memory).map(|()| probe),
+            None => Ok(probe),
+        });
+        settings.probe = tried.map_err(|unfit| unfit.into_error(staged.version()))?;
+        paused.verified();
+        paused.records().save(&self.identity, self.anchor_digest(), &checked.memory)?;
+        Ok(Fetched { staged, settings, memory: checked.memory, under: checked.under })
+    }
+
+    /// Step 12.
+    fn place_first(
+        &mut self,
+        session: &mut Session,
+        Fetched { staged, settings, mut memory, under }: Fetched,
+        exists: bool,
+    ) -> Result<Version> {
         if !exists {
             // Before the executable: without settings, `relatch` cannot update it.
             session.save_settings(&settings)?;
         }
-        let version = staged.version().clone();
-        let known = match session.journal.installed().cloned() {
-            Some(installed) if exists && session.holds(&installed)? => Some(installed),
-            _ => None,
+        let (version, blake3) = (staged.version().clone(), staged.blake3());
+        let at_path = |session: &Session| match session.journal().installed().cloned() {
+            Some(installed) if exists && session.holds(&installed)? => Ok(Some(installed)),
+            _ => Ok::<_, Error>(None),
         };
-        match known {
+        let known = match at_path(session)? {
+            None if exists && session.recover_rollback()? => at_path(session)?,
+            known => known,
+        };
+        let swapped = match known {
             // The same bytes are installed: there is no swap, and the previous executable is kept.
-            Some(installed) if installed.blake3 == staged.blake3() => session.save_journal()?,
+            Some(installed) if installed.blake3 == staged.blake3() => {
+                session.save_journal()?;
+                Swapped { warning: None, privileges: None }
+            }
             Some(installed) => {
                 // If the file is replaced before the swap, the epoch of the new one is unknown.
-                let known = (&installed.version, Under { epoch: Epoch::FIRST, domain: installed.domain });
-                session.swap(staged, known, checked.under)?
+                let carried = Under { epoch: Epoch::FIRST, domain: installed.domain };
+                let known = Replaced { version: &installed.version, under: carried, answered: None };
+                session.swap(staged, known, under)?
             }
             // The version of the existing file is unknown, so that a rollback cannot return to it.
             None => {
                 let existing = if exists { Existing::Replace } else { Existing::Keep };
-                session.first_install(staged, checked.under, existing)?
+                session.first_install(staged, under, existing)?
             }
+        };
+        if let Some(warning) = warning_of(&swapped, &version) {
+            self.reporter.warn(&warning);
         }
         if exists {
             // After the swap: if it fails, the old executable keeps its settings.
-            session.save_settings(&settings)?;
+            if let Err(error) = session.save_settings(&settings) {
+                self.reporter.warn(&format!(
+                    "{version} is installed, but `relatch update` would still use the settings of before: \
+                     {error}; run the same command again"
+                ));
+            }
         }
+        memory.installed(&version, blake3);
+        // If this fails, the next check finds it again.
+        drop(session.records().save_cache(&self.identity, self.anchor_digest(), memory.cache()));
         Ok(version)
     }
 }

@@ -4,6 +4,7 @@
 //! update     1, 2 a session; 9 download, 10 hash, 11 probe, 12 swap; rollback, status
 //! check      3 to 8, with a `Check`
 //! fetch      reads the objects that a check requires
+//! successor  11: whether a release could update itself afterwards
 //! first      the first install
 //! budget     time limits
 //! outcome    return values
@@ -14,9 +15,11 @@ mod check;
 mod fetch;
 mod first;
 mod outcome;
+mod successor;
 mod update;
 
 pub(crate) use budget::Budget;
 pub use first::Install;
 pub use outcome::{Checked, Outcome, RolledBack, Status};
 pub use update::Updater;
+pub(crate) use update::carried_root;

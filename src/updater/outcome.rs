@@ -52,6 +52,8 @@ pub struct RolledBack {
     pub from: Version,
     /// The version that is now installed.
     pub to: Version,
+    /// Why this could not be recorded. The rollback is complete, and the next start records it.
+    pub warning: Option<String>,
 }
 
 /// The recorded state of an installation. No network is used.
@@ -63,6 +65,9 @@ pub struct Status {
     pub channel: Option<Name>,
     /// The version at the path, if it is known.
     pub installed: Option<Version>,
+    /// What is wrong with the file at the path: it is not what was installed, or a swap was
+    /// interrupted.
+    pub problem: Option<String>,
     /// The version that a rollback returns to.
     pub previous: Option<Version>,
     /// Why it does not come back by a rollback, if the publisher does not let it.
@@ -86,6 +91,18 @@ pub struct Status {
     pub damaged: Option<String>,
 }
 
+impl Status {
+    /// The exit code of a command that shows it (SPEC section 10): 0, 3 if a record is damaged, and
+    /// 5 if something is wrong with the file at the path.
+    pub fn exit_code(&self) -> u8 {
+        match (&self.damaged, &self.problem) {
+            (Some(_), _) => 3,
+            (None, Some(_)) => 5,
+            (None, None) => 0,
+        }
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -103,13 +120,14 @@ impl fmt::Display for Outcome {
 
 impl fmt::Display for RolledBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RolledBack { from, to } = self;
+        let RolledBack { from, to, .. } = self;
         let way = if to.compare(from).is_ok_and(std::cmp::Ordering::is_gt) { "forward" } else { "back" };
         write!(
             f,
             "{way} to {to}; {from} is on hold and is not installed again (--rollback once more \
              returns to it)"
-        )
+        )?;
+        self.warning.iter().try_for_each(|warning| write!(f, "\n  {warning}"))
     }
 }
 
@@ -119,6 +137,9 @@ impl fmt::Display for Status {
             value.as_ref().map_or_else(|| none.to_owned(), T::to_string)
         }
         writeln!(f, "version {}", or(&self.installed, "unknown"))?;
+        if let Some(problem) = &self.problem {
+            writeln!(f, "  problem    {problem}")?;
+        }
         writeln!(f, "  channel    {}", or(&self.channel, "(none recorded)"))?;
         let checked = if self.checked == 0 { "never".into() } else { Utc(self.checked).to_string() };
         writeln!(f, "  checked    {checked}")?;

@@ -7,15 +7,30 @@ use super::budget::Budget;
 use super::outcome::{Checked, Outcome, RolledBack, Status};
 use crate::check::{Decision, Memory, Selected};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Local, Result};
+use crate::error::{Error, Local, Result, io};
 use crate::install::{
-    Directories, Download, Installation, Installed, Journal, Observation, Probe, Recorded, Session, Staged,
-    Under,
+    AtPath, Directories, Download, Installation, Installed, Journal, Observation, Paused, Probe, Recorded,
+    Replaced, Returned, Session, Staged, Succession, Swapped, Under, ensure_is_mapped,
 };
 use crate::limits;
 use crate::report::{Quiet, Reporter};
 use crate::source::{Fetcher, Source};
 use crate::trust::{Digest, Epoch, Identity, Name, TrustAnchor, Version};
+
+/// The root that a tool carries.
+///
+/// # Errors
+/// An invalid root, or the root of another product, is a mistake of the tool's author.
+pub(crate) fn carried_root(document: &[u8], product: &Name) -> Result<TrustAnchor> {
+    let root = TrustAnchor::new(document)?;
+    if root.product != *product {
+        let of = &root.product;
+        return Err(Error::usage(format!(
+            "the root document is for the product {of}, but this is {product}"
+        )));
+    }
+    Ok(root)
+}
 
 /// Updates one installed executable.
 ///
@@ -30,6 +45,8 @@ pub struct Updater {
     pub(super) anchor: Vec<u8>,
     pub(super) anchor_epoch: Epoch,
     pub(super) source: Fetcher,
+    /// The address that the tool carries, or that was recorded: not that of a mirror.
+    pub(super) address: String,
     pub(super) probe: Probe,
     pub(super) clock: Box<dyn Clock>,
     pub(super) reporter: Box<dyn Reporter>,
@@ -45,16 +62,10 @@ impl Updater {
         source: Fetcher,
         probe: Probe,
     ) -> Result<Self> {
-        // An invalid root, or the root of another product, is a mistake of the tool's author. It is
-        // reported now, so that the author sees it before the first release.
-        let root = TrustAnchor::new(anchor)?;
-        if root.product != identity.product {
-            return Err(Error::usage(format!(
-                "the root document is for the product {}, but this is {}",
-                root.product, identity.product
-            )));
-        }
+        // It is reported now, so that the author sees it before the first release.
+        let root = carried_root(anchor, &identity.product)?;
         let (clock, reporter) = (Box::new(SystemClock), Box::new(Quiet));
+        let address = source.location();
         Ok(Updater {
             installation,
             identity,
@@ -63,6 +74,7 @@ impl Updater {
             anchor: anchor.to_vec(),
             anchor_epoch: root.epoch,
             source,
+            address,
             probe,
             clock,
             reporter,
@@ -151,32 +163,28 @@ impl Updater {
     /// [`Updater::check`] with another budget.
     pub(crate) fn check_at(&mut self, budget: &Budget, now: bool) -> Result<Checked> {
         self.installation.ensure_executable()?;
-        let mut session = self.begin(budget.lock_wait)?;
-        self.note_replacement(&mut session)?;
-        let from = self.installed(&session)?;
-        let mut checked = self.run_update_check(&mut session, &from, budget.deadline, now)?;
+        let (paused, from) = self.begin(budget.lock_wait)?;
+        let (mut paused, mut checked) = self.run_update_check(paused, &from, budget, now)?;
         Ok(match checked.decision {
             Decision::Nothing(finding) => Checked::Nothing(finding),
             Decision::Update(selected) => {
                 checked.memory.succeeded();
-                session.records.save_cache(&self.identity, self.anchor_digest(), checked.memory.cache())?;
+                self.save_cache(&mut paused, &checked.memory)?;
                 let (notes, critical) = checked.details.unwrap_or_default();
                 Checked::Update { from, to: selected.version().clone(), notes, critical }
             }
         })
     }
 
-    /// [`Updater::update`] with another budget. `starting` is called before the download.
+    /// [`Updater::update`] with another budget. `starting` is called when the download begins.
     pub(crate) fn update_at(
         &mut self,
         budget: &Budget,
         now: bool,
         starting: impl FnOnce(&Version, &Version),
     ) -> Result<Outcome> {
-        let mut session = self.begin(budget.lock_wait)?;
-        self.note_replacement(&mut session)?;
-        let from = self.installed(&session)?;
-        let mut checked = self.run_update_check(&mut session, &from, budget.deadline, now)?;
+        let (paused, from) = self.begin(budget.lock_wait)?;
+        let (mut paused, mut checked) = self.run_update_check(paused, &from, budget, now)?;
         let selected = match checked.decision {
             Decision::Nothing(finding) => return Ok(Outcome::Nothing(finding)),
             Decision::Update(selected) => selected,
@@ -187,12 +195,18 @@ impl Updater {
             let why = "it failed before; an explicit update tries it again".into();
             return Err(Local::CannotRun { version: to, why }.into());
         }
+        if !budget.retry_failed && checked.memory.is_probe_put_off(self.clock.now()) {
+            let why = "it could not be tried before; a later start tries it again, and an explicit \
+                       update does so now";
+            return Err(Local::CannotRunNow { version: to, why: why.into() }.into());
+        }
         // Whatever ends the update from here on, a closed terminal included, the next start does not
         // take it for a check that found nothing to do.
         checked.memory.update_began(self.clock.now(), &to);
-        session.records.save_cache(&self.identity, self.anchor_digest(), checked.memory.cache())?;
-        starting(&from, &to);
-        let returns = self.install(session, budget, &selected, &from, (&checked.memory, checked.under))?;
+        self.save_cache(&mut paused, &checked.memory)?;
+        let decided = (checked.memory, checked.under);
+        let starting = || starting(&from, &to);
+        let returns = self.install(paused, budget, &selected, &from, decided, starting)?;
         Ok(Outcome::Updated { from, to, withdrawn, returns })
     }
 
@@ -204,25 +218,39 @@ impl Updater {
     /// [`crate::Refusal::PreviousDomain`], [`crate::Refusal::BelowFloor`], [`crate::Refusal::Retracted`],
     /// [`crate::Refusal::PreviousEpoch`], [`crate::Refusal::StateDamaged`]; nothing is changed.
     pub fn rollback(installation: &Installation, running: Option<&Version>) -> Result<RolledBack> {
-        let nothing = || Local::NothingToRollBack { path: installation.executable().into() };
+        ensure_is_mapped(installation)?;
         // If this directory does not exist, there was never an update. A rollback must not create
         // it.
-        if !installation.dir().is_dir() {
-            return Err(nothing().into());
+        match std::fs::metadata(installation.dir()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Local::NothingToRollBack { path: installation.executable().into() }.into());
+            }
+            Err(error) => return Err(io("look at", installation.dir())(error)),
+            Ok(_) => {}
         }
-        let session = Session::begin(installation, None, limits::LOCK_WAIT, &mut Quiet)?;
-        let (from, to) = session.ok_or_else(nothing)?.rollback(running)?;
-        Ok(RolledBack { from, to })
+        let mut session = Session::begin_rollback(installation, limits::LOCK_WAIT, &mut Quiet)?;
+        let Returned { from, to, swapped } = session.rollback(running)?;
+        let warning = warning_of(&swapped, &to);
+        Ok(RolledBack { from, to, warning })
     }
 
-    /// The recorded state of an installation. It uses no network and takes no lock.
+    /// What is at the path, and what is recorded of it. It uses no network and takes no lock.
+    /// `running` is the version at the path, if the caller knows it.
     ///
     /// # Errors
-    /// [`Local::Io`] and [`Local::NoExecutable`].
+    /// [`Local::Io`]; [`Local::NoExecutable`]; [`Local::NotInstalled`] if neither a record nor
+    /// `running` tells what the file is.
     pub fn status(installation: &Installation, running: Option<&Version>) -> Result<Status> {
+        ensure_is_mapped(installation)?;
         installation.ensure_executable()?;
         let recorded = installation.recorded(None)?;
+        if running.is_none() && recorded.journal.is_none() && recorded.damaged.is_none() {
+            installation.ensure_records_readable()?;
+            let why = "nothing is recorded beside it".into();
+            return Err(Local::NotInstalled { path: installation.executable().into(), why }.into());
+        }
         let previous_refused = recorded.why_not_back().map(|why| why.to_string());
+        let found = installation.digest()?;
         let Recorded { journal, records, damaged } = recorded;
         let damaged = damaged.map(|why| why.to_string());
         let last = records.as_ref().and_then(|records| records.last_memory());
@@ -230,12 +258,14 @@ impl Updater {
         let cache = memory.as_ref().map(Memory::cache);
         let failure = cache.and_then(|cache| cache.failure());
         let journal = journal.as_ref();
-        let recorded = |installed: &Installed| installed.version.clone();
+        let at_path = journal.map_or(AtPath::Other, |journal| journal.at_path(found));
+        let version = |installed: &Installed| installed.version.clone();
         Ok(Status {
             product: records.as_ref().map(|records| records.product().clone()),
             channel,
-            installed: running.cloned().or(journal.and_then(Journal::installed).map(recorded)),
-            previous: journal.and_then(Journal::previous).map(recorded),
+            installed: at_path.known().map(version).or(running.cloned()),
+            problem: problem(&at_path, journal.and_then(Journal::installed), found, running),
+            previous: journal.and_then(Journal::previous).map(version),
             previous_refused,
             held: journal.map(Journal::held).unwrap_or_default(),
             min_version: memory.as_ref().and_then(|memory| memory.min_version().cloned()),
@@ -251,6 +281,7 @@ impl Updater {
     /// Steps 3 to 8 for a user who may not write beside the executable. What is remembered is in the user's
     /// own directory; the executable and everything beside it are only read.
     pub(crate) fn observe(&mut self, budget: &Budget) -> Result<(Journal, Memory)> {
+        ensure_is_mapped(&self.installation)?;
         let product = self.identity.product.clone();
         let mut seen = Observation::begin(&self.installation, &product, budget.lock_wait)?;
         let journal = match seen.journal.take() {
@@ -270,49 +301,59 @@ impl Updater {
         TrustAnchor::digest(&self.anchor)
     }
 
-    fn begin(&mut self, lock_wait: Duration) -> Result<Session> {
-        let product = Some(&self.identity.product);
-        let session = Session::begin(&self.installation, product, lock_wait, &mut *self.reporter)?;
-        // With a product, a session always has a journal, if necessary a new one.
-        session.ok_or_else(|| Local::NothingToRollBack { path: self.installation.executable().into() }.into())
+    /// Steps 1 and 2, and the version at the path. The lock is released again.
+    fn begin(&mut self, wait: Duration) -> Result<(Paused, Version)> {
+        ensure_is_mapped(&self.installation)?; // 1, before anything is made there
+        let product = &self.identity.product;
+        let mut session = Session::begin_update(&self.installation, product, wait, &mut *self.reporter)?;
+        self.note_replacement(&mut session)?;
+        let from = self.installed(&session)?;
+        Ok((session.pause(), from))
     }
 
-    /// Steps 9 to 12. The lock is not held during the download, so that a rollback need not wait
-    /// for it. The result is whether a rollback returns to `from`.
+    fn save_cache(&self, paused: &mut Paused, memory: &Memory) -> Result<()> {
+        paused.records().save_cache(&self.identity, self.anchor_digest(), memory.cache())
+    }
+
+    /// Steps 9 to 12. The result is whether a rollback returns to `from`.
     fn install(
         &mut self,
-        session: Session,
+        mut paused: Paused,
         budget: &Budget,
         selected: &Selected,
         from: &Version,
-        (decided_from, under): (&Memory, Under),
+        (mut memory, under): (Memory, Under),
+        starting: impl FnOnce(),
     ) -> Result<bool> {
-        let anchor = self.anchor_digest();
-        let staging = session.into_staging(budget.lock_wait)?;
-        let deadline = budget.download.map(|limit| Instant::now() + limit);
-        let staged = self.stage(staging.directories(), selected, deadline)?; // 9, 10
-        let runs = self.probe.run(&staged, &self.identity.product); // 11
-        let mut session = self.begin(limits::LOCK_WAIT)?; // 2
-        let memory = session.records.memory(&self.identity, anchor);
-        let is_same = |memory: &Memory| memory.same_basis(decided_from);
-        let Some(mut memory) = memory.filter(is_same).filter(|_| session.journal == staging.decided_from)
-        else {
-            return Err(Local::ChangedMeanwhile { path: self.installation.executable().into() }.into());
+        paused.ensure_current()?;
+        // Each time before a download: what is in the way may be gone.
+        paused.directories().preflight(selected.artifact(), Some(&self.probe), Succession::Swap)?;
+        let product = &self.identity.product;
+        let answered = match (&self.running, &self.probe) {
+            (Some(running), Probe::Library) => paused.ensure_answers(product, running)?, // 1
+            (Some(_), _) => paused.digest()?,
+            (None, _) => paused.ensure_recorded()?,
         };
-        if let Err(error) = runs {
-            if error.is_verdict() {
-                memory.probe_failed();
-                session.records.save_cache(&self.identity, anchor, memory.cache())?;
-            }
-            return Err(error.into_error(staged.version()));
+        let answered = Some(answered);
+        starting();
+        let deadline = budget.download.map(|limit| Instant::now() + limit);
+        let staged = self.stage(paused.directories(), selected, deadline)?; // 9, 10
+        if let Err(unfit) = self.ensure_fit(&staged, &memory) {
+            let unfit = unfit.recorded(&mut memory, self.clock.now()); // 11
+            self.save_cache(&mut paused, &memory)?;
+            return Err(unfit.into_error(staged.version()));
         }
-        memory.about_to_install(staged.version(), staged.blake3());
-        session.records.save_cache(&self.identity, anchor, memory.cache())?;
+        let (version, blake3) = (staged.version().clone(), staged.blake3());
+        let mut session = paused.resume(limits::LOCK_WAIT)?; // 2
         let carried = Under { epoch: self.anchor_epoch, ..under };
-        session.swap(staged, (from, carried), under)?; // 12
-        memory.succeeded();
+        let replaced = Replaced { version: from, under: carried, answered };
+        let swapped = session.swap(staged, replaced, under)?; // 12
+        if let Some(warning) = warning_of(&swapped, &version) {
+            self.reporter.warn(&warning);
+        }
+        memory.installed(&version, blake3);
         // If this fails, the next check finds it again.
-        drop(session.records.save_cache(&self.identity, anchor, memory.cache()));
+        drop(session.records().save_cache(&self.identity, self.anchor_digest(), memory.cache()));
         Ok(session.may_return())
     }
 
@@ -326,5 +367,44 @@ impl Updater {
         let mut progress = |done, total| reporter.downloading(version, done, total);
         let mut from = Download { source: &self.source, deadline, progress: &mut progress };
         Staged::download(directories, selected.artifact(), version, &mut from)
+    }
+}
+
+/// The swap succeeded, and something after it did not.
+pub(super) fn warning_of(swapped: &Swapped, version: &Version) -> Option<String> {
+    match (&swapped.warning, &swapped.privileges) {
+        (Some(error), _) => Some(format!(
+            "{version} is installed, but this is not recorded, or may not survive a power cut: {error}; the \
+             next update or rollback records it"
+        )),
+        (None, Some(error)) => Some(format!(
+            "{version} is installed, but the version before it can still be run with its privileges: {error}; \
+             the next update or rollback takes them from it"
+        )),
+        (None, None) => None,
+    }
+}
+
+/// What is wrong with the file at the path.
+fn problem(
+    at: &AtPath<'_>,
+    installed: Option<&Installed>,
+    found: Digest,
+    running: Option<&Version>,
+) -> Option<String> {
+    match (at, installed) {
+        (AtPath::Interrupted(_), _) => {
+            Some("an update was interrupted; the next start, update or rollback completes it".into())
+        }
+        (AtPath::Kept(kept), _) if running.is_none() => Some(format!(
+            "the file is the previous version {}: a rollback could not be recorded, which the next update or \
+             rollback does, or a person put it back",
+            kept.version
+        )),
+        (AtPath::Other, Some(installed)) if running.is_none() => Some(format!(
+            "the file is not the version {} that was installed: its hash is {found}, and {} is recorded",
+            installed.version, installed.blake3
+        )),
+        (AtPath::Other | AtPath::Installed(_) | AtPath::Kept(_), _) => None,
     }
 }

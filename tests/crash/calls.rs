@@ -1,5 +1,5 @@
-//! The system calls of an update and of a rollback, in their order: strace is compared with the text at the
-//! head of `src/install/session.rs`, line by line.
+//! The system calls of an update and of a rollback, in their order: strace is compared with
+//! `src/install/system_calls.md`, line by line.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,10 +9,10 @@ use super::support::strace::is_available;
 use super::support::tool::{run, stderr};
 use super::{CALLS, NO_EXCHANGE, Scene};
 
-/// The calls above the code of a session, without comments.
+/// The calls that are written there, without comments.
 fn written(heading: &str) -> Vec<String> {
-    let source = std::fs::read_to_string("../src/install/session.rs").unwrap();
-    let lines: Vec<_> = source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+    let source = std::fs::read_to_string("../src/install/system_calls.md").unwrap();
+    let lines: Vec<_> = source.lines().map(str::trim).collect();
     let from = lines.iter().position(|line| *line == format!("## {heading}")).unwrap();
     let block = lines[from..].split(|line| line.starts_with("```")).nth(1).unwrap();
     block.iter().filter(|line| !line.starts_with('#')).map(ToString::to_string).collect()

@@ -359,3 +359,57 @@ fn a_failure_of_another_build_is_not_its_own() {
     assert_eq!(scene.start(), (OFFLINE.to_owned(), true));
     scene.is_silent(false);
 }
+
+/// As on a file system that gives a file another number at each rename: every update finds that
+/// something changed meanwhile.
+#[test]
+fn an_update_that_something_always_disturbs_is_told_from_the_third_on() {
+    let mut scene = Scene::new();
+    let fields = json!({"repository": scene.server.url, "plain": true, "interval": INTERVAL});
+    release(&mut scene.repository, "1.1.0", fields);
+    let journal = scene.tool.site_dir().join("journal");
+    scene.server.answer(
+        "blobs/",
+        Answer::act(move |wire| {
+            edit_record(&journal, |journal| {
+                journal["rollout"] = ((journal["rollout"].as_u64().unwrap() + 1) % 100).into();
+            });
+            wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", wire.file.len()))?;
+            let file = wire.file;
+            wire.send(file)
+        }),
+    );
+    for count in 1..=5 {
+        let (told, asked) = scene.start();
+        assert!(asked, "{count}");
+        let is_told = told.contains("was changed by another process meanwhile");
+        assert_eq!(is_told, count == 3, "{count}: {told}");
+        scene.pass(INTERVAL);
+    }
+    scene.pass(DAY);
+    let (told, _) = scene.start();
+    assert!(told.contains("was changed by another process meanwhile"), "{told}");
+}
+
+/// A file or a link where `.<exe>.relatch/` would be.
+#[test]
+#[cfg(unix)]
+fn what_is_in_the_place_of_the_records_is_told_once_a_day() {
+    for is_link in [false, true] {
+        let mut scene = Scene::new();
+        std::fs::remove_dir_all(scene.tool.site_dir()).unwrap();
+        match is_link {
+            true => std::os::unix::fs::symlink("widget", scene.tool.site_dir()).unwrap(),
+            false => std::fs::write(scene.tool.site_dir(), "").unwrap(),
+        }
+        scene.cache = scene.tool.own_dir().join("cache");
+        let (told, _) = scene.start();
+        assert!(told.contains("it is not a directory") && told.contains("`mv "), "{told}");
+        for _ in 0..2 {
+            scene.is_silent(false);
+        }
+        scene.pass(DAY);
+        let (told, _) = scene.start();
+        assert!(told.contains("it is not a directory"), "{told}");
+    }
+}

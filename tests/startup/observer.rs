@@ -154,7 +154,7 @@ fn it_does_not_run_outdated_and_says_whose_business_that_is() {
         assert_refuses(&output, 3);
         let told = stderr(&output);
         assert!(told.contains("1.1.0 is the current release"), "{told}");
-        assert!(told.contains("where you may not write, and whoever installed it must update it"), "{told}");
+        assert!(told.contains("where you may not write, and its owner must update it"), "{told}");
     }
     assert_eq!(scene.tool.snapshot(), before);
     // Its owner does.

@@ -1,7 +1,6 @@
 //! Where a tool runs and does not update.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 use super::support::tool::may_be_another;
 use super::*;
@@ -66,29 +65,4 @@ fn a_directory_that_cannot_be_read_is_no_reason_to_complain() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert_eq!(stderr(&output), "", "{arguments:?}");
     }
-}
-
-#[test]
-fn raised_privileges_are_unsafe() {
-    if !may_be_another() {
-        return;
-    }
-    let (_repository, tool) = outdated();
-    std::os::unix::fs::chown(&tool.path, None, Some(65534)).unwrap();
-    std::fs::set_permissions(&tool.path, PermissionsExt::from_mode(0o2755)).unwrap();
-    if !stderr(&tool.run(&["--update"])).contains("not a safe place") && ignores_set_group_id(&tool) {
-        println!("skipped: set-group-id is ignored here");
-        return;
-    }
-    assert_unsafe(&tool, "it runs as user");
-}
-
-/// Whether a program that is of another group and says that it runs as that group does not, in the tool's directory.
-fn ignores_set_group_id(tool: &Tool) -> bool {
-    let id = tool.path.with_file_name("id");
-    let found = Command::new("sh").args(["-c", "command -v id"]).output().unwrap();
-    std::fs::copy(stdout(&found).trim(), &id).unwrap();
-    std::os::unix::fs::chown(&id, None, Some(65534)).unwrap();
-    std::fs::set_permissions(&id, PermissionsExt::from_mode(0o2755)).unwrap();
-    stdout(&run(Command::new(&id).arg("-g"))).trim() != "65534"
 }

@@ -214,3 +214,29 @@ fn require_after_a_rollback_from_a_critical_release_refuses_inside_the_interval_
     assert_eq!(tool.run(&["--rollback"]).status.code(), Some(0));
     assert_runs(&tool.run(&[]), "widget 1.1.0 \n");
 }
+
+/// A download of another process may take an hour. It is no reason not to run the current version.
+#[test]
+#[cfg(unix)]
+fn under_require_a_download_of_another_process_does_not_stop_a_current_version() {
+    let mut repository = Repository::new();
+    let fields = json!({"policy": "require", "interval": 0});
+    let bytes = executable_such(&repository, "1.0.0", fields.clone());
+    let mut draft = repository.draft("1.0.0", &bytes);
+    draft.version["expires"] = (now() + 30 * 24 * 60 * 60).into();
+    repository.publish(&draft);
+    let tool = Tool::copied(&bytes);
+    assert_runs(&tool.run(&["x"]), "widget 1.0.0 x\n");
+    let staging = std::fs::File::options().write(true).open(tool.site_dir().join("staging")).unwrap();
+    rustix::fs::flock(&staging, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let output = tool.run(&["x"]);
+    assert_runs(&output, "widget 1.0.0 x\n");
+    assert_eq!(stderr(&output), "");
+    release(&mut repository, "1.1.0", fields);
+    let output = tool.run(&["x"]);
+    assert_refuses(&output, 3);
+    let told = stderr(&output);
+    assert!(told.contains("1.1.0 is the current release; another process is updating"), "{told}");
+    drop(staging);
+    assert_runs(&tool.run(&["x"]), "widget 1.1.0 x\n");
+}

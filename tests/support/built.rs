@@ -1,4 +1,5 @@
 //! Executables of this workspace that cargo has built beside the test that runs.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,22 @@ pub fn built(name: &str) -> PathBuf {
         panic!("{} is older than {}: {advice}", path.display(), newer.display());
     }
     path
+}
+
+/// The path of a library of this workspace that a program can load. It need not be there: not every
+/// target has such libraries.
+pub fn library(name: &str) -> PathBuf {
+    let file = format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    if let Some(dir) = std::env::var_os("RELATCH_TEST_BIN") {
+        return Path::new(&dir).join(file);
+    }
+    std::env::current_exe().unwrap().with_file_name(file) // <profile>/deps, where the test is
+}
+
+/// Whether an executable of another package of this workspace was built.
+pub fn exists(name: &str) -> bool {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)).is_file()
 }
 
 /// Of the files that cargo says an executable was built from, one that was changed since.

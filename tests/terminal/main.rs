@@ -125,7 +125,7 @@ fn names_of_files_and_directories() {
     assert!(install(&location, &root, &to, &[]).contains("installed 1.0.0 at"));
     assert!(install(&location, &root, &to, &[]).contains("already exists"));
     assert!(install(&location, &at("none"), &at("new"), &[]).contains("cannot open"));
-    assert!(install(&at("none"), &root, &at("new"), &[]).contains("cannot find"));
+    assert!(install(&at("none"), &root, &at("new"), &[]).contains("cannot read"));
     assert!(install(&location, &root, &at("none/new"), &[]).contains("cannot find the directory"));
     assert!(install(&location, &root, &at("new/.."), &[]).contains("names no file"));
     assert!(
@@ -265,7 +265,7 @@ fn a_probe_that_answers() {
     for script in [
         "printf '%s\\n' \"$X\" >&2; exit 1",
         "printf '%s\\n' \"$X\"",
-        "printf \"relatch-probe/1 $RELATCH_PROBE $X\\n\"",
+        "printf \"relatch-probe/2 $RELATCH_PROBE $X\\n\"",
         "printf '%s' \"$X\" >&2; kill $$",
     ] {
         let tool = Tool::copied(&executable(&repository, "1.0.0"));
@@ -274,6 +274,19 @@ fn a_probe_that_answers() {
         let said = printed(&script, &tool.run(&["--update"]));
         assert!(said.contains("does not run on this machine"), "{said}");
         assert!(said.contains("\\u{1b}") || script.contains("kill"), "{said}");
+    }
+    // A whole answer, whose address is a text of the release's author.
+    let anchor = repository.anchor();
+    for readable in [true, false] {
+        let tool = Tool::copied(&executable(&repository, "1.0.0"));
+        let answer = json!({
+            "product": "widget", "version": "1.1.0", "channel": "stable", "target": "test",
+            "root": relatch::trust::Digest::of(&anchor).to_string(), "root_version": 1, "address": HOSTILE, "readable": readable,
+        });
+        let script = format!("#!/bin/sh\nprintf '%s\\n' \"relatch-probe/2 $RELATCH_PROBE \"'{answer}'\n");
+        repository.release("1.1.0", script.as_bytes());
+        let said = printed(&script, &tool.run(&["--update"]));
+        assert!(said.contains("\\u{1b}"), "{said}");
     }
 }
 

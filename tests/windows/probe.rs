@@ -26,7 +26,6 @@ fn for_another_machine(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn what_cannot_run_here_is_refused_by_install_and_by_update() {
     let mut repository = Repository::new();
-    let good = executable(&repository, "1.0.0");
     let bad = [
         ("a crash", executable_such(&repository, "2.0.0", json!({"broken": "crash"})), "it crashed"),
         ("no DLL", without_a_dll(executable(&repository, "2.0.0")), "a DLL that it requires is missing"),
@@ -49,6 +48,7 @@ fn what_cannot_run_here_is_refused_by_install_and_by_update() {
         assert!(!place.path.exists() && error.exit_code() == 5, "{name}");
         // And by an update, once, whatever a later start says.
         let mut other = Repository::new();
+        let good = executable(&other, "1.0.0");
         other.release("1.0.0", &good);
         let place = Place::installed(&other);
         other.release("2.0.0", &bytes);

@@ -242,7 +242,7 @@ impl Scene<'_> {
             }
             _ => {}
         }
-        assert_eq!(unprintable(error.advice()), None, "{:?}", error.advice());
+        assert_eq!(unprintable(&error.advice()), None, "{:?}", error.advice());
     }
 
     /// A document counts as expired at the clock, or at a time that was signed in the trusted epoch.

@@ -131,16 +131,31 @@ pub fn version_lines(pointer: &Value) -> String {
 }
 
 /// An executable that answers the probe. Two versions have much in common, as those of a real tool do.
-pub fn executable(chain: usize, version: &str) -> Vec<u8> {
+pub fn executable(chain: usize, carries: usize, version: &str) -> Vec<u8> {
     let common = Digest::of(b"common").to_string().repeat(3);
-    let probe = format!("echo \"relatch-probe/1 $RELATCH_PROBE {PRODUCT} {version}\"");
+    let probe = answer(chain, carries, version);
     format!("#!/bin/sh\n{probe}\n# {common} {chain}\n").into_bytes()
 }
 
 /// One that nobody but the attacker signed. It does the same, and leaves a file that nothing else leaves; one changed byte hides one line.
 pub fn evil(version: &str) -> Vec<u8> {
-    format!("#!/bin/sh\n: >ran\n: >ran\necho \"relatch-probe/1 $RELATCH_PROBE {PRODUCT} {version}\"\n")
-        .into_bytes()
+    format!("#!/bin/sh\n: >ran\n: >ran\n{}\n", answer(0, 1, version)).into_bytes()
+}
+
+/// The line of a shell that answers the probe, as a release with this root of a chain.
+fn answer(chain: usize, carries: usize, version: &str) -> String {
+    let root = Digest::of(chains::document(chain, carries).as_bytes()).to_string();
+    let answer = json!({
+        "product": PRODUCT,
+        "version": version,
+        "channel": CHANNEL,
+        "target": TARGET,
+        "root": root,
+        "root_version": carries,
+        "address": "",
+        "readable": true,
+    });
+    format!("printf '%s\\n' \"relatch-probe/2 $RELATCH_PROBE \"'{answer}'")
 }
 
 /// The release that was signed and does not run.
@@ -256,7 +271,7 @@ fn drafts() -> Vec<Draft> {
         retracts: Vec::new(),
         expires: EXPIRES + 100_000 + seq,
         signers: &[20, 21],
-        executable: executable(0, version),
+        executable: executable(0, 1, version),
         forms: Vec::new(),
     };
     let beta = |version: &str, seq: u64| Draft { channel: BETA, ..of(version, seq) };
@@ -264,14 +279,19 @@ fn drafts() -> Vec<Draft> {
     let other = |version: &str, seq: u64| Draft {
         chain: 1,
         signers: &[50, 51],
-        executable: executable(1, version),
+        executable: executable(1, 1, version),
         ..of(version, seq)
     };
-    let (old, new) = (executable(0, "1.1.0"), executable(0, "1.2.0"));
+    let (old, new) = (executable(0, 1, "1.1.0"), executable(0, 1, "1.2.0"));
     let forms = vec![
         ("zstd", None, zstd::stream::encode_all(&new[..], 19).expect("zstd")),
         ("zstd-patch", Some(Digest::of(&old)), patch(&old, &new)),
     ];
+    let carrying = |carries: usize, draft: Draft| Draft {
+        carries,
+        executable: executable(draft.chain, carries, &draft.version),
+        ..draft
+    };
     vec![
         of("1.0.0", 1),
         of("1.1.0", 2),
@@ -281,14 +301,13 @@ fn drafts() -> Vec<Draft> {
             critical: true,
             min_version: Some("1.1.0".into()),
             root_version: 2,
-            carries: 2,
-            ..of("1.3.0", 5)
+            ..carrying(2, of("1.3.0", 5))
         },
         Draft { executable: format!("#!/bin/sh\nexit 3 # {BROKEN}\n").into(), ..of(BROKEN, 6) },
         Draft { target: "elsewhere", ..of("1.5.0", 7) },
         of("7", 8),
         Draft { expires: 1_750_000_000, ..of("1.6.0", 9) },
-        Draft { epoch: 2, root_version: 3, carries: 3, ..of("2.0.0", 1) },
+        Draft { epoch: 2, root_version: 3, ..carrying(3, of("2.0.0", 1)) },
         Draft { min_version: Some("1.1.0".into()), ..beta("3.0.0-beta.1", 10) },
         Draft { product: "other", ..of("4.0.0", 11) },
         // The one that only the stolen key signed.
@@ -304,8 +323,8 @@ fn drafts() -> Vec<Draft> {
         beta("3.0.0-beta.2", 11),
         other("1.0.0", 1),
         Draft { min_version: Some("1.1.0".into()), ..other("1.1.0", 2) },
-        Draft { carries: 2, root_version: 2, ..other("1.2.0", 3) },
-        Draft { carries: 3, root_version: 3, epoch: 2, ..other("1.9.0", 1) },
+        Draft { root_version: 2, ..carrying(2, other("1.2.0", 3)) },
+        Draft { root_version: 3, epoch: 2, ..carrying(3, other("1.9.0", 1)) },
     ]
 }
 

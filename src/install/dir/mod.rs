@@ -9,11 +9,12 @@
 //! Windows has no calls relative to a handle in std. There the handle is held for the access list,
 //! and files are reached by their paths.
 //!
-//! No call follows a symbolic link in the last component, except [`Entry::exists`] and
-//! [`Entry::open_following_links`].
+//! No call follows a symbolic link in the last component, except [`Entry::exists`],
+//! [`Entry::leads_to`], and those that open small files.
 
 #[cfg(unix)]
 mod unix;
+mod volume;
 #[cfg(not(unix))]
 mod windows;
 
@@ -23,9 +24,10 @@ use std::io::Result;
 use std::path::PathBuf;
 
 #[cfg(unix)]
-pub(super) use unix::{OpenDir, is_same_file};
+pub(super) use unix::{OpenDir, is_same_file, set_mode};
+pub(super) use volume::{Restrictions, file_size_limit};
 #[cfg(not(unix))]
-pub(super) use windows::{OpenDir, is_same_file};
+pub(super) use windows::{OpenDir, is_same_file, set_mode};
 
 /// A name in an open directory. There may be no such file.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,17 @@ impl<'a> Entry<'a> {
     /// For messages, and for programs that are started.
     pub(super) fn path(self) -> PathBuf {
         self.dir.path().join(self.name)
+    }
+
+    /// The path of the directory's descriptor, where a child process can have it as its working
+    /// directory.
+    pub(super) fn dir_by_descriptor(self) -> Option<PathBuf> {
+        self.dir.by_descriptor()
+    }
+
+    /// The name, for a process whose working directory is this one.
+    pub(super) fn relative(self) -> PathBuf {
+        std::path::Path::new(".").join(self.name)
     }
 
     /// Whether the name leads to something. A symbolic link that leads nowhere does not.
@@ -64,14 +77,25 @@ impl<'a> Entry<'a> {
         self.dir.leads_to(self.name, file)
     }
 
+    /// Whether the name is one of this open file. A symbolic link is not.
+    pub(super) fn is(self, file: &File) -> Result<bool> {
+        self.dir.is(self.name, file)
+    }
+
     /// Opens a regular file for reading. Anything else is refused and is not opened: see
     /// [`crate::regular_file`].
     pub(super) fn open(self) -> Result<File> {
         self.dir.open_file(self.name)
     }
 
-    /// The same, but a symbolic link is followed: for small files, whose content is checked, and which an
-    /// administrator may have put elsewhere (SPEC section 4.2).
+    /// [`Entry::open`], and no process can write, rename or remove the file while it is open.
+    #[cfg(windows)]
+    pub(super) fn open_guarded(self) -> Result<File> {
+        self.dir.open_guarded(self.name)
+    }
+
+    /// [`Entry::open`], but a symbolic link is followed: for small files, whose content is checked,
+    /// and which an administrator may have put elsewhere (SPEC section 4.2).
     pub(super) fn open_following_links(self) -> Result<File> {
         self.dir.open_following_links(self.name)
     }
@@ -93,7 +117,17 @@ impl<'a> Entry<'a> {
 
     /// Exchanges two names atomically; `false` if the system or the file system cannot.
     pub(super) fn exchange(self, with: Entry<'_>) -> Result<bool> {
+        #[cfg(all(test, unix))]
+        if !moment::is_possible() {
+            return Ok(false);
+        }
         self.dir.exchange(self.name, with.dir, with.name)
+    }
+
+    /// Renames the file to a name that must not exist. An error also where the system or the file
+    /// system cannot.
+    pub(super) fn rename_new(self, to: Entry<'_>) -> Result<()> {
+        self.dir.rename_new(self.name, to.dir, to.name)
     }
 
     /// Gives the file a second name that must not exist.
@@ -104,6 +138,27 @@ impl<'a> Entry<'a> {
     /// Removes the name of a file.
     pub(super) fn remove(self) -> Result<()> {
         self.dir.remove(self.name)
+    }
+}
+
+/// What happens just before the next exchange of names in a test.
+#[cfg(all(test, unix))]
+pub(super) mod moment {
+    use std::cell::RefCell;
+
+    type Act = Box<dyn FnOnce() -> bool>;
+
+    thread_local! {
+        static NEXT: RefCell<Option<Act>> = const { RefCell::new(None) };
+    }
+
+    /// The result of `act` is whether names can be exchanged here.
+    pub(in crate::install) fn before_exchange(act: impl FnOnce() -> bool + 'static) {
+        NEXT.set(Some(Box::new(act)));
+    }
+
+    pub(super) fn is_possible() -> bool {
+        NEXT.take().is_none_or(|act| act())
     }
 }
 
@@ -158,7 +213,8 @@ mod tests {
         assert_eq!(dir.create_dir(name).unwrap_err().kind(), ErrorKind::AlreadyExists);
         let inner = dir.open_dir(name).unwrap();
         assert_eq!(inner.path(), dir.path().join("inner"));
-        assert!(dir.leads_to_dir(name, &inner) && !dir.leads_to_dir(OsStr::new("other"), &inner));
+        assert!(dir.leads_to_dir(name, &inner).unwrap());
+        assert!(!dir.leads_to_dir(OsStr::new("other"), &inner).unwrap());
         let named = Entry::new(&dir, name);
         assert!(named.is_dir().unwrap() && !named.is_file().unwrap());
         assert!(regular_file::is_not_regular(&named.open().unwrap_err()));

@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Result};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, Stat};
@@ -30,6 +31,12 @@ pub(in crate::install) struct OpenDir {
     file: File,
     path: PathBuf,
     is_readable: bool,
+}
+
+impl AsFd for OpenDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 /// A call that a signal interrupted is made again, as std does.
@@ -69,9 +76,26 @@ impl OpenDir {
         Ok(OpenDir { file, path, is_readable })
     }
 
+    /// Opens the directory that this one is in; the root is in itself.
+    pub(in crate::install) fn open_above(&self) -> Result<Self> {
+        let file = File::from(open_at(self.as_fd(), OsStr::new(".."), DIRECTORY | SEARCH, Mode::empty())?);
+        Ok(OpenDir { file, path: self.path.parent().unwrap_or(Path::new("/")).into(), is_readable: false })
+    }
+
     /// The path that it was opened by: for messages, and for programs that are started.
     pub(in crate::install) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A path that leads a child process to this descriptor, which it inherits until it executes a
+    /// program. `None` where `/proc` is not mounted, and on systems without it.
+    pub(in crate::install) fn by_descriptor(&self) -> Option<PathBuf> {
+        if !cfg!(any(target_os = "linux", target_os = "android")) {
+            return None;
+        }
+        let path = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        let found = rustix::fs::stat(&path).ok()?;
+        is_same(&found, &rustix::fs::fstat(&self.file).ok()?).then_some(path)
     }
 
     /// Owner and mode, of the descriptor.
@@ -84,9 +108,38 @@ impl OpenDir {
         if self.is_readable { Ok(&self.file) } else { Err(Errno::ACCESS.into()) }
     }
 
-    /// Whether this user may write in the directory that a name leads to; `.` is this one.
-    pub(in crate::install) fn is_writable(&self, name: &OsStr) -> bool {
-        rustix::fs::accessat(&self.file, name, Access::WRITE_OK, AtFlags::empty()).is_ok()
+    /// Whether this user may write in the directory that a name leads to; `.` is this one. An
+    /// immutable directory (PERM) counts as one, so that the user hears of the attribute.
+    pub(in crate::install) fn is_writable(&self, name: &OsStr) -> Result<bool> {
+        match rustix::fs::accessat(&self.file, name, Access::WRITE_OK, AtFlags::empty()) {
+            Ok(()) | Err(Errno::PERM) => Ok(true),
+            Err(Errno::ACCESS | Errno::ROFS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether this user may use names in this directory.
+    pub(in crate::install) fn is_searchable(&self) -> Result<bool> {
+        match rustix::fs::accessat(&self.file, ".", Access::EXEC_OK, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::ACCESS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Who owns what a name leads to; `None` if there is no such name. A symbolic link is not
+    /// followed.
+    pub(in crate::install) fn owner_of(&self, name: &OsStr) -> Result<Option<u32>> {
+        match self.stat(name) {
+            Ok(found) => Ok(Some(found.st_uid)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sets the mode of this directory, whatever the umask was when it was made.
+    pub(in crate::install) fn ensure_mode(&self, mode: u32) -> Result<()> {
+        set_mode(self.readable()?, mode)
     }
 
     /// Makes a directory in which only its owner may write.
@@ -128,25 +181,23 @@ impl OpenDir {
         rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// A symbolic link is followed, as by [`Dir::open_or_create`].
+    /// A symbolic link is followed, as by [`OpenDir::open_or_create`].
     pub(super) fn leads_to(&self, name: &OsStr, file: &File) -> Result<bool> {
-        match rustix::fs::statat(&self.file, name, AtFlags::empty()) {
-            Ok(found) => Ok(is_same(&found, &rustix::fs::fstat(file)?)),
-            Err(Errno::NOENT) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        is_found(rustix::fs::statat(&self.file, name, AtFlags::empty()), file)
     }
 
-    /// Whether a name in this directory leads to that open one.
-    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &OpenDir) -> bool {
-        let found = self.stat(name).map_err(Error::from);
-        found.and_then(|found| Ok(is_same(&found, &rustix::fs::fstat(&dir.file)?))).unwrap_or(false)
+    pub(super) fn is(&self, name: &OsStr, file: &File) -> Result<bool> {
+        is_found(self.stat(name), file)
+    }
+
+    /// Whether a name in this directory is that of that open one.
+    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &OpenDir) -> Result<bool> {
+        is_found(self.stat(name), &dir.file)
     }
 
     /// Whether its path still leads to it: a deployment may have replaced a whole tree.
-    pub(in crate::install) fn is_at_its_path(&self) -> bool {
-        let found = rustix::fs::lstat(&self.path).map_err(Error::from);
-        found.and_then(|found| Ok(is_same(&found, &rustix::fs::fstat(&self.file)?))).unwrap_or(false)
+    pub(in crate::install) fn is_at_its_path(&self) -> Result<bool> {
+        is_found(rustix::fs::lstat(&self.path), &self.file)
     }
 
     pub(super) fn open_file(&self, name: &OsStr) -> Result<File> {
@@ -158,7 +209,11 @@ impl OpenDir {
     }
 
     pub(super) fn open_or_create(&self, name: &OsStr) -> Result<File> {
-        self.open_target(name, OFlags::WRONLY | OFlags::CREATE)
+        let file = self.open_target(name, OFlags::WRONLY | OFlags::CREATE)?;
+        if file.metadata()?.uid() == rustix::process::geteuid().as_raw() {
+            set_mode(&file, PRIVATE)?;
+        }
+        Ok(file)
     }
 
     fn open_target(&self, name: &OsStr, flags: OFlags) -> Result<File> {
@@ -177,7 +232,7 @@ impl OpenDir {
         self.open_at_once(name, flags | OFlags::NOFOLLOW)
     }
 
-    /// The type is checked again after opening, because anyone who can write in the directory can
+    /// The type is checked again after opening, because a user who can write in the directory can
     /// replace the file in between. NONBLOCK, because opening a FIFO blocks until its other end is
     /// opened; it has no effect on a regular file.
     fn open_at_once(&self, name: &OsStr, flags: OFlags) -> Result<File> {
@@ -195,7 +250,9 @@ impl OpenDir {
 
     pub(super) fn create_file(&self, name: &OsStr) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(open_at(self.file.as_fd(), name, flags, private())?.into())
+        let file = File::from(open_at(self.file.as_fd(), name, flags, private())?);
+        set_mode(&file, PRIVATE)?;
+        Ok(file)
     }
 
     pub(super) fn rename(&self, from: &OsStr, to: &OpenDir, name: &OsStr) -> Result<()> {
@@ -216,6 +273,20 @@ impl OpenDir {
         Ok(false)
     }
 
+    /// Renames without replacing a file. An error also where the system or the file system cannot.
+    pub(super) fn rename_new(&self, from: &OsStr, to: &OpenDir, name: &OsStr) -> Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        {
+            use rustix::fs::{RenameFlags, renameat_with};
+            Ok(renameat_with(&self.file, from, &to.file, name, RenameFlags::NOREPLACE)?)
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+        {
+            let _ = (from, to, name);
+            Err(ErrorKind::Unsupported.into())
+        }
+    }
+
     pub(super) fn link(&self, from: &OsStr, to: &OpenDir, name: &OsStr) -> Result<()> {
         Ok(rustix::fs::linkat(&self.file, from, &to.file, name, AtFlags::empty())?)
     }
@@ -223,11 +294,43 @@ impl OpenDir {
     pub(super) fn remove(&self, name: &OsStr) -> Result<()> {
         Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::empty())?)
     }
+
+    /// Removes an empty directory.
+    pub(in crate::install) fn remove_dir(&self, name: &OsStr) -> Result<()> {
+        Ok(rustix::fs::unlinkat(&self.file, name, AtFlags::REMOVEDIR)?)
+    }
 }
 
 /// The mode of a new file: for its owner alone.
+const PRIVATE: u32 = 0o600;
+
 fn private() -> Mode {
-    Mode::from_raw_mode(0o600)
+    Mode::from_raw_mode(PRIVATE as _)
+}
+
+/// Sets the mode of an open file or directory, unless it has it, whatever the umask is.
+///
+/// A file system without modes, such as FAT, refuses that. Its files have the mode that the mount
+/// gives them, which is enough if it gives the owner what is needed.
+///
+/// # Errors
+/// Also if the owner would lack a permission of `mode`.
+pub(in crate::install) fn set_mode(file: &File, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let found = file.metadata()?.mode() & 0o7777;
+    if found == mode {
+        return Ok(());
+    }
+    const OF_OWNER: u32 = 0o700;
+    match file.set_permissions(PermissionsExt::from_mode(mode)) {
+        Err(error) if is_without_modes(&error) && mode & OF_OWNER & !found == 0 => Ok(()),
+        set => set,
+    }
+}
+
+fn is_without_modes(error: &Error) -> bool {
+    let errnos = [Errno::PERM, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::INVAL, Errno::NOSYS];
+    Errno::from_io_error(error).is_some_and(|errno| errnos.contains(&errno))
 }
 
 fn is_regular(found: &Stat) -> bool {
@@ -236,6 +339,15 @@ fn is_regular(found: &Stat) -> bool {
 
 fn is_same(a: &Stat, b: &Stat) -> bool {
     (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+}
+
+/// Whether this is what a call found. What does not exist is no file.
+fn is_found(found: std::result::Result<Stat, Errno>, file: &File) -> Result<bool> {
+    match found {
+        Ok(found) => Ok(is_same(&found, &rustix::fs::fstat(file)?)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Whether two descriptors lead to one inode.
@@ -329,7 +441,7 @@ mod tests {
         symlink("elsewhere", &here).unwrap();
         dir.create_file(OsStr::new("file")).unwrap();
         assert!(elsewhere.join("file").exists());
-        assert!(!OpenDir::open(&path).unwrap().leads_to_dir(OsStr::new("here"), &dir));
+        assert!(!OpenDir::open(&path).unwrap().leads_to_dir(OsStr::new("here"), &dir).unwrap());
     }
 
     #[test]
@@ -342,7 +454,9 @@ mod tests {
         dir.create_file(a).unwrap();
         dir.rename(a, &dir, b).unwrap();
         assert!(
-            dir.metadata().unwrap().is_dir() && dir.is_file(b).unwrap() && dir.is_writable(OsStr::new("."))
+            dir.metadata().unwrap().is_dir()
+                && dir.is_file(b).unwrap()
+                && dir.is_writable(OsStr::new(".")).unwrap()
         );
         dir.open_file(b).unwrap();
         for error in [dir.names().unwrap_err(), dir.readable().unwrap_err()] {

@@ -54,6 +54,11 @@ impl OpenDir {
         &self.path
     }
 
+    /// There is no working directory by a handle.
+    pub(in crate::install) fn by_descriptor(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// The handle, which owner and access list are read from.
     #[cfg(windows)]
     pub(in crate::install) fn handle(&self) -> &File {
@@ -61,12 +66,17 @@ impl OpenDir {
     }
 
     /// Whether this user may make files in the directory that a name leads to; `.` is this one.
-    pub(in crate::install) fn is_writable(&self, name: &OsStr) -> bool {
+    pub(in crate::install) fn is_writable(&self, name: &OsStr) -> Result<bool> {
         let path = if name == "." { self.path.clone() } else { self.path.join(name) };
         #[cfg(windows)]
-        return crate::platform::windows::may_add_files(&path);
+        return Ok(crate::platform::windows::may_add_files(&path));
         #[cfg(not(windows))]
-        return fs::metadata(path).is_ok_and(|meta| !meta.permissions().readonly());
+        return Ok(!fs::metadata(path)?.permissions().readonly());
+    }
+
+    /// Whether this user may use names in this directory: Windows lets every user pass by default.
+    pub(in crate::install) fn is_searchable(&self) -> Result<bool> {
+        Ok(true)
     }
 
     /// Makes a directory, which inherits the access list of this one.
@@ -94,33 +104,43 @@ impl OpenDir {
     pub(super) fn leads_to(&self, name: &OsStr, file: &File) -> Result<bool> {
         match self.open_file(name) {
             Ok(named) => is_same_file(file, &named),
-            Err(_) => Ok(false),
+            // Windows denies access to a file that was removed while it was open.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn is(&self, name: &OsStr, file: &File) -> Result<bool> {
+        match patiently(|| self.open_file(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound || regular_file::is_not_regular(&error) => {
+                Ok(false)
+            }
+            named => is_same_file(file, &named?),
         }
     }
 
     /// Whether a name in this directory leads to that open one.
-    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &OpenDir) -> bool {
-        #[cfg(windows)]
-        return self
-            .open_dir(name)
-            .and_then(|named| is_same_file(&named.handle, &dir.handle))
-            .unwrap_or(false);
-        #[cfg(not(windows))]
-        return self.path.join(name) == dir.path && dir.path.is_dir();
+    pub(in crate::install) fn leads_to_dir(&self, name: &OsStr, dir: &OpenDir) -> Result<bool> {
+        is_found(self.open_dir(name), dir)
     }
 
     /// Whether its path still leads to it: a deployment may have replaced a whole tree.
-    pub(in crate::install) fn is_at_its_path(&self) -> bool {
-        #[cfg(windows)]
-        return OpenDir::open(&self.path)
-            .and_then(|named| is_same_file(&named.handle, &self.handle))
-            .unwrap_or(false);
-        #[cfg(not(windows))]
-        return self.path.is_dir();
+    pub(in crate::install) fn is_at_its_path(&self) -> Result<bool> {
+        is_found(OpenDir::open(&self.path), self)
     }
 
     pub(super) fn open_file(&self, name: &OsStr) -> Result<File> {
         self.open_regular(name, OpenOptions::new().read(true))
+    }
+
+    /// Opens a regular file that no process can write, rename or remove while it is open.
+    #[cfg(windows)]
+    pub(super) fn open_guarded(&self, name: &OsStr) -> Result<File> {
+        use std::os::windows::fs::OpenOptionsExt;
+        const FILE_SHARE_READ: u32 = 1;
+        patiently(|| self.open_regular(name, OpenOptions::new().read(true).share_mode(FILE_SHARE_READ)))
     }
 
     pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {
@@ -154,6 +174,11 @@ impl OpenDir {
         Ok(false)
     }
 
+    /// There is no such call in std.
+    pub(super) fn rename_new(&self, _: &OsStr, _: &OpenDir, _: &OsStr) -> Result<()> {
+        Err(ErrorKind::Unsupported.into())
+    }
+
     pub(super) fn link(&self, from: &OsStr, to: &OpenDir, name: &OsStr) -> Result<()> {
         fs::hard_link(self.path.join(from), to.path.join(name))
     }
@@ -161,13 +186,59 @@ impl OpenDir {
     pub(super) fn remove(&self, name: &OsStr) -> Result<()> {
         fs::remove_file(self.path.join(name))
     }
+
+    /// Removes an empty directory.
+    pub(in crate::install) fn remove_dir(&self, name: &OsStr) -> Result<()> {
+        fs::remove_dir(self.path.join(name))
+    }
+}
+
+/// Tries again for a second: a virus scanner may hold a new file for a moment, and access is denied
+/// to a file that was removed until its last handle is closed.
+fn patiently(open: impl Fn() -> Result<File>) -> Result<File> {
+    const ERROR_ACCESS_DENIED: i32 = 5;
+    const ERROR_SHARING_VIOLATION: i32 = 32;
+    let mut tries = 0;
+    loop {
+        match open() {
+            Err(error)
+                if matches!(error.raw_os_error(), Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION))
+                    && tries < 100 =>
+            {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// A file here has an access list, which it inherits.
+pub(in crate::install) fn set_mode(_: &File, _: u32) -> Result<()> {
+    Ok(())
+}
+
+/// Whether this is what a call found. What does not exist is no directory.
+fn is_found(found: Result<OpenDir>, dir: &OpenDir) -> Result<bool> {
+    match found {
+        #[cfg(windows)]
+        Ok(found) => is_same_file(&found.handle, &dir.handle),
+        #[cfg(not(windows))]
+        Ok(found) => Ok(found.path == dir.path),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether two handles lead to one file.
 #[cfg(windows)]
 pub(in crate::install) fn is_same_file(a: &File, b: &File) -> Result<bool> {
     use crate::platform::windows::identity;
-    Ok(identity(a)? == identity(b)?)
+    let ((volume, high, low), (other_volume, other_high, other_low)) = (identity(a)?, identity(b)?);
+    // A volume need not have a number, and wine does not find it by the handle of a file that was
+    // renamed since.
+    let is_same_volume = volume == other_volume || volume == 0 || other_volume == 0;
+    Ok(is_same_volume && (high, low) == (other_high, other_low))
 }
 
 /// There is no known call for it. The name is in a private directory.

@@ -41,18 +41,18 @@ const LINUX: &[(&str, Option<Weight>)] = &[
     ("security.SMACK64*", Some(Weight::Protective)),
     ("security.apparmor", Some(Weight::Protective)),
     // overlayfs stores there which file of a lower layer an inode belongs to.
-    ("trusted.overlay.*", None),
     ("user.overlay.*", None),
-    // Notes of root's and of other programs about the file. None of them is a permission to the
-    // kernel.
-    ("trusted.*", Some(Weight::Cosmetic)),
+    // Notes of persons and programs about the file. None of them is a permission to the kernel.
     ("user.*", Some(Weight::Cosmetic)),
     // Not copied: security.ima and security.evm, which hash or sign the old bytes and the old
-    // inode.
+    // inode; trusted.*, in which file systems keep what belongs to an inode.
 ];
 
 /// The ACL of a file on Linux (acl(5)).
 const ACL: &[u8] = b"system.posix_acl_access";
+
+/// The rights of a program on Linux (capabilities(7)).
+pub(super) const CAPABILITY: &[u8] = b"security.capability";
 
 /// The list of macOS. There ACL and flags are not extended attributes.
 const APPLE: &[(&str, Option<Weight>)] = &[
@@ -155,12 +155,23 @@ fn copy_extended(system: System, files: &impl Files) -> Result<(), Lost> {
         Err(_) if system == System::Apple => return Ok(()),
         Err(error) => return Err(("extended attributes".into(), error.into())),
     };
-    // A default ACL of the directory may have given the new file an ACL, and the old file has none.
-    let is_given = files.value(Which::Old, ACL) == Err(Errno::NODATA) && files.value(Which::New, ACL).is_ok();
-    if system == System::Linux && is_given {
-        files.remove(ACL).map_err(|error| ("lack of an ACL".into(), error.into()))?;
+    // A default ACL of the directory may have given the new file an ACL that the old file has not,
+    // and the file that a rollback brings back may have a right that was taken from its successor.
+    for (name, what) in [(ACL, "lack of an ACL"), (CAPABILITY, "lack of capabilities")] {
+        let is_absent = system == System::Linux && files.value(Which::Old, name) == Err(Errno::NODATA);
+        if is_absent {
+            match files.value(Which::New, name) {
+                Err(Errno::NODATA) => Ok(()),
+                Ok(_) => files.remove(name),
+                Err(error) => Err(error),
+            }
+            .map_err(|error| (what.into(), error.into()))?;
+        }
     }
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    // Capabilities last: a change of the owner clears them.
+    let mut names: Vec<&[u8]> = names.split(|byte| *byte == 0).filter(|name| !name.is_empty()).collect();
+    names.sort_by_key(|name| *name == CAPABILITY);
+    for name in names {
         let Some(weight) = weight(system, name) else { continue };
         let copied = files.value(Which::Old, name).and_then(|value| {
             // Many are set already, such as a label that the directory gives. Setting it again may
@@ -314,13 +325,14 @@ mod tests {
             "security.evm",
             "security.other",
             "trusted.overlay.origin",
+            "trusted.gfid",
             "user.overlay.origin",
         ];
         let mut names: Vec<_> = bound.map(|name| (name, "x")).into();
-        names.extend([("btrfs.compression", "zstd"), ("user.note", "x"), ("trusted.note", "x")]);
+        names.extend([("btrfs.compression", "zstd"), ("user.note", "x")]);
         let files = Fake { refused: bound.map(|name| (name, Errno::PERM)).into(), ..Fake::of(&names) };
         copy_metadata(System::Linux, &files).unwrap();
-        assert_eq!(files.copied(), ["trusted.note", "user.note"]);
+        assert_eq!(files.copied(), ["user.note"]);
         assert!(!files.asked.borrow().iter().any(|name| bound.contains(&name.as_str())));
     }
 
@@ -347,9 +359,7 @@ mod tests {
                 copy_metadata(System::Linux, &files).unwrap();
             }
         }
-        for (system, name) in
-            [(System::Linux, "user.note"), (System::Linux, "trusted.note"), (System::Apple, "note")]
-        {
+        for (system, name) in [(System::Linux, "user.note"), (System::Apple, "note")] {
             for error in [Errno::PERM, Errno::NOTSUP, Errno::NOSPC] {
                 let files =
                     Fake { refused: [(name, error)].into(), ..Fake::of(&[(name, "x"), ("user.z", "x")]) };

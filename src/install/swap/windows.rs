@@ -49,6 +49,11 @@ pub(super) fn replace(directories: &Directories, from: Entry<'_>, to: Entry<'_>)
 
 /// A file that is made in a directory inherits that directory's access list, as the old executable
 /// did.
-pub(super) fn copy_metadata(_: &File, _: &File, _: &Path) -> Result<()> {
+pub(super) fn copy_metadata(_: &File, _: &File, _: &Path) -> Result<bool> {
+    Ok(false)
+}
+
+/// There are no such rights.
+pub(super) fn remove_privileges(_: &File) -> io::Result<()> {
     Ok(())
 }

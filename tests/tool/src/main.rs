@@ -16,6 +16,7 @@ struct Config {
     product: String,
     version: String,
     channel: Option<String>,
+    target: Option<String>,
     root: String,
     repository: String,
     /// Plain HTTP on loopback instead of `repository` as it is.
@@ -27,7 +28,8 @@ struct Config {
     /// In seconds, as `interval`.
     grace: Option<u64>,
     deadline_ms: Option<u64>,
-    /// `crash` before the library is called, `silent` never answering, `wrong` version told.
+    /// `crash` before the library is called, `silent` never answering, `wrong` version told;
+    /// `signal N` from itself, `exit N`; `by TEST_BROKEN`.
     broken: Option<String>,
     /// Made as soon as it is started, and nothing else is done.
     mark: Option<std::path::PathBuf>,
@@ -41,16 +43,25 @@ fn main() -> ExitCode {
     if let Some(mark) = &config.mark {
         return if std::fs::write(mark, "").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    match config.broken.as_deref() {
+    let broken = match config.broken.as_deref() {
+        Some("by TEST_BROKEN") => std::env::var("TEST_BROKEN").ok(),
+        broken => broken.map(str::to_owned),
+    };
+    match broken.as_deref() {
         Some("crash") => std::process::abort(),
         Some("silent") => std::thread::sleep(Duration::from_secs(3600)),
-        _ => {}
+        Some(broken) => match broken.split_once(' ').map(|(how, number)| (how, number.parse::<i32>())) {
+            Some(("exit", Ok(code))) => std::process::exit(code),
+            Some(("signal", Ok(signal))) => kill_itself(signal),
+            _ => {}
+        },
+        None => {}
     }
     // A test may want another policy of an executable, and be in a hurry with one that otherwise is not.
     let policy = std::env::var("TEST_POLICY").ok().or(config.policy);
-    let told = if config.broken.as_deref() == Some("wrong") { "999.0.0" } else { &config.version };
+    let told = if broken.as_deref() == Some("wrong") { "999.0.0" } else { &config.version };
     let mut startup = Startup::new(&config.product, told, config.root.as_bytes(), &config.repository)
-        .target("test")
+        .target(config.target.as_deref().unwrap_or("test"))
         .policy(match policy.as_deref() {
             Some("notify") => Policy::Notify,
             Some("require") => Policy::Require,
@@ -96,7 +107,9 @@ fn main() -> ExitCode {
         println!("{} {} mark={mark:?} restarted={}", config.product, config.version, restarted.is_some());
         return ExitCode::SUCCESS;
     }
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Its own name may be anything.
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let arguments: Vec<String> = arguments.collect();
     match &arguments[..] {
         // How it was started.
         [first, ..] if first == "show" => {
@@ -104,6 +117,8 @@ fn main() -> ExitCode {
             let mark = std::env::var("TEST_MARK").unwrap_or_default();
             println!("argv0={name} mark={mark}");
         }
+        // What a variable is.
+        [first, name] if first == "environment" => println!("{name}={:?}", std::env::var_os(name)),
         // Another program as its child.
         [first, program, rest @ ..] if first == "run" => {
             let status = std::process::Command::new(program).args(rest).status();
@@ -132,6 +147,14 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// As the system does where no memory is left.
+fn kill_itself(signal: i32) {
+    // Twice: std's handler of SIGSEGV only removes itself.
+    let kill = format!("kill -{signal} {0}; sleep 0.2; kill -{signal} {0}", std::process::id());
+    drop(std::process::Command::new("sh").args(["-c", &kill]).status());
+    std::thread::sleep(Duration::from_secs(60));
+}
+
 /// Between the two renames of a swap on Windows there is nothing at the path.
 fn open(path: &std::path::Path) -> Option<std::fs::File> {
     for _ in 0..500 {
@@ -147,12 +170,17 @@ fn open(path: &std::path::Path) -> Option<std::fs::File> {
 
 /// The last line of the file that was started. Of a large file only the end is read: a test measures this process.
 fn own_config() -> Option<Config> {
-    const MOST: u64 = 64 * 1024;
-    let mut bytes = Vec::new();
     // On Linux this link leads to the file that was started, even after another process has swapped or removed its name.
     let this: std::path::PathBuf =
         if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().ok()? };
-    let mut file = open(&this)?;
+    // Through a loader that is the loader, and the name is that of the tool.
+    config_of(&this).or_else(|| config_of(std::env::args_os().next()?.as_ref()))
+}
+
+fn config_of(path: &std::path::Path) -> Option<Config> {
+    const MOST: u64 = 64 * 1024;
+    let mut bytes = Vec::new();
+    let mut file = open(path)?;
     let size = file.seek(SeekFrom::End(0)).ok()?;
     file.seek(SeekFrom::Start(size.saturating_sub(MOST))).ok()?;
     file.read_to_end(&mut bytes).ok()?;

@@ -152,8 +152,19 @@ fn journals() -> Vec<Value> {
                 "damaged",
             ),
             (
-                "pending from nothing",
-                "what a swap takes away is always known",
+                "a first install that was begun",
+                "there was nothing at the path, or nothing known",
+                with(
+                    "pending",
+                    json!({
+                        "file": "new-0123456789abcdef", "from": null, "to": copy("1.4.0"), "rollback": false,
+                    }),
+                ),
+                "accept",
+            ),
+            (
+                "a rollback from nothing",
+                "what a rollback takes away is always known",
                 with(
                     "pending",
                     json!({"file": "previous", "from": null, "to": copy("1.4.0"), "rollback": true}),

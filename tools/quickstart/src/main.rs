@@ -9,10 +9,10 @@ use std::process::ExitCode;
 
 use stage::{Result, Stage};
 
-const DIR: &str = "target/quickstart";
 const USAGE: &str = "usage: cargo run -p quickstart [-- [--s3] [--dir DIR]]
   --s3       publish the releases to a bucket of an S3 server on this machine, instead of a directory
-  --dir DIR  the working directory, which is emptied; default target/quickstart";
+  --dir DIR  the working directory, which is emptied; default target/quickstart, and for root in a
+             checkout that others may change, relatch-quickstart among the temporary files";
 
 /// Where the releases are published.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,14 +29,16 @@ fn main() -> ExitCode {
         arguments.remove(0);
     }
     let dir = match &arguments[..] {
-        [] => DIR,
-        [flag, dir] if flag == "--dir" && !dir.starts_with('-') && !dir.contains(char::is_whitespace) => dir,
+        [] => stage::default_dir(),
+        [flag, dir] if flag == "--dir" && !dir.starts_with('-') && !dir.contains(char::is_whitespace) => {
+            dir.clone()
+        }
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match run(dir, repository) {
+    match run(&dir, repository) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("\nquickstart: {why}");
@@ -153,7 +155,7 @@ fn run(dir: &str, repository: Repository) -> Result<()> {
 /// Builds one release of the demo. Releases differ only in these variables.
 fn build(stage: &Stage, version: &str, word: &str) -> Result<()> {
     let command = format!(
-        "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT=\"$PWD/{{dir}}/root.json\" \
+        "DEMO_VERSION={version} DEMO_FAILURE={word} DEMO_ROOT=\"{{absolute}}/root.json\" \
          DEMO_REPOSITORY={{embedded}} cargo build --quiet -p demo{{features}} \
          && cp target/debug/demo{{exe}} {{dir}}/builds/demo-{version}{{exe}}"
     );

@@ -41,14 +41,51 @@ const SERVER: &str = "target/debug/s3-server --dir {dir}/s3 --bucket releases --
 /// How long the server may take to print its address.
 const SERVER_START: Duration = Duration::from_secs(60);
 
+/// Root updates nothing below a directory that other users may change, such as another user's
+/// checkout that is mounted into a container.
+pub fn default_dir() -> String {
+    if is_root() && workspace().is_ok_and(|workspace| workspace.ancestors().any(may_be_changed)) {
+        let dir = std::env::temp_dir().join("relatch-quickstart").display().to_string();
+        println!("Other users may change this checkout, and you are root: the story is told in {dir}.");
+        return dir;
+    }
+    "target/quickstart".to_owned()
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").stderr(Stdio::null()).output();
+    cfg!(unix) && id.is_ok_and(|id| id.stdout == b"0\n")
+}
+
+#[cfg(unix)]
+fn may_be_changed(dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    const STICKY: u32 = 0o1000;
+    fs::metadata(dir)
+        .is_ok_and(|found| found.uid() != 0 || found.mode() & 0o022 != 0 && found.mode() & STICKY == 0)
+}
+
+#[cfg(not(unix))]
+fn may_be_changed(_: &Path) -> bool {
+    false
+}
+
+/// A path that an executable can carry, for a shell.
+fn for_shell(path: &str) -> String {
+    if Path::new(path).is_absolute() { path.to_owned() } else { format!("$PWD/{path}") }
+}
+
+fn workspace() -> Result<PathBuf> {
+    // Not canonicalized: on Windows, a shell does not start in a verbatim path.
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    Ok(workspace.filter(|path| path.is_dir()).ok_or("cannot find the workspace")?.into())
+}
+
 impl Stage {
     /// Creates the directory. An existing one is emptied, but only if an earlier quickstart made
     /// it.
     pub fn new(dir: &str) -> Result<Self> {
-        // Not canonicalized: on Windows, a shell does not start in a verbatim path.
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-        let workspace = workspace.filter(|path| path.is_dir()).ok_or("cannot find the workspace")?;
-        let stage = Stage { workspace: workspace.into(), dir: dir.to_owned(), bucket: None };
+        let stage = Stage { workspace: workspace()?, dir: dir.to_owned(), bucket: None };
         let path = stage.path("");
         if path.exists() && !path.join("builds").is_dir() {
             return Err(format!(
@@ -133,7 +170,7 @@ impl Stage {
     pub fn run(&self, command: &str, exit_code: i32) -> Result<String> {
         let (repo, dir) = (self.repo(), &self.dir);
         let (embedded, files, features) = match &self.bucket {
-            None => (format!("\"$PWD/{repo}\""), repo.clone(), ""),
+            None => (format!("\"{}\"", for_shell(&repo)), repo.clone(), ""),
             Some(_) => (repo.clone(), format!("{dir}/s3/releases/demo"), " --features s3"),
         };
         let command = command
@@ -142,6 +179,7 @@ impl Stage {
             .replace("{files}", &files)
             .replace("{features}", features)
             .replace("{exe}", EXE_SUFFIX) // only commands are found without it
+            .replace("{absolute}", &for_shell(dir))
             .replace("{dir}", dir);
         println!("$ {command}");
         // A start-up check does nothing if CI is set.

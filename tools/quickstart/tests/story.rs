@@ -9,15 +9,15 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 #[test]
 fn the_story_is_told_to_its_end() {
-    is_told(&["--dir", "target/quickstart-test"]);
+    is_told("story", &[]);
 }
 
 #[test]
 fn the_same_story_is_told_with_the_releases_in_a_bucket() {
-    is_told(&["--s3", "--dir", "target/quickstart-s3-test"]);
+    is_told("bucket", &["--s3"]);
 }
 
-fn is_told(arguments: &[&str]) {
+fn is_told(name: &str, arguments: &[&str]) {
     // The commands of the story are a person's: they build, and run in a shell.
     for program in ["cargo", "rustc", "sh"] {
         if let Err(error) =
@@ -28,7 +28,10 @@ fn is_told(arguments: &[&str]) {
         }
     }
     let _turn = ONE_AT_A_TIME.lock();
-    let output = Command::new(env!("CARGO_BIN_EXE_quickstart")).args(arguments).output().unwrap();
+    // Among the temporary files, where root may update a tool wherever this checkout is.
+    let dir = std::env::temp_dir().join(format!("relatch-{name}-{}", std::process::id()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quickstart"));
+    let output = command.args(arguments).arg("--dir").arg(&dir).output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     // The steps insist on exit codes and on which version answered; here, that the refusals were for the right reasons.
@@ -52,6 +55,7 @@ fn is_told(arguments: &[&str]) {
             .unwrap_or_else(|| panic!("`{text}` is missing after what came before it in\n{told}"));
         rest = rest.get(at + text.len()..).unwrap();
     }
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub enum Command {
         path: PathBuf,
     },
     /// Show the installed version, the version that a rollback returns to, and the result of the
-    /// last check
+    /// last check; exit code 3 if a record is damaged, 5 if the file is not what was installed
     Status {
         /// The installed executable
         path: PathBuf,

@@ -15,7 +15,7 @@ const AVAILABLE: u8 = 100;
 pub struct CommandOutput {
     /// For people, on stdout.
     pub text: String,
-    /// 0, or 100.
+    /// 0; 100 if an update is available; that of a status.
     pub exit_code: u8,
     json: Value,
 }
@@ -75,17 +75,18 @@ impl CommandOutput {
     }
 
     pub fn rolled_back(done: &RolledBack) -> Self {
-        CommandOutput::success(
-            done.to_string(),
-            json!({"result": "rolled-back", "from": done.from, "to": done.to}),
-        )
+        let mut json = json!({"result": "rolled-back", "from": done.from, "to": done.to});
+        if let (Some(warning), Some(fields)) = (&done.warning, json.as_object_mut()) {
+            fields.insert("warning".into(), json!(warning));
+        }
+        CommandOutput::success(done.to_string(), json)
     }
 
     pub fn status(installation: &Installation, status: Status) -> Self {
         let path = installation.executable().display();
         let text = format!("{}\n{status}", Printable(&path));
         let json = json!({"result": "status", "path": path.to_string(), "status": status});
-        CommandOutput::success(text, json)
+        CommandOutput { exit_code: status.exit_code(), ..CommandOutput::success(text, json) }
     }
 }
 

@@ -186,6 +186,7 @@ impl World {
         let config = serde_json::json!({
             "product": "widget",
             "version": version,
+            "target": "any",
             "root": std::fs::read_to_string(self.path("root.json")).unwrap(),
             "repository": self.path("repo").to_str().unwrap(),
             "policy": "off", // `relatch` updates it, and not its own start
@@ -229,6 +230,35 @@ fn installed_checked_updated_and_brought_back() {
     // The same for people.
     let output = world.relatch(&["status", WIDGET]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("held       1.1.0"));
+}
+
+/// A status is for a script, too: it looks at the file, and its exit code says when something is
+/// wrong.
+#[test]
+fn a_status_says_when_something_is_wrong() {
+    let world = World::new();
+    world.publish_good("1.0.0");
+    world.install(&[]);
+    let status = || world.json(&["status", WIDGET]);
+    assert_eq!((status().0, status().1["status"]["problem"].clone()), (0, Value::Null));
+    // Changed, and a foreign file.
+    let installed = std::fs::read(world.path(WIDGET)).unwrap();
+    std::fs::write(world.path(WIDGET), "another").unwrap();
+    let (code, answer) = status();
+    let problem = answer["status"]["problem"].as_str().unwrap();
+    assert_eq!(code, 5);
+    assert!(problem.contains("is not the version 1.0.0 that was installed"), "{problem}");
+    assert_eq!(answer["status"]["installed"], Value::Null);
+    std::fs::write(world.path("other"), "x").unwrap();
+    assert_eq!(world.json(&["status", "other"]).0, 5);
+    // Deleted.
+    std::fs::remove_file(world.path(WIDGET)).unwrap();
+    assert_eq!(status().0, 5);
+    std::fs::write(world.path(WIDGET), installed).unwrap();
+    assert_eq!(status().0, 0);
+    // Damaged.
+    std::fs::write(world.path(&format!(".{WIDGET}.relatch/journal")), "x").unwrap();
+    assert_eq!(status().0, 3);
 }
 
 #[test]

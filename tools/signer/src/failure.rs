@@ -137,8 +137,8 @@ impl Failure {
     }
 
     /// What to do next.
-    pub fn advice(&self) -> &str {
-        match self {
+    pub fn advice(&self) -> Cow<'_, str> {
+        let advice = match self {
             Failure::Client(Error::Refused(refusal)) => publisher_advice(refusal),
             Failure::Client(Error::Unavailable(why)) => match why {
                 Unavailable::Credentials { .. } => {
@@ -152,7 +152,7 @@ impl Failure {
                      exists. If the server's CA is internal, name it with SSL_CERT_FILE. Published \
                      releases are intact; run the same command again to finish."
                 }
-                _ => Error::Unavailable(why.clone()).advice(),
+                _ => return Error::Unavailable(why.clone()).advice(),
             },
             Failure::Client(Error::Local(Local::Io { error, .. }))
                 if error.kind() == ErrorKind::InvalidInput && error.raw_os_error().is_none() =>
@@ -160,7 +160,7 @@ impl Failure {
                 "Only a secret key may come from a pipe: write the content to a file, and name that. If \
                  you did not name this one, the folder or the repository was changed."
             }
-            Failure::Client(error) => error.advice(),
+            Failure::Client(error) => return error.advice(),
             Failure::Key { .. } => {
                 "Name a minisign secret key file, `env:VARIABLE`, `-` for standard input, or \
                  `awskms:KEY`. If the key has a password, provide it."
@@ -177,7 +177,7 @@ impl Failure {
                  show`, then prepare the release again."
             }
             Failure::Storage { advice, .. } => advice,
-            Failure::OnChannel { why, .. } => why.advice(),
+            Failure::OnChannel { why, .. } => return why.advice(),
             Failure::Unfinished { next, .. } => next,
             Failure::Locked { .. } => {
                 "Wait for the other publisher to finish. If there is none, something keeps \
@@ -187,7 +187,8 @@ impl Failure {
                 "The object was written or changed by another program or person. Run `signer \
                  verify`, and remove the object if it does not verify."
             }
-        }
+        };
+        advice.into()
     }
 
     /// The exit code, as for all relatch tools.
