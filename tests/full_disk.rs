@@ -5,10 +5,10 @@
 
 mod support;
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
+use support::built::{built, exists};
 use support::strace::is_available;
 use support::tool::{run, stderr, stdout, test_tool};
 use support::{Repository, Tool, executable_such};
@@ -16,46 +16,88 @@ use support::{Repository, Tool, executable_such};
 /// Each step prints its exit code and what it says, in one line.
 const SCRIPT: &str = r#"
 set -u
-mount -t tmpfs -o size="$1",mode=755 tmpfs "$2" || exit 77
-cp "$3" "$2/widget"
-tool() { # name, arguments
+disk=$1; at=$2; image=$3; widget=$4; next=$5
+shift 5
+case $disk in
+btrfs) truncate -s 160M "$image" && mkfs.btrfs -q "$image" >/dev/null && mount -o loop "$image" "$at" ;;
+*) mount -t tmpfs -o size="$disk",mode=755 tmpfs "$at" ;;
+esac || exit 77
+chmod 755 "$at"
+cp "$widget" "$at/widget"
+tool() { # name, command
     name=$1; shift
     said=$("$@" 2>&1); code=$?
     echo "$name: $code: $said" | tr '\n' ' '
     echo
 }
-tool update "$2/widget" --update
-cat /dev/zero >"$2/fill" 2>/dev/null
-tool full-back $4 "$2/widget" --rollback
-tool full-again $4 "$2/widget" --rollback
-tool full-start "$2/widget" x
-rm "$2/fill"
-case $5 in
-rollback) tool back "$2/widget" --rollback ;;
-start) tool start "$2/widget" x ;;
+tool update "$at/widget" --update
+sync
+# To the last byte: large writes first, and then what is left beside them.
+for size in 65536 4096 1; do
+    dd if=/dev/zero of="$at/fill-$size" bs=$size 2>/dev/null
+    sync
+done
+tool overwrite dd if=/dev/zero of="$at/more" bs=1 count=1
+tool full-back "$@"
+tool full-again "$@"
+tool full-start "$at/widget" x
+rm "$at"/fill-* "$at/more"
+case $next in
+rollback) tool back "$at/widget" --rollback ;;
+start) tool start "$at/widget" x ;;
 esac
-tool after "$2/widget" x
-tool status "$2/widget" --update-status
-ls -A "$2/.widget.relatch"
+tool after "$at/widget" x
+tool status "$at/widget" --update-status
+ls -A "$at/.widget.relatch"
 "#;
 
+/// Where the executable is.
+#[derive(Clone, Copy, PartialEq)]
+enum Disk {
+    Tmpfs,
+    /// It overwrites nothing in place.
+    Btrfs,
+}
+
+/// Who goes back. `DISK` is the directory of the executable.
+const TOOL: &[&str] = &["DISK/widget", "--rollback"];
+const PREVIOUS: &[&str] = &["DISK/.widget.relatch/previous", "--rollback"];
+const RELATCH: &[&str] = &["RELATCH", "rollback", "DISK/widget"];
+const WITHOUT_EXCHANGE: &[&str] = &[
+    "strace",
+    "-qq",
+    "-f",
+    "-o",
+    "/dev/null",
+    "-e",
+    "inject=renameat2:error=EINVAL",
+    "DISK/widget",
+    "--rollback",
+];
+
 /// The lines of the script; `None` if nothing can be mounted here.
-fn play(around: &str, next: &str) -> Option<Vec<String>> {
+fn play(disk: Disk, command: &[&str], next: &str) -> Option<Vec<String>> {
     let mut repository = Repository::new();
     let bytes = |version: &str| executable_such(&repository, version, json!({"interval": 0}));
     let (old, new) = (bytes("1.0.0"), bytes("1.1.0"));
     let tool = Tool::copied(&old);
     repository.release("1.1.0", &new);
-    let mounted = tempfile::tempdir().unwrap();
+    let (mounted, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     // Room for the download, the two executables, and what they write.
-    let size = (test_tool().len() * 5).to_string();
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", SCRIPT, "sh", &size]).args([mounted.path(), Path::new(&tool.path)]);
-    command.args([around, next]).env_remove("CI").env_remove("RELATCH_NO_UPDATE");
-    command.env("XDG_STATE_HOME", tool.state_home.path());
-    let output = run(&mut command);
+    let kind = if disk == Disk::Btrfs { "btrfs".to_owned() } else { (test_tool().len() * 5).to_string() };
+    let mut script = Command::new("unshare");
+    script.args(["-m", "sh", "-c", SCRIPT, "sh", &kind]).arg(mounted.path());
+    script.arg(elsewhere.path().join("image")).arg(&tool.path).arg(next);
+    let relatch = built("relatch");
+    for argument in command {
+        let argument = argument.replace("DISK", &mounted.path().to_string_lossy());
+        script.arg(argument.replace("RELATCH", &relatch.to_string_lossy()));
+    }
+    script.env_remove("CI").env_remove("RELATCH_NO_UPDATE");
+    script.env("XDG_STATE_HOME", tool.state_home.path());
+    let output = run(&mut script);
     if output.status.code() == Some(77) || stderr(&output).contains("unshare") {
-        println!("skipped: nothing can be mounted here");
+        println!("skipped: this cannot be mounted here: {}", stderr(&output).trim());
         return None;
     }
     Some(stdout(&output).lines().map(str::to_owned).collect())
@@ -68,10 +110,13 @@ fn assert_line(lines: &[String], name: &str, code: i32, contains: &str) {
     assert!(line.starts_with(&begin) && line.contains(contains), "{begin}{contains}: {lines:#?}");
 }
 
-fn assert_goes_back_and_stays(around: &str) {
+fn assert_goes_back_and_stays(disk: Disk, command: &[&str]) {
     for next in ["rollback", "start"] {
-        let Some(lines) = play(around, next) else { return };
+        let Some(lines) = play(disk, command, next) else { return };
         assert_line(&lines, "update", 0, "updated 1.0.0 to 1.1.0");
+        let is_full =
+            lines.iter().any(|line| line.starts_with("overwrite: ") && line.contains("No space left"));
+        assert!(is_full, "{lines:#?}");
         for name in ["full-back", "full-again"] {
             assert_line(&lines, name, 0, "back to 1.0.0; 1.1.0 is on hold");
             assert_line(&lines, name, 0, "is not recorded");
@@ -92,12 +137,30 @@ fn assert_goes_back_and_stays(around: &str) {
 
 #[test]
 fn a_full_disk_does_not_prevent_a_rollback() {
-    assert_goes_back_and_stays("");
+    assert_goes_back_and_stays(Disk::Tmpfs, TOOL);
+}
+
+/// After a bad release, which may not start any more.
+#[test]
+fn a_full_disk_does_not_prevent_a_rollback_by_another_program() {
+    assert_goes_back_and_stays(Disk::Tmpfs, PREVIOUS);
+    if exists("relatch") {
+        assert_goes_back_and_stays(Disk::Tmpfs, RELATCH);
+    } else {
+        println!("skipped: relatch is not built");
+    }
 }
 
 #[test]
 fn a_full_disk_does_not_prevent_a_rollback_where_names_cannot_be_exchanged() {
     if is_available() {
-        assert_goes_back_and_stays("strace -qq -f -o /dev/null -e inject=renameat2:error=EINVAL");
+        assert_goes_back_and_stays(Disk::Tmpfs, WITHOUT_EXCHANGE);
+    }
+}
+
+#[test]
+fn a_full_btrfs_does_not_prevent_a_rollback() {
+    for command in [TOOL, PREVIOUS] {
+        assert_goes_back_and_stays(Disk::Btrfs, command);
     }
 }

@@ -1,5 +1,5 @@
 //! Promise: what cannot be installed here is not downloaded. The reason is named with the command
-//! that would work, told once a day, and looked at again before the next try.
+//! that would work, told once for each release, and looked at again before the next try.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -64,6 +64,10 @@ impl Scene {
                 cache["checked"] = 1.into();
                 if let Some(failure) = cache["failure"].as_object_mut() {
                     failure.insert("at".into(), 1.into());
+                    // And it was told long ago.
+                    if failure["shown"].is_u64() {
+                        failure.insert("shown".into(), 1.into());
+                    }
                 }
             });
             let output = run(&mut start(&self.tool, &["x"]));
@@ -210,6 +214,36 @@ fn a_limit_on_the_size_of_files() {
     let output = run(&mut limited("0")(&scene.tool, &["--update"]));
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     scene.updates();
+}
+
+/// From the record, a day later: neither. Of the next release: again.
+#[test]
+fn each_release_is_told_of_once() {
+    let mut scene = scene();
+    let start = |tool: &Tool| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -f 100; exec \"$@\"", "sh"]).arg(&tool.path).arg("x");
+        command.env_remove("CI").env_remove("RELATCH_NO_UPDATE");
+        run(command.env("XDG_STATE_HOME", tool.state_home.path()))
+    };
+    for version in ["1.1.0", "1.2.0"] {
+        if version != "1.1.0" {
+            let bytes = executable_such(&scene.repository, version, json!({"interval": 3600}));
+            scene.repository.release(version, &bytes);
+        }
+        scene.tool.edit("cache", |cache| cache["checked"] = 1.into());
+        if let Some(failure) = scene.tool.record("cache")["failure"].as_object() {
+            assert_eq!(failure["once"], true);
+            scene.tool.edit("cache", |cache| cache["failure"]["at"] = 1.into());
+        }
+        let told = stderr(&start(&scene.tool));
+        assert!(told.contains("the limit on the size of files"), "{version}: {told}");
+        assert_eq!(told.lines().count(), 2, "{version}: {told}");
+        scene.tool.edit("cache", |cache| cache["failure"]["shown"] = 1.into());
+        assert_eq!(stderr(&start(&scene.tool)), "", "{version}, from the record");
+    }
+    let status = stdout(&scene.tool.run(&["--update-status"]));
+    assert!(status.contains("the limit on the size of files"), "{status}");
 }
 
 #[test]

@@ -215,6 +215,33 @@ fn holds(path: &Path, version: &str) -> bool {
     serde_json::from_slice::<Value>(line).unwrap()["version"] == version
 }
 
+/// A release that is not known yet to run must not run with these rights.
+#[test]
+fn a_release_has_no_set_id_bits_and_capabilities_while_it_is_probed() {
+    if !may_be_another() || !support::strace::is_available() {
+        return;
+    }
+    let (_repository, tool) = outdated(json!({}));
+    set_mode(&tool.path, 0o6755);
+    let has_capabilities = set_capability(&tool.path);
+    let log = tool.state_home.path().join("log");
+    let calls = ["openat", "execve", "fchmod", "fsetxattr"];
+    let output = run(support::strace::traced(&tool.path, &calls, &[], &log).arg("--update"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let log = fs::read_to_string(log).unwrap();
+    let at = |what: &str| log.find(what).unwrap_or_else(|| panic!("{what}: {log}"));
+    let probed = at("execve(\"./new-");
+    let name = log[probed..].split('"').nth(1).unwrap().trim_start_matches("./");
+    // From its first byte to its start; the preflight gives them to another file, without a byte.
+    let made = at(&format!("\"{name}\", O_"));
+    let given = |calls: &str| {
+        (calls.contains(", 06755)"), calls.contains("\"security.capability\"") && calls.contains("fsetxattr"))
+    };
+    assert!(made < probed, "{log}");
+    assert_eq!(given(&log[made..probed]), (false, false), "{log}");
+    assert_eq!(given(&log[probed..]), (true, has_capabilities), "{log}");
+}
+
 /// What was left is no second program with these rights; and an administrator's chmod and setcap
 /// survive each way.
 #[test]

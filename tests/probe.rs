@@ -301,6 +301,45 @@ fn too_few_descriptors_are_no_verdict() {
     assert!(tried > 0, "none of these limits let it get as far as the probe, and no further: {told:#?}");
 }
 
+/// Whatever execve(2) answers, unless it is about the very file.
+#[test]
+#[cfg(target_os = "linux")]
+fn only_an_error_of_the_file_is_a_verdict_where_the_system_does_not_start_it() {
+    if !support::strace::is_available() {
+        return;
+    }
+    for (error, is_verdict) in [
+        ("EIO", false),
+        ("EACCES", false),
+        ("ENOMEM", false),
+        ("EAGAIN", false),
+        ("ENFILE", false),
+        ("EPERM", false),
+        ("ELOOP", false),
+        ("ENOEXEC", true),
+        ("ELIBBAD", true),
+    ] {
+        let mut behind = Behind::new();
+        // What was swapped in once is known by its hash, and need not be started.
+        let bytes = executable_such(&behind.repository, "1.0.1", behind.fields.clone());
+        behind.repository.release("1.0.1", &bytes);
+        assert!(behind.tool.run(&["--update"]).status.success());
+        behind.release("");
+        let before = behind.tool.digest();
+        let log = behind.tool.state_home.path().join("log");
+        // That of the tool itself is not counted.
+        let injections = [format!("execve:error={error}:when=1")];
+        let mut traced = support::strace::traced(&behind.tool.path, &["execve"], &injections, &log);
+        let output = run(traced.env("XDG_STATE_HOME", behind.tool.state_home.path()).arg("--update"));
+        let (told, record) = (stderr(&output), behind.tool.record("cache"));
+        assert_eq!(output.status.code(), Some(5), "{error}: {told}");
+        assert_eq!(told.contains("at the moment"), !is_verdict, "{error}: {told}");
+        assert_eq!(record["failed_probe"].is_string(), is_verdict, "{error}: {told}");
+        assert_eq!(behind.tool.digest(), before, "{error}");
+        println!("{error}: {told}");
+    }
+}
+
 /// A script that answers as 1.1.0 of the tool.
 #[cfg(unix)]
 fn script(repository: &Repository, first: &str) -> Vec<u8> {

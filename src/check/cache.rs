@@ -94,6 +94,9 @@ pub(crate) struct Failure {
     pub(super) key: Digest,
     /// When the user was last told, in Unix seconds.
     pub(super) shown: Option<u64>,
+    /// Whether it is told once, and not once a day: this machine cannot take that release.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) once: bool,
 }
 
 impl Cache {
@@ -147,9 +150,10 @@ impl Cache {
         self.failure.as_ref()
     }
 
-    /// Whether the user has not been told the last failure for a day.
+    /// Whether the user is to be told the last failure, for the first time or again.
     pub(crate) fn is_failure_due(&self, now: u64) -> bool {
-        self.failure.as_ref().is_some_and(|failure| is_a_day_ago(failure.shown, now))
+        let is_due = |last: &Failure| last.shown.is_none() || (!last.once && is_a_day_ago(last.shown, now));
+        self.failure.as_ref().is_some_and(is_due)
     }
 
     /// Whether a start has not warned of an expiry for a day.
@@ -180,12 +184,20 @@ impl Cache {
             manifest.map(|manifest| UnfinishedProbe { manifest, at: now, count, crashes });
     }
 
-    /// A start-up check failed. The text counts up to its limit.
-    pub(crate) fn failed(&mut self, now: u64, text: &str, brief: bool, key: Digest) {
+    /// A start-up check failed. The text counts up to its limit. If this place cannot take the
+    /// release that was begun, that is told once for each release.
+    pub(crate) fn failed(&mut self, now: u64, text: &str, brief: bool, key: Digest, is_place: bool) {
         let last = self.failure.take();
-        let shown = last.as_ref().filter(|last| last.key == key).and_then(|last| last.shown);
-        let count = last.map_or(1, |last| if last.began { last.count } else { last.count.saturating_add(1) });
-        self.failure = Some(Failure { at: now, count, began: false, text: limited(text), brief, key, shown });
+        let began = last.as_ref().filter(|last| last.began);
+        let (once, key) = match began.filter(|_| is_place) {
+            // Its text names the release.
+            Some(began) => (true, Digest::of(format!("{key} {}", began.text).as_bytes())),
+            None => (false, key),
+        };
+        let count = last.as_ref().map_or(1, |last| last.count.saturating_add(u32::from(!last.began)));
+        let shown = last.filter(|last| last.key == key).and_then(|last| last.shown);
+        let text = limited(text);
+        self.failure = Some(Failure { at: now, count, began: false, text, brief, key, shown, once });
     }
 
     /// An update began. It counts as a failure until it ends, whatever stops it. If it fails as the last try
@@ -197,8 +209,8 @@ impl Cache {
             Some(last) => (last.count, last.key, last.shown),
             None => (0, Digest::of(text.as_bytes()), Some(now)),
         };
-        let count = count.saturating_add(1);
-        self.failure = Some(Failure { at: now, count, began: true, text, brief: false, key, shown });
+        let (count, once) = (count.saturating_add(1), false);
+        self.failure = Some(Failure { at: now, count, began: true, text, brief: false, key, shown, once });
     }
 
     /// The user was told the last failure.

@@ -4,7 +4,7 @@
 //! builder     the options that the author of the tool sets
 //! run         the check: interval, deadline, update, restart
 //! policy      what a start does about a newer release, and whether it checks
-//! remember    what a user is told once a day and not at each start
+//! remember    what a user is told once a day or once a release, and not at each start
 //! require     whether `Policy::Require` lets a version run
 //! flags       --rollback, --update, --update-status
 //! restart     restarts into the installed version

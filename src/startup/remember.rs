@@ -1,4 +1,5 @@
-//! What a start remembers of its failures, so that a user is told once a day and not at each start.
+//! What a start remembers of its failures, so that a user is told once a day or once a release, and
+//! not at each start.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,11 +38,13 @@ impl Reminder {
         self.anchor
     }
 
-    /// Records a failure, and tells the user unless the same one was told within a day.
+    /// Records a failure, and tells the user unless the same one was told within a day, or before
+    /// if it is told once.
     pub(super) fn failed(&self, error: &Error, warnings: &Warnings) {
         let (now, message) = (SystemClock.now(), Message::of(error));
+        let is_place = matches!(error, Error::Local(Local::CannotUpdate { .. }));
         let is_told = self.note(|cache| {
-            cache.failed(now, &message.text, message.brief, message.key);
+            cache.failed(now, &message.text, message.brief, message.key, is_place);
             let is_due = cache.is_failure_due(now);
             if is_due {
                 cache.failure_shown(now);
@@ -68,7 +71,7 @@ impl Reminder {
             .unwrap_or(false)
     }
 
-    /// Tells the user the recorded failure again, once a day.
+    /// Tells the user the recorded failure again, if its time has come.
     pub(super) fn remind(&self, cache: &Cache) {
         let now = SystemClock.now();
         let Some(failure) = cache.failure().filter(|_| cache.is_failure_due(now)) else { return };
