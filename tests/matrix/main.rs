@@ -10,12 +10,7 @@
 //! those in [`point::SKIPPED`].
 //!
 //! The short form takes of each operation the first and the last call of each name, and every
-//! [`STRIDE`]th row. `RELATCH_MATRIX=all` takes every row:
-//!
-//! ```text
-//! TMPDIR=/dev/shm RELATCH_MATRIX=all cargo test --release -p test-tool -p relatch-cli \
-//!     --test matrix -- --nocapture
-//! ```
+//! [`STRIDE`]th row. `RELATCH_MATRIX=all` takes every row, and is what `.ci/matrix rows` runs.
 //!
 //! A large file is read and written by many calls of one kind: `RELATCH_MATRIX=ends` takes of such
 //! a run of calls the first two and the last two, and of everything else every row.

@@ -4,11 +4,8 @@
 //! Each file system is an image on a loop device. The operation is killed when it enters a call
 //! that makes something durable or changes a name, and at once the file system is shut down without
 //! a flush (`xfs_io -c shutdown`); of btrfs, which has no such call, the image is copied as it is.
-//! Then it is mounted again. Needs root, loop devices and the tools of the file systems:
-//!
-//! ```text
-//! TMPDIR=/dev/shm cargo test -p test-tool -p relatch-cli --test matrix -- --ignored --nocapture
-//! ```
+//! Then it is mounted again. `.ci/matrix power` runs it, and needs root, loop devices and the tools
+//! of the file systems.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

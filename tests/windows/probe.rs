@@ -58,3 +58,19 @@ fn what_cannot_run_here_is_refused_by_install_and_by_update() {
         assert!(place.record("cache")["failed_probe"].is_string(), "{name}: a verdict is remembered");
     }
 }
+
+/// Between its hash and the swap it could become another program.
+#[test]
+fn nobody_gives_another_name_to_a_file_that_is_probed_or_writes_to_it() {
+    let mut repository = Repository::new();
+    let first = executable(&repository, "1.0.0");
+    repository.release("1.0.0", &first);
+    let place = Place::installed(&repository);
+    let bytes = executable_such(&repository, "2.0.0", json!({"broken": "movable"}));
+    repository.release("2.0.0", &bytes);
+    place.update().unwrap();
+    assert!(place.content() == bytes);
+    // Where nobody holds it, it can.
+    assert_eq!(place.run(&["x"]).status.code(), Some(3));
+    assert!(!place.path.exists());
+}

@@ -29,7 +29,8 @@ struct Config {
     grace: Option<u64>,
     deadline_ms: Option<u64>,
     /// `crash` before the library is called, `silent` never answering, `wrong` version told;
-    /// `signal N` from itself, `exit N`; `by TEST_BROKEN`.
+    /// `signal N` from itself, `exit N`; `movable` if it can give itself another name;
+    /// `by TEST_BROKEN`.
     broken: Option<String>,
     /// Made as soon as it is started, and nothing else is done.
     mark: Option<std::path::PathBuf>,
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     match broken.as_deref() {
         Some("crash") => std::process::abort(),
         Some("silent") => std::thread::sleep(Duration::from_secs(3600)),
+        Some("movable") => exit_if_movable(),
         Some(broken) => match broken.split_once(' ').map(|(how, number)| (how, number.parse::<i32>())) {
             Some(("exit", Ok(code))) => std::process::exit(code),
             Some(("signal", Ok(signal))) => kill_itself(signal),
@@ -145,6 +147,17 @@ fn main() -> ExitCode {
     }
     println!("{} {} {}", config.product, config.version, arguments.join(" "));
     ExitCode::SUCCESS
+}
+
+/// With 3 if this file can be given another name while it runs, with 4 if it can be written to.
+fn exit_if_movable() {
+    let Ok(own) = std::env::current_exe() else { std::process::exit(5) };
+    if std::fs::rename(&own, own.with_extension("moved")).is_ok() {
+        std::process::exit(3);
+    }
+    if std::fs::OpenOptions::new().write(true).open(&own).is_ok() {
+        std::process::exit(4);
+    }
 }
 
 /// As the system does where no memory is left.
