@@ -102,7 +102,7 @@ pub use source::Unavailable;
 pub use startup::{Policy, Startup};
 pub use target::TARGET;
 pub use trust::Refusal;
-pub use updater::{Checked, Install, Outcome, RolledBack, Status, Updater};
+pub use updater::{Checked, Forward, Install, KeptVersion, Outcome, RolledBack, Status, Updater};
 
 /// For the targets in `fuzz/`; in no other build.
 #[cfg(fuzzing)]

@@ -56,6 +56,11 @@ pub const RETRACTED: usize = 256;
 pub const FAILURE: usize = 2048;
 /// Versions on hold. Each rollback by a user adds one.
 pub const HOLDS: usize = 16;
+/// Executables that are kept beside the installed one, unless the tool says otherwise: after two
+/// bad releases in a row there is still a good one.
+pub const KEPT: usize = 2;
+/// The most that a tool may keep.
+pub const MOST_KEPT: usize = 16;
 
 /// How far a signed `issued` may be ahead of the system clock, in seconds: a day, for wrong clocks
 /// and time zones.

@@ -232,6 +232,15 @@ impl Memory {
         self.cache.validator = None;
     }
 
+    /// A person ended all holds: what was held may be installed again, and the next start looks.
+    pub(crate) fn holds_ended(&mut self) {
+        if let Finding::Held { version, .. } = self.cache.finding() {
+            self.cache.finding = Finding::Outdated { version: version.clone() };
+            self.cache.validator = None;
+            self.cache.checked = None;
+        }
+    }
+
     /// Whether the chain of roots was requested within a day of `now`, and this root is the newest one. Not
     /// where the floors were lost: they say how far the chain was verified.
     pub(super) fn is_chain_recent(&self, newest: u64, now: u64) -> bool {

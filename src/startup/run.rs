@@ -60,7 +60,7 @@ impl Startup {
             return self.answer_probe(&nonce);
         }
         if let Some(flag) = self.flag(&arguments) {
-            return match flag.carry_out(self) {
+            return match flag.and_then(|flag| flag.carry_out(self)) {
                 Ok((text, code)) => {
                     // A closed pipe is not an error of this process.
                     drop(writeln!(std::io::stdout(), "{product}: {text}"));
@@ -105,11 +105,8 @@ impl Startup {
     }
 
     /// The flag that is to be answered.
-    fn flag(&self, arguments: &[OsString]) -> Option<Flag> {
-        match arguments {
-            [argument] if self.flags => Flag::of(argument),
-            _ => None,
-        }
+    fn flag(&self, arguments: &[OsString]) -> Option<Result<Flag>> {
+        Flag::of(arguments).filter(|_| self.flags)
     }
 
     /// The caller of this process chose its environment, and has fewer rights than it has: nothing

@@ -59,7 +59,7 @@ impl Updater {
             target: self.target.clone(),
             installed: installed.cloned(),
             executable: installed.and_then(|version| journal.executable(version)),
-            held: journal.held(),
+            held: journal.held().into_iter().filter(|held| self.wanted.as_ref() != Some(held)).collect(),
             place: journal.rollout(),
             now,
         };

@@ -10,7 +10,8 @@ use crate::check::{Decision, Memory};
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
 use crate::install::{
-    Existing, Installation, Paused, Probe, Replaced, Session, Settings, Staged, Succession, Swapped, Under,
+    Entering, Existing, Installation, Paused, Probe, Replaced, Session, Settings, Staged, Succession,
+    Swapped, Under,
 };
 use crate::limits::{self, ByteLimit};
 use crate::report::Reporter;
@@ -239,7 +240,7 @@ impl Updater {
                 // If the file is replaced before the swap, the epoch of the new one is unknown.
                 let carried = Under { epoch: Epoch::FIRST, domain: installed.domain };
                 let known = Replaced { version: &installed.version, under: carried, answered: None };
-                session.swap(staged, known, under)?
+                session.swap(Entering::Staged(staged), known, under, self.keep)?
             }
             // The version of the existing file is unknown, so that a rollback cannot return to it.
             None => {

@@ -192,7 +192,7 @@ fn tell(place: &Place, client: &Map<String, Value>) -> Value {
     let updater = Updater::of_installed(&place.executable).unwrap().version(running.clone());
     let answer = if client["command"] == "rollback" {
         Updater::rollback(updater.installation(), Some(&running))
-            .map(|done| json!({"result": "install", "version": done.to.to_string()}))
+            .map(|done| json!({"result": "install", "version": done.installed().to_string()}))
     } else {
         let mut updater = updater.clock(Stopped(client["clock"].as_u64().unwrap()));
         updater.update(client["now"].as_bool().unwrap()).map(|done| match done {
