@@ -75,6 +75,8 @@ impl Program<'_> {
 /// writable descriptor of it for a moment (ETXTBSY).
 pub(super) fn start(mut command: Command) -> Result<Child, NotStarted> {
     let pipes = Pipes::of(&mut command)?;
+    #[cfg(target_os = "linux")]
+    let _without = WithoutCoreFile::new();
     let mut tries = 0;
     loop {
         #[cfg(windows)]
@@ -93,8 +95,6 @@ pub(super) fn start(mut command: Command) -> Result<Child, NotStarted> {
             }
             Err(error) => return Err(NotStarted::Program(error)),
             Ok(mut child) => {
-                #[cfg(target_os = "linux")]
-                disable_core_file(&child);
                 pipes.give_to(&mut child);
                 return Ok(child);
             }
@@ -162,13 +162,29 @@ impl Pipes {
     fn give_to(self, _: &mut Child) {}
 }
 
-/// A core file of a crashed probe would stay beside the tool for ever. Best effort: the process may
-/// have crashed already.
+/// A core file of a crashed probe would stay beside the tool for ever. The child inherits the limit
+/// of this process, which has its own one back when this is dropped.
 #[cfg(target_os = "linux")]
-fn disable_core_file(child: &Child) {
-    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-    let none = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
-    prlimit(Some(Pid::from_child(child)), Resource::Core, none).ok();
+struct WithoutCoreFile(rustix::process::Rlimit);
+
+#[cfg(target_os = "linux")]
+impl WithoutCoreFile {
+    fn new() -> Self {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let before = getrlimit(Resource::Core);
+        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: before.maximum }).ok();
+        WithoutCoreFile(before)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for WithoutCoreFile {
+    fn drop(&mut self) {
+        let WithoutCoreFile(before) = self;
+        let (current, maximum) = (before.current, before.maximum);
+        let before = rustix::process::Rlimit { current, maximum };
+        rustix::process::setrlimit(rustix::process::Resource::Core, before).ok();
+    }
 }
 
 #[cfg(all(test, unix))]
