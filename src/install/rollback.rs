@@ -171,15 +171,12 @@ fn choose(
         let (version, kept) = (version.clone(), known.map(|kept| kept.executable.version.clone()).collect());
         return Err(Local::NotKept { path: path.into(), version, kept }.into());
     }
-    let mut all = skipped.into_iter();
-    Err(match (all.next(), all.len()) {
-        (None, _) => nothing().into(),
-        (Some((_, error)), 0) => error,
-        (Some(first), _) => {
-            let skipped = std::iter::once(first).chain(all).map(|(version, why)| (version, why.to_string()));
-            Local::NoneComesBack { path: path.into(), skipped: skipped.collect() }.into()
-        }
-    })
+    let are_all_refused = skipped.iter().all(|(_, why)| matches!(why, Error::Refused(_)));
+    if skipped.len() > 1 && !are_all_refused {
+        let skipped = skipped.into_iter().map(|(version, why)| (version, why.to_string()));
+        return Err(Local::NoneComesBack { path: path.into(), skipped: skipped.collect() }.into());
+    }
+    Err(skipped.into_iter().next().map_or_else(|| nothing().into(), |(_, why)| why))
 }
 
 /// Whether this goal leads from one version to the other.
