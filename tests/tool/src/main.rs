@@ -28,6 +28,7 @@ struct Config {
     /// In seconds, as `interval`.
     grace: Option<u64>,
     deadline_ms: Option<u64>,
+    keep: Option<usize>,
     /// `crash` before the library is called, `silent` never answering, `wrong` version told;
     /// `signal N` from itself, `exit N`; `movable` if it can give itself another name;
     /// `by TEST_BROKEN`.
@@ -78,6 +79,9 @@ fn main() -> ExitCode {
     }
     if let Some(seconds) = config.grace {
         startup = startup.grace(Duration::from_secs(seconds));
+    }
+    if let Some(count) = config.keep {
+        startup = startup.keep(count);
     }
     let hurry = std::env::var("TEST_DEADLINE_MS").ok().and_then(|text| text.parse().ok());
     if let Some(milliseconds) = hurry.or(config.deadline_ms) {

@@ -69,7 +69,7 @@ impl CommandOutput {
             Finding::NoTarget { .. } => "no-target",
             _ => "nothing",
         };
-        let text = format!("nothing to do: {reason}");
+        let text = as_commands(&format!("nothing to do: {reason}"));
         CommandOutput::success(text, json!({"result": "nothing", "reason": word, "why": reason.to_string()}))
     }
 
@@ -101,7 +101,7 @@ impl CommandOutput {
 
     pub fn status(installation: &Installation, status: Status) -> Self {
         let path = installation.executable().display();
-        let text = format!("{}\n{status}", Printable(&path));
+        let text = as_commands(&format!("{}\n{status}", Printable(&path)));
         let json = json!({"result": "status", "path": path.to_string(), "status": status});
         CommandOutput { exit_code: status.exit_code(), ..CommandOutput::success(text, json) }
     }
