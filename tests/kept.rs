@@ -23,7 +23,7 @@ struct Scene {
 
 impl Scene {
     fn new(versions: &[&str], more: Value) -> Self {
-        let mut repository = Repository::new();
+        let repository = Repository::new();
         let server = Server::plain(&repository);
         let mut fields = json!({"repository": server.url, "plain": true, "interval": 3600});
         for (name, value) in more.as_object().unwrap() {

@@ -27,6 +27,9 @@ pub(crate) struct Installed {
     pub(crate) epoch: Epoch,
     /// The trust domain of that root.
     pub(crate) domain: Digest,
+    /// Whether it is known to work (SPEC step 13).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) confirmed: bool,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
 }
@@ -40,7 +43,7 @@ pub(crate) struct Under {
 
 impl Installed {
     pub(crate) fn new(version: Version, blake3: Digest, Under { epoch, domain }: Under) -> Self {
-        Installed { version, blake3, epoch, domain, unknown: Unknown::default() }
+        Installed { version, blake3, epoch, domain, confirmed: false, unknown: Unknown::default() }
     }
 }
 
@@ -76,6 +79,9 @@ pub(crate) struct Kept {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Hold {
     version: Version,
+    /// When the hold ends, if it is not a person's: the version had failed in its first starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -270,9 +276,28 @@ impl Journal {
         }
     }
 
-    /// The versions from which the user rolled back, the latest one last.
+    /// The versions on hold, the latest one last.
     pub(crate) fn held(&self) -> Vec<Version> {
         self.held.iter().map(|hold| hold.version.clone()).collect()
+    }
+
+    /// The versions from which a person went back.
+    pub(crate) fn held_by_person(&self) -> Vec<Version> {
+        let of_person = self.held.iter().filter(|hold| hold.until.is_none());
+        of_person.map(|hold| hold.version.clone()).collect()
+    }
+
+    /// The versions that failed in their first starts, and whose hold has not ended. If the clock
+    /// was set back by more than such a hold lasts, it has.
+    pub(crate) fn held_for_failing(&self, now: u64) -> Vec<Version> {
+        let lasts = |until: u64| now < until && until - now <= limits::AUTOMATIC_HOLD.as_secs();
+        let failed = self.held.iter().filter(|hold| hold.until.is_some_and(lasts));
+        failed.map(|hold| hold.version.clone()).collect()
+    }
+
+    /// Whether this hash is that of what is installed.
+    pub(crate) fn holds(&self, blake3: Digest) -> bool {
+        self.installed.as_ref().is_some_and(|installed| installed.blake3 == blake3)
     }
 
     /// The swap that is in progress, or that a crash interrupted.
@@ -285,6 +310,21 @@ impl Journal {
     /// A file that this library did not put there is at the path.
     pub(crate) fn replaced_by_hand(&mut self) {
         self.installed = None;
+    }
+
+    /// What is installed is known to work.
+    pub(super) fn confirmed(&mut self) {
+        if let Some(installed) = &mut self.installed {
+            installed.confirmed = true;
+        }
+    }
+
+    /// What left the path last was left because it failed: the hold ends by itself.
+    pub(super) fn left_for_failing(&mut self, version: &Version, now: u64) {
+        let until = now.saturating_add(limits::AUTOMATIC_HOLD.as_secs());
+        for hold in self.held.iter_mut().filter(|hold| hold.version == *version) {
+            hold.until = Some(until);
+        }
     }
 
     /// A person ended all holds.
@@ -309,7 +349,7 @@ impl Journal {
             if self.held.len() == limits::HOLDS {
                 self.held.remove(0);
             }
-            self.held.push(Hold { version: from.version.clone(), unknown: Unknown::default() });
+            self.held.push(Hold { version: from.version.clone(), until: None, unknown: Unknown::default() });
         }
         self.installed = Some(swap.to.clone());
     }
@@ -329,8 +369,8 @@ impl Journal {
     }
 
     /// An update to a staged executable, and what is to be kept after it: `keep` executables in
-    /// all, those that left the path last. `aside` is a new name for the one that is `previous`
-    /// now.
+    /// all, the last one that is known to work, and those that left the path last. `aside` is a new
+    /// name for the one that is `previous` now.
     pub(super) fn plan_update(
         &self,
         file: &str,
@@ -347,7 +387,13 @@ impl Journal {
             false => kept,
         });
         let leaving = Kept { file: names::PREVIOUS.to_owned(), executable: from.clone() };
-        let kept = std::iter::once(leaving).chain(others).take(keep.max(1)).collect();
+        let mut kept: Vec<_> = std::iter::once(leaving).chain(others).collect();
+        let keep = keep.max(1);
+        let confirmed = kept.iter().position(|kept| kept.executable.confirmed).filter(|at| *at >= keep);
+        if let Some(confirmed) = confirmed {
+            kept.swap(keep - 1, confirmed);
+        }
+        kept.truncate(keep);
         Swap { kept: Some(kept), ..Swap::update(file, Some(from), to) }
     }
 

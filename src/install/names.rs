@@ -12,6 +12,8 @@ pub(super) const CACHE: &str = "cache";
 pub(super) const ROOT: &str = "root";
 /// The settings with which `relatch` updates an executable that does not link this library.
 pub(super) const SETTINGS: &str = "settings";
+/// The first starts of a version.
+pub(super) const TRIAL: &str = "trial";
 /// Locked by the process that changes files here.
 pub(super) const LOCK: &str = "lock";
 /// Locked by the process that downloads.

@@ -22,6 +22,8 @@ pub(crate) enum Goal<'a> {
     Back,
     /// This version, which is lower. The one that is left is put on hold.
     BackTo(&'a Version),
+    /// The last one that is known to work, from one that failed at this time.
+    Working(u64),
     /// This version, which is higher. Nothing is put on hold.
     ForwardTo(&'a Version),
 }
@@ -30,7 +32,7 @@ impl Goal<'_> {
     /// Whether a rollback to this version is what was asked for.
     pub(super) fn is_met_by(self, to: &Version) -> bool {
         match self {
-            Goal::Back => true,
+            Goal::Back | Goal::Working(_) => true,
             Goal::BackTo(version) | Goal::ForwardTo(version) => version == to,
         }
     }
@@ -77,7 +79,7 @@ pub(super) fn travel(
     let at_path = AtPath { blake3, recorded: journal.installed().cloned(), running: running.cloned() };
     let is_recorded = at_path.recorded.as_ref().is_some_and(|recorded| recorded.blake3 == blake3);
     match (goal, at_path.version()) {
-        (Goal::Back, Some(version)) if is_recorded && journal.is_returned() => {
+        (Goal::Back | Goal::Working(_), Some(version)) if is_recorded && journal.is_returned() => {
             return Ok(Travelled::Already(version.clone()));
         }
         (Goal::BackTo(wanted) | Goal::ForwardTo(wanted), Some(version)) if version == wanted => {
@@ -92,7 +94,7 @@ pub(super) fn travel(
     journal.found_at_path(from.clone());
     let warning = if unknown { journal.save(locked.private()).err() } else { None };
     let swap = match goal {
-        Goal::Back | Goal::BackTo(_) => Swap::rollback(from, kept.clone()),
+        Goal::Back | Goal::BackTo(_) | Goal::Working(_) => Swap::rollback(from, kept.clone()),
         Goal::ForwardTo(_) => Swap::update(&kept.file, Some(from), kept.executable.clone()),
     };
     let files = Files { entering: &entering, leaving: &current };
@@ -150,7 +152,7 @@ fn choose(
     let mut is_there = false;
     for kept in known.clone() {
         let to = &kept.executable;
-        if !goal.is_met_by(&to.version) {
+        if !goal.is_met_by(&to.version) || (matches!(goal, Goal::Working(_)) && !to.confirmed) {
             continue;
         }
         is_there = true;
@@ -161,9 +163,9 @@ fn choose(
         });
         match (tried, goal) {
             (Ok(Some(file)), _) => return Ok(Chosen { kept: kept.clone(), file, from, skipped }),
-            (Ok(None), Goal::Back) => {} // it is not kept
+            (Ok(None), Goal::Back | Goal::Working(_)) => {} // it is not kept
             (Ok(None), _) => return Err(nothing().into()),
-            (Err(error), Goal::Back) => skipped.push((to.version.clone(), error)),
+            (Err(error), Goal::Back | Goal::Working(_)) => skipped.push((to.version.clone(), error)),
             (Err(error), _) => return Err(error),
         }
     }
@@ -184,16 +186,16 @@ fn ensure_wanted(journal: &Journal, from: &Installed, to: &Installed, goal: Goal
     let order = to.version.compare(&from.version).unwrap_or(Ordering::Less);
     let version = || to.version.clone();
     match goal {
-        Goal::Back if journal.held().contains(&to.version) => {
+        Goal::Back | Goal::Working(_) if journal.held().contains(&to.version) => {
             Err(Local::KeptOnHold { version: version() }.into())
         }
-        Goal::Back | Goal::BackTo(_) if order.is_gt() => {
+        Goal::Back | Goal::BackTo(_) | Goal::Working(_) if order.is_gt() => {
             Err(Local::KeptIsNewer { version: version(), installed: from.version.clone() }.into())
         }
         Goal::ForwardTo(_) if order.is_lt() => {
             Err(Local::KeptIsOlder { version: version(), installed: from.version.clone() }.into())
         }
-        Goal::Back | Goal::BackTo(_) | Goal::ForwardTo(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 

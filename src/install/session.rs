@@ -14,7 +14,7 @@ use super::rollback::{Goal, Skipped, Travelled};
 use super::settings::Settings;
 use super::stage::Staged;
 use super::swap::{self, Entering, Finished, Replaced, Swapped};
-use super::{clean_up, digest, identity, names, rollback};
+use super::{clean_up, digest, identity, names, rollback, trial};
 use crate::error::{Error, Local, Result, io};
 use crate::report::Reporter;
 use crate::trust::{Digest, Name, Refusal, Version};
@@ -58,7 +58,7 @@ pub(crate) struct Paused {
 #[derive(Debug)]
 pub(crate) enum Returned {
     /// By this call, or by an earlier one that had no record yet.
-    Now { from: Version, to: Version, swapped: Swapped, skipped: Vec<Skipped> },
+    Now { from: Version, to: Version, swapped: Box<Swapped>, skipped: Vec<Skipped> },
     /// Before. Nothing was changed.
     Already { installed: Version },
 }
@@ -155,6 +155,9 @@ impl Session {
             let finished = swap::recover(&session.locked, &mut session.recorded.journal)?;
             session.recorded.on_disk = session.recorded.on_disk.map(|_| session.recorded.journal.clone());
             session.finished(finished);
+            if session.working().is_some_and(|blake3| session.journal().holds(blake3)) {
+                session.recorded.journal.confirmed(); // saved with the next change
+            }
             // A swap whose commit failed may have its old executable under a staged name.
             if session.recorded.journal.pending().is_none() {
                 for kept in session.recorded.journal.kept().iter().filter(|kept| names::is_kept(&kept.file)) {
@@ -192,8 +195,42 @@ impl Session {
         if self.recorded.is_unsaved() {
             self.recorded.journal.save(self.locked.private())?;
             self.recorded.on_disk = Some(self.recorded.journal.clone());
+            if self.journal().installed().is_some_and(|installed| installed.confirmed) {
+                trial::end(self.locked.private());
+            }
         }
         Ok(())
+    }
+
+    /// The hash of an executable that is known to work by its trial.
+    fn working(&self) -> Option<Digest> {
+        let trial = trial::load(self.locked.private())?;
+        trial.is_confirmed().then_some(trial.blake3)
+    }
+
+    /// Begins the trial of an executable that was there before the first record, so that it is
+    /// known whether there is a way back to it.
+    pub(crate) fn begin_first_trial(&self, version: &Version) -> Result<()> {
+        let private = self.locked.private();
+        if self.journal().installed().is_some() || trial::load(private).is_some() {
+            return Ok(());
+        }
+        let path = self.locked.installation().executable();
+        let mut file = self.locked.executable().open().map_err(io("open", path))?;
+        let (_, found) = digest::digest_of(&mut file).map_err(io("read", path))?;
+        trial::begin(private, found, version)
+    }
+
+    /// Begins the trial of what was just put at the path, unless it is known to work. Best effort:
+    /// without it, nothing is counted.
+    fn begin_trial(&self) {
+        let private = self.locked.private();
+        match self.journal().installed() {
+            Some(installed) if !installed.confirmed => {
+                drop(trial::begin(private, installed.blake3, &installed.version));
+            }
+            _ => trial::end(private),
+        }
     }
 
     /// Persists the settings with which `relatch` updates this executable.
@@ -232,16 +269,22 @@ impl Session {
     }
 
     /// Swaps an executable in (SPEC step 12); the old one is kept, with others, `keep` in all.
-    /// `replaced` counts if the journal has another hash than the file.
+    /// `replaced` counts if the journal has another hash than the file. `is_tried` is whether its first
+    /// starts are recorded by the library in it.
     pub(crate) fn swap(
         &mut self,
         entering: Entering,
         replaced: Replaced<'_>,
         under: Under,
         keep: usize,
+        is_tried: bool,
     ) -> Result<Swapped> {
+        let replaced = Replaced { working: self.working(), ..replaced };
         let Recorded { journal, .. } = &mut self.recorded;
         let swapped = swap::swap_in(&self.locked, journal, entering, replaced, under, keep)?;
+        if is_tried {
+            self.begin_trial();
+        }
         if swapped.warning.is_none() {
             self.clean_up(); // what is not kept any more
         }
@@ -278,6 +321,13 @@ impl Session {
                 Travelled::Now(Finished { swap, swapped }, skipped) => {
                     if let Some(from) = &swap.from {
                         records.rolled_back(from, &swap.to);
+                        if let Goal::Working(now) = goal {
+                            journal.left_for_failing(&from.version, now);
+                            drop(journal.save(self.locked.private())); // else it is a person's hold
+                        }
+                    }
+                    if trial::load(self.locked.private()).is_some() {
+                        self.begin_trial();
                     }
                     return Ok(returned(swap, swapped, skipped));
                 }
@@ -298,6 +348,12 @@ impl Session {
         Ok(held)
     }
 
+    /// Whether the publisher marked the release that was accepted last as critical.
+    pub(crate) fn is_critical(&self) -> bool {
+        let last = self.recorded.records.last_memory();
+        last.is_some_and(|(_, memory)| memory.is_critical())
+    }
+
     /// What a rollback returns to, if it returns to anything.
     pub(crate) fn next_back(&self) -> Option<Version> {
         let Recorded { journal, records, .. } = &self.recorded;
@@ -310,8 +366,12 @@ impl Session {
         staged: Staged,
         under: Under,
         existing: Existing,
+        is_tried: bool,
     ) -> Result<Swapped> {
         let installed = first_install(&self.locked, &mut self.recorded.journal, staged, under, existing)?;
+        if is_tried {
+            self.begin_trial();
+        }
         // Nothing is cleaned up while there is no executable. What an earlier install left goes
         // now.
         self.clean_up();
@@ -343,7 +403,7 @@ impl Session {
 fn returned(swap: Swap, swapped: Swapped, skipped: Vec<Skipped>) -> Returned {
     let to = swap.to.version;
     let from = swap.from.map_or_else(|| to.clone(), |from| from.version);
-    Returned::Now { from, to, swapped, skipped }
+    Returned::Now { from, to, swapped: Box::new(swapped), skipped }
 }
 
 /// Step 1.

@@ -14,8 +14,8 @@ use crate::updater::{Updater, carried_root};
 /// The start-up check. Call [`Startup::run`] first in `main`, before arguments are parsed and
 /// threads are started.
 ///
-/// It handles `--rollback`, `--update`, `--update=now` and `--update-status` if one of them is the
-/// only argument. `--no-update`, anywhere before `--`, skips the check this time. With the feature
+/// It handles `--rollback`, `--update`, `--unhold` and `--update-status` if one of them is the only
+/// argument; with others behind it, it is an error. `--no-update`, anywhere before `--`, skips the check this time. With the feature
 /// `cli`, flatten `relatch::cli::UpdateArgs` into your arguments, so that `--help` lists the flags.
 ///
 /// Two environment variables skip the check, except under [`Policy::Require`]: `RELATCH_NO_UPDATE`
@@ -118,7 +118,7 @@ impl Startup {
         self
     }
 
-    /// Leaves `--rollback`, `--update`, `--update-status` and `--no-update` to the tool, which
+    /// Leaves `--rollback`, `--update`, `--unhold`, `--update-status` and `--no-update` to the tool, which
     /// calls [`Startup::updater`] and [`Updater::rollback`] itself. `examples/own_flags.rs` is an
     /// example.
     pub fn own_flags(mut self) -> Self {

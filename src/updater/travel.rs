@@ -1,7 +1,10 @@
 //! Going to a kept executable, and the end of holds (SPEC section 6).
 
+use std::time::Duration;
+
 use super::outcome::RolledBack;
 use super::update::{Updater, warning_of};
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Local, Result, io};
 use crate::install::{Goal, Installation, Returned, Session, ensure_is_mapped};
 use crate::limits;
@@ -46,6 +49,25 @@ impl Updater {
         to: &Version,
     ) -> Result<RolledBack> {
         travel(installation, running, Goal::ForwardTo(to))
+    }
+
+    /// Leaves a version that failed in its first starts, for the last one that is known to work.
+    /// The result is that one. If the process holds or awaits no lock, nothing is waited for.
+    ///
+    /// # Errors
+    /// As from [`Updater::rollback`]; nothing is changed. Also if the version is critical.
+    pub(crate) fn leave_failing(installation: &Installation, running: &Version) -> Result<Version> {
+        ensure_is_mapped(installation)?;
+        let mut session = Session::begin_rollback(installation, Duration::ZERO, &mut Quiet)?;
+        if session.is_critical() {
+            return Err(Local::NothingToRollBack { path: installation.executable().into() }.into());
+        }
+        match session.travel(Some(running), Goal::Working(SystemClock.now()))? {
+            Returned::Now { to, .. } => Ok(to),
+            Returned::Already { .. } => {
+                Err(Local::ChangedMeanwhile { path: installation.executable().into() }.into())
+            }
+        }
     }
 
     /// Ends all holds: what was left by a rollback may be installed again. The result is the

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::budget::Budget;
+use super::check::Asked;
 use super::outcome::{Checked, Forward, Outcome};
 use crate::check::{Decision, Memory, Selected};
 use crate::clock::{Clock, SystemClock};
@@ -254,7 +255,7 @@ impl Updater {
         };
         let running = self.running.clone();
         let verdict =
-            self.run_check(&mut seen.records, &journal, running.as_ref(), budget.deadline, false)?;
+            self.run_check(&mut seen.records, &journal, running.as_ref(), budget.deadline, Asked::default())?;
         seen.records.save(&self.identity, self.anchor_digest(), &verdict.memory)?;
         verdict.decision.map(drop)?;
         Ok((journal, verdict.memory))
@@ -272,6 +273,9 @@ impl Updater {
         let mut session = Session::begin_update(&self.installation, product, wait, &mut *self.reporter)?;
         self.note_replacement(&mut session)?;
         let from = self.installed(&session)?;
+        if let (Some(running), Probe::Library) = (&self.running, &self.probe) {
+            session.begin_first_trial(running)?;
+        }
         Ok((session.pause(), from))
     }
 
@@ -321,8 +325,9 @@ impl Updater {
         };
         let mut session = paused.resume(limits::LOCK_WAIT)?; // 2
         let carried = Under { epoch: self.anchor_epoch, ..under };
-        let replaced = Replaced { version: from, under: carried, answered };
-        let swapped = session.swap(entering, replaced, under, self.keep)?; // 12
+        let replaced = Replaced { version: from, under: carried, answered, working: None };
+        let is_tried = self.probe == Probe::Library;
+        let swapped = session.swap(entering, replaced, under, self.keep, is_tried)?; // 12
         if let Some(warning) = warning_of(&swapped, &version) {
             self.reporter.warn(&warning);
         }

@@ -64,6 +64,8 @@ pub(crate) struct Replaced<'a> {
     pub(crate) under: Under,
     /// The hash of the file for which the update was decided. It must still be there.
     pub(crate) answered: Option<Digest>,
+    /// The hash of an executable that is known to work.
+    pub(crate) working: Option<Digest>,
 }
 
 /// What an update puts at the path.
@@ -97,7 +99,8 @@ pub(super) fn swap_in(
         return Err(Local::ChangedMeanwhile { path: executable.into() }.into());
     }
     let Replaced { version, under: carried, .. } = replaced;
-    let from = known.unwrap_or_else(|| Installed::new(version.clone(), blake3, carried));
+    let mut from = known.unwrap_or_else(|| Installed::new(version.clone(), blake3, carried));
+    from.confirmed |= replaced.working == Some(blake3);
     match entering {
         Entering::Staged(mut staged) => {
             let to = Installed::new(staged.version().clone(), staged.blake3(), under);
@@ -114,7 +117,9 @@ pub(super) fn swap_in(
             let gone = || Local::ChangedMeanwhile { path: executable.into() };
             let kept = journal.kept_with(blake3).cloned().ok_or_else(gone)?;
             let file = open_kept(locked, &kept)?.ok_or_else(gone)?;
-            let swap = Swap::update(&kept.file, Some(from), Installed::new(version, blake3, under));
+            let confirmed = kept.executable.confirmed;
+            let to = Installed { confirmed, ..Installed::new(version, blake3, under) };
+            let swap = Swap::update(&kept.file, Some(from), to);
             exchange_with_kept(locked, journal, swap, Files { entering: &file, leaving: &current })
         }
     }

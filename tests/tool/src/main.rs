@@ -102,7 +102,7 @@ fn main() -> ExitCode {
         }
         None => {}
     }
-    startup.run();
+    let _running = startup.run();
 
     if std::env::args_os().nth(1).is_some_and(|first| first == "arguments") {
         // As they are, whether they are Unicode or not.
@@ -137,6 +137,22 @@ fn main() -> ExitCode {
             std::process::exit(code.parse::<i64>().map_or(70, |code| code as i32));
         }
         [first] if first == "abort" => std::process::abort(),
+        // A fault of the version that runs.
+        [first] if first == "panic" => panic!("this version fails"),
+        [first, ..] if first == "caught" => drop(std::panic::catch_unwind(|| panic!("it is caught"))),
+        [first] if first == "thread" => drop(std::thread::spawn(|| panic!("of a thread")).join()),
+        [first] if first == "confirm" => relatch::confirm(),
+        // Until nobody reads it.
+        [first] if first == "talk" => loop {
+            println!("a line");
+        },
+        #[cfg(unix)]
+        [first, program, rest @ ..] if first == "become" => {
+            use std::os::unix::process::CommandExt;
+            let error = std::process::Command::new(program).args(rest).exec();
+            eprintln!("test-tool: {error}");
+            return ExitCode::from(71);
+        }
         // Until the file that is named is there, for at most two minutes.
         [first, file] if first == "wait" => {
             println!("waiting");
