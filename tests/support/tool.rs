@@ -296,11 +296,17 @@ pub fn may_be_another() -> bool {
 
 /// The highest resident size of a process, in bytes, when it has ended: `VmHWM` in `/proc/<pid>/status`, the highest that the kernel has
 /// seen so far, read every few milliseconds. It only grows, so the last reading misses at most what those milliseconds added.
+///
+/// Linux lets the parent go on a moment before an executed child has a memory of its own: until then the size is that of this process.
 #[cfg(target_os = "linux")]
 pub fn peak(child: &mut std::process::Child) -> u64 {
-    let status = format!("/proc/{}/status", child.id());
+    let [status, executable] = ["status", "exe"].map(|name| format!("/proc/{}/{name}", child.id()));
+    let own = std::env::current_exe().unwrap();
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
+        if std::fs::read_link(&executable).is_ok_and(|of| of == own) {
+            continue;
+        }
         // A process that has just ended has no such line any more.
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
