@@ -108,7 +108,10 @@ fn note(info: &PanicHookInfo<'_>, main: ThreadId) {
     if std::thread::current().id() != main {
         return;
     }
-    let is_failure = !is_broken_pipe(info.payload_as_str().unwrap_or_default());
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let is_failure = !is_broken_pipe(text.unwrap_or_default());
     IS_FAILURE.set(is_failure);
     // Nothing unwinds to `main`: the process ends here.
     if is_failure && cfg!(panic = "abort") {
