@@ -61,6 +61,8 @@ impl OpenDir {
     }
 
     fn open_at(dir: BorrowedFd<'_>, name: &OsStr, path: PathBuf) -> Result<Self> {
+        // Of anything but a directory it fails, so that nothing is asked afterwards: an error of that
+        // would be taken for a directory that this user may not open.
         let open = |flags| match open_at(dir, name, DIRECTORY | flags, Mode::empty()) {
             // NOTDIR on Linux, LOOP elsewhere, if it is a symbolic link.
             Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::from(ErrorKind::NotADirectory)),
@@ -70,9 +72,6 @@ impl OpenDir {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => (open(SEARCH)?, false),
             opened => (opened?, true),
         };
-        if !file.metadata()?.is_dir() {
-            return Err(ErrorKind::NotADirectory.into());
-        }
         Ok(OpenDir { file, path, is_readable })
     }
 
