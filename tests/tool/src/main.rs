@@ -37,6 +37,7 @@ struct Config {
     mark: Option<std::path::PathBuf>,
 }
 
+#[allow(clippy::panic, reason = "a version that fails")]
 fn main() -> ExitCode {
     let Some(config) = own_config() else {
         eprintln!("test-tool: nothing is appended to this executable");
