@@ -94,7 +94,8 @@ pub(crate) struct Failure {
     pub(super) key: Digest,
     /// When the user was last told, in Unix seconds.
     pub(super) shown: Option<u64>,
-    /// Whether it is told once, and not once a day: this machine cannot take that release.
+    /// Whether it is reported only once, instead of once a day: this machine cannot take that
+    /// release.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) once: bool,
 }
@@ -150,7 +151,7 @@ impl Cache {
         self.failure.as_ref()
     }
 
-    /// Whether the user is to be told the last failure, for the first time or again.
+    /// Whether the last failure is to be reported, for the first time or again.
     pub(crate) fn is_failure_due(&self, now: u64) -> bool {
         let is_due = |last: &Failure| last.shown.is_none() || (!last.once && is_a_day_ago(last.shown, now));
         self.failure.as_ref().is_some_and(is_due)
@@ -185,7 +186,7 @@ impl Cache {
     }
 
     /// A start-up check failed. The text counts up to its limit. If this place cannot take the
-    /// release that was begun, that is told once for each release.
+    /// release that was begun, that is reported once for each release.
     pub(crate) fn failed(&mut self, now: u64, text: &str, brief: bool, key: Digest, is_place: bool) {
         let last = self.failure.take();
         let began = last.as_ref().filter(|last| last.began);

@@ -1,5 +1,5 @@
-//! What a start remembers of its failures, so that a user is told once a day or once a release, and
-//! not at each start.
+//! What a start remembers of its failures, so that each is reported once a day or once a release,
+//! and not at each start.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -38,8 +38,8 @@ impl Reminder {
         self.anchor
     }
 
-    /// Records a failure, and tells the user unless the same one was told within a day, or before
-    /// if it is told once.
+    /// Records a failure, and reports it unless the same one was reported within a day, or at any
+    /// time if it is reported only once.
     pub(super) fn failed(&self, error: &Error, warnings: &Warnings) {
         let (now, message) = (SystemClock.now(), Message::of(error));
         let is_place = matches!(error, Error::Local(Local::CannotUpdate { .. }));
