@@ -1,6 +1,6 @@
 //! The smallest tool that updates itself.
 fn main() {
-    relatch::Startup::new(
+    let _running = relatch::Startup::new(
         "demo",
         env!("CARGO_PKG_VERSION"),
         include_bytes!("../examples/root.json"),

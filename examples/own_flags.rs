@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         _ => None,
     };
     // Always first: a new version proves here that it runs, before it is swapped in.
-    startup().policy(if own.is_some() { Policy::Off } else { Policy::Auto }).run();
+    let _running = startup().policy(if own.is_some() { Policy::Off } else { Policy::Auto }).run();
     let Some(command) = own else {
         println!("demo {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;

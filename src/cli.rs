@@ -12,22 +12,26 @@
 //! # <Arguments as clap::CommandFactory>::command().debug_assert();
 //! ```
 //! The tool does not act on them: [`crate::Startup::run`], called before, handles them and does not
-//! return for the first three.
+//! return for the first four.
 
 use clap::builder::StyledStr;
 use clap::error::ContextValue;
 
 use crate::escape::Printable;
 
-/// `--rollback`, `--update`, `--update-status`, `--no-update`.
+/// `--rollback`, `--update`, `--unhold`, `--update-status`, `--no-update`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct UpdateArgs {
-    /// Go back to the previous version, without a network; run it again to go forward
-    #[arg(long, exclusive = true, help_heading = "Updates")]
-    pub rollback: bool,
-    /// Update now; with `=now`, also to a release that is not fully rolled out yet
-    #[arg(long, exclusive = true, help_heading = "Updates", value_name = "now", num_args = 0..=1, require_equals = true, value_parser = ["now"])]
+    /// Go back to the version before, or to this one, without a network
+    #[arg(long, exclusive = true, help_heading = "Updates", value_name = "VERSION", num_args = 0..=1, require_equals = true)]
+    pub rollback: Option<Option<String>>,
+    /// Update now; with `=now`, also to a release that is not fully rolled out yet; with a version,
+    /// forward to that one
+    #[arg(long, exclusive = true, help_heading = "Updates", value_name = "now|VERSION", num_args = 0..=1, require_equals = true)]
     pub update: Option<Option<String>>,
+    /// Let versions that were left by a rollback be installed again
+    #[arg(long, exclusive = true, help_heading = "Updates")]
+    pub unhold: bool,
     /// Show what is installed, what a rollback returns to, and what the last check found
     #[arg(long, exclusive = true, help_heading = "Updates")]
     pub update_status: bool,

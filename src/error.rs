@@ -5,6 +5,7 @@
 //! escaped when it is put into an error, and file names and addresses when they are displayed.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -80,6 +81,16 @@ pub enum Local {
     Exists { path: PathBuf },
     #[error("there is no previous version to go back to beside {}", Printable(path.display()))]
     NothingToRollBack { path: PathBuf },
+    #[error("version {version} is not kept beside {}; {}", Printable(path.display()), Kept(kept))]
+    NotKept { path: PathBuf, version: Version, kept: Vec<Version> },
+    #[error("the kept version {version} is on hold, because you went back from it")]
+    KeptOnHold { version: Version },
+    #[error("the kept version {version} is newer than {installed}, which is installed")]
+    KeptIsNewer { version: Version, installed: Version },
+    #[error("the kept version {version} is older than {installed}, which is installed")]
+    KeptIsOlder { version: Version, installed: Version },
+    #[error("no kept version beside {} can come back{}", Printable(path.display()), Reasons(skipped))]
+    NoneComesBack { path: PathBuf, skipped: Vec<(Version, String)> },
     #[error("{} is not this tool and is not replaced: {}", Printable(path.display()), Printable(why))]
     NotTheTool { path: PathBuf, why: String },
     #[error("relatch did not install {}: {}", Printable(path.display()), Printable(why))]
@@ -283,6 +294,22 @@ impl Local {
                 "Only an update keeps a previous version. Install the version that you need \
                  instead."
             }
+            Local::NotKept { .. } => {
+                "Name one that is kept. Another one can only be installed by a release of the \
+                 publisher."
+            }
+            Local::KeptOnHold { version } => {
+                return format!("`--rollback={version}` goes back to it all the same.").into();
+            }
+            Local::KeptIsNewer { version, .. } => {
+                return format!("`--update={version}` goes forward to it.").into();
+            }
+            Local::KeptIsOlder { version, .. } => {
+                return format!("`--rollback={version}` goes back to it.").into();
+            }
+            Local::NoneComesBack { .. } => {
+                "Install the version that you need instead, or ask the publisher for a release."
+            }
             Local::NotTheTool { .. } => {
                 "Start the tool itself by its path, not through a loader or an interpreter: then it \
                  can update itself and go back. A tool that another program loads as a library is \
@@ -294,6 +321,30 @@ impl Local {
             }
         };
         fixed.into()
+    }
+}
+
+/// The versions that are kept, in words.
+struct Kept<'a>(&'a [Version]);
+
+impl fmt::Display for Kept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let versions: Vec<_> = self.0.iter().map(Version::to_string).collect();
+        match &versions[..] {
+            [] => f.write_str("no version is"),
+            [one] => write!(f, "{one} is"),
+            [others @ .., last] => write!(f, "{} and {last} are", others.join(", ")),
+        }
+    }
+}
+
+/// Why each version does not come back.
+struct Reasons<'a>(&'a [(Version, String)]);
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut reasons = self.0.iter();
+        reasons.try_for_each(|(version, why)| write!(f, "\n  {version}: {}", Printable(why)))
     }
 }
 

@@ -11,13 +11,16 @@
 //! [`examples/own_flags.rs`] is a tool with its own commands instead of the flags.
 //!
 //! # Flags
-//! A flag is handled if it is the only argument. [`Startup::own_flags`] leaves all of them to the
-//! tool.
+//! A flag is handled if it is the only argument. With others behind it, it is an error.
+//! [`Startup::own_flags`] leaves all of them to the tool.
 //!
 //! | flag | effect |
 //! |---|---|
-//! | `--rollback` | returns to the previous version, without a network; run again, goes forward |
+//! | `--rollback` | returns to the version before, without a network; twice is once |
+//! | `--rollback=VERSION` | returns to this version, if it is kept |
 //! | `--update` | updates now; `--update=now` ignores a staged rollout |
+//! | `--update=VERSION` | goes forward to this version, without a network if it is kept |
+//! | `--unhold` | what was left by a rollback may be installed again |
 //! | `--update-status` | prints versions and the last finding; exit code 3 or 5 for a fault |
 //! | `--no-update` | skips the check this time; anywhere before `--` |
 //!
@@ -99,10 +102,10 @@ pub use obstacle::{CarryFailure, Obstacle, Place, UnsafeReason, User};
 pub use raised::Raised;
 pub use report::{Quiet, Reporter, Terminal};
 pub use source::Unavailable;
-pub use startup::{Policy, Startup};
+pub use startup::{Policy, Running, Startup, confirm};
 pub use target::TARGET;
 pub use trust::Refusal;
-pub use updater::{Checked, Install, Outcome, RolledBack, Status, Updater};
+pub use updater::{Checked, Forward, Install, KeptVersion, Outcome, RolledBack, Status, Updater};
 
 /// For the targets in `fuzz/`; in no other build.
 #[cfg(fuzzing)]

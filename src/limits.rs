@@ -56,6 +56,22 @@ pub const RETRACTED: usize = 256;
 pub const FAILURE: usize = 2048;
 /// Versions on hold. Each rollback by a user adds one.
 pub const HOLDS: usize = 16;
+/// Executables that are kept beside the installed one, unless the tool says otherwise: after two
+/// bad releases in a row there is still a good one.
+pub const KEPT: usize = 2;
+/// The most that a tool may keep.
+pub const MOST_KEPT: usize = 16;
+
+/// Runs that ended without a panic: after so many a version is known to work.
+pub const CONFIRMING_RUNS: usize = 5;
+/// Runs that a panic ended: after so many a version that is not known to work is left.
+pub const FAILING_RUNS: usize = 3;
+/// Starts of a version that are recorded until it is known to work.
+pub const TRIAL_RUNS: usize = 20;
+/// The record of these starts: a line of at most 64 bytes for each begin and end.
+pub const TRIAL: ByteLimit = ByteLimit(8 * 1024);
+/// How long a version stays on hold that was left because it failed.
+pub const AUTOMATIC_HOLD: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How far a signed `issued` may be ahead of the system clock, in seconds: a day, for wrong clocks
 /// and time zones.

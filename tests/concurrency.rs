@@ -80,7 +80,7 @@ fn of_twenty_starts_at_once_one_updates() {
         assert_eq!(Digest::of(&previous), Digest::of(&old));
         let status = tool.status();
         assert_eq!(status.installed.unwrap().to_string(), "1.1.0");
-        assert_eq!(status.previous.unwrap().to_string(), "1.0.0");
+        assert_eq!(status.next_back.unwrap().to_string(), "1.0.0");
         assert_eq!(tool.strays(), [""; 0]);
         assert_eq!(stdout(&run(tool.command().arg("x"))), "widget 1.1.0 x\n");
     }
@@ -146,7 +146,7 @@ fn assert_goes_back_during(request: impl Fn(&[u8]) -> String) {
     assert_eq!(tool.digest(), Digest::of(&first));
     assert_eq!(tool.strays(), [""; 0]);
     assert_eq!(tool.status().installed.unwrap().to_string(), "1.0.0");
-    assert_eq!(tool.run(&["--rollback"]).status.code(), Some(0));
+    assert_eq!(tool.run(&["--update=1.1.0"]).status.code(), Some(0));
     assert_eq!(tool.digest(), Digest::of(&second));
 }
 

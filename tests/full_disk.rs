@@ -129,7 +129,7 @@ fn assert_goes_back_and_stays(disk: Disk, command: &[&str]) {
         assert_line(&lines, "after", 0, "widget 1.0.0 x");
         assert_line(&lines, "status", 0, "version 1.0.0");
         assert_line(&lines, "status", 0, "held       1.1.0");
-        assert_line(&lines, "status", 0, "previous   1.1.0");
+        assert_line(&lines, "status", 0, "kept       1.1.0 at ");
         let names: Vec<_> = lines.iter().filter(|line| !line.contains(':')).map(String::as_str).collect();
         assert_eq!(names, ["cache", "floors", "journal", "lock", "previous", "staging"], "{lines:#?}");
     }

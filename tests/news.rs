@@ -308,7 +308,7 @@ fn a_held_release_costs_one_request_a_check_and_a_rollback_forgets_what_was_unch
     scene.server.forget();
     scene.finds_nothing(&held);
     scene.asked_once(true);
-    Updater::rollback(&site, None).unwrap();
+    Updater::forward(&site, None, &"1.1.0".parse().unwrap()).unwrap();
     scene.finds_nothing(&Finding::Current);
     scene.asked_once(false);
 }

@@ -65,8 +65,16 @@ fn back_and_forward_again_without_a_network() {
     let old = tool.snapshot().previous().clone();
     assert_rolled_back(&tool, "1.0.0");
     assert_eq!(tool.status().held.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1.1.0"]);
-    assert_rolled_back(&tool, "1.1.0");
-    assert_eq!(tool.status().held.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1.0.0"]);
+    // Twice is once.
+    let before = tool.snapshot();
+    let output = roll_back(&tool);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("1.0.0 is installed already; nothing was changed"), "{output:?}");
+    assert!(stdout(&output).contains("forward again: --update=1.1.0"), "{output:?}");
+    assert_eq!(tool.snapshot(), before);
+    let output = tool.run(&["--update=1.1.0"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!((tool.version(), tool.status().held), ("1.1.0".into(), Vec::new()));
     assert_rolled_back(&tool, "1.0.0");
     assert_eq!(*tool.snapshot().executable(), old);
 }
@@ -255,7 +263,7 @@ fn a_rollback_waits_for_another_process() {
     let mut rollback = wait(&tool.path);
     std::thread::sleep(Duration::from_millis(700));
     assert!(rollback.try_wait().unwrap().is_none(), "it did not wait");
-    assert_eq!(tool.status().previous.unwrap().to_string(), "1.0.0");
+    assert_eq!(tool.status().next_back.unwrap().to_string(), "1.0.0");
     drop(held);
     let output = rollback.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

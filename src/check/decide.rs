@@ -17,6 +17,9 @@ pub struct Candidate {
     pub executable: Option<Digest>,
     /// Versions that the user rolled back from.
     pub held: Vec<Version>,
+    /// Versions that failed in their first starts here, and were left for that. A critical release
+    /// is installed all the same.
+    pub failed: Vec<Version>,
     /// This installation's place in staged rollouts, 0 to 99.
     pub place: u8,
     /// Whether the user chose to ignore the staged rollout. This skips no other condition.
@@ -106,7 +109,8 @@ fn decide_with_rollout(
         return Ok(Decision::Nothing(Finding::NoTarget { version, target })); // 8a
     };
     if candidate.installed.is_some() {
-        if candidate.held.contains(&version) {
+        let has_failed = candidate.failed.contains(&version) && !manifest.critical;
+        if candidate.held.contains(&version) || has_failed {
             let critical = manifest.critical;
             return Ok(Decision::Nothing(Finding::Held { version, critical })); // 8c
         }
@@ -157,7 +161,8 @@ mod tests {
 
     fn candidate(installed: Version, held: &[&str], now: bool) -> Candidate {
         let held = held.iter().map(|held| version(held)).collect();
-        Candidate { target: name("t"), installed: Some(installed), executable: None, held, place: 50, now }
+        let (target, failed) = (name("t"), Vec::new());
+        Candidate { target, installed: Some(installed), executable: None, held, failed, place: 50, now }
     }
 
     /// The decision, in one word.

@@ -62,7 +62,8 @@ impl fmt::Display for Finding {
                 let critical = if *critical { ", although the publisher marked it critical" } else { "" };
                 write!(
                     f,
-                    "{version} is on hold because you rolled back from it{critical}; --rollback returns to it, and the next higher release ends the hold"
+                    "{version} is on hold because you rolled back from it{critical}; --update={version} returns to \
+                     it, and the next higher release ends the hold"
                 )
             }
             Finding::NotInRollout { version, rollout } => write!(

@@ -293,6 +293,11 @@ impl<'a> Check<'a> {
         let installed = candidate.installed.as_ref()?;
         match self.memory.cache().finding_about(installed, candidate.executable)? {
             Finding::NotInRollout { .. } if passes_rollout => None,
+            Finding::Held { version, .. }
+                if ![&candidate.held, &candidate.failed].iter().any(|held| held.contains(version)) =>
+            {
+                None
+            }
             found @ (Finding::Current | Finding::Held { .. } | Finding::NotInRollout { .. }) => {
                 Some(found.clone())
             }

@@ -95,6 +95,11 @@ impl Memory {
         self.trusted_floor().is_some_and(|floor| floor.is_retracted(version))
     }
 
+    /// Whether the release that was accepted last is critical.
+    pub(crate) fn is_critical(&self) -> bool {
+        self.trusted_floor().is_some_and(Floor::is_critical)
+    }
+
     /// What was accepted on this channel in the trusted epoch.
     pub(crate) fn trusted_floor(&self) -> Option<&Floor> {
         let domain = self.domain.as_ref()?;
@@ -230,6 +235,15 @@ impl Memory {
         self.found(finding, to.0, Some(to.1));
         // It was about the executable that was left.
         self.cache.validator = None;
+    }
+
+    /// A person ended all holds: what was held may be installed again, and the next start looks.
+    pub(crate) fn holds_ended(&mut self) {
+        if let Finding::Held { version, .. } = self.cache.finding() {
+            self.cache.finding = Finding::Outdated { version: version.clone() };
+            self.cache.validator = None;
+            self.cache.checked = None;
+        }
     }
 
     /// Whether the chain of roots was requested within a day of `now`, and this root is the newest one. Not

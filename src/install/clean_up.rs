@@ -1,16 +1,19 @@
 //! Removes what dead processes left (SPEC step 2).
 
+use std::ffi::OsString;
+
 use super::dir::{Entry, OpenDir};
+use super::journal::Journal;
 use super::lock::{Lock, Locked};
 use super::{durable, names};
 
-/// Removes the files of processes that were killed while they staged, and old executables that are
-/// no longer running. No swap is pending. A download in progress stays: it holds `staging`, unless
+/// Removes the files of processes that were killed while they staged, old executables that are no
+/// longer running, and executables that are not kept any more. No swap is pending. A download in progress stays: it holds `staging`, unless
 /// this process does.
 ///
 /// Nothing is removed if there is no executable: one of these files may be its only copy (Windows,
 /// or a forced install that was interrupted between its two renames).
-pub(super) fn clean_up(locked: &Locked, staging: Option<&Lock>) {
+pub(super) fn clean_up(locked: &Locked, staging: Option<&Lock>, journal: &Journal) {
     if !locked.executable().exists().unwrap_or(false) {
         return;
     }
@@ -22,7 +25,9 @@ pub(super) fn clean_up(locked: &Locked, staging: Option<&Lock>) {
         },
     };
     let Ok(found) = locked.private().names() else { return };
-    for name in found.iter().filter(|name| names::is_leftover(name)) {
+    let is_recorded =
+        |name: &OsString| journal.kept().iter().any(|kept| *name == *names::file_of(&kept.file));
+    for name in found.iter().filter(|name| names::is_leftover(name) && !is_recorded(name)) {
         durable::remove(Entry::new(locked.private(), name));
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::dir::OpenDir;
+use super::journal::Kept;
 use super::names;
 use super::privileges::refuse_raised_privileges;
 use crate::error::{Error, Local, Result, io};
@@ -123,7 +124,12 @@ impl Installation {
         &self.dir
     }
 
-    /// The executable before the last update or rollback.
+    /// The path of a kept executable.
+    pub(crate) fn kept(&self, kept: &Kept) -> PathBuf {
+        self.dir.join(names::file_of(&kept.file))
+    }
+
+    /// The executable that the last update replaced.
     pub fn previous(&self) -> PathBuf {
         self.dir.join(names::PREVIOUS_FILE)
     }

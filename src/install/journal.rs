@@ -27,6 +27,9 @@ pub(crate) struct Installed {
     pub(crate) epoch: Epoch,
     /// The trust domain of that root.
     pub(crate) domain: Digest,
+    /// Whether it is known to work (SPEC step 13).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) confirmed: bool,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
 }
@@ -40,35 +43,45 @@ pub(crate) struct Under {
 
 impl Installed {
     pub(crate) fn new(version: Version, blake3: Digest, Under { epoch, domain }: Under) -> Self {
-        Installed { version, blake3, epoch, domain, unknown: Unknown::default() }
+        Installed { version, blake3, epoch, domain, confirmed: false, unknown: Unknown::default() }
     }
 }
 
 impl Swap {
-    /// Of a staged file. `from` is `None` for a first install.
+    /// Of a staged or a kept file. `from` is `None` for a first install.
     pub(super) fn update(file: &str, from: Option<Installed>, to: Installed) -> Self {
-        Swap { file: file.to_owned(), from, to, rollback: false, unknown: Unknown::default() }
+        let file = file.to_owned();
+        Swap { file, from, to, rollback: false, kept: None, unknown: Unknown::default() }
     }
 
-    /// To the executable `previous`.
-    pub(super) fn rollback(from: Installed, to: Installed) -> Self {
-        let file = names::PREVIOUS.to_owned();
-        Swap { file, from: Some(from), to, rollback: true, unknown: Unknown::default() }
+    /// To a kept executable.
+    pub(super) fn rollback(from: Installed, to: Kept) -> Self {
+        Swap { rollback: true, ..Swap::update(&to.file, Some(from), to.executable) }
+    }
+
+    /// Where the executable that leaves the path is kept: under the name of the one that comes from
+    /// there, else as `previous`.
+    pub(super) fn place_of_leaving(&self) -> &str {
+        if names::is_kept(&self.file) { &self.file } else { names::PREVIOUS }
     }
 }
 
 /// An executable in `.<exe>.relatch/` that a rollback can return to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Kept {
-    file: String,
+pub(crate) struct Kept {
+    /// Its name there.
+    pub(crate) file: String,
     #[serde(flatten)]
-    executable: Installed,
+    pub(crate) executable: Installed,
 }
 
 /// A version that is not installed again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Hold {
     version: Version,
+    /// When the hold ends, if it is not a person's: the version had failed in its first starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -84,6 +97,10 @@ pub(crate) struct Swap {
     /// Whether this is a rollback, which puts `from` on hold. It is not recorded before it happens:
     /// a record of one was written by an earlier version of relatch.
     pub(crate) rollback: bool,
+    /// What is kept after it; `None` if that follows from the other fields, as for an exchange with
+    /// a kept executable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kept: Option<Vec<Kept>>,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
 }
@@ -120,6 +137,7 @@ pub(crate) struct Journal {
     /// This installation's place in staged rollouts, 0 to 99, drawn once.
     rollout: u8,
     installed: Option<Installed>,
+    /// The one that left the path last is the first.
     kept: Vec<Kept>,
     /// Versions that the user rolled back from, the last one last.
     held: Vec<Hold>,
@@ -214,9 +232,34 @@ impl Journal {
         self.installed.as_ref().filter(|installed| installed.version == *version).map(|known| known.blake3)
     }
 
-    /// The executable that the last swap removed from the path.
-    pub(crate) fn previous(&self) -> Option<&Installed> {
-        self.kept.iter().find(|kept| kept.file == names::PREVIOUS).map(|kept| &kept.executable)
+    /// The executables that are kept, the one that left the path last first.
+    pub(crate) fn kept(&self) -> &[Kept] {
+        &self.kept
+    }
+
+    /// The kept executable with this hash.
+    pub(crate) fn kept_with(&self, blake3: Digest) -> Option<&Kept> {
+        self.kept.iter().find(|kept| kept.executable.blake3 == blake3 && names::is_kept(&kept.file))
+    }
+
+    /// The kept executable in the file `previous`.
+    pub(super) fn previous(&self) -> Option<&Kept> {
+        self.kept.iter().find(|kept| kept.file == names::PREVIOUS)
+    }
+
+    /// The new name of the file `previous`, if a swap keeps it beside the one that gets this name.
+    pub(super) fn aside<'a>(&self, swap: &'a Swap) -> Option<&'a str> {
+        let (previous, mut kept) = (self.previous()?, swap.kept.as_ref()?.iter());
+        let is_renamed = |kept: &&Kept| {
+            kept.executable.blake3 == previous.executable.blake3 && kept.file != names::PREVIOUS
+        };
+        kept.find(is_renamed).map(|kept| kept.file.as_str())
+    }
+
+    /// Whether a rollback put there what is installed: what left the path last is on hold.
+    pub(crate) fn is_returned(&self) -> bool {
+        let left = self.kept.first().map(|kept| &kept.executable.version);
+        left.is_some_and(|left| self.held.iter().any(|held| held.version == *left))
     }
 
     /// What is at the path, if its bytes have this hash.
@@ -226,16 +269,35 @@ impl Journal {
             let known = [Some(&swap.to), swap.from.as_ref()].into_iter().flatten().find(is_found);
             return known.map_or(AtPath::Other, AtPath::Interrupted);
         }
-        match (self.installed.as_ref().filter(is_found), self.previous().filter(is_found)) {
+        match (self.installed.as_ref().filter(is_found), self.kept_with(found)) {
             (Some(installed), _) => AtPath::Installed(installed),
-            (None, Some(previous)) => AtPath::Kept(previous),
+            (None, Some(kept)) => AtPath::Kept(&kept.executable),
             (None, None) => AtPath::Other,
         }
     }
 
-    /// The versions from which the user rolled back, the latest one last.
+    /// The versions on hold, the latest one last.
     pub(crate) fn held(&self) -> Vec<Version> {
         self.held.iter().map(|hold| hold.version.clone()).collect()
+    }
+
+    /// The versions from which a person went back.
+    pub(crate) fn held_by_person(&self) -> Vec<Version> {
+        let of_person = self.held.iter().filter(|hold| hold.until.is_none());
+        of_person.map(|hold| hold.version.clone()).collect()
+    }
+
+    /// The versions that failed in their first starts, and whose hold has not ended. If the clock
+    /// was set back by more than such a hold lasts, it has.
+    pub(crate) fn held_for_failing(&self, now: u64) -> Vec<Version> {
+        let lasts = |until: u64| now < until && until - now <= limits::AUTOMATIC_HOLD.as_secs();
+        let failed = self.held.iter().filter(|hold| hold.until.is_some_and(lasts));
+        failed.map(|hold| hold.version.clone()).collect()
+    }
+
+    /// Whether this hash is that of what is installed.
+    pub(crate) fn holds(&self, blake3: Digest) -> bool {
+        self.installed.as_ref().is_some_and(|installed| installed.blake3 == blake3)
     }
 
     /// The swap that is in progress, or that a crash interrupted.
@@ -250,27 +312,89 @@ impl Journal {
         self.installed = None;
     }
 
+    /// What is installed is known to work.
+    pub(super) fn confirmed(&mut self) {
+        if let Some(installed) = &mut self.installed {
+            installed.confirmed = true;
+        }
+    }
+
+    /// What left the path last was left because it failed: the hold ends by itself.
+    pub(super) fn left_for_failing(&mut self, version: &Version, now: u64) {
+        let until = now.saturating_add(limits::AUTOMATIC_HOLD.as_secs());
+        for hold in self.held.iter_mut().filter(|hold| hold.version == *version) {
+            hold.until = Some(until);
+        }
+    }
+
+    /// A person ended all holds.
+    pub(super) fn holds_ended(&mut self) {
+        self.held.clear();
+    }
+
     /// A swap begins. If a crash interrupts it, the next session finishes or undoes it.
     pub(super) fn swap_began(&mut self, pending: Swap) {
         self.pending = Some(pending);
     }
 
-    /// A swap is complete. A rollback puts the version that it leaves on hold, and ends the hold on
-    /// the version that it returns to. `is_kept` is whether the file `previous` is `from`; if it is
-    /// not, it is what it was before.
+    /// A swap is complete. A rollback puts the version that it leaves on hold; what comes to the
+    /// path is on hold no longer. `is_kept` is whether `from` is in its place; if it is not, what is
+    /// kept is what was kept before.
     pub(super) fn swap_ended(&mut self, swap: &Swap, is_kept: bool) {
+        self.kept = self.kept_after(swap, is_kept);
         self.pending = None;
+        self.held.retain(|held| held.version != swap.to.version);
         if let Some(from) = swap.from.as_ref().filter(|_| swap.rollback) {
-            self.held.retain(|held| held.version != swap.to.version && held.version != from.version);
+            self.held.retain(|held| held.version != from.version);
             if self.held.len() == limits::HOLDS {
                 self.held.remove(0);
             }
-            self.held.push(Hold { version: from.version.clone(), unknown: Unknown::default() });
+            self.held.push(Hold { version: from.version.clone(), until: None, unknown: Unknown::default() });
         }
         self.installed = Some(swap.to.clone());
-        if is_kept || swap.from.is_none() || swap.rollback {
-            self.keep_previous(swap.from.clone().filter(|_| is_kept));
+    }
+
+    /// What is kept after a swap.
+    fn kept_after(&self, swap: &Swap, is_kept: bool) -> Vec<Kept> {
+        if let Some(kept) = swap.kept.as_ref().filter(|_| is_kept) {
+            return kept.clone();
         }
+        let place = swap.place_of_leaving();
+        let leaving = swap.from.clone().filter(|_| is_kept);
+        let leaving = leaving.map(|executable| Kept { file: place.to_owned(), executable });
+        // The file of a kept executable that came to the path has another one now, or is gone.
+        let is_free = |kept: &&Kept| kept.file != swap.file && (leaving.is_none() || kept.file != place);
+        let others: Vec<_> = self.kept.iter().filter(is_free).cloned().collect();
+        leaving.into_iter().chain(others).collect()
+    }
+
+    /// An update to a staged executable, and what is to be kept after it: `keep` executables in
+    /// all, the last one that is known to work, and those that left the path last. `aside` is a new
+    /// name for the one that is `previous` now.
+    pub(super) fn plan_update(
+        &self,
+        file: &str,
+        from: Installed,
+        to: Installed,
+        keep: usize,
+        aside: &str,
+    ) -> Swap {
+        let others = self.kept.iter().filter(|kept| {
+            ![from.blake3, to.blake3].contains(&kept.executable.blake3) && names::is_kept(&kept.file)
+        });
+        let others = others.cloned().map(|kept| match kept.file == names::PREVIOUS {
+            true => Kept { file: aside.to_owned(), ..kept },
+            false => kept,
+        });
+        let leaving = Kept { file: names::PREVIOUS.to_owned(), executable: from.clone() };
+        let mut kept: Vec<_> = std::iter::once(leaving).chain(others).collect();
+        let keep = keep.max(1);
+        let confirmed = kept.iter().position(|kept| kept.executable.confirmed).filter(|at| *at >= keep);
+        if let Some(confirmed) = confirmed {
+            kept.swap(keep - 1, confirmed);
+        }
+        kept.truncate(keep);
+        Swap { kept: Some(kept), ..Swap::update(file, Some(from), to) }
     }
 
     /// The swap in progress did not happen, or not in a way that this version of relatch knows.
@@ -289,24 +413,16 @@ impl Journal {
     }
 
     /// The swap in progress was complete, and something else is at the path since. `is_kept` is
-    /// whether the file `previous` is what the swap replaced.
+    /// whether what the swap replaced is in its place.
     pub(super) fn swap_overtaken(&mut self, swap: &Swap, is_kept: bool) {
+        self.kept = self.kept_after(swap, is_kept);
         self.pending = None;
-        self.installed = None;
-        if is_kept {
-            self.keep_previous(swap.from.clone());
-        }
+        self.replaced_by_hand();
     }
 
-    /// The rollback that would have led to what is at the path, if that is the kept executable.
-    pub(super) fn unrecorded_rollback(&self) -> Option<Swap> {
-        let (from, to) = (self.installed.clone()?, self.previous()?.clone());
-        (from.blake3 != to.blake3 && self.pending.is_none()).then(|| Swap::rollback(from, to))
-    }
-
-    fn keep_previous(&mut self, executable: Option<Installed>) {
-        self.kept.retain(|kept| kept.file != names::PREVIOUS);
-        let kept = executable.map(|executable| Kept { file: names::PREVIOUS.into(), executable });
-        self.kept.splice(0..0, kept);
+    /// The rollback that would have led to what is at the path, if that is a kept executable.
+    pub(super) fn unrecorded_rollback(&self, found: Digest) -> Option<Swap> {
+        let (from, to) = (self.installed.clone()?, self.kept_with(found)?.clone());
+        (from.blake3 != found && self.pending.is_none()).then(|| Swap::rollback(from, to))
     }
 }

@@ -11,7 +11,9 @@
 //!     settings      how `relatch` updates an executable without this library    settings.rs
 //!     lock          held while the journal or executables change                lock.rs
 //!     staging       held by the process that checks or downloads                lock.rs
-//!     previous      the executable that --rollback returns to                   rollback.rs
+//!     previous      the executable that the last update replaced                rollback.rs
+//!     kept-*        earlier ones                                                rollback.rs
+//!     trial         the first starts of a version                               trial.rs
 //!     new-*         staged, 0600 until its hash is verified                     stage.rs
 //!     write-*       a small file before its rename                              durable.rs
 //!     leaving       the old executable if names cannot be exchanged             swap/
@@ -28,6 +30,7 @@
 //! record_file, journal, floors, settings, root_file  the recorded files
 //! records, user_dir                                  what checks remember, and where
 //! identity                                           whether the file at the path is the tool
+//! kept, trial                                        what is kept, and the first starts of a version
 //! clean_up, swap, first_install, rollback            step 12
 //! preflight                                          step 9, before the download
 //! unlocked, observation, session                     the interface to the updater
@@ -46,6 +49,7 @@ mod floors;
 mod identity;
 mod installation;
 mod journal;
+mod kept;
 mod launch;
 mod lock;
 mod names;
@@ -65,6 +69,7 @@ mod session;
 mod settings;
 mod stage;
 mod swap;
+mod trial;
 mod unlocked;
 mod user_dir;
 #[cfg(unix)]
@@ -76,7 +81,7 @@ pub(crate) use directories::Directories;
 pub(crate) use first_install::Existing;
 pub(crate) use identity::{ensure_is_mapped, installation_of_code};
 pub use installation::Installation;
-pub(crate) use journal::{AtPath, Installed, Journal, Under};
+pub(crate) use journal::{AtPath, Installed, Journal, Kept, Under};
 pub(crate) use observation::Observation;
 pub(crate) use preflight::Succession;
 pub(crate) use privileges::refuse_raised_privileges;
@@ -87,9 +92,11 @@ pub use recorded_files::RecordedFiles;
 pub(crate) use records::Records;
 #[cfg(fuzzing)]
 pub(crate) use records::rewritten as rewritten_record;
+pub(crate) use rollback::Goal;
 pub(crate) use session::{Paused, Returned, Session};
 pub(crate) use settings::Settings;
 pub use stage::check_stored;
 pub(crate) use stage::{Download, Staged};
-pub(crate) use swap::{Replaced, Swapped};
+pub(crate) use swap::{Entering, Replaced, Swapped};
+pub(crate) use trial::{Run, Trial, TrialFile, is_alive, this_run};
 pub(crate) use unlocked::Recorded;

@@ -12,15 +12,19 @@ pub(super) const CACHE: &str = "cache";
 pub(super) const ROOT: &str = "root";
 /// The settings with which `relatch` updates an executable that does not link this library.
 pub(super) const SETTINGS: &str = "settings";
+/// The first starts of a version.
+pub(super) const TRIAL: &str = "trial";
 /// Locked by the process that changes files here.
 pub(super) const LOCK: &str = "lock";
 /// Locked by the process that downloads.
 pub(super) const STAGING: &str = "staging";
 
-/// What a record calls the file that a rollback exchanges, on every system.
+/// What a record calls the executable that the last update replaced, on every system.
 pub(super) const PREVIOUS: &str = "previous";
 /// The name of that file. Windows runs a file by its name only if the name ends in `.exe`.
 pub(super) const PREVIOUS_FILE: &str = if cfg!(windows) { "previous.exe" } else { PREVIOUS };
+/// An executable from before that, and 16 random digits.
+const KEPT: &str = "kept-";
 /// The old executable during a swap on a file system that cannot exchange two names.
 pub(super) const BACKUP: &str = if cfg!(windows) { "leaving.exe" } else { "leaving" };
 
@@ -31,10 +35,11 @@ pub(super) const WRITE: &str = "write-";
 /// An old executable that is still running (Windows).
 pub(super) const OLD: &str = "old-";
 
-/// Whether a file of this name is left over if no download and no swap is under way.
+/// Whether a file of this name is left over if no download and no swap is under way, and no record
+/// names it.
 pub(super) fn is_leftover(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    [NEW, WRITE, OLD].iter().any(|prefix| name.starts_with(prefix))
+    [NEW, WRITE, OLD, KEPT].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether there is an old executable that was renamed away.
@@ -47,11 +52,30 @@ pub(super) fn file_of(recorded: &str) -> &str {
     if recorded == PREVIOUS { PREVIOUS_FILE } else { recorded }
 }
 
-/// Whether the record of a swap may name this file: state is input, and the file it names is
-/// renamed and removed.
+/// A new name for a kept executable.
+pub(super) fn kept(suffix: &str) -> String {
+    format!("{KEPT}{suffix}{}", if cfg!(windows) { ".exe" } else { "" })
+}
+
+/// Whether a record may name this file as an executable that is kept: state is input, and the file
+/// it names is renamed and removed.
+pub(super) fn is_kept(name: &str) -> bool {
+    let is_numbered = |rest: &str| is_random(rest.strip_suffix(".exe").unwrap_or(rest));
+    name == PREVIOUS || name.strip_prefix(KEPT).is_some_and(is_numbered)
+}
+
+/// Whether the record of a swap may name this file as the one that gets the executable's name.
 pub(super) fn is_swappable(name: &str) -> bool {
-    let is_random = |rest: &str| rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_hexdigit());
-    name == PREVIOUS || name.strip_prefix(NEW).is_some_and(is_random)
+    is_kept(name) || is_staged(name)
+}
+
+/// Whether it is a staged file.
+pub(super) fn is_staged(name: &str) -> bool {
+    name.strip_prefix(NEW).is_some_and(is_random)
+}
+
+fn is_random(rest: &str) -> bool {
+    rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// `.<exe>.relatch` for `<exe>`.

@@ -61,6 +61,7 @@ impl RecordedFiles {
             executable: installed.as_ref().and_then(|version| self.journal.executable(version)),
             installed,
             held: self.journal.held(),
+            failed: Vec::new(),
             place: self.journal.rollout(),
             now,
         }

@@ -261,9 +261,20 @@ impl Records {
     /// A rollback happened. The finding was about the executable that was left. That a check is needed to
     /// find it again is the worst that a failure here can do.
     pub(super) fn rolled_back(&mut self, from: &super::Installed, to: &super::Installed) {
+        self.change_last(|memory| {
+            memory.rolled_back((&from.version, from.blake3), (&to.version, to.blake3));
+        });
+    }
+
+    /// A person ended all holds: the next start checks.
+    pub(super) fn holds_ended(&mut self) {
+        self.change_last(Memory::holds_ended);
+    }
+
+    fn change_last(&mut self, change: impl FnOnce(&mut Memory)) {
         let Some((_, mut memory)) = self.last_memory() else { return };
         let Some(file) = &mut self.cache else { return };
-        memory.rolled_back((&from.version, from.blake3), (&to.version, to.blake3));
+        change(&mut memory);
         file.cache = memory.cache().clone();
         if let Some(dir) = self.dir.as_deref() {
             drop(file.save(dir));

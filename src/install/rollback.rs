@@ -1,86 +1,202 @@
-//! Going back to the previous executable: two hashes, one exchange of names, no network (SPEC
+//! Going to another executable that is kept: hashes, one exchange of names, no network (SPEC
 //! section 6).
 
 use std::cmp::Ordering;
+use std::fs::File;
 
 use super::digest::digest_of;
-use super::journal::{Installed, Journal, Swap, Under};
+use super::journal::{Installed, Journal, Kept, Swap, Under};
+use super::kept::open_kept;
 use super::lock::Locked;
 use super::names;
 use super::records::Records;
 use super::swap::{self, Files, Finished};
 use crate::check::Domain;
-use crate::error::{Local, Result, io};
-use crate::regular_file;
-use crate::trust::{Epoch, Refusal, Version};
+use crate::error::{Error, Local, Result, io};
+use crate::trust::{Digest, Epoch, Refusal, Version};
 
-/// Brings the recorded previous executable back and holds the version that is left. A second
-/// rollback goes forward again. The result is what was left, and what came back. If an earlier
-/// rollback has no record yet, that is the one.
+/// Which kept executable is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Goal<'a> {
+    /// The one that left the path last, is lower and may come back.
+    Back,
+    /// This version, which is lower. The one that is left is put on hold.
+    BackTo(&'a Version),
+    /// The last one that is known to work, from one that failed at this time.
+    Working(u64),
+    /// This version, which is higher. Nothing is put on hold.
+    ForwardTo(&'a Version),
+}
+
+impl Goal<'_> {
+    /// Whether a rollback to this version is what was asked for.
+    pub(super) fn is_met_by(self, to: &Version) -> bool {
+        match self {
+            Goal::Back | Goal::Working(_) => true,
+            Goal::BackTo(version) | Goal::ForwardTo(version) => version == to,
+        }
+    }
+}
+
+/// A kept executable that was passed over, and why.
+pub(crate) type Skipped = (Version, Error);
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Travelled {
+    /// An earlier rollback had no record yet, and has one now.
+    Earlier(Finished),
+    /// The executable that was wanted is at the path already.
+    Already(Version),
+    /// It is now.
+    Now(Finished, Vec<Skipped>),
+}
+
+/// Brings a kept executable back. By a rollback the version that is left is put on hold; a second
+/// one changes nothing.
 ///
 /// `running` is the version at the path, for an executable that no swap has recorded yet.
 ///
 /// # Errors
-/// [`Local::NothingToRollBack`]; [`Refusal::PreviousAltered`], and those of
-/// [`ensure_may_return`]. Nothing is changed.
-pub(super) fn rollback(
+/// [`Local::NothingToRollBack`], [`Local::NotKept`], [`Local::KeptOnHold`], [`Local::KeptIsNewer`],
+/// [`Local::NoneComesBack`]; [`Refusal::PreviousAltered`], and those of [`ensure_may_return`].
+/// Nothing is changed.
+pub(super) fn travel(
     locked: &Locked,
     journal: &mut Journal,
     records: &Records,
     running: Option<&Version>,
-) -> Result<Finished> {
+    goal: Goal<'_>,
+) -> Result<Travelled> {
     let executable = locked.installation().executable();
-    let nothing = || Local::NothingToRollBack { path: executable.into() };
-    let to = journal.previous().cloned().ok_or_else(nothing)?;
-    let previous = locked.file(names::PREVIOUS_FILE);
-    let path = previous.path();
-    // The exchange would put a symbolic link at the path as a link: anything but a file is no
-    // executable.
-    let mut file = match previous.open() {
-        Err(error)
-            if error.kind() == std::io::ErrorKind::NotFound || regular_file::is_not_regular(&error) =>
-        {
-            return Err(nothing().into());
-        }
-        opened => opened.map_err(io("open", &path))?,
-    };
     let mut current = locked.executable().open().map_err(io("open", executable))?;
     let (_, blake3) = digest_of(&mut current).map_err(io("read", executable))?;
-    if to.blake3 == blake3 {
+    if journal.installed().is_none_or(|installed| installed.blake3 != blake3) {
         if let Some(finished) = swap::recover_rollback(locked, journal)? {
-            return Ok(finished);
+            return Ok(Travelled::Earlier(finished));
         }
     }
-    let (_, found) = digest_of(&mut file).map_err(io("read", &path))?;
-    if found != to.blake3 {
-        return Err(Refusal::PreviousAltered { expected: to.blake3, found }.into());
-    }
-    let from = match (journal.installed(), running) {
-        (Some(installed), _) if installed.blake3 == blake3 => installed.clone(),
-        // A person put another executable at the path. Only the running program knows its version,
-        // and its epoch is unknown: with the first epoch it does not come back if the epoch was
-        // ever raised.
-        (installed, running) => {
-            let version = running.or(installed.map(|installed| &installed.version)).ok_or_else(nothing)?;
-            let under = Under { epoch: Epoch::FIRST, domain: to.domain };
-            Installed::new(version.clone(), blake3, under)
+    let at_path = AtPath { blake3, recorded: journal.installed().cloned(), running: running.cloned() };
+    let is_recorded = at_path.recorded.as_ref().is_some_and(|recorded| recorded.blake3 == blake3);
+    match (goal, at_path.version()) {
+        (Goal::Back | Goal::Working(_), Some(version)) if is_recorded && journal.is_returned() => {
+            return Ok(Travelled::Already(version.clone()));
         }
-    };
-    ensure_may_return(&to, Some(&from), records)?;
+        (Goal::BackTo(wanted) | Goal::ForwardTo(wanted), Some(version)) if version == wanted => {
+            return Ok(Travelled::Already(version.clone()));
+        }
+        _ => {}
+    }
+    let Chosen { kept, file: entering, from, skipped } = choose(locked, journal, records, &at_path, goal)?;
     // What is left must be known when only the names tell of this rollback. A full disk is no
     // reason not to go back, but then the version may be installed again.
     let unknown = journal.installed() != Some(&from);
     journal.found_at_path(from.clone());
     let warning = if unknown { journal.save(locked.private()).err() } else { None };
-    let swap = Swap::rollback(from, to);
-    let files = Files { entering: &file, leaving: &current };
-    let returned = swap::prepare_return(files, executable)
-        .and_then(|()| swap::exchange(locked, journal, swap.clone(), files));
-    if returned.is_err() {
-        // What it was given for the path is not for where it stays.
-        drop(swap::remove_privileges(previous));
+    let swap = match goal {
+        Goal::Back | Goal::BackTo(_) | Goal::Working(_) => Swap::rollback(from, kept.clone()),
+        Goal::ForwardTo(_) => Swap::update(&kept.file, Some(from), kept.executable.clone()),
+    };
+    let files = Files { entering: &entering, leaving: &current };
+    let swapped = swap::exchange_with_kept(locked, journal, swap.clone(), files)?;
+    Ok(Travelled::Now(Finished { swap, swapped: swapped.or(warning) }, skipped))
+}
+
+/// What is known of the executable at the path.
+struct AtPath {
+    blake3: Digest,
+    recorded: Option<Installed>,
+    running: Option<Version>,
+}
+
+impl AtPath {
+    fn version(&self) -> Option<&Version> {
+        let recorded = self.recorded.as_ref();
+        let known = recorded.filter(|recorded| recorded.blake3 == self.blake3);
+        known.map(|known| &known.version).or(self.running.as_ref()).or(recorded.map(|it| &it.version))
     }
-    Ok(Finished { swap, swapped: returned?.or(warning) })
+
+    /// If a person put it there, only the running program knows its version, and its epoch is
+    /// unknown: with the first epoch it does not come back if the epoch was ever raised.
+    fn installed(&self, domain: Digest) -> Option<Installed> {
+        match &self.recorded {
+            Some(recorded) if recorded.blake3 == self.blake3 => Some(recorded.clone()),
+            _ => {
+                let under = Under { epoch: Epoch::FIRST, domain };
+                Some(Installed::new(self.version()?.clone(), self.blake3, under))
+            }
+        }
+    }
+}
+
+/// A kept executable that may come back, by the descriptor over which it was hashed.
+struct Chosen {
+    kept: Kept,
+    file: File,
+    from: Installed,
+    skipped: Vec<Skipped>,
+}
+
+fn choose(
+    locked: &Locked,
+    journal: &Journal,
+    records: &Records,
+    at_path: &AtPath,
+    goal: Goal<'_>,
+) -> Result<Chosen> {
+    let path = locked.installation().executable();
+    let nothing = || Local::NothingToRollBack { path: path.into() };
+    let known = journal.kept().iter();
+    let known = known.filter(|kept| names::is_kept(&kept.file) && kept.executable.blake3 != at_path.blake3);
+    let mut skipped: Vec<Skipped> = Vec::new();
+    let mut is_there = false;
+    for kept in known.clone() {
+        let to = &kept.executable;
+        if !goal.is_met_by(&to.version) || (matches!(goal, Goal::Working(_)) && !to.confirmed) {
+            continue;
+        }
+        is_there = true;
+        let from = at_path.installed(to.domain).ok_or_else(nothing)?;
+        let tried = open_kept(locked, kept).and_then(|file| {
+            ensure_may_return(to, Some(&from), records)?;
+            ensure_wanted(journal, &from, to, goal).map(|()| file)
+        });
+        match (tried, goal) {
+            (Ok(Some(file)), _) => return Ok(Chosen { kept: kept.clone(), file, from, skipped }),
+            (Ok(None), Goal::Back | Goal::Working(_)) => {} // it is not kept
+            (Ok(None), _) => return Err(nothing().into()),
+            (Err(error), Goal::Back | Goal::Working(_)) => skipped.push((to.version.clone(), error)),
+            (Err(error), _) => return Err(error),
+        }
+    }
+    if let (false, Goal::BackTo(version) | Goal::ForwardTo(version)) = (is_there, goal) {
+        let (version, kept) = (version.clone(), known.map(|kept| kept.executable.version.clone()).collect());
+        return Err(Local::NotKept { path: path.into(), version, kept }.into());
+    }
+    let are_all_refused = skipped.iter().all(|(_, why)| matches!(why, Error::Refused(_)));
+    if skipped.len() > 1 && !are_all_refused {
+        let skipped = skipped.into_iter().map(|(version, why)| (version, why.to_string()));
+        return Err(Local::NoneComesBack { path: path.into(), skipped: skipped.collect() }.into());
+    }
+    Err(skipped.into_iter().next().map_or_else(|| nothing().into(), |(_, why)| why))
+}
+
+/// Whether this goal leads from one version to the other.
+fn ensure_wanted(journal: &Journal, from: &Installed, to: &Installed, goal: Goal<'_>) -> Result<()> {
+    let order = to.version.compare(&from.version).unwrap_or(Ordering::Less);
+    let version = || to.version.clone();
+    match goal {
+        Goal::Back | Goal::Working(_) if journal.held().contains(&to.version) => {
+            Err(Local::KeptOnHold { version: version() }.into())
+        }
+        Goal::Back | Goal::BackTo(_) | Goal::Working(_) if order.is_gt() => {
+            Err(Local::KeptIsNewer { version: version(), installed: from.version.clone() }.into())
+        }
+        Goal::ForwardTo(_) if order.is_lt() => {
+            Err(Local::KeptIsOlder { version: version(), installed: from.version.clone() }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// SPEC section 6: whether the publisher lets this executable come back in the place of `from`.
@@ -111,4 +227,23 @@ pub(super) fn ensure_may_return(
         return Err(Refusal::PreviousEpoch { previous: to.epoch, trusted });
     }
     Ok(())
+}
+
+/// What a rollback would bring back now, as far as the records tell; and, if nothing, why not.
+pub(super) fn next_back(journal: &Journal, records: &Records) -> (Option<Version>, Vec<(Version, Refusal)>) {
+    let mut refused = Vec::new();
+    for kept in journal.kept().iter().filter(|kept| names::is_kept(&kept.file)) {
+        let to = &kept.executable;
+        let is_wanted = journal.installed().is_none_or(|from| {
+            from.blake3 != to.blake3 && ensure_wanted(journal, from, to, Goal::Back).is_ok()
+        });
+        if !is_wanted {
+            continue;
+        }
+        match ensure_may_return(to, journal.installed(), records) {
+            Ok(()) => return (Some(to.version.clone()), refused),
+            Err(why) => refused.push((to.version.clone(), why)),
+        }
+    }
+    (None, refused)
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::directories::{Directories, UnlockedDirectories};
 use super::first_install::{Existing, first_install};
 use super::installation::Installation;
-use super::journal::{Installed, Journal, Under};
+use super::journal::{Installed, Journal, Swap, Under};
 use super::lock::{Lock, Locked};
 use super::records::Records;
+use super::rollback::{Goal, Skipped, Travelled};
 use super::settings::Settings;
 use super::stage::Staged;
-use super::swap::{self, Finished, Replaced, Swapped};
-use super::{clean_up, digest, identity, names, rollback};
+use super::swap::{self, Entering, Finished, Replaced, Swapped};
+use super::{clean_up, digest, identity, names, rollback, trial};
 use crate::error::{Error, Local, Result, io};
 use crate::report::Reporter;
 use crate::trust::{Digest, Name, Refusal, Version};
@@ -55,10 +56,11 @@ pub(crate) struct Paused {
 /// A rollback that is on the disk.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Returned {
-    pub(crate) from: Version,
-    pub(crate) to: Version,
-    pub(crate) swapped: Swapped,
+pub(crate) enum Returned {
+    /// By this call, or by an earlier one that had no record yet.
+    Now { from: Version, to: Version, swapped: Box<Swapped>, skipped: Vec<Skipped> },
+    /// Before. Nothing was changed.
+    Already { installed: Version },
 }
 
 impl Session {
@@ -153,12 +155,18 @@ impl Session {
             let finished = swap::recover(&session.locked, &mut session.recorded.journal)?;
             session.recorded.on_disk = session.recorded.on_disk.map(|_| session.recorded.journal.clone());
             session.finished(finished);
+            if session.working().is_some_and(|blake3| session.journal().holds(blake3)) {
+                session.recorded.journal.confirmed(); // saved with the next change
+            }
             // A swap whose commit failed may have its old executable under a staged name.
             if session.recorded.journal.pending().is_none() {
-                if let Err(error) = swap::remove_privileges(session.locked.file(names::PREVIOUS_FILE)) {
-                    reporter.warn(&error.to_string());
+                for kept in session.recorded.journal.kept().iter().filter(|kept| names::is_kept(&kept.file)) {
+                    let file = session.locked.file(names::file_of(&kept.file));
+                    if let Err(error) = swap::remove_privileges(file) {
+                        reporter.warn(&error.to_string());
+                    }
                 }
-                clean_up::clean_up(&session.locked, session.staging.as_ref());
+                session.clean_up();
             }
         }
         Ok(session)
@@ -187,8 +195,42 @@ impl Session {
         if self.recorded.is_unsaved() {
             self.recorded.journal.save(self.locked.private())?;
             self.recorded.on_disk = Some(self.recorded.journal.clone());
+            if self.journal().installed().is_some_and(|installed| installed.confirmed) {
+                trial::end(self.locked.private());
+            }
         }
         Ok(())
+    }
+
+    /// The hash of an executable that is known to work by its trial.
+    fn working(&self) -> Option<Digest> {
+        let trial = trial::load(self.locked.private())?;
+        trial.is_confirmed().then_some(trial.blake3)
+    }
+
+    /// Begins the trial of an executable that was there before the first record, so that it is
+    /// known whether there is a way back to it.
+    pub(crate) fn begin_first_trial(&self, version: &Version) -> Result<()> {
+        let private = self.locked.private();
+        if self.journal().installed().is_some() || trial::load(private).is_some() {
+            return Ok(());
+        }
+        let path = self.locked.installation().executable();
+        let mut file = self.locked.executable().open().map_err(io("open", path))?;
+        let (_, found) = digest::digest_of(&mut file).map_err(io("read", path))?;
+        trial::begin(private, found, version)
+    }
+
+    /// Begins the trial of what was just put at the path, unless it is known to work. Best effort:
+    /// without it, nothing is counted.
+    fn begin_trial(&self) {
+        let private = self.locked.private();
+        match self.journal().installed() {
+            Some(installed) if !installed.confirmed => {
+                drop(trial::begin(private, installed.blake3, &installed.version));
+            }
+            _ => trial::end(private),
+        }
     }
 
     /// Persists the settings with which `relatch` updates this executable.
@@ -226,46 +268,96 @@ impl Session {
         }
     }
 
-    /// Swaps a staged executable in (SPEC step 12); the old one becomes `previous`. `replaced`
-    /// counts if the journal has another hash than the file.
-    pub(crate) fn swap(&mut self, staged: Staged, replaced: Replaced<'_>, under: Under) -> Result<Swapped> {
-        swap::swap_in(&self.locked, &mut self.recorded.journal, staged, replaced, under)
+    /// Swaps an executable in (SPEC step 12); the old one is kept, with others, `keep` in all.
+    /// `replaced` counts if the journal has another hash than the file. `is_tried` is whether its first
+    /// starts are recorded by the library in it.
+    pub(crate) fn swap(
+        &mut self,
+        entering: Entering,
+        replaced: Replaced<'_>,
+        under: Under,
+        keep: usize,
+        is_tried: bool,
+    ) -> Result<Swapped> {
+        let replaced = Replaced { working: self.working(), ..replaced };
+        let Recorded { journal, .. } = &mut self.recorded;
+        let swapped = swap::swap_in(&self.locked, journal, entering, replaced, under, keep)?;
+        if is_tried {
+            self.begin_trial();
+        }
+        if swapped.warning.is_none() {
+            self.clean_up(); // what is not kept any more
+        }
+        Ok(swapped)
     }
 
-    /// Returns to the previous executable (SPEC section 6). If this session first completed a
-    /// rollback that had been interrupted, that is the one that was asked for.
-    pub(crate) fn rollback(&mut self, running: Option<&Version>) -> Result<Returned> {
-        let finished = match self.finished.take() {
-            Some(finished) if finished.swap.rollback => finished,
-            // The executable of before that update has not got its place yet.
-            Some(Finished { swapped: Swapped { warning: Some(error), .. }, .. })
-                if self.recorded.journal.pending().is_some() =>
-            {
-                return Err(error);
-            }
-            _ => {
-                if let Some(why) = self.recorded.records.damaged() {
-                    return Err(why.clone().into());
-                }
-                let Recorded { journal, records, .. } = &mut self.recorded;
-                let finished = rollback::rollback(&self.locked, journal, records, running)?;
-                if let Some(from) = &finished.swap.from {
-                    self.recorded.records.rolled_back(from, &finished.swap.to);
-                }
-                finished
-            }
-        };
-        let Finished { swap, swapped } = finished;
-        let to = swap.to.version;
-        let from = swap.from.map_or_else(|| to.clone(), |from| from.version);
-        Ok(Returned { from, to, swapped })
+    fn clean_up(&self) {
+        clean_up::clean_up(&self.locked, self.staging.as_ref(), &self.recorded.journal);
     }
 
-    /// Whether a rollback returns to the previous executable.
-    pub(crate) fn may_return(&self) -> bool {
+    /// Goes to a kept executable (SPEC section 6). If this session first completed a rollback that
+    /// had been interrupted, that is the one that was asked for.
+    pub(crate) fn travel(&mut self, running: Option<&Version>, goal: Goal<'_>) -> Result<Returned> {
+        let mut finished = self.finished.take();
+        loop {
+            match finished {
+                Some(Finished { swap, swapped }) if swap.rollback && goal.is_met_by(&swap.to.version) => {
+                    return Ok(returned(swap, swapped, Vec::new()));
+                }
+                // The executable of before that update has not got its place yet.
+                Some(Finished { swapped: Swapped { warning: Some(error), .. }, .. })
+                    if self.recorded.journal.pending().is_some() =>
+                {
+                    return Err(error);
+                }
+                _ => {}
+            }
+            if let Some(why) = self.recorded.records.damaged() {
+                return Err(why.clone().into());
+            }
+            let Recorded { journal, records, .. } = &mut self.recorded;
+            match rollback::travel(&self.locked, journal, records, running, goal)? {
+                Travelled::Already(installed) => return Ok(Returned::Already { installed }),
+                Travelled::Now(Finished { swap, swapped }, skipped) => {
+                    if let Some(from) = &swap.from {
+                        records.rolled_back(from, &swap.to);
+                        if let Goal::Working(now) = goal {
+                            journal.left_for_failing(&from.version, now);
+                            drop(journal.save(self.locked.private())); // else it is a person's hold
+                        }
+                    }
+                    if trial::load(self.locked.private()).is_some() {
+                        self.begin_trial();
+                    }
+                    return Ok(returned(swap, swapped, skipped));
+                }
+                Travelled::Earlier(earlier) => {
+                    self.finished(Some(earlier));
+                    finished = self.finished.take();
+                }
+            }
+        }
+    }
+
+    /// Ends all holds. The result is the versions.
+    pub(crate) fn end_holds(&mut self) -> Result<Vec<Version>> {
+        let held = self.recorded.journal.held();
+        self.recorded.journal.holds_ended();
+        self.save_journal()?;
+        self.recorded.records.holds_ended();
+        Ok(held)
+    }
+
+    /// Whether the publisher marked the release that was accepted last as critical.
+    pub(crate) fn is_critical(&self) -> bool {
+        let last = self.recorded.records.last_memory();
+        last.is_some_and(|(_, memory)| memory.is_critical())
+    }
+
+    /// What a rollback returns to, if it returns to anything.
+    pub(crate) fn next_back(&self) -> Option<Version> {
         let Recorded { journal, records, .. } = &self.recorded;
-        let previous = journal.previous();
-        previous.is_some_and(|to| rollback::ensure_may_return(to, journal.installed(), records).is_ok())
+        rollback::next_back(journal, records).0
     }
 
     /// Moves a verified executable to its path for the first time, and records it.
@@ -274,11 +366,15 @@ impl Session {
         staged: Staged,
         under: Under,
         existing: Existing,
+        is_tried: bool,
     ) -> Result<Swapped> {
         let installed = first_install(&self.locked, &mut self.recorded.journal, staged, under, existing)?;
+        if is_tried {
+            self.begin_trial();
+        }
         // Nothing is cleaned up while there is no executable. What an earlier install left goes
         // now.
-        clean_up::clean_up(&self.locked, self.staging.as_ref());
+        self.clean_up();
         Ok(installed)
     }
 
@@ -302,6 +398,12 @@ impl Session {
         drop(self);
         drop(std::fs::remove_dir(&path));
     }
+}
+
+fn returned(swap: Swap, swapped: Swapped, skipped: Vec<Skipped>) -> Returned {
+    let to = swap.to.version;
+    let from = swap.from.map_or_else(|| to.clone(), |from| from.version);
+    Returned::Now { from, to, swapped: Box::new(swapped), skipped }
 }
 
 /// Step 1.
@@ -341,6 +443,16 @@ impl Paused {
         let mut file = self.directories.executable().open().map_err(io("open", path))?;
         let (_, found) = digest::digest_of(&mut file).map_err(io("read", path))?;
         Ok(found)
+    }
+
+    /// The versions that are kept.
+    pub(crate) fn kept_versions(&self) -> Vec<Version> {
+        self.recorded.journal.kept().iter().map(|kept| kept.executable.version.clone()).collect()
+    }
+
+    /// Whether an executable with this hash is kept.
+    pub(crate) fn is_kept(&self, blake3: Digest) -> bool {
+        self.recorded.journal.kept_with(blake3).is_some()
     }
 
     /// The directories, for staging a file.

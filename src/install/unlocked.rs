@@ -13,13 +13,13 @@ use super::journal::Journal;
 use super::lock::Lock;
 use super::names;
 use super::records::{CacheFile, Records};
-use super::rollback::ensure_may_return;
+use super::rollback::next_back;
 use super::settings::Settings;
 use super::user_dir::{Absent, open_user_dir};
 use crate::check::Cache;
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
-use crate::trust::{Digest, Identity, Name, Refusal};
+use crate::trust::{Digest, Identity, Name, Refusal, Version};
 
 /// The product of a place without a journal: no check succeeded yet, or the journal is damaged.
 fn recorded_product(private: &OpenDir) -> Option<Name> {
@@ -35,10 +35,12 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
-    /// Why the publisher does not let the previous executable come back.
-    pub(crate) fn why_not_back(&self) -> Option<Refusal> {
-        let (journal, records) = (self.journal.as_ref()?, self.records.as_ref()?);
-        ensure_may_return(journal.previous()?, journal.installed(), records).err()
+    /// What a rollback would bring back, and what the publisher does not let come back before it.
+    pub(crate) fn next_back(&self) -> (Option<Version>, Vec<(Version, Refusal)>) {
+        match (&self.journal, &self.records) {
+            (Some(journal), Some(records)) => next_back(journal, records),
+            _ => (None, Vec::new()),
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use crate::updater::{Updater, carried_root};
 /// The start-up check. Call [`Startup::run`] first in `main`, before arguments are parsed and
 /// threads are started.
 ///
-/// It handles `--rollback`, `--update`, `--update=now` and `--update-status` if one of them is the
-/// only argument. `--no-update`, anywhere before `--`, skips the check this time. With the feature
+/// It handles `--rollback`, `--update`, `--unhold` and `--update-status` if one of them is the only
+/// argument; with others behind it, it is an error. `--no-update`, anywhere before `--`, skips the check this time. With the feature
 /// `cli`, flatten `relatch::cli::UpdateArgs` into your arguments, so that `--help` lists the flags.
 ///
 /// Two environment variables skip the check, except under [`Policy::Require`]: `RELATCH_NO_UPDATE`
@@ -34,6 +34,7 @@ pub struct Startup {
     pub(super) interval: Duration,
     pub(super) deadline: Duration,
     pub(super) grace: Duration,
+    pub(super) keep: usize,
     /// Whether the library reads the tool's arguments.
     pub(super) flags: bool,
 }
@@ -58,6 +59,7 @@ impl Startup {
             interval: limits::STARTUP_INTERVAL,
             deadline: limits::STARTUP_CHECK,
             grace: Duration::ZERO,
+            keep: limits::KEPT,
             flags: true,
         }
     }
@@ -108,7 +110,15 @@ impl Startup {
         self
     }
 
-    /// Leaves `--rollback`, `--update`, `--update-status` and `--no-update` to the tool, which
+    /// Keeps this many executables beside the installed one, at least 1 and at most 16. Default: 2,
+    /// so that there is a way back from two bad releases in a row. Each takes the room of an
+    /// executable.
+    pub fn keep(mut self, count: usize) -> Self {
+        self.keep = count;
+        self
+    }
+
+    /// Leaves `--rollback`, `--update`, `--unhold`, `--update-status` and `--no-update` to the tool, which
     /// calls [`Startup::updater`] and [`Updater::rollback`] itself. `examples/own_flags.rs` is an
     /// example.
     pub fn own_flags(mut self) -> Self {
@@ -126,7 +136,9 @@ impl Startup {
         let target = name("target", &self.target)?;
         let (installation, running) = (Installation::of_running()?, self.running()?);
         let source = Fetcher::new(self.source?);
-        Updater::new(installation, identity, target, Some(running), &self.root, source, Probe::Library)
+        let probe = Probe::Library;
+        let updater = Updater::new(installation, identity, target, Some(running), &self.root, source, probe)?;
+        Ok(updater.keep(self.keep))
     }
 
     /// What this program says of itself if it is probed.

@@ -1,58 +1,100 @@
-//! The flags that the library handles if one of them is the only argument.
+//! The flags that the library handles if one of them is the only argument. As the first of several
+//! it is an error: after a bad release a person must not run it once more by a word too many.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use super::builder::Startup;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::escape::Printable;
 use crate::install::Installation;
 use crate::report::Terminal;
+use crate::trust::Version;
 use crate::updater::Updater;
 
-/// A flag that is handled if it is the only argument.
+/// A flag of the library.
 pub(super) enum Flag {
-    Rollback,
+    Rollback(Option<Version>),
+    Unhold,
     Status,
     Update { now: bool },
+    UpdateTo(Version),
 }
 
 impl Flag {
-    pub(super) fn of(argument: &OsString) -> Option<Flag> {
-        match argument.to_str()? {
-            "--rollback" => Some(Flag::Rollback),
-            "--update-status" => Some(Flag::Status),
-            "--update" => Some(Flag::Update { now: false }),
-            "--update=now" => Some(Flag::Update { now: true }),
-            _ => None,
-        }
+    /// The flag that these arguments are; `None` if the first of them is none.
+    pub(super) fn of(arguments: &[OsString]) -> Option<Result<Flag>> {
+        let (first, rest) = arguments.split_first()?;
+        let first = first.to_str()?;
+        let flag = match first.split_once('=') {
+            None if first == "--rollback" => Ok(Flag::Rollback(None)),
+            None if first == "--unhold" => Ok(Flag::Unhold),
+            None if first == "--update-status" => Ok(Flag::Status),
+            None if first == "--update" => Ok(Flag::Update { now: false }),
+            Some(("--update", "now")) => Ok(Flag::Update { now: true }),
+            Some(("--update", version)) => version_of(version).map(Flag::UpdateTo),
+            Some(("--rollback", version)) => version_of(version).map(|to| Flag::Rollback(Some(to))),
+            _ => return None,
+        };
+        Some(match rest {
+            [] => flag,
+            _ => Err(Error::usage(format!(
+                "{} stands alone: give it without other arguments, and nothing else is done",
+                Printable(first)
+            ))),
+        })
     }
 
     /// Carries out the flag, and returns the text to print, and the exit code.
     pub(super) fn carry_out(self, startup: Startup) -> Result<(String, u8)> {
-        match self {
-            Flag::Rollback => Ok((roll_back(&startup)?, 0)),
-            Flag::Status => status(&startup),
+        let text = match self {
+            Flag::Rollback(to) => {
+                let (installation, at_path) = at_path(&startup)?;
+                let done = match &to {
+                    Some(to) => Updater::rollback_to(&installation, at_path.as_ref(), to)?,
+                    None => Updater::rollback(&installation, at_path.as_ref())?,
+                };
+                done.to_string()
+            }
+            Flag::Unhold => {
+                let ended = Updater::end_holds(&Installation::of_running()?)?;
+                match &ended[..] {
+                    [] => "no version is on hold".to_owned(),
+                    ended => {
+                        let ended: Vec<_> = ended.iter().map(Version::to_string).collect();
+                        format!("{} may be installed again; the next check does it", ended.join(", "))
+                    }
+                }
+            }
+            Flag::Status => return status(&startup),
             Flag::Update { now } => {
                 let reporter = Terminal::new(&startup.product);
-                let mut updater = startup.updater()?.reporter(reporter);
-                Ok((updater.update(now)?.to_string(), 0))
+                startup.updater()?.reporter(reporter).update(now)?.to_string()
             }
-        }
+            Flag::UpdateTo(version) => {
+                let reporter = Terminal::new(&startup.product);
+                startup.updater()?.reporter(reporter).update_to(&version)?.to_string()
+            }
+        };
+        Ok((text, 0))
     }
 }
 
-fn roll_back(startup: &Startup) -> Result<String> {
+fn version_of(text: &str) -> Result<Version> {
+    text.parse().map_err(Error::usage)
+}
+
+/// The installation, and the version at the path if this process is that. A process that runs from
+/// `.<exe>.relatch/` is not the executable at the path.
+fn at_path(startup: &Startup) -> Result<(Installation, Option<Version>)> {
     let (installation, running) = (Installation::of_running()?, startup.running()?);
-    // A process that runs from `.<exe>.relatch/` is not the executable at the path.
-    let at_path = Some(&running).filter(|_| !installation.was_replaced());
-    Ok(Updater::rollback(&installation, at_path)?.to_string())
+    let at_path = Some(running).filter(|_| !installation.was_replaced());
+    Ok((installation, at_path))
 }
 
 fn status(startup: &Startup) -> Result<(String, u8)> {
-    let (installation, running) = (Installation::of_running()?, startup.running()?);
-    let at_path = Some(&running).filter(|_| !installation.was_replaced());
-    let status = Updater::status(&installation, at_path)?;
+    let (installation, at_path) = at_path(startup)?;
+    let status = Updater::status(&installation, at_path.as_ref())?;
     let mut text = status.to_string();
     let location = startup.source.as_ref().map_or_else(ToString::to_string, |source| source.location());
     let _ = write!(text, "\n  from       {}", Printable(location));

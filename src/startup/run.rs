@@ -10,6 +10,7 @@ use super::policy::{Policy, is_due, is_skipped};
 use super::remember::{Reminder, Warnings};
 use super::require::{Requirement, outdated};
 use super::restart::{Mark, restart, was_restarted};
+use super::trial::{Candidate, Running};
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Local, Result};
 use crate::install::{self, Installation};
@@ -35,10 +36,17 @@ impl Startup {
     /// It returns if the running version is to continue. It does not return if a newer version runs
     /// instead, if it handled one of the flags, or if [`Policy::Require`] forbids the running
     /// version. It never panics, and prints to stdout only the output of a flag.
-    pub fn run(self) {
-        let policy = self.policy;
+    ///
+    /// Keep the result to the end of `main`: `let _running = startup.run();`. A version that
+    /// panics in its first starts is then left for the one before (SPEC step 13).
+    pub fn run(self) -> Running {
+        let (policy, candidate) = (self.policy, self.candidate());
         match self.start() {
-            Next::Continue => {}
+            Next::Continue => {
+                if let Some(installation) = candidate.and_then(Candidate::begin) {
+                    restart(&installation, Mark::Restarted);
+                }
+            }
             Next::Exit(code) => std::process::exit(code.into()),
             Next::Restart(installation, mark) => {
                 restart(&installation, mark);
@@ -47,6 +55,18 @@ impl Startup {
                 }
             }
         }
+        Running(())
+    }
+
+    /// The version whose run may be one of a trial. It is not where the check is skipped: nothing
+    /// is to change then.
+    fn candidate(&self) -> Option<Candidate> {
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let is_skipped = self.policy != Policy::Require && is_skipped(self.flags, &arguments);
+        if self.policy == Policy::Off || is_skipped || install::refuse_raised_privileges().is_err() {
+            return None;
+        }
+        Some(Candidate { product: self.product.clone(), running: self.running().ok()? })
     }
 
     fn start(self) -> Next {
@@ -60,7 +80,7 @@ impl Startup {
             return self.answer_probe(&nonce);
         }
         if let Some(flag) = self.flag(&arguments) {
-            return match flag.carry_out(self) {
+            return match flag.and_then(|flag| flag.carry_out(self)) {
                 Ok((text, code)) => {
                     // A closed pipe is not an error of this process.
                     drop(writeln!(std::io::stdout(), "{product}: {text}"));
@@ -105,11 +125,8 @@ impl Startup {
     }
 
     /// The flag that is to be answered.
-    fn flag(&self, arguments: &[OsString]) -> Option<Flag> {
-        match arguments {
-            [argument] if self.flags => Flag::of(argument),
-            _ => None,
-        }
+    fn flag(&self, arguments: &[OsString]) -> Option<Result<Flag>> {
+        Flag::of(arguments).filter(|_| self.flags)
     }
 
     /// The caller of this process chose its environment, and has fewer rights than it has: nothing

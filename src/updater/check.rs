@@ -22,6 +22,15 @@ pub(super) struct CheckResult {
     pub(super) details: Option<(Notes, bool)>,
 }
 
+/// What a person asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// A release that is not rolled out to this installation yet.
+    pub(super) now: bool,
+    /// An update, and not a start that happens to be due.
+    pub(super) explicitly: bool,
+}
+
 impl Updater {
     /// Steps 3 to 8 of an update, whose memory is saved whatever is decided.
     pub(super) fn run_update_check(
@@ -32,7 +41,8 @@ impl Updater {
         now: bool,
     ) -> Result<(Paused, CheckResult)> {
         let (records, journal) = paused.for_check();
-        let verdict = self.run_check(records, journal, Some(installed), budget.deadline, now)?;
+        let asked = Asked { now, explicitly: budget.retry_failed };
+        let verdict = self.run_check(records, journal, Some(installed), budget.deadline, asked)?;
         if verdict.release.is_some() {
             // The damaged files may now be replaced, because a release was verified.
             paused.verified();
@@ -50,7 +60,7 @@ impl Updater {
         journal: &Journal,
         installed: Option<&Version>,
         deadline: Instant,
-        now: bool,
+        asked: Asked,
     ) -> Result<Verdict> {
         let trust_anchor = TrustAnchor::new(&self.anchor)?;
         let recorded = records.load_root(&trust_anchor)?;
@@ -59,9 +69,14 @@ impl Updater {
             target: self.target.clone(),
             installed: installed.cloned(),
             executable: installed.and_then(|version| journal.executable(version)),
-            held: journal.held(),
+            held: journal
+                .held_by_person()
+                .into_iter()
+                .filter(|held| self.wanted.as_ref() != Some(held))
+                .collect(),
+            failed: if asked.explicitly { Vec::new() } else { journal.held_for_failing(self.clock.now()) },
             place: journal.rollout(),
-            now,
+            now: asked.now,
         };
         let mut undetermined = None;
         for memory in records.memories(&self.identity, &anchor, recorded.as_ref()) {

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::check::CheckResult;
+use super::check::{Asked, CheckResult};
 use super::successor::Unfit;
 use super::update::{Updater, warning_of};
 use crate::check::{Decision, Memory};
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
 use crate::install::{
-    Existing, Installation, Paused, Probe, Replaced, Session, Settings, Staged, Succession, Swapped, Under,
+    Entering, Existing, Installation, Paused, Probe, Replaced, Session, Settings, Staged, Succession,
+    Swapped, Under,
 };
 use crate::limits::{self, ByteLimit};
 use crate::report::Reporter;
@@ -185,7 +186,7 @@ impl Updater {
     ) -> Result<Fetched> {
         let deadline = Instant::now() + limits::CHECK;
         let (records, journal) = paused.for_check();
-        let verdict = self.run_check(records, journal, None, deadline, false)?;
+        let verdict = self.run_check(records, journal, None, deadline, Asked::default())?;
         let checked = CheckResult::of(verdict)?;
         let selected = match checked.decision {
             Decision::Update(selected) => selected,
@@ -221,6 +222,7 @@ impl Updater {
             session.save_settings(&settings)?;
         }
         let (version, blake3) = (staged.version().clone(), staged.blake3());
+        let is_tried = settings.probe == Probe::Library;
         let at_path = |session: &Session| match session.journal().installed().cloned() {
             Some(installed) if exists && session.holds(&installed)? => Ok(Some(installed)),
             _ => Ok::<_, Error>(None),
@@ -238,13 +240,14 @@ impl Updater {
             Some(installed) => {
                 // If the file is replaced before the swap, the epoch of the new one is unknown.
                 let carried = Under { epoch: Epoch::FIRST, domain: installed.domain };
-                let known = Replaced { version: &installed.version, under: carried, answered: None };
-                session.swap(staged, known, under)?
+                let known =
+                    Replaced { version: &installed.version, under: carried, answered: None, working: None };
+                session.swap(Entering::Staged(staged), known, under, self.keep, is_tried)?
             }
             // The version of the existing file is unknown, so that a rollback cannot return to it.
             None => {
                 let existing = if exists { Existing::Replace } else { Existing::Keep };
-                session.first_install(staged, under, existing)?
+                session.first_install(staged, under, existing, is_tried)?
             }
         };
         if let Some(warning) = warning_of(&swapped, &version) {

@@ -1,7 +1,9 @@
 //! Composes the steps of SPEC section 5. Only this module and `startup` use all others.
 //!
 //! ```text
-//! update     1, 2 a session; 9 download, 10 hash, 11 probe, 12 swap; rollback, status
+//! update     1, 2 a session; 9 download, 10 hash, 11 probe, 12 swap
+//! travel     6: to a kept executable, and the end of holds
+//! status     what is installed, kept and found
 //! check      3 to 8, with a `Check`
 //! fetch      reads the objects that a check requires
 //! successor  11: whether a release could update itself afterwards
@@ -15,11 +17,13 @@ mod check;
 mod fetch;
 mod first;
 mod outcome;
+mod status;
 mod successor;
+mod travel;
 mod update;
 
 pub(crate) use budget::Budget;
 pub use first::Install;
-pub use outcome::{Checked, Outcome, RolledBack, Status};
+pub use outcome::{Checked, Forward, KeptVersion, Outcome, RolledBack, Status};
 pub use update::Updater;
 pub(crate) use update::carried_root;

@@ -1,6 +1,7 @@
 //! The results of checks, updates, rollbacks and status.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -45,15 +46,70 @@ pub enum Outcome {
     Nothing(Finding),
 }
 
-/// The result of a rollback.
+/// The result of going to a kept executable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RolledBack {
-    /// The version that was left. It is now on hold.
-    pub from: Version,
-    /// The version that is now installed.
-    pub to: Version,
-    /// Why this could not be recorded. The rollback is complete, and the next start records it.
-    pub warning: Option<String>,
+pub enum RolledBack {
+    /// Another executable is at the path.
+    Now {
+        /// The version that was left.
+        from: Version,
+        /// The version that is now installed.
+        to: Version,
+        /// Whether `from` is on hold, so that no check installs it again.
+        held: bool,
+        /// The kept versions that were passed over, and why.
+        skipped: Vec<(Version, String)>,
+        /// Why this could not be recorded. It is complete, and the next start records it.
+        warning: Option<String>,
+    },
+    /// What was asked for was so already, and nothing was changed.
+    Already {
+        /// The version that is installed.
+        installed: Version,
+        /// The kept version that is one step further back.
+        further: Option<Version>,
+        /// The kept version that was left last.
+        forward: Option<Version>,
+    },
+}
+
+impl RolledBack {
+    /// The version that is installed now.
+    pub fn installed(&self) -> &Version {
+        match self {
+            RolledBack::Now { to, .. } => to,
+            RolledBack::Already { installed, .. } => installed,
+        }
+    }
+}
+
+/// The result of an update to one version.
+#[derive(Debug)]
+pub enum Forward {
+    /// The version was kept.
+    Kept(RolledBack),
+    /// It was looked for in the repository.
+    Released(Outcome),
+}
+
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Forward::Kept(kept) => kept.fmt(f),
+            Forward::Released(outcome) => outcome.fmt(f),
+        }
+    }
+}
+
+/// An executable that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptVersion {
+    /// Its version.
+    pub version: Version,
+    /// Its file, which can be started by hand.
+    pub path: PathBuf,
+    /// Why it does not come back, if the publisher does not let it.
+    pub refused: Option<String>,
 }
 
 /// The recorded state of an installation. No network is used.
@@ -68,10 +124,13 @@ pub struct Status {
     /// What is wrong with the file at the path: it is not what was installed, or a swap was
     /// interrupted.
     pub problem: Option<String>,
-    /// The version that a rollback returns to.
-    pub previous: Option<Version>,
-    /// Why it does not come back by a rollback, if the publisher does not let it.
-    pub previous_refused: Option<String>,
+    /// Whether a rollback put there what is installed.
+    pub returned: bool,
+    /// The version that a rollback returns to. Where a rollback put there what is installed, only
+    /// one that names this version does.
+    pub next_back: Option<Version>,
+    /// What is kept, the one that left the path last first.
+    pub kept: Vec<KeptVersion>,
     /// The versions on hold, from which the user rolled back.
     pub held: Vec<Version>,
     /// The lowest version that may run under `Require`, be installed, or be restored by a rollback.
@@ -120,14 +179,32 @@ impl fmt::Display for Outcome {
 
 impl fmt::Display for RolledBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RolledBack { from, to, .. } = self;
-        let way = if to.compare(from).is_ok_and(std::cmp::Ordering::is_gt) { "forward" } else { "back" };
-        write!(
-            f,
-            "{way} to {to}; {from} is on hold and is not installed again (--rollback once more \
-             returns to it)"
-        )?;
-        self.warning.iter().try_for_each(|warning| write!(f, "\n  {warning}"))
+        match self {
+            RolledBack::Now { from, to, held, skipped, warning } => {
+                match held {
+                    true => write!(
+                        f,
+                        "back to {to}; {from} is on hold and is not installed again \
+                         (--update={from} returns to it)"
+                    )?,
+                    false => write!(f, "forward to {to}, which was kept; --rollback goes back")?,
+                }
+                for (version, why) in skipped {
+                    write!(f, "\n  passed over {version}: {}", Printable(why))?;
+                }
+                warning.iter().try_for_each(|warning| write!(f, "\n  {warning}"))
+            }
+            RolledBack::Already { installed, further, forward } => {
+                write!(f, "{installed} is installed already; nothing was changed")?;
+                if let Some(further) = further {
+                    write!(f, "\n  one step further back: --rollback={further}")?;
+                }
+                if let Some(forward) = forward {
+                    write!(f, "\n  forward again: --update={forward}")?;
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -136,7 +213,8 @@ impl fmt::Display for Status {
         fn or<T: fmt::Display>(value: &Option<T>, none: &str) -> String {
             value.as_ref().map_or_else(|| none.to_owned(), T::to_string)
         }
-        writeln!(f, "version {}", or(&self.installed, "unknown"))?;
+        let by = if self.returned { ", by a rollback" } else { "" };
+        writeln!(f, "version {}{by}", or(&self.installed, "unknown"))?;
         if let Some(problem) = &self.problem {
             writeln!(f, "  problem    {problem}")?;
         }
@@ -150,9 +228,13 @@ impl fmt::Display for Status {
             }
         }
         writeln!(f, "  found      {}", self.finding.as_ref().unwrap_or(&Finding::Unknown))?;
-        writeln!(f, "  previous   {}", or(&self.previous, "(none; nothing to roll back to)"))?;
-        if let Some(why) = &self.previous_refused {
-            writeln!(f, "             does not come back: {why}")?;
+        writeln!(f, "  back       {}", or(&self.next_back, "(nothing to go back to)"))?;
+        for (index, KeptVersion { version, path, refused }) in self.kept.iter().enumerate() {
+            let title = if index == 0 { "kept" } else { "" };
+            writeln!(f, "  {title:10} {version} at {}", Printable(path.display()))?;
+            if let Some(why) = refused {
+                writeln!(f, "             does not come back: {}", Printable(why))?;
+            }
         }
         let held: Vec<_> = self.held.iter().map(Version::to_string).collect();
         write!(f, "  held       {}", if held.is_empty() { "(none)".into() } else { held.join(", ") })?;

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::budget::Budget;
-use super::outcome::{Checked, Outcome, RolledBack, Status};
+use super::check::Asked;
+use super::outcome::{Checked, Forward, Outcome};
 use crate::check::{Decision, Memory, Selected};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, Local, Result, io};
+use crate::error::{Error, Local, Result};
 use crate::install::{
-    AtPath, Directories, Download, Installation, Installed, Journal, Observation, Paused, Probe, Recorded,
-    Replaced, Returned, Session, Staged, Succession, Swapped, Under, ensure_is_mapped,
+    Directories, Download, Entering, Installation, Journal, Observation, Paused, Probe, Replaced, Session,
+    Staged, Succession, Swapped, Under, ensure_is_mapped,
 };
 use crate::limits;
 use crate::report::{Quiet, Reporter};
@@ -48,6 +49,10 @@ pub struct Updater {
     /// The address that the tool carries, or that was recorded: not that of a mirror.
     pub(super) address: String,
     pub(super) probe: Probe,
+    /// How many executables are kept beside the installed one.
+    pub(super) keep: usize,
+    /// The only version to update to, whether it is on hold or not.
+    pub(super) wanted: Option<Version>,
     pub(super) clock: Box<dyn Clock>,
     pub(super) reporter: Box<dyn Reporter>,
 }
@@ -76,6 +81,8 @@ impl Updater {
             source,
             address,
             probe,
+            keep: limits::KEPT,
+            wanted: None,
             clock,
             reporter,
         })
@@ -107,6 +114,14 @@ impl Updater {
     #[must_use]
     pub fn version(mut self, version: Version) -> Self {
         self.running = Some(version);
+        self
+    }
+
+    /// Keeps this many executables beside the installed one, at least 1 and at most 16. Default: 2.
+    /// Each takes the room of an executable.
+    #[must_use]
+    pub fn keep(mut self, count: usize) -> Self {
+        self.keep = count.clamp(1, limits::MOST_KEPT);
         self
     }
 
@@ -160,6 +175,20 @@ impl Updater {
         self.update_at(&Budget::explicit(), now, |_, _| {})
     }
 
+    /// Goes forward to this version: to a kept executable, without a network, else to the newest
+    /// release if that is this one. It is on hold no longer, and a staged rollout is ignored.
+    ///
+    /// # Errors
+    /// [`Local::NotKept`] if it is neither; [`Local::KeptIsOlder`]; see [`Error`].
+    pub fn update_to(&mut self, version: &Version) -> Result<Forward> {
+        match Updater::forward(&self.installation, self.running.as_ref(), version) {
+            Err(Error::Local(Local::NotKept { .. } | Local::NothingToRollBack { .. })) => {}
+            kept => return kept.map(Forward::Kept),
+        }
+        self.wanted = Some(version.clone());
+        self.update(true).map(Forward::Released)
+    }
+
     /// [`Updater::check`] with another budget.
     pub(crate) fn check_at(&mut self, budget: &Budget, now: bool) -> Result<Checked> {
         self.installation.ensure_executable()?;
@@ -190,6 +219,10 @@ impl Updater {
             Decision::Update(selected) => selected,
         };
         let to = selected.version().clone();
+        if let Some(wanted) = self.wanted.as_ref().filter(|wanted| **wanted != to) {
+            let (path, kept) = (self.installation.executable().into(), paused.kept_versions());
+            return Err(Local::NotKept { path, version: wanted.clone(), kept }.into());
+        }
         let withdrawn = checked.memory.is_retracted(&from);
         if !budget.retry_failed && checked.memory.is_failed_probe() {
             let why = "it failed before; an explicit update tries it again".into();
@@ -210,74 +243,6 @@ impl Updater {
         Ok(Outcome::Updated { from, to, withdrawn, returns })
     }
 
-    /// Restores the previous executable (SPEC section 6), without a network. `running` is the
-    /// version at the path, for an executable that was never updated.
-    ///
-    /// # Errors
-    /// [`Local::NothingToRollBack`], [`Local::Busy`], [`crate::Refusal::PreviousAltered`],
-    /// [`crate::Refusal::PreviousDomain`], [`crate::Refusal::BelowFloor`], [`crate::Refusal::Retracted`],
-    /// [`crate::Refusal::PreviousEpoch`], [`crate::Refusal::StateDamaged`]; nothing is changed.
-    pub fn rollback(installation: &Installation, running: Option<&Version>) -> Result<RolledBack> {
-        ensure_is_mapped(installation)?;
-        // If this directory does not exist, there was never an update. A rollback must not create
-        // it.
-        match std::fs::metadata(installation.dir()) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Local::NothingToRollBack { path: installation.executable().into() }.into());
-            }
-            Err(error) => return Err(io("look at", installation.dir())(error)),
-            Ok(_) => {}
-        }
-        let mut session = Session::begin_rollback(installation, limits::LOCK_WAIT, &mut Quiet)?;
-        let Returned { from, to, swapped } = session.rollback(running)?;
-        let warning = warning_of(&swapped, &to);
-        Ok(RolledBack { from, to, warning })
-    }
-
-    /// What is at the path, and what is recorded of it. It uses no network and takes no lock.
-    /// `running` is the version at the path, if the caller knows it.
-    ///
-    /// # Errors
-    /// [`Local::Io`]; [`Local::NoExecutable`]; [`Local::NotInstalled`] if neither a record nor
-    /// `running` tells what the file is.
-    pub fn status(installation: &Installation, running: Option<&Version>) -> Result<Status> {
-        ensure_is_mapped(installation)?;
-        installation.ensure_executable()?;
-        let recorded = installation.recorded(None)?;
-        if running.is_none() && recorded.journal.is_none() && recorded.damaged.is_none() {
-            installation.ensure_records_readable()?;
-            let why = "nothing is recorded beside it".into();
-            return Err(Local::NotInstalled { path: installation.executable().into(), why }.into());
-        }
-        let previous_refused = recorded.why_not_back().map(|why| why.to_string());
-        let found = installation.digest()?;
-        let Recorded { journal, records, damaged } = recorded;
-        let damaged = damaged.map(|why| why.to_string());
-        let last = records.as_ref().and_then(|records| records.last_memory());
-        let (channel, memory) = last.unzip();
-        let cache = memory.as_ref().map(Memory::cache);
-        let failure = cache.and_then(|cache| cache.failure());
-        let journal = journal.as_ref();
-        let at_path = journal.map_or(AtPath::Other, |journal| journal.at_path(found));
-        let version = |installed: &Installed| installed.version.clone();
-        Ok(Status {
-            product: records.as_ref().map(|records| records.product().clone()),
-            channel,
-            installed: at_path.known().map(version).or(running.cloned()),
-            problem: problem(&at_path, journal.and_then(Journal::installed), found, running),
-            previous: journal.and_then(Journal::previous).map(version),
-            previous_refused,
-            held: journal.map(Journal::held).unwrap_or_default(),
-            min_version: memory.as_ref().and_then(|memory| memory.min_version().cloned()),
-            finding: cache.map(|cache| cache.finding().clone()),
-            checked: cache.and_then(|cache| cache.checked()).unwrap_or_default(),
-            failed: failure.map_or(0, |failure| failure.at),
-            failure: failure.map(|failure| failure.text.clone()),
-            rollout: journal.map(Journal::rollout),
-            damaged,
-        })
-    }
-
     /// Steps 3 to 8 for a user who may not write beside the executable. What is remembered is in the user's
     /// own directory; the executable and everything beside it are only read.
     pub(crate) fn observe(&mut self, budget: &Budget) -> Result<(Journal, Memory)> {
@@ -290,7 +255,7 @@ impl Updater {
         };
         let running = self.running.clone();
         let verdict =
-            self.run_check(&mut seen.records, &journal, running.as_ref(), budget.deadline, false)?;
+            self.run_check(&mut seen.records, &journal, running.as_ref(), budget.deadline, Asked::default())?;
         seen.records.save(&self.identity, self.anchor_digest(), &verdict.memory)?;
         verdict.decision.map(drop)?;
         Ok((journal, verdict.memory))
@@ -308,6 +273,9 @@ impl Updater {
         let mut session = Session::begin_update(&self.installation, product, wait, &mut *self.reporter)?;
         self.note_replacement(&mut session)?;
         let from = self.installed(&session)?;
+        if let (Some(running), Probe::Library) = (&self.running, &self.probe) {
+            session.begin_first_trial(running)?;
+        }
         Ok((session.pause(), from))
     }
 
@@ -326,8 +294,13 @@ impl Updater {
         starting: impl FnOnce(),
     ) -> Result<bool> {
         paused.ensure_current()?;
-        // Each time before a download: what is in the way may be gone.
-        paused.directories().preflight(selected.artifact(), Some(&self.probe), Succession::Swap)?;
+        // Bytes that are kept have been there before, and need neither room nor a probe.
+        let blake3 = selected.artifact().blake3;
+        let is_kept = paused.is_kept(blake3);
+        if !is_kept {
+            // Each time before a download: what is in the way may be gone.
+            paused.directories().preflight(selected.artifact(), Some(&self.probe), Succession::Swap)?;
+        }
         let product = &self.identity.product;
         let answered = match (&self.running, &self.probe) {
             (Some(running), Probe::Library) => paused.ensure_answers(product, running)?, // 1
@@ -336,25 +309,32 @@ impl Updater {
         };
         let answered = Some(answered);
         starting();
-        let deadline = budget.download.map(|limit| Instant::now() + limit);
-        let staged = self.stage(paused.directories(), selected, deadline)?; // 9, 10
-        if let Err(unfit) = self.ensure_fit(&staged, &memory) {
-            let unfit = unfit.recorded(&mut memory, self.clock.now()); // 11
-            self.save_cache(&mut paused, &memory)?;
-            return Err(unfit.into_error(staged.version()));
-        }
-        let (version, blake3) = (staged.version().clone(), staged.blake3());
+        let version = selected.version().clone();
+        let entering = match is_kept {
+            true => Entering::Kept(version.clone(), blake3),
+            false => {
+                let deadline = budget.download.map(|limit| Instant::now() + limit);
+                let staged = self.stage(paused.directories(), selected, deadline)?; // 9, 10
+                if let Err(unfit) = self.ensure_fit(&staged, &memory) {
+                    let unfit = unfit.recorded(&mut memory, self.clock.now()); // 11
+                    self.save_cache(&mut paused, &memory)?;
+                    return Err(unfit.into_error(staged.version()));
+                }
+                Entering::Staged(staged)
+            }
+        };
         let mut session = paused.resume(limits::LOCK_WAIT)?; // 2
         let carried = Under { epoch: self.anchor_epoch, ..under };
-        let replaced = Replaced { version: from, under: carried, answered };
-        let swapped = session.swap(staged, replaced, under)?; // 12
+        let replaced = Replaced { version: from, under: carried, answered, working: None };
+        let is_tried = self.probe == Probe::Library;
+        let swapped = session.swap(entering, replaced, under, self.keep, is_tried)?; // 12
         if let Some(warning) = warning_of(&swapped, &version) {
             self.reporter.warn(&warning);
         }
         memory.installed(&version, blake3);
         // If this fails, the next check finds it again.
         drop(session.records().save_cache(&self.identity, self.anchor_digest(), memory.cache()));
-        Ok(session.may_return())
+        Ok(session.next_back().is_some())
     }
 
     pub(super) fn stage(
@@ -382,29 +362,5 @@ pub(super) fn warning_of(swapped: &Swapped, version: &Version) -> Option<String>
              the next update or rollback takes them from it"
         )),
         (None, None) => None,
-    }
-}
-
-/// What is wrong with the file at the path.
-fn problem(
-    at: &AtPath<'_>,
-    installed: Option<&Installed>,
-    found: Digest,
-    running: Option<&Version>,
-) -> Option<String> {
-    match (at, installed) {
-        (AtPath::Interrupted(_), _) => {
-            Some("an update was interrupted; the next start, update or rollback completes it".into())
-        }
-        (AtPath::Kept(kept), _) if running.is_none() => Some(format!(
-            "the file is the previous version {}: a rollback could not be recorded, which the next update or \
-             rollback does, or a person put it back",
-            kept.version
-        )),
-        (AtPath::Other, Some(installed)) if running.is_none() => Some(format!(
-            "the file is not the version {} that was installed: its hash is {found}, and {} is recorded",
-            installed.version, installed.blake3
-        )),
-        (AtPath::Other | AtPath::Installed(_) | AtPath::Kept(_), _) => None,
     }
 }

@@ -63,7 +63,7 @@ fn damaged_floors_are_told_and_replaced_by_a_verified_release_alone() {
         let answer = scene.tool.updater().reporter(warnings.clone()).update(false);
         assert!(matches!(answer, Ok(Outcome::Nothing(Finding::Current))), "{name}: {answer:?}");
         assert_eq!(warnings.take(), [""; 0], "{name}");
-        assert_eq!(rollback(&scene).unwrap().to.to_string(), "1.1.0", "{name}");
+        assert_eq!(rollback(&scene).unwrap().installed().to_string(), "1.1.0", "{name}");
         scene.heals(name);
     }
 }
@@ -82,8 +82,8 @@ fn a_damaged_cache_is_nobodys_business() {
         damage(&cache);
         let site = scene.tool.updater().installation().clone();
         assert_eq!(Updater::status(&site, None).unwrap().damaged, None, "{name}");
-        assert_eq!(rollback(&scene).unwrap().to.to_string(), "1.0.0", "{name}");
-        assert_eq!(rollback(&scene).unwrap().to.to_string(), "1.1.0", "{name}");
+        assert_eq!(rollback(&scene).unwrap().installed().to_string(), "1.0.0", "{name}");
+        Updater::forward(&site, None, &"1.1.0".parse().unwrap()).unwrap();
         let warnings = Warnings::default();
         let answer = scene.tool.updater().reporter(warnings.clone()).update(false);
         assert!(matches!(answer, Ok(Outcome::Updated { .. })), "{name}: {answer:?}");
@@ -260,7 +260,7 @@ fn records_behind_links_are_read() {
         std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
     }
     let status = scene.tool.status();
-    assert_eq!((status.damaged, status.previous.map(|v| v.to_string())), (None, Some("1.0.0".into())));
+    assert_eq!((status.damaged, status.next_back.map(|v| v.to_string())), (None, Some("1.0.0".into())));
     assert_eq!(status.finding, Some(Finding::Current));
     rollback(&scene).unwrap();
 }

@@ -55,10 +55,11 @@ pub fn ensure_exchanged(journal: &Value) {
 
 /// A client at 1.3.0 that was at 1.4.0, and holds that.
 pub fn means(place: &Place) {
-    assert_eq!(place.rollback().unwrap().to.to_string(), "1.4.0");
+    assert_eq!(place.rollback().unwrap().installed().to_string(), "1.3.0");
+    assert_eq!(place.forward("1.4.0").unwrap().installed().to_string(), "1.4.0");
     ensure_exchanged(&place.record("journal"));
     ensure_floors(&place.record("floors"));
-    assert_eq!(place.rollback().unwrap().to.to_string(), "1.3.0");
+    assert_eq!(place.rollback().unwrap().installed().to_string(), "1.3.0");
     // The hold was ended by the first of the two: what is new knows nothing of later versions.
     assert_eq!(place.status().held.len(), 1);
 
@@ -69,5 +70,5 @@ pub fn means(place: &Place) {
     let journal = place.record("journal");
     is_at(&journal, "", "");
     is_at(&journal, "/kept/0", "/installed");
-    assert_eq!(place.rollback().unwrap().to.to_string(), "1.3.0");
+    assert_eq!(place.rollback().unwrap().installed().to_string(), "1.3.0");
 }

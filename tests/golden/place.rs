@@ -129,6 +129,11 @@ impl Place {
         Updater::rollback(&relatch::install::Installation::at(&self.tool())?, None)
     }
 
+    pub fn forward(&self, to: &str) -> relatch::Result<RolledBack> {
+        let installation = relatch::install::Installation::at(&self.tool())?;
+        Updater::forward(&installation, None, &to.parse().unwrap())
+    }
+
     pub fn status(&self) -> Status {
         Updater::status(&relatch::install::Installation::at(&self.tool()).unwrap(), None).unwrap()
     }

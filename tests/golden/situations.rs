@@ -72,7 +72,12 @@ fn refuses_rollback(place: &Place) -> Refusal {
 }
 
 fn goes_back(place: &Place, to: &str) {
-    assert_eq!(place.rollback().unwrap().to.to_string(), to);
+    assert_eq!(place.rollback().unwrap().installed().to_string(), to);
+    assert_eq!(place.version(), to);
+}
+
+fn goes_forward(place: &Place, to: &str) {
+    assert_eq!(place.forward(to).unwrap().installed().to_string(), to);
     assert_eq!(place.version(), to);
 }
 
@@ -163,7 +168,7 @@ pub const ALL: &[Situation] = &[
         },
         means: |place| {
             assert!(matches!(place.status().finding, Some(Finding::Held { critical: true, .. })));
-            goes_back(place, "1.4.0");
+            goes_forward(place, "1.4.0");
         },
     },
     Situation {
@@ -311,7 +316,7 @@ pub const ALL: &[Situation] = &[
         },
         means: |place| {
             floor_holds_of_numbers(place);
-            goes_back(place, "10");
+            goes_forward(place, "10");
         },
     },
     Situation { name: "most", write: most, means: means_most },
@@ -366,9 +371,10 @@ fn most() -> Place {
 
 fn means_most(place: &Place) {
     // The seventeenth hold displaces the oldest.
-    goes_back(place, "1.4.0");
+    goes_forward(place, "1.4.0");
+    goes_back(place, "1.3.0");
     let held = place.status().held;
-    assert_eq!((held.len(), held[0].to_string(), held[15].to_string()), (16, "0.0.1".into(), "1.3.0".into()));
+    assert_eq!((held.len(), held[0].to_string(), held[15].to_string()), (16, "0.0.1".into(), "1.4.0".into()));
     // A seventeenth domain is refused, and no record is dropped for it.
     let by_other = with(Release::of("1.9.0", 9), |release| {
         (release.release_keys, release.timestamp_keys) = (keys(&[12]), keys(&[13]));

@@ -9,7 +9,13 @@ use super::scene::{Place, Scene};
 pub enum Kind {
     Install,
     Update,
+    /// An update of a tool that keeps an executable already, which stays kept.
+    UpdateBeside,
+    /// An update to bytes that are kept.
+    UpdateKept,
     Rollback,
+    /// To the version that was left.
+    Forward,
     /// A start that is due and finds nothing newer.
     StartCurrent,
     /// A start that is due, updates and restarts.
@@ -48,7 +54,7 @@ const fn of(name: &'static str, kind: Kind, by: By, always: &'static [&'static s
     Operation { name, kind, by, always }
 }
 
-pub const OPERATIONS: [Operation; 15] = [
+pub const OPERATIONS: [Operation; 21] = [
     of("relatch install", Kind::Install, By::Relatch, &[]),
     of("relatch install, no links", Kind::Install, By::Relatch, NO_LINKS),
     of("tool --update", Kind::Update, By::Tool, &[]),
@@ -56,6 +62,12 @@ pub const OPERATIONS: [Operation; 15] = [
     of("tool --update, neither exchange nor links", Kind::Update, By::Tool, NEITHER),
     of("relatch update", Kind::Update, By::Relatch, &[]),
     of("relatch update, no exchange", Kind::Update, By::Relatch, NO_EXCHANGE),
+    of("tool --update, one is kept", Kind::UpdateBeside, By::Tool, &[]),
+    of("tool --update, one is kept, no exchange", Kind::UpdateBeside, By::Tool, NO_EXCHANGE),
+    of("tool --update, to a kept one", Kind::UpdateKept, By::Tool, &[]),
+    of("tool --update, to a kept one, no exchange", Kind::UpdateKept, By::Tool, NO_EXCHANGE),
+    of("tool --update=1.1.0", Kind::Forward, By::Tool, &[]),
+    of("tool --update=1.1.0, no exchange", Kind::Forward, By::Tool, NO_EXCHANGE),
     of("tool --rollback", Kind::Rollback, By::Tool, &[]),
     of("tool --rollback, no exchange", Kind::Rollback, By::Tool, NO_EXCHANGE),
     of("tool --rollback, neither exchange nor links", Kind::Rollback, By::Tool, NEITHER),
@@ -72,8 +84,9 @@ impl Operation {
         let of_relatch = |command: &str| with(&scene.relatch, [command.as_ref(), place.path.as_os_str()]);
         match (self.kind, self.by) {
             (Kind::Install, _) => scene.install(&place.path),
-            (Kind::Update, By::Tool) => of_tool("--update"),
-            (Kind::Update, By::Relatch) => of_relatch("update"),
+            (Kind::Update | Kind::UpdateBeside | Kind::UpdateKept, By::Tool) => of_tool("--update"),
+            (Kind::Update | Kind::UpdateBeside | Kind::UpdateKept, By::Relatch) => of_relatch("update"),
+            (Kind::Forward, _) => of_tool("--update=1.1.0"),
             (Kind::Rollback, By::Tool) => of_tool("--rollback"),
             (Kind::Rollback, By::Relatch) => of_relatch("rollback"),
             (Kind::StartCurrent | Kind::StartUpdate, _) => of_tool("x"),

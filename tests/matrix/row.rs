@@ -129,17 +129,22 @@ impl<'a> Checked<'a> {
         let (old, new) = (Some(self.scene.old), Some(self.scene.new));
         match self.kind() {
             Kind::Install => (None, new),
-            Kind::Update | Kind::StartUpdate => (old, new),
+            Kind::Update | Kind::UpdateBeside | Kind::UpdateKept | Kind::Forward | Kind::StartUpdate => {
+                (old, new)
+            }
             Kind::Rollback => (new, old),
             Kind::StartCurrent => (new, new),
         }
     }
 
-    fn kept_after(&self) -> Option<Digest> {
+    fn kept_after(&self) -> Vec<Digest> {
         match self.kind() {
-            Kind::Install => None,
-            Kind::Update | Kind::StartUpdate | Kind::StartCurrent => Some(self.scene.old),
-            Kind::Rollback => Some(self.scene.new),
+            Kind::Install => Vec::new(),
+            Kind::Update | Kind::UpdateKept | Kind::Forward | Kind::StartUpdate | Kind::StartCurrent => {
+                vec![self.scene.old]
+            }
+            Kind::UpdateBeside => vec![self.scene.old, self.scene.oldest],
+            Kind::Rollback => vec![self.scene.new],
         }
     }
 
@@ -176,7 +181,7 @@ impl<'a> Checked<'a> {
         let accepted = self.place.accepted();
         let least = match (self.kind(), found == Some(self.scene.new)) {
             (Kind::Install, false) => 0,
-            (Kind::Rollback, _) | (_, true) => 2,
+            (Kind::Rollback | Kind::Forward | Kind::UpdateKept, _) | (_, true) => 2,
             _ => 1,
         };
         if accepted < least {
@@ -260,8 +265,7 @@ impl<'a> Checked<'a> {
         let operation = self.operation;
         let found = self.place.at_path().ok().flatten();
         let is_done = outcome == Outcome::Done
-            // Killed after its last step: only a person who saw no answer would repeat it, and a
-            // second rollback goes forward.
+            // Killed after its last step.
             || after.is_some_and(|after| found == Some(after) && self.place.records(after));
         let command = match self.kind() {
             Kind::Install if found.is_some() => operation.update(self.scene, self.place),
@@ -281,13 +285,12 @@ impl<'a> Checked<'a> {
         if !output.status.success() {
             self.fault(format!("repeated: {}: {}", output.status, stderr(&output).trim()));
         } else if found != after {
-            let again = if is_done { "held, and installed" } else { "gone to the other side" };
-            self.fault(format!("repeated: it has {again}: at the path is {found:?}"));
+            self.fault(format!("repeated: at the path is {found:?}"));
         }
         if found == after {
             let kept = self.kept_after();
             self.faults
-                .extend(self.place.inconsistencies(kept).iter().map(|what| format!("repeated: {what}")));
+                .extend(self.place.inconsistencies(&kept).iter().map(|what| format!("repeated: {what}")));
         }
         if self.kind() == Kind::Rollback && found == after && !self.place.holds(NEW) {
             self.fault("repeated: the version that was left is not held");

@@ -14,6 +14,8 @@ use super::support::{PRODUCT, Repository, executable_such};
 
 /// The versions of the two releases.
 pub const OLD: &str = "1.0.0";
+/// Kept in some installations of the first one. It was never released.
+const OLDEST: &str = "0.9.0";
 pub const NEW: &str = "1.1.0";
 
 /// A repository whose newest release is [`NEW`], and installations of both releases.
@@ -21,6 +23,7 @@ pub struct Scene {
     repository: Repository,
     base: TempDir,
     pub relatch: PathBuf,
+    pub oldest: Digest,
     pub old: Digest,
     pub new: Digest,
 }
@@ -29,12 +32,12 @@ impl Scene {
     pub fn new() -> Self {
         let mut repository = Repository::new();
         let bytes = |version: &str| executable_such(&repository, version, json!({"interval": 0}));
-        let (old, new) = (bytes(OLD), bytes(NEW));
+        let (oldest, old, new) = (bytes(OLDEST), bytes(OLD), bytes(NEW));
         let base = tempfile::tempdir().unwrap();
         repository.release(OLD, &old);
         let relatch = built("relatch");
-        let (of_old, of_new) = (Digest::of(&old), Digest::of(&new));
-        let scene = Scene { repository, base, relatch, old: of_old, new: of_new };
+        let [of_oldest, of_old, of_new] = [&oldest, &old, &new].map(|bytes| Digest::of(bytes));
+        let scene = Scene { repository, base, relatch, oldest: of_oldest, old: of_old, new: of_new };
 
         std::fs::create_dir_all(scene.template("absent")).unwrap();
         std::fs::create_dir_all(scene.template("copied-old")).unwrap();
@@ -45,7 +48,12 @@ impl Scene {
         scene.succeeds(Command::new(&copied).arg("--update"));
         let installed = scene.template("installed-old").join(PRODUCT);
         scene.succeeds(&mut scene.install(&installed));
-        for executable in [&copied, &installed] {
+        std::fs::create_dir_all(scene.template("kept-old")).unwrap();
+        let beside = scene.template("kept-old").join(PRODUCT);
+        std::fs::write(&beside, &oldest).unwrap();
+        make_executable(&beside);
+        scene.succeeds(Command::new(&beside).arg("--update"));
+        for executable in [&copied, &installed, &beside] {
             give_attributes(executable);
         }
         let mut scene = scene;
@@ -54,6 +62,13 @@ impl Scene {
             let (from, to) = (scene.template(from), scene.template(to));
             scene.succeeds(Command::new("cp").arg("-a").arg(from).arg(&to));
             scene.succeeds(Command::new(to.join(PRODUCT)).arg("--update"));
+        }
+        for (from, to, argument) in
+            [("copied-new", "returned-old", "--rollback"), ("returned-old", "unheld-old", "--unhold")]
+        {
+            let (from, to) = (scene.template(from), scene.template(to));
+            scene.succeeds(Command::new("cp").arg("-a").arg(from).arg(&to));
+            scene.succeeds(Command::new(to.join(PRODUCT)).arg(argument));
         }
         scene
     }
@@ -74,7 +89,15 @@ impl Scene {
 
     /// No operation wrote to an executable that has a name.
     pub fn assert_untouched(&self) {
-        for name in ["copied-old", "installed-old", "copied-new", "installed-new"] {
+        for name in [
+            "copied-old",
+            "installed-old",
+            "kept-old",
+            "returned-old",
+            "unheld-old",
+            "copied-new",
+            "installed-new",
+        ] {
             let expected = if name.ends_with("old") { self.old } else { self.new };
             let found = executable(&self.template(name).join(PRODUCT));
             assert_eq!(found, Ok(Some(expected)), "{name}: a row wrote to an executable");
@@ -101,6 +124,9 @@ impl Scene {
     pub fn before(&self, operation: &Operation) -> PathBuf {
         self.template(match (operation.kind, operation.by) {
             (Kind::Install, _) => "absent",
+            (Kind::UpdateBeside, _) => "kept-old",
+            (Kind::UpdateKept, _) => "unheld-old",
+            (Kind::Forward, _) => "returned-old",
             (Kind::Update | Kind::StartUpdate, By::Tool) => "copied-old",
             (Kind::Update | Kind::StartUpdate, By::Relatch) => "installed-old",
             (Kind::Rollback | Kind::StartCurrent, By::Tool) => "copied-new",
@@ -152,8 +178,8 @@ pub struct Place {
     pub log: PathBuf,
 }
 
-/// What an operation may leave in `.<exe>.relatch`.
-const NAMES: [&str; 8] = ["journal", "floors", "cache", "root", "lock", "staging", "previous", "settings"];
+/// What an operation may leave in `.<exe>.relatch`, beside what the journal keeps.
+const NAMES: [&str; 7] = ["journal", "floors", "cache", "root", "lock", "staging", "settings"];
 
 impl Place {
     pub fn new(dir: PathBuf, log: PathBuf) -> Self {
@@ -200,7 +226,7 @@ impl Place {
     }
 
     /// What is wrong after an operation that ended well.
-    pub fn inconsistencies(&self, kept: Option<Digest>) -> Vec<String> {
+    pub fn inconsistencies(&self, kept: &[Digest]) -> Vec<String> {
         let mut found = Vec::new();
         for name in ["floors", "cache"] {
             found.extend(self.record(name).err());
@@ -214,9 +240,17 @@ impl Place {
                 if !journal["pending"].is_null() {
                     found.push(format!("the journal has a swap that is pending: {journal}"));
                 }
-                let recorded = journal["kept"][0]["blake3"].as_str().map(str::to_owned);
-                if recorded != kept.map(|kept| kept.to_string()) {
-                    found.push(format!("the journal keeps another executable: {journal}"));
+                let recorded = journal["kept"].as_array().cloned().unwrap_or_default();
+                let hashes: Vec<_> = recorded.iter().map(|kept| kept["blake3"].clone()).collect();
+                if hashes != kept.iter().map(|kept| json!(kept.to_string())).collect::<Vec<_>>() {
+                    found.push(format!("the journal keeps other executables: {journal}"));
+                }
+                for one in &recorded {
+                    match executable(&self.private(one["file"].as_str().unwrap_or_default())) {
+                        Ok(Some(hash)) if one["blake3"] == hash.to_string() => {}
+                        Ok(other) => found.push(format!("{one} has the hash {other:?}")),
+                        Err(error) => found.push(error),
+                    }
                 }
             }
             (Ok(None), _) => found.push("there is no journal".into()),
@@ -225,11 +259,6 @@ impl Place {
                 found.extend(at_path.err());
             }
         }
-        match executable(&self.private("previous")) {
-            Ok(previous) if previous == kept => {}
-            Ok(previous) => found.push(format!("`previous` has the hash {previous:?}, not {kept:?}")),
-            Err(error) => found.push(error),
-        }
         found.extend(self.strays().into_iter().map(|name| format!("{name} is left")));
         found
     }
@@ -237,7 +266,10 @@ impl Place {
     pub fn strays(&self) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.private("")) else { return Vec::new() };
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let private = names.filter(|name| !NAMES.contains(&name.as_str()));
+        let journal = self.record("journal").ok().flatten().unwrap_or_default();
+        let is_kept =
+            |name: &str| journal["kept"].as_array().into_iter().flatten().any(|kept| kept["file"] == name);
+        let private = names.filter(|name| !NAMES.contains(&name.as_str()) && !is_kept(name));
         let beside = std::fs::read_dir(&self.dir).unwrap().map(|entry| entry.unwrap().file_name());
         let expected = [PRODUCT.to_owned(), format!(".{PRODUCT}.relatch")];
         let beside = beside.map(|name| name.into_string().unwrap()).filter(|name| !expected.contains(name));

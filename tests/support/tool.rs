@@ -157,7 +157,11 @@ impl Tool {
         let names = std::fs::read_dir(self.site_dir()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let expected = ["journal", "floors", "cache", "root", "lock", "staging", PREVIOUS, "settings"];
-        names.filter(|name| !expected.contains(&name.as_str())).collect()
+        // What the journal names is kept.
+        let journal = self.site_dir().join("journal");
+        let kept = if journal.is_file() { read_record(&journal)["kept"].clone() } else { Value::Null };
+        let is_kept = |name: &str| kept.as_array().into_iter().flatten().any(|kept| kept["file"] == name);
+        names.filter(|name| !expected.contains(&name.as_str()) && !is_kept(name)).collect()
     }
 
     /// One of the files `journal`, `floors` and `cache`.

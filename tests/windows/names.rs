@@ -26,7 +26,7 @@ fn story(place: &Place) {
     if place.path.as_os_str().len() < 240 {
         assert!(stdout(&output).contains(&format!("argv0={}", place.path.display())), "{output:?}");
     }
-    assert_eq!(place.rollback().unwrap().to.to_string(), "1.0.0");
+    assert_eq!(place.rollback().unwrap().installed().to_string(), "1.0.0");
     repository.release("3.0.0", &executable(&repository, "3.0.0"));
     assert!(matches!(place.update(), Ok(Outcome::Updated { .. })));
     assert!(matches!(place.update(), Ok(Outcome::Nothing(_))));
@@ -75,6 +75,6 @@ fn a_path_that_is_almost_long() {
         repository.release(version, &fake(version));
         assert!(matches!(place.update(), Ok(Outcome::Updated { .. })));
     }
-    assert_eq!(place.rollback().unwrap().to.to_string(), "2.0.0");
+    assert_eq!(place.rollback().unwrap().installed().to_string(), "2.0.0");
     assert_eq!((place.content(), place.strays()), (fake("2.0.0"), vec![]));
 }

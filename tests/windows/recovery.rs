@@ -197,7 +197,7 @@ fn in_the_gap_nobody_says_that_the_version_is_there() {
     assert!(is_missing(&check(&place).unwrap_err(), true));
     assert!(!place.path.exists());
     // What changes something closes it. The rollback that was cut is the one that is asked for.
-    assert_eq!(place.rollback().unwrap().to.to_string(), "1.0.0");
+    assert_eq!(place.rollback().unwrap().installed().to_string(), "1.0.0");
     assert!(matches!(check(&place), Ok(Checked::Nothing(_))));
     // Where nothing is left to put there, an installation does.
     let gone: Disk = [("exe", None), ("leaving.exe", None), (STAGED, None), ("previous.exe", None)];

@@ -79,7 +79,7 @@ fn a_parent_that_waits_is_in_no_updates_way() {
     repository.release("3.0.0", &executable(&repository, "3.0.0"));
     place.update().unwrap();
     assert_eq!(place.version(), "3.0.0");
-    assert_eq!(place.rollback().unwrap().to.to_string(), "2.0.0");
+    assert_eq!(place.rollback().unwrap().installed().to_string(), "2.0.0");
     std::fs::write(&end, "").unwrap();
     assert!(parent.wait().unwrap().success());
     place.update().unwrap();

@@ -56,7 +56,7 @@ fn versions_that_still_run_are_in_nobodys_way() {
     assert!(place.strays().iter().all(|name| name.starts_with("old-") && name.len() == 20));
     // Back and forth, while all of them run.
     for expected in ["4.0.0", "5.0.0", "4.0.0"] {
-        assert_eq!(place.rollback().unwrap().to.to_string(), expected);
+        assert_eq!(place.rollback().unwrap().installed().to_string(), expected);
         assert_eq!(place.version(), expected);
     }
     running.into_iter().for_each(Running::end);

@@ -105,6 +105,11 @@ impl<'a> Entry<'a> {
         self.dir.open_or_create(self.name)
     }
 
+    /// Opens a regular file to which lines are appended.
+    pub(super) fn open_to_append(self) -> Result<File> {
+        self.dir.open_to_append(self.name)
+    }
+
     /// Creates a file that did not exist, readable and writable by its owner alone.
     pub(super) fn create(self) -> Result<File> {
         self.dir.create_file(self.name)

@@ -203,6 +203,10 @@ impl OpenDir {
         self.open_regular(name, OFlags::RDONLY)
     }
 
+    pub(super) fn open_to_append(&self, name: &OsStr) -> Result<File> {
+        self.open_regular(name, OFlags::WRONLY | OFlags::APPEND)
+    }
+
     pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {
         self.open_target(name, OFlags::RDONLY)
     }

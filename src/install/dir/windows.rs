@@ -143,6 +143,10 @@ impl OpenDir {
         patiently(|| self.open_regular(name, OpenOptions::new().read(true).share_mode(FILE_SHARE_READ)))
     }
 
+    pub(super) fn open_to_append(&self, name: &OsStr) -> Result<File> {
+        self.open_regular(name, OpenOptions::new().append(true))
+    }
+
     pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {
         regular_file::open_regular_file(&self.path.join(name))
     }

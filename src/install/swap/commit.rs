@@ -63,28 +63,45 @@ fn commit_to(
     leaving: Option<&File>,
     privileges: &mut Option<Error>,
 ) -> Result<()> {
-    let previous = locked.file(names::PREVIOUS_FILE);
-    let mut is_kept = false;
-    // It has its last name already if an earlier process died after that.
-    for name in [names::BACKUP, &swap.file, names::PREVIOUS] {
-        let Some(from) = &swap.from else { break };
-        let old = locked.file(names::file_of(name));
-        if !is_executable(old, from, leaving)? {
-            continue;
-        }
-        if name != names::PREVIOUS {
-            put(locked, old, previous).map_err(io("keep the previous version as", &previous.path()))?;
-            durable::sync_dir(locked.private())?;
-        }
+    let is_kept = keep_leaving(locked, journal, swap, leaving)?;
+    if is_kept {
         // The way back counts for more.
-        *privileges = remove_privileges(previous).err();
-        is_kept = true;
-        break;
+        *privileges = remove_privileges(locked.file(names::file_of(swap.place_of_leaving()))).err();
     }
     let mut after = journal.clone();
     after.swap_ended(swap, is_kept);
     *journal = after;
     journal.save(locked.private())
+}
+
+/// Gives the executable that left the path the name under which it is kept, and before that another
+/// one to the file that has this name, if that is kept too. What an earlier process did is not
+/// repeated. The result is whether it has that name.
+pub(super) fn keep_leaving(
+    locked: &Locked,
+    journal: &Journal,
+    swap: &Swap,
+    leaving: Option<&File>,
+) -> Result<bool> {
+    let Some(from) = &swap.from else { return Ok(false) };
+    let place = locked.file(names::file_of(swap.place_of_leaving()));
+    for name in [names::BACKUP, names::file_of(&swap.file)] {
+        let old = locked.file(name);
+        if old.path() == place.path() || !is_executable(old, from, leaving)? {
+            continue;
+        }
+        if let Some(aside) = journal.aside(swap).map(|aside| locked.file(aside)) {
+            if place.exists().map_err(io("look at", &place.path()))? {
+                put(locked, place, aside).map_err(io("keep an earlier version as", &aside.path()))?;
+                // On the disk before its name goes to another file.
+                durable::sync_dir(locked.private())?;
+            }
+        }
+        put(locked, old, place).map_err(io("keep the previous version as", &place.path()))?;
+        durable::sync_dir(locked.private())?;
+        return Ok(true);
+    }
+    is_executable(place, from, leaving)
 }
 
 /// Takes set-id bits and capabilities from an executable that is not at the path, where no update

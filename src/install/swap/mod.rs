@@ -41,7 +41,9 @@ use windows as system;
 use super::digest::digest_of;
 use super::dir::Entry;
 use super::journal::{Installed, Journal, Swap, Under};
+use super::kept::open_kept;
 use super::lock::Locked;
+use super::random::random_suffix;
 use super::stage::Staged;
 use super::{durable, names};
 use crate::error::{Error, Local, Result, io};
@@ -62,15 +64,28 @@ pub(crate) struct Replaced<'a> {
     pub(crate) under: Under,
     /// The hash of the file for which the update was decided. It must still be there.
     pub(crate) answered: Option<Digest>,
+    /// The hash of an executable that is known to work.
+    pub(crate) working: Option<Digest>,
 }
 
-/// Swaps a staged executable in; the old one becomes `previous`.
+/// What an update puts at the path.
+#[derive(Debug)]
+pub(crate) enum Entering {
+    /// A new file.
+    Staged(Staged),
+    /// A kept executable: this version, and its hash, which is the signed one.
+    Kept(Version, Digest),
+}
+
+/// Swaps an executable in. The old one is kept, and of those that were kept before, the newest
+/// ones: `keep` in all.
 pub(super) fn swap_in(
     locked: &Locked,
     journal: &mut Journal,
-    mut staged: Staged,
+    entering: Entering,
     replaced: Replaced<'_>,
     under: Under,
+    keep: usize,
 ) -> Result<Swapped> {
     let executable = locked.installation().executable();
     let mut current = locked.executable().open().map_err(io("open", executable))?;
@@ -84,15 +99,30 @@ pub(super) fn swap_in(
         return Err(Local::ChangedMeanwhile { path: executable.into() }.into());
     }
     let Replaced { version, under: carried, .. } = replaced;
-    let from = known.unwrap_or_else(|| Installed::new(version.clone(), blake3, carried));
-    let to = Installed::new(staged.version().clone(), staged.blake3(), under);
-    let swap = Swap::update(staged.name(), Some(from), to);
-    // The file is whole on the disk, with the mode of the old one, before a record names it.
-    system::copy_metadata(&current, staged.file(), executable)?;
-    system::sync_staged(staged.file()).map_err(io("synchronise", staged.path()))?;
-    // From here on the old executable may have the name, and dropping `staged` must not remove it.
-    staged.keep();
-    exchange(locked, journal, swap, Files { entering: staged.file(), leaving: &current })
+    let mut from = known.unwrap_or_else(|| Installed::new(version.clone(), blake3, carried));
+    from.confirmed |= replaced.working == Some(blake3);
+    match entering {
+        Entering::Staged(mut staged) => {
+            let to = Installed::new(staged.version().clone(), staged.blake3(), under);
+            let swap = journal.plan_update(staged.name(), from, to, keep, &names::kept(&random_suffix()?));
+            // The file is whole on the disk, with the mode of the old one, before a record names it.
+            copy_metadata(&current, staged.file(), executable)?;
+            system::sync_staged(staged.file()).map_err(io("synchronise", staged.path()))?;
+            // From here on the old executable may have the name, and dropping `staged` must not
+            // remove it.
+            staged.keep();
+            exchange(locked, journal, swap, Files { entering: staged.file(), leaving: &current })
+        }
+        Entering::Kept(version, blake3) => {
+            let gone = || Local::ChangedMeanwhile { path: executable.into() };
+            let kept = journal.kept_with(blake3).cloned().ok_or_else(gone)?;
+            let file = open_kept(locked, &kept)?.ok_or_else(gone)?;
+            let confirmed = kept.executable.confirmed;
+            let to = Installed { confirmed, ..Installed::new(version, blake3, under) };
+            let swap = Swap::update(&kept.file, Some(from), to);
+            exchange_with_kept(locked, journal, swap, Files { entering: &file, leaving: &current })
+        }
+    }
 }
 
 /// Gives a new file owner, mode and attributes of an old one, or refuses. The result is whether
@@ -101,13 +131,25 @@ pub(super) fn copy_metadata(old: &File, new: &File, path: &Path) -> Result<bool>
     system::copy_metadata(old, new, path)
 }
 
-/// Before a rollback: `previous` gets owner, mode and attributes of the executable at the path, so
-/// that what an administrator changed there stays.
-pub(super) fn prepare_return(files: Files<'_>, executable: &Path) -> Result<()> {
-    if copy_metadata(files.leaving, files.entering, executable)? {
-        system::sync_staged(files.entering).map_err(io("synchronise the previous version of", executable))?;
+/// [`exchange`] with a kept executable. Before that it gets owner, mode and attributes of the one
+/// at the path, so that what an administrator changed there stays.
+pub(super) fn exchange_with_kept(
+    locked: &Locked,
+    journal: &mut Journal,
+    swap: Swap,
+    files: Files<'_>,
+) -> Result<Swapped> {
+    let (executable, place) = (locked.installation().executable(), names::file_of(&swap.file).to_owned());
+    let prepared = copy_metadata(files.leaving, files.entering, executable).and_then(|changed| {
+        let synced = if changed { system::sync_staged(files.entering) } else { Ok(()) };
+        synced.map_err(io("synchronise a kept version of", executable))
+    });
+    let swapped = prepared.and_then(|()| exchange(locked, journal, swap, files));
+    if swapped.is_err() {
+        // What it was given for the path is not for where it stays.
+        drop(remove_privileges(locked.file(&place)));
     }
-    Ok(())
+    swapped
 }
 
 /// The steps of the module, from the pending record to the commit. After an error the entering
@@ -124,7 +166,9 @@ pub(super) fn exchange(
         if let Err(error) = journal.save(locked.private()) {
             // If the record is on the disk all the same, the next session undoes it.
             *journal = before;
-            durable::remove(locked.file(&swap.file));
+            if names::is_staged(&swap.file) {
+                durable::remove(locked.file(&swap.file));
+            }
             return Err(error);
         }
     }
@@ -196,6 +240,7 @@ mod tests {
     use super::super::Installation;
     use super::super::dir::moment;
     use super::super::directories::UnlockedDirectories;
+    use super::super::journal::Kept;
     use super::*;
     use crate::trust::Epoch;
 
@@ -246,7 +291,7 @@ mod tests {
         let mut journal = Journal::new(&"p".parse().unwrap()).unwrap();
         let (from, to) = (installed("1.0.0", b"old"), installed("2.0.0", b"verified"));
         let swap = match is_rollback {
-            true => Swap::rollback(from, to),
+            true => Swap::rollback(from, Kept { file: name.into(), executable: to }),
             false => Swap::update(name, Some(from), to),
         };
         let files = Files { entering: &entering, leaving: &leaving };

@@ -2,10 +2,10 @@
 
 use super::super::digest::digest_of;
 use super::super::dir::Entry;
-use super::super::journal::{Journal, Swap};
+use super::super::journal::{Journal, Kept, Swap};
 use super::super::lock::Locked;
 use super::super::{durable, names};
-use super::commit::{Swapped, commit, is_executable, put, remove_privileges, sync_both};
+use super::commit::{Swapped, commit, is_executable, keep_leaving, put, remove_privileges, sync_both};
 use crate::error::{Result, io};
 use crate::trust::Digest;
 
@@ -45,20 +45,41 @@ fn remove_begun_copy(locked: &Locked, journal: &Journal, copy: Entry<'_>) -> Res
 }
 
 /// As [`recover`], for a rollback of which the names are the only record, if there was one: the
-/// executable that it left has the name `previous`, or still `leaving`. A copy that a person put
-/// back is none.
+/// executable that it left has the name of the one that came back, or still `leaving`. A copy that
+/// a person put back is none.
 pub(in crate::install) fn recover_rollback(
     locked: &Locked,
     journal: &mut Journal,
 ) -> Result<Option<Finished>> {
-    let Some(swap) = journal.unrecorded_rollback() else { return Ok(None) };
-    let Some(from) = &swap.from else { return Ok(None) };
-    for name in [names::PREVIOUS_FILE, names::BACKUP] {
-        if is_executable(locked.file(name), from, None)? {
-            return resolve(locked, journal, swap);
+    let (path, backup) = (locked.installation().executable(), locked.file(names::BACKUP));
+    let Some(found) = digest_at(locked)? else {
+        // Between two renames (Windows). Which one was to come back is not known.
+        if let Some(installed) = journal.installed() {
+            if is_executable(backup, installed, None)? {
+                put(locked, backup, locked.executable()).map_err(io("put the executable back at", path))?;
+                sync_both(locked)?;
+            }
         }
+        return Ok(None);
+    };
+    let Some(swap) = journal.unrecorded_rollback(found) else { return Ok(None) };
+    let Some(from) = &swap.from else { return Ok(None) };
+    let is_from = |name: &str| is_executable(locked.file(name), from, None);
+    match is_from(names::file_of(&swap.file))? || is_from(names::BACKUP)? {
+        true => resolve(locked, journal, swap),
+        false => Ok(None),
     }
-    Ok(None)
+}
+
+/// The hash of what is at the path; `None` if nothing is.
+fn digest_at(locked: &Locked) -> Result<Option<Digest>> {
+    let path = locked.installation().executable();
+    if !locked.executable().exists().map_err(io("look at", path))? {
+        return Ok(None);
+    }
+    let mut current = locked.executable().open().map_err(io("open", path))?;
+    let (_, found) = digest_of(&mut current).map_err(io("read", path))?;
+    Ok(Some(found))
 }
 
 /// Finishes or undoes this swap.
@@ -67,17 +88,17 @@ pub(in crate::install) fn resolve(
     journal: &mut Journal,
     swap: Swap,
 ) -> Result<Option<Finished>> {
-    let executable = locked.installation().executable();
-    let exists = locked.executable().exists().map_err(io("look at", executable))?;
-    if !exists && !restore_executable(locked, &swap)? {
+    let found = match digest_at(locked)? {
+        None if restore_executable(locked, &swap)? => digest_at(locked)?,
+        found => found,
+    };
+    let Some(found) = found else {
         // Neither executable exists: no swap is in progress, and the session reports the error.
-        if swap.from.is_none() && names::is_swappable(&swap.file) {
+        if swap.from.is_none() && names::is_staged(&swap.file) {
             durable::remove(locked.file(&swap.file));
         }
         return undone(locked, journal, None).map(|()| None);
-    }
-    let mut current = locked.executable().open().map_err(io("open", executable))?;
-    let (_, found) = digest_of(&mut current).map_err(io("read", executable))?;
+    };
     // A later version of relatch may name files that this one does not know. They stay.
     let is_known = names::is_swappable(&swap.file);
     if found == swap.to.blake3 && is_known {
@@ -101,41 +122,35 @@ pub(in crate::install) fn resolve(
         return Ok(None);
     }
     durable::remove(locked.file(names::BACKUP));
-    if is_known && swap.file != names::PREVIOUS {
+    if names::is_staged(&swap.file) {
         durable::remove(locked.file(&swap.file));
     }
     undone(locked, journal, Some(found)).map(|()| None)
 }
 
 /// If the swap was complete before somebody else put a third executable at the path, the old one
-/// has the staged name or `leaving`, and is kept. `false` if it has neither.
+/// has the staged name, `leaving` or its place already, and is kept. `false` if it has none of
+/// them.
 fn keep_overtaken(locked: &Locked, journal: &mut Journal, swap: &Swap) -> Result<bool> {
-    let Some(from) = &swap.from else { return Ok(false) };
-    let previous = locked.file(names::PREVIOUS_FILE);
-    for name in [names::BACKUP, &swap.file] {
-        let old = locked.file(names::file_of(name));
-        if name == names::PREVIOUS || !is_executable(old, from, None)? {
-            continue;
-        }
-        put(locked, old, previous).map_err(io("keep the previous version as", &previous.path()))?;
-        durable::sync_dir(locked.private())?;
-        drop(remove_privileges(previous)); // else the next session does it
-        journal.swap_overtaken(swap, true);
-        return journal.save(locked.private()).map(|()| true);
+    if !keep_leaving(locked, journal, swap, None)? {
+        return Ok(false);
     }
-    Ok(false)
+    drop(remove_privileges(locked.file(names::file_of(swap.place_of_leaving())))); // else the next session does it
+    journal.swap_overtaken(swap, true);
+    journal.save(locked.private()).map(|()| true)
 }
 
 /// The rollback from an update that could not be recorded, if the disk was full both times: the
-/// staged file is gone, and `previous` is what was updated to.
+/// staged file is gone, and what was updated to is in its place.
 fn unrecorded_return(locked: &Locked, swap: &Swap, found: Digest) -> Result<Option<Swap>> {
     let Some(from) = swap.from.as_ref().filter(|from| from.blake3 == found && !swap.rollback) else {
         return Ok(None);
     };
-    let (staged, previous) = (locked.file(&swap.file), locked.file(names::PREVIOUS_FILE));
-    let is_gone = !staged.exists().map_err(io("look at", &staged.path()))?;
-    let is_return = is_gone && is_executable(previous, &swap.to, None)?;
-    Ok(is_return.then(|| Swap::rollback(swap.to.clone(), from.clone())))
+    let (staged, place) = (locked.file(&swap.file), swap.place_of_leaving());
+    let is_gone = names::is_staged(&swap.file) && !staged.exists().map_err(io("look at", &staged.path()))?;
+    let is_return = is_gone && is_executable(locked.file(names::file_of(place)), &swap.to, None)?;
+    let to = Kept { file: place.to_owned(), executable: from.clone() };
+    Ok(is_return.then(|| Swap::rollback(swap.to.clone(), to)))
 }
 
 fn undone(locked: &Locked, journal: &mut Journal, found: Option<Digest>) -> Result<()> {

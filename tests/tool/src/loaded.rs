@@ -9,6 +9,6 @@ use relatch::Startup;
 pub extern "C" fn test_tool_main() {
     let text = |name| std::env::var(name).unwrap_or_default();
     let (root, repository) = (text("TEST_ROOT"), text("TEST_REPOSITORY"));
-    Startup::new("widget", "1.0.0", root.as_bytes(), &repository).target("test").run();
+    let _running = Startup::new("widget", "1.0.0", root.as_bytes(), &repository).target("test").run();
     println!("widget 1.0.0 in a host");
 }

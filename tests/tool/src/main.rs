@@ -28,6 +28,7 @@ struct Config {
     /// In seconds, as `interval`.
     grace: Option<u64>,
     deadline_ms: Option<u64>,
+    keep: Option<usize>,
     /// `crash` before the library is called, `silent` never answering, `wrong` version told;
     /// `signal N` from itself, `exit N`; `movable` if it can give itself another name;
     /// `by TEST_BROKEN`.
@@ -36,6 +37,7 @@ struct Config {
     mark: Option<std::path::PathBuf>,
 }
 
+#[allow(clippy::panic, reason = "a version that fails")]
 fn main() -> ExitCode {
     let Some(config) = own_config() else {
         eprintln!("test-tool: nothing is appended to this executable");
@@ -79,6 +81,9 @@ fn main() -> ExitCode {
     if let Some(seconds) = config.grace {
         startup = startup.grace(Duration::from_secs(seconds));
     }
+    if let Some(count) = config.keep {
+        startup = startup.keep(count);
+    }
     let hurry = std::env::var("TEST_DEADLINE_MS").ok().and_then(|text| text.parse().ok());
     if let Some(milliseconds) = hurry.or(config.deadline_ms) {
         startup = startup.deadline(Duration::from_millis(milliseconds));
@@ -98,7 +103,7 @@ fn main() -> ExitCode {
         }
         None => {}
     }
-    startup.run();
+    let _running = startup.run();
 
     if std::env::args_os().nth(1).is_some_and(|first| first == "arguments") {
         // As they are, whether they are Unicode or not.
@@ -133,6 +138,22 @@ fn main() -> ExitCode {
             std::process::exit(code.parse::<i64>().map_or(70, |code| code as i32));
         }
         [first] if first == "abort" => std::process::abort(),
+        // A fault of the version that runs.
+        [first] if first == "panic" => panic!("this version fails"),
+        [first, ..] if first == "caught" => drop(std::panic::catch_unwind(|| panic!("it is caught"))),
+        [first] if first == "thread" => drop(std::thread::spawn(|| panic!("of a thread")).join()),
+        [first] if first == "confirm" => relatch::confirm(),
+        // Until nobody reads it.
+        [first] if first == "talk" => loop {
+            println!("a line");
+        },
+        #[cfg(unix)]
+        [first, program, rest @ ..] if first == "become" => {
+            use std::os::unix::process::CommandExt;
+            let error = std::process::Command::new(program).args(rest).exec();
+            eprintln!("test-tool: {error}");
+            return ExitCode::from(71);
+        }
         // Until the file that is named is there, for at most two minutes.
         [first, file] if first == "wait" => {
             println!("waiting");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use relatch::Finding;
 use relatch::source::Object;
 use relatch::trust::{DocumentKind, Version};
-use relatch::{Clock, Error, Local, Outcome, Refusal, Unavailable, Updater};
+use relatch::{Clock, Error, Local, Outcome, Refusal, RolledBack, Unavailable, Updater};
 use serde_json::{Map, Value, json};
 
 use crate::file::bytes;
@@ -191,8 +191,10 @@ fn tell(place: &Place, client: &Map<String, Value>) -> Value {
     let running: Version = client["version"].as_str().unwrap().parse().unwrap();
     let updater = Updater::of_installed(&place.executable).unwrap().version(running.clone());
     let answer = if client["command"] == "rollback" {
-        Updater::rollback(updater.installation(), Some(&running))
-            .map(|done| json!({"result": "install", "version": done.to.to_string()}))
+        Updater::rollback(updater.installation(), Some(&running)).map(|done| match done {
+            RolledBack::Now { to, .. } => json!({"result": "install", "version": to.to_string()}),
+            RolledBack::Already { .. } => json!({"result": "nothing", "step": "6", "reason": "returned"}),
+        })
     } else {
         let mut updater = updater.clock(Stopped(client["clock"].as_u64().unwrap()));
         updater.update(client["now"].as_bool().unwrap()).map(|done| match done {

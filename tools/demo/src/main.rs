@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     // By default, a tool checks at most once an hour, for at most 1.5 s. The quickstart needs a
     // check at every start, and one that completes even on a busy machine.
     let startup = Startup::new("demo", VERSION, ROOT, REPOSITORY);
-    startup.interval(Duration::ZERO).deadline(Duration::from_secs(20)).run();
+    let _running = startup.interval(Duration::ZERO).deadline(Duration::from_secs(20)).run();
     let arguments = Arguments::parse();
     log::report(VERSION, arguments.log.as_deref())
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use relatch::trust::Name;
+use relatch::trust::{Name, Version};
 
 /// Installs, updates and rolls back any executable that is published with relatch.
 ///
@@ -33,7 +33,7 @@ pub enum Command {
         #[arg(long)]
         now: bool,
     },
-    /// Install the newest release
+    /// Install the newest release, or go forward to a version that is kept
     Update {
         /// The installed executable
         path: PathBuf,
@@ -41,9 +41,21 @@ pub enum Command {
         /// yet
         #[arg(long)]
         now: bool,
+        /// Only to this version: to a kept one, without a network, else to the newest release if it
+        /// is this one; it is on hold no longer
+        #[arg(long, value_name = "VERSION", conflicts_with = "now")]
+        to: Option<Version>,
     },
-    /// Go back to the previous version, without a network; a second rollback goes forward again
+    /// Go back to a version that is kept, without a network; a second rollback changes nothing
     Rollback {
+        /// The installed executable
+        path: PathBuf,
+        /// To this version [default: the one that was left last and may come back]
+        #[arg(long, value_name = "VERSION")]
+        to: Option<Version>,
+    },
+    /// End all holds: versions that were left by a rollback may be installed again
+    Unhold {
         /// The installed executable
         path: PathBuf,
     },

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use relatch::install::{Installation, Probe};
 use relatch::trust::Name;
-use relatch::{Error, Install, PrintableLines, Result, Terminal, Updater};
+use relatch::{Error, Forward, Install, PrintableLines, Result, Terminal, Updater};
 
 use arguments::{Arguments, Command};
 use output::CommandOutput;
@@ -30,7 +30,8 @@ fn main() -> ExitCode {
         (result, true) => Some(output::to_json(result)),
         (Ok(output), false) => Some(output.text.clone()),
         (Err(error), false) => {
-            print_error(&format!("relatch: {error}\n  {}", error.advice()));
+            let advice = output::as_commands(&error.advice());
+            print_error(&format!("relatch: {error}\n  {advice}"));
             None
         }
     };
@@ -78,9 +79,20 @@ fn run(command: Command) -> Result<CommandOutput> {
             Ok(CommandOutput::installed(&version, &path))
         }
         Command::Check { path, now } => Ok(CommandOutput::checked(&updater(&path)?.check(now)?)),
-        Command::Update { path, now } => Ok(CommandOutput::updated(&updater(&path)?.update(now)?)),
-        Command::Rollback { path } => {
-            Ok(CommandOutput::rolled_back(&Updater::rollback(&Installation::at(&path)?, None)?))
+        Command::Update { path, now, to: None } => Ok(CommandOutput::updated(&updater(&path)?.update(now)?)),
+        Command::Update { path, to: Some(to), .. } => Ok(match updater(&path)?.update_to(&to)? {
+            Forward::Kept(kept) => CommandOutput::rolled_back(&kept),
+            Forward::Released(outcome) => CommandOutput::updated(&outcome),
+        }),
+        Command::Rollback { path, to } => {
+            let installation = Installation::at(&path)?;
+            Ok(CommandOutput::rolled_back(&match to {
+                Some(to) => Updater::rollback_to(&installation, None, &to)?,
+                None => Updater::rollback(&installation, None)?,
+            }))
+        }
+        Command::Unhold { path } => {
+            Ok(CommandOutput::holds_ended(&Updater::end_holds(&Installation::at(&path)?)?))
         }
         Command::Status { path } => {
             let installation = Installation::at(&path)?;

@@ -56,8 +56,7 @@ impl CommandOutput {
             Outcome::Updated { from, to, withdrawn, .. } => (from, to, withdrawn),
             Outcome::Nothing(reason) => return CommandOutput::nothing(reason),
         };
-        let back = "`relatch rollback` with the same path goes back";
-        let text = outcome.to_string().replace("--rollback goes back", back);
+        let text = as_commands(&outcome.to_string());
         let json = json!({"result": "updated", "from": from, "to": to, "withdrawn": withdrawn});
         CommandOutput::success(text, json)
     }
@@ -70,24 +69,49 @@ impl CommandOutput {
             Finding::NoTarget { .. } => "no-target",
             _ => "nothing",
         };
-        let text = format!("nothing to do: {reason}");
+        let text = as_commands(&format!("nothing to do: {reason}"));
         CommandOutput::success(text, json!({"result": "nothing", "reason": word, "why": reason.to_string()}))
     }
 
     pub fn rolled_back(done: &RolledBack) -> Self {
-        let mut json = json!({"result": "rolled-back", "from": done.from, "to": done.to});
-        if let (Some(warning), Some(fields)) = (&done.warning, json.as_object_mut()) {
-            fields.insert("warning".into(), json!(warning));
-        }
-        CommandOutput::success(done.to_string(), json)
+        let json = match done {
+            RolledBack::Now { from, to, held, skipped, warning } => {
+                let skipped = skipped.iter().map(|(version, why)| json!({"version": version, "why": why}));
+                let result = if *held { "rolled-back" } else { "forward" };
+                json!({
+                    "result": result, "from": from, "to": to, "warning": warning,
+                    "skipped": skipped.collect::<Vec<_>>(),
+                })
+            }
+            RolledBack::Already { installed, further, forward } => {
+                json!({"result": "unchanged", "installed": installed, "further": further, "forward": forward})
+            }
+        };
+        CommandOutput::success(as_commands(&done.to_string()), json)
+    }
+
+    pub fn holds_ended(ended: &[Version]) -> Self {
+        let versions: Vec<_> = ended.iter().map(Version::to_string).collect();
+        let text = match &versions[..] {
+            [] => "no version is on hold".to_owned(),
+            versions => format!("{} may be installed again", versions.join(", ")),
+        };
+        CommandOutput::success(text, json!({"result": "holds-ended", "versions": ended}))
     }
 
     pub fn status(installation: &Installation, status: Status) -> Self {
         let path = installation.executable().display();
-        let text = format!("{}\n{status}", Printable(&path));
+        let text = as_commands(&format!("{}\n{status}", Printable(&path)));
         let json = json!({"result": "status", "path": path.to_string(), "status": status});
         CommandOutput { exit_code: status.exit_code(), ..CommandOutput::success(text, json) }
     }
+}
+
+/// The flags of a tool in the words of this program.
+pub fn as_commands(text: &str) -> String {
+    text.replace("--rollback goes back", "`relatch rollback` with the same path goes back")
+        .replace("--rollback=", "relatch rollback PATH --to ")
+        .replace("--update=", "relatch update PATH --to ")
 }
 
 /// One line of JSON for scripts.

@@ -116,12 +116,14 @@ pub fn cases() -> Vec<Value> {
             case("back from a critical release", "the record says so").floor("critical", true),
             &["1.3.0"],
         ),
-        goes_back(
-            case("forward again", "what comes back is not held any more")
+        {
+            // What left the path last is held: a rollback from there led here.
+            let case = case("twice", "it changes nothing")
                 .journal("held", holds(&["1.2.0"]))
-                .cache("finding", json!({"is": "held", "version": "1.2.0", "critical": false})),
-            &["1.3.0"],
-        ),
+                .journal("kept", json!([previous(&copy("1.2.0"))]));
+            let kept = case.kept.clone();
+            case.finish(json!({"result": "nothing", "step": "6", "reason": "returned"}), kept)
+        },
         goes_back(
             case("held twice", "a version is held once, as the last")
                 .journal("held", holds(&["1.3.0", "0.9.0"])),

@@ -1,0 +1,201 @@
+//! The trial of a version that nobody knows to work yet (SPEC step 13): a text to which each of its
+//! first starts appends a line or two. Nothing is flushed, and a damaged line is none.
+//!
+//! ```text
+//! relatch-trial/1 <hash of the executable> <version>
+//! start <run>            a process began
+//! end <run>              it came to its end, whatever its exit code
+//! panic <run>            a panic left its main function, or aborted it
+//! confirmed              the tool said that it works
+//! hinted                 a person was told that it may be failing
+//! ```
+//! `<run>` names a process: its number, when it started, and which boot and namespace the two are
+//! of.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+
+use super::dir::{Entry, OpenDir};
+use super::directories::UnlockedDirectories;
+use super::{Installation, durable, names};
+use crate::error::Result;
+use crate::limits;
+use crate::trust::{Digest, Version};
+
+const KIND: &str = "relatch-trial/1";
+
+/// A process, by a name that no other one has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run(String);
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is recorded of the first starts of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trial {
+    pub(crate) blake3: Digest,
+    pub(crate) version: Version,
+    started: Vec<Run>,
+    ended: Vec<Run>,
+    panicked: Vec<Run>,
+    /// The tool said so.
+    said: bool,
+    pub(crate) hinted: bool,
+}
+
+impl Trial {
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        let mut head = lines.next()?.split(' ');
+        let (kind, blake3, version) = (head.next()?, head.next()?.parse().ok()?, head.next()?.parse().ok()?);
+        if kind != KIND {
+            return None;
+        }
+        let (started, ended, panicked) = (Vec::new(), Vec::new(), Vec::new());
+        let mut trial = Trial { blake3, version, started, ended, panicked, said: false, hinted: false };
+        for line in lines {
+            match line.split_once(' ') {
+                Some(("start", run)) => trial.started.push(Run(run.to_owned())),
+                Some(("end", run)) => trial.ended.push(Run(run.to_owned())),
+                Some(("panic", run)) => trial.panicked.push(Run(run.to_owned())),
+                None if line == "confirmed" => trial.said = true,
+                None if line == "hinted" => trial.hinted = true,
+                _ => {}
+            }
+        }
+        Some(trial)
+    }
+
+    /// How many runs ended without a panic.
+    fn good(&self) -> usize {
+        self.ended.iter().filter(|run| !self.panicked.contains(run)).count()
+    }
+
+    /// How many runs ended with one.
+    pub(crate) fn panics(&self) -> usize {
+        self.panicked.len()
+    }
+
+    /// Whether the version is known to work.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.said || self.good() >= limits::CONFIRMING_RUNS
+    }
+
+    /// Whether the version has failed so often that it is left. A version that is confirmed is not.
+    pub(crate) fn is_failed(&self) -> bool {
+        !self.is_confirmed() && self.panics() >= limits::FAILING_RUNS
+    }
+
+    /// Whether a further start is recorded.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_confirmed() && self.started.len() < limits::TRIAL_RUNS
+    }
+
+    /// Whether a process of this machine, since it was started, began and is gone without an end:
+    /// it crashed, was killed, or became another program.
+    pub(crate) fn has_vanished(&self, is_alive: impl Fn(&Run) -> Option<bool>) -> bool {
+        let open =
+            self.started.iter().filter(|run| !self.ended.contains(run) && !self.panicked.contains(run));
+        open.into_iter().any(|run| is_alive(run) == Some(false))
+    }
+}
+
+/// Where this process records its run.
+#[derive(Debug)]
+pub(crate) struct TrialFile {
+    file: File,
+}
+
+impl TrialFile {
+    /// Best effort: what is not recorded is not counted.
+    pub(crate) fn append(&mut self, line: &str) {
+        // One call: several processes append to it.
+        drop(self.file.write_all(format!("{line}\n").as_bytes()));
+    }
+}
+
+impl Installation {
+    /// The trial of what is at the path, and where to record a run of it. `None` if there is none,
+    /// or if this user may not record anything there.
+    pub(crate) fn trial(&self) -> Option<(Trial, TrialFile)> {
+        let opened = UnlockedDirectories::open(self).ok()?;
+        let private = opened.private()?;
+        let trial = load(private)?;
+        let file = Entry::new(private, names::TRIAL).open_to_append().ok()?;
+        Some((trial, TrialFile { file }))
+    }
+}
+
+/// `None` if there is none.
+pub(super) fn load(private: &OpenDir) -> Option<Trial> {
+    let mut text = String::new();
+    let file = Entry::new(private, names::TRIAL).open().ok()?;
+    file.take(limits::TRIAL.0).read_to_string(&mut text).ok()?;
+    Trial::parse(&text)
+}
+
+/// Begins the trial of a version, in the place of an earlier one.
+pub(super) fn begin(private: &OpenDir, blake3: Digest, version: &Version) -> Result<()> {
+    durable::replace_unflushed(private, names::TRIAL, format!("{KIND} {blake3} {version}\n").as_bytes())
+}
+
+/// Ends a trial. If the file cannot be removed, it is about another executable.
+pub(super) fn end(private: &OpenDir) {
+    match Entry::new(private, names::TRIAL).remove() {
+        Err(error) if error.kind() != ErrorKind::NotFound => {}
+        _ => {}
+    }
+}
+
+/// The name of this process; `None` if the system does not tell.
+#[cfg(target_os = "linux")]
+pub(crate) fn this_run() -> Option<Run> {
+    let id = std::process::id();
+    Some(Run(format!("{id}.{}.{}", start_of(id)?, epoch()?)))
+}
+
+/// Whether a process is there; `None` if it is of another boot or namespace.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_alive(run: &Run) -> Option<bool> {
+    let mut parts = run.0.split('.');
+    let (id, start, of) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?);
+    if of != epoch()? {
+        return None;
+    }
+    Some(start_of(id).is_some_and(|found| found == start))
+}
+
+/// When a process started, in ticks since the boot (proc_pid_stat(5), field 22).
+#[cfg(target_os = "linux")]
+fn start_of(id: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The second field is a name in parentheses, which may contain some.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(19).map(str::to_owned)
+}
+
+/// The boot, and the namespace of process numbers.
+#[cfg(target_os = "linux")]
+fn epoch() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let space = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    let hash = Digest::of(format!("{boot}{}", space.display()).as_bytes()).to_string();
+    hash.get(..16).map(str::to_owned)
+}
+
+/// The number and the time: an earlier process may have had the number.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn this_run() -> Option<Run> {
+    use crate::clock::Clock;
+    Some(Run(format!("{}.{}.0", std::process::id(), crate::clock::SystemClock.now())))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_alive(_: &Run) -> Option<bool> {
+    None
+}

@@ -1,0 +1,178 @@
+//! The first starts of a version that nobody knows to work yet (SPEC step 13).
+//!
+//! A process cannot see by which signal it ends, and a process that is gone may have been killed by
+//! a person, by the system or by a reboot, or may be another program by now. So one thing alone
+//! counts as a failure: a panic that leaves `main`, or aborts it. Everything else is worth a hint.
+
+use std::cell::Cell;
+use std::panic::PanicHookInfo;
+use std::sync::{Mutex, OnceLock};
+use std::thread::ThreadId;
+
+use super::at_exit::at_exit;
+use crate::install::{Installation, Run, Trial, TrialFile, is_alive, this_run};
+use crate::report::print_line;
+use crate::trust::Version;
+use crate::updater::Updater;
+
+/// This process, as its trial records it.
+struct Recording {
+    run: Run,
+    /// It is not one of its forks.
+    process: u32,
+    file: Mutex<TrialFile>,
+}
+
+static RECORDING: OnceLock<Recording> = OnceLock::new();
+
+impl Recording {
+    fn append(&self, what: &str) {
+        if std::process::id() != self.process {
+            return;
+        }
+        if let Ok(mut file) = self.file.try_lock() {
+            file.append(&format!("{what} {}", self.run));
+        }
+    }
+}
+
+/// The version that runs.
+pub(super) struct Candidate {
+    pub(super) product: String,
+    pub(super) running: Version,
+}
+
+impl Candidate {
+    /// Records that a run begins, if this version is on trial. The result is the installation of
+    /// the version that was put in its place, if it failed too often.
+    pub(super) fn begin(self) -> Option<Installation> {
+        let Candidate { product, running } = self;
+        let installation = Installation::of_running().ok().filter(|found| !found.was_replaced())?;
+        let (trial, file) = installation.trial().filter(|(trial, _)| trial.version == running)?;
+        if trial.is_failed() {
+            // If it cannot be left, it runs.
+            let to = Updater::leave_failing(&installation, &running).ok()?;
+            print_line(format_args!(
+                "{product}: {running} failed in {} of its first starts; back to {to} (`{product} --update={running}` \
+                 tries it again)",
+                trial.panics()
+            ));
+            return Some(installation);
+        }
+        if trial.is_open() {
+            record(&product, &installation, &trial, file);
+        }
+        None
+    }
+}
+
+fn record(product: &str, installation: &Installation, trial: &Trial, mut file: TrialFile) {
+    let Some(run) = this_run() else { return };
+    if !trial.hinted && trial.has_vanished(is_alive) {
+        hint(product, installation, &trial.version, &mut file);
+    }
+    file.append(&format!("start {run}"));
+    let recording = Recording { run, process: std::process::id(), file: Mutex::new(file) };
+    if RECORDING.set(recording).is_err() {
+        return;
+    }
+    let (main, former) = (std::thread::current().id(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |info| {
+        note(info, main);
+        former(info);
+    }));
+    at_exit(|| {
+        if let Some(recording) = RECORDING.get() {
+            recording.append("end");
+        }
+    });
+}
+
+/// Once for each version.
+fn hint(product: &str, installation: &Installation, version: &Version, file: &mut TrialFile) {
+    let Ok(status) = Updater::status(installation, Some(version)) else { return };
+    if let Some(back) = status.next_back {
+        print_line(format_args!(
+            "{product}: {version} may be failing here; `{product} --rollback` returns to {back}"
+        ));
+        file.append("hinted");
+    }
+}
+
+thread_local! {
+    /// Whether the last panic of this thread says that the program failed.
+    static IS_FAILURE: Cell<bool> = const { Cell::new(false) };
+}
+
+fn note(info: &PanicHookInfo<'_>, main: ThreadId) {
+    if std::thread::current().id() != main {
+        return;
+    }
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let is_failure = !is_broken_pipe(text.unwrap_or_default());
+    IS_FAILURE.set(is_failure);
+    // Nothing unwinds to `main`: the process ends here.
+    if is_failure && cfg!(panic = "abort") {
+        if let Some(recording) = RECORDING.get() {
+            recording.append("panic");
+        }
+    }
+}
+
+/// The reader of the output has seen enough: `tool | head -1`.
+fn is_broken_pipe(message: &str) -> bool {
+    let numbers: &[&str] = if cfg!(windows) { &["109", "232"] } else { &["32"] };
+    message.contains("BrokenPipe")
+        || numbers.iter().any(|number| message.contains(&format!("(os error {number})")))
+}
+
+/// The tool works: the version that runs is not left by itself any more, and is kept whatever comes
+/// after it, until a later version is known to work.
+///
+/// Without this, a version is known to work when five of its runs came to an end without a panic.
+/// Call it where your tool has done what it is for; it costs nothing outside of the first starts.
+/// Nothing happens before [`crate::Startup::run`].
+pub fn confirm() {
+    if let Some(recording) = RECORDING.get().filter(|recording| recording.process == std::process::id()) {
+        if let Ok(mut file) = recording.file.try_lock() {
+            file.append("confirmed");
+        }
+    }
+}
+
+/// The rest of `main`. If a panic drops it, the panic has left `main`, and nobody caught it.
+#[must_use = "keep it to the end of main: `let _running = ...`"]
+#[derive(Debug)]
+pub struct Running(pub(super) ());
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() && IS_FAILURE.get() {
+            if let Some(recording) = RECORDING.get() {
+                recording.append("panic");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        for message in [
+            "failed printing to stdout: Broken pipe (os error 32)",
+            "called `Result::unwrap()` on an `Err` value: Os { code: 32, kind: BrokenPipe, message: \"Broken pipe\" }",
+        ] {
+            assert!(cfg!(windows) || is_broken_pipe(message), "{message}");
+        }
+        for message in
+            ["", "index out of bounds", "called `Option::unwrap()` on a `None` value", "(os error 2)"]
+        {
+            assert!(!is_broken_pipe(message), "{message}");
+        }
+    }
+}

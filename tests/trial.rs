@@ -1,0 +1,173 @@
+//! Promise: a version that panics again and again in its first starts is left for the last one that
+//! is known to work. Nothing else makes a tool go back by itself, and outside of the first starts
+//! nothing is written.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+use support::tool::{run, stderr, stdout};
+use support::{Repository, Tool, executable_such};
+
+struct Scene {
+    repository: Repository,
+    tool: Tool,
+    fields: Value,
+}
+
+impl Scene {
+    /// 1.0.0 is known to work, and 1.1.0 is installed.
+    fn new(more: Value) -> Self {
+        let mut repository = Repository::new();
+        let mut fields = json!({"interval": 3600});
+        for (name, value) in more.as_object().unwrap() {
+            fields[name] = value.clone();
+        }
+        let bytes = executable_such(&repository, "1.0.0", fields.clone());
+        repository.release("1.0.0", &bytes);
+        let tool = Tool::copied(&bytes);
+        assert!(tool.run(&["--update"]).status.success());
+        assert!(tool.run(&["confirm"]).status.success());
+        let mut scene = Scene { repository, tool, fields };
+        scene.update("1.1.0");
+        scene
+    }
+
+    fn update(&mut self, version: &str) {
+        let bytes = executable_such(&self.repository, version, self.fields.clone());
+        self.repository.release(version, &bytes);
+        let output = self.tool.run(&["--update"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(self.tool.version(), version);
+    }
+
+    fn fails(&self) -> Output {
+        let output = self.tool.run(&["panic"]);
+        assert_eq!(output.status.code(), Some(101), "{}", stderr(&output));
+        output
+    }
+
+    fn trial(&self) -> Option<String> {
+        std::fs::read_to_string(self.tool.site_dir().join("trial")).ok()
+    }
+}
+
+#[test]
+fn a_version_that_panics_three_times_is_left_for_the_last_one_that_works() {
+    let mut scene = Scene::new(json!({}));
+    for _ in 0..3 {
+        let output = scene.fails();
+        // The former hook still says it.
+        assert!(stderr(&output).contains("this version fails"), "{}", stderr(&output));
+    }
+    let output = scene.tool.run(&["deploy", "x"]);
+    assert_eq!(stdout(&output), "widget 1.0.0 deploy x\n");
+    let expected = "widget: 1.1.0 failed in 3 of its first starts; back to 1.0.0 (`widget --update=1.1.0` tries it again)\n";
+    assert_eq!(stderr(&output), expected);
+    // It stays so.
+    let output = scene.tool.run(&["--update"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(scene.tool.version(), "1.1.0", "a person asked for it");
+    for _ in 0..3 {
+        scene.fails();
+    }
+    assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.0.0 x\n");
+    scene.tool.edit("cache", |cache| cache["checked"] = Value::Null);
+    let output = scene.tool.run(&["x"]);
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("widget 1.0.0 x\n", ""));
+    // The next release ends it.
+    let bytes = executable_such(&scene.repository, "1.2.0", scene.fields.clone());
+    scene.repository.release("1.2.0", &bytes);
+    scene.tool.edit("cache", |cache| cache["checked"] = Value::Null);
+    assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.2.0 x\n");
+}
+
+/// Each of these five times, and then twice a panic: it is not left.
+#[test]
+fn whatever_else_ends_a_run_is_no_failure() {
+    let calls: [&[&str]; 9] = [
+        &["x"],
+        &["exit", "0"],
+        &["exit", "1"],
+        &["exit", "2"],
+        &["exit", "101"],
+        &["exit", "130"],
+        &["exit", "143"],
+        &["caught"],
+        &["thread"],
+    ];
+    for call in calls {
+        let scene = Scene::new(json!({}));
+        for _ in 0..4 {
+            scene.tool.run(call);
+        }
+        let trial = scene.trial().unwrap();
+        assert_eq!(trial.lines().filter(|line| line.starts_with("end ")).count(), 4, "{call:?}: {trial}");
+        assert!(!trial.contains("panic"), "{call:?}: {trial}");
+        assert_eq!(scene.tool.version(), "1.1.0", "{call:?}");
+    }
+    #[cfg(unix)]
+    for script in [
+        "\"$0\" talk | head -n 1",
+        "\"$0\" become true",
+        "\"$0\" wait /no/such & kill -INT $!; kill -KILL $!; wait",
+        "\"$0\" abort",
+    ] {
+        let scene = Scene::new(json!({}));
+        for _ in 0..5 {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", script]).arg(&scene.tool.path).env_remove("CI").env_remove("RELATCH_NO_UPDATE");
+            run(&mut shell);
+        }
+        let trial = scene.trial().unwrap();
+        assert!(!trial.contains("panic"), "{script}: {trial}");
+        assert_eq!(scene.tool.version(), "1.1.0", "{script}");
+    }
+}
+
+/// Five runs that ended, or a word of the tool: from then on nothing is written, and nothing is left.
+#[test]
+fn a_version_that_is_known_to_work_is_not_left() {
+    for confirm in [&["x", "x", "x", "x", "x"][..], &["confirm"]] {
+        let scene = Scene::new(json!({}));
+        for argument in confirm {
+            assert!(scene.tool.run(&[argument]).status.success());
+        }
+        let before = scene.tool.snapshot();
+        for _ in 0..4 {
+            scene.fails();
+        }
+        assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.1.0 x\n", "{confirm:?}");
+        assert_eq!(scene.tool.snapshot(), before, "{confirm:?}");
+    }
+}
+
+/// It is kept, whatever comes after it.
+#[test]
+fn the_last_version_that_works_is_not_dropped() {
+    let mut scene = Scene::new(json!({}));
+    for version in ["1.2.0", "1.3.0", "1.4.0"] {
+        scene.update(version);
+    }
+    let kept: Vec<_> = scene.tool.status().kept.iter().map(|kept| kept.version.to_string()).collect();
+    assert_eq!(kept, ["1.3.0", "1.0.0"]);
+    for _ in 0..3 {
+        scene.fails();
+    }
+    assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.0.0 x\n");
+}
+
+/// One that began and did not end makes one start say so, once.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_looks_like_a_crash_is_worth_one_hint() {
+    let scene = Scene::new(json!({}));
+    assert_eq!(stderr(&scene.tool.run(&["x"])), "");
+    scene.tool.run(&["abort"]);
+    let expected = "widget: 1.1.0 may be failing here; `widget --rollback` returns to 1.0.0\n";
+    assert_eq!(stderr(&scene.tool.run(&["x"])), expected);
+    scene.tool.run(&["abort"]);
+    assert_eq!(stderr(&scene.tool.run(&["x"])), "");
+}
