@@ -275,7 +275,8 @@ impl Local {
                  executable and then go back one version."
             }
             Local::NoExecutable { .. } => {
-                "The executable was removed. Install it again with `relatch install`."
+                "The executable was removed. `relatch doctor --repair` with this path puts a kept version \
+                 back; without one, install it again with `relatch install`."
             }
             Local::ChangedMeanwhile { .. } => "Start the tool again.",
             Local::CannotRun { .. } => {

@@ -105,7 +105,10 @@ pub use source::Unavailable;
 pub use startup::{Policy, Running, Startup, confirm};
 pub use target::TARGET;
 pub use trust::Refusal;
-pub use updater::{Checked, Forward, Install, KeptVersion, Outcome, RolledBack, Status, Updater};
+pub use updater::{
+    Checked, Forward, HeldVersion, Install, KeptVersion, Oddity, Outcome, RolledBack, Status, TrialStatus,
+    Updater,
+};
 
 /// For the targets in `fuzz/`; in no other build.
 #[cfg(fuzzing)]

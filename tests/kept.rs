@@ -58,7 +58,7 @@ impl Scene {
     }
 
     fn held(&self) -> Vec<String> {
-        self.tool.status().held.iter().map(ToString::to_string).collect()
+        self.tool.status().held.iter().map(|held| held.version.to_string()).collect()
     }
 
     /// What is recorded as kept is there, and nothing else.

@@ -76,7 +76,7 @@ fn a_rollback_that_is_not_recorded_is_recorded_by_the_next_update() {
     assert!(matches!(updated, Ok(Outcome::Nothing(Finding::Held { .. }))), "{updated:?}");
     assert_eq!((read(&tool.path).as_str(), read(&tool.previous()).as_str()), ("one", "two"));
     let status = tool.status();
-    assert_eq!(status.held.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1.1.0"]);
+    assert_eq!(status.held.iter().map(|held| held.version.to_string()).collect::<Vec<_>>(), ["1.1.0"]);
     assert_eq!((status.problem, status.next_back, status.returned), (None, None, true));
     assert_eq!(status.kept.iter().map(|kept| kept.version.to_string()).collect::<Vec<_>>(), ["1.1.0"]);
 }

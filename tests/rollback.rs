@@ -64,7 +64,7 @@ fn back_and_forward_again_without_a_network() {
     std::fs::remove_dir_all(repository.dir.path()).unwrap();
     let old = tool.snapshot().previous().clone();
     assert_rolled_back(&tool, "1.0.0");
-    assert_eq!(tool.status().held.iter().map(ToString::to_string).collect::<Vec<_>>(), ["1.1.0"]);
+    assert_eq!(tool.status().held.iter().map(|held| held.version.to_string()).collect::<Vec<_>>(), ["1.1.0"]);
     // Twice is once.
     let before = tool.snapshot();
     let output = roll_back(&tool);

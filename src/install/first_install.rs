@@ -112,7 +112,7 @@ mod tests {
         std::fs::write(installation.executable(), "another file").unwrap();
 
         let mut journal = Journal::new(&"p".parse().unwrap()).unwrap();
-        let under = Under { epoch: Epoch::FIRST, domain: Digest::of(b"") };
+        let under = Under::roots(Epoch::FIRST, Digest::of(b""));
         let refused = first_install(&locked, &mut journal, staged, under, Existing::Keep).map(drop);
         assert!(matches!(refused, Err(crate::Error::Local(Local::Exists { .. }))), "{refused:?}");
         assert_eq!(std::fs::read(installation.executable()).unwrap(), b"another file");

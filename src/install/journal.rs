@@ -27,6 +27,9 @@ pub(crate) struct Installed {
     pub(crate) epoch: Epoch,
     /// The trust domain of that root.
     pub(crate) domain: Digest,
+    /// The keys that signed its manifest, as 64 hexadecimal digits each. Nothing depends on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) signers: Vec<String>,
     /// Whether it is known to work (SPEC step 13).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) confirmed: bool,
@@ -34,16 +37,26 @@ pub(crate) struct Installed {
     pub(crate) unknown: Unknown,
 }
 
-/// The newest root under which an executable is installed: its epoch, and its trust domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The newest root under which an executable is installed: its epoch, and its trust domain. And who
+/// signed the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Under {
     pub(crate) epoch: Epoch,
     pub(crate) domain: Digest,
+    /// See [`Installed::signers`].
+    pub(crate) signers: Vec<String>,
+}
+
+impl Under {
+    /// Of bytes that were there before this library recorded them.
+    pub(crate) fn roots(epoch: Epoch, domain: Digest) -> Self {
+        Under { epoch, domain, signers: Vec::new() }
+    }
 }
 
 impl Installed {
-    pub(crate) fn new(version: Version, blake3: Digest, Under { epoch, domain }: Under) -> Self {
-        Installed { version, blake3, epoch, domain, confirmed: false, unknown: Unknown::default() }
+    pub(crate) fn new(version: Version, blake3: Digest, Under { epoch, domain, signers }: Under) -> Self {
+        Installed { version, blake3, epoch, domain, signers, confirmed: false, unknown: Unknown::default() }
     }
 }
 
@@ -281,6 +294,11 @@ impl Journal {
         self.held.iter().map(|hold| hold.version.clone()).collect()
     }
 
+    /// The versions on hold, and when the hold ends if it is not a person's, in Unix seconds.
+    pub(crate) fn holds_until(&self) -> impl Iterator<Item = (&Version, Option<u64>)> {
+        self.held.iter().map(|hold| (&hold.version, hold.until))
+    }
+
     /// The versions from which a person went back.
     pub(crate) fn held_by_person(&self) -> Vec<Version> {
         let of_person = self.held.iter().filter(|hold| hold.until.is_none());
@@ -325,6 +343,11 @@ impl Journal {
         for hold in self.held.iter_mut().filter(|hold| hold.version == *version) {
             hold.until = Some(until);
         }
+    }
+
+    /// A kept executable is not what was recorded, or is gone.
+    pub(super) fn kept_lost(&mut self, file: &str) {
+        self.kept.retain(|kept| kept.file != file);
     }
 
     /// A person ended all holds.

@@ -14,6 +14,7 @@
 //!     previous      the executable that the last update replaced                rollback.rs
 //!     kept-*        earlier ones                                                rollback.rs
 //!     trial         the first starts of a version                               trial.rs
+//!     events        the last events, for people                                 events.rs
 //!     new-*         staged, 0600 until its hash is verified                     stage.rs
 //!     write-*       a small file before its rename                              durable.rs
 //!     leaving       the old executable if names cannot be exchanged             swap/
@@ -30,10 +31,10 @@
 //! record_file, journal, floors, settings, root_file  the recorded files
 //! records, user_dir                                  what checks remember, and where
 //! identity                                           whether the file at the path is the tool
-//! kept, trial                                        what is kept, and the first starts of a version
-//! clean_up, swap, first_install, rollback            step 12
+//! kept, trial, events                                what is kept, the first starts of a version, the log
+//! clean_up, swap, first_install, rollback, repair    step 12, and without a release
 //! preflight                                          step 9, before the download
-//! unlocked, observation, session                     the interface to the updater
+//! unlocked, observation, paused, session             the interface to the updater
 //! recorded_files                                     the recorded files without a disk, for tests
 //! ```
 
@@ -44,6 +45,7 @@ mod digest;
 mod dir;
 mod directories;
 mod durable;
+mod events;
 mod first_install;
 mod floors;
 mod identity;
@@ -54,6 +56,7 @@ mod launch;
 mod lock;
 mod names;
 mod observation;
+mod paused;
 mod preflight;
 mod privileges;
 mod probe;
@@ -61,6 +64,7 @@ mod random;
 mod record_file;
 mod recorded_files;
 mod records;
+mod repair;
 mod restrictions;
 mod rollback;
 mod root_file;
@@ -78,11 +82,13 @@ mod verdict;
 
 pub(crate) use answer::ProbeAnswer;
 pub(crate) use directories::Directories;
+pub use events::{Event, Happened};
 pub(crate) use first_install::Existing;
 pub(crate) use identity::{ensure_is_mapped, installation_of_code};
 pub use installation::Installation;
 pub(crate) use journal::{AtPath, Installed, Journal, Kept, Under};
 pub(crate) use observation::Observation;
+pub(crate) use paused::Paused;
 pub(crate) use preflight::Succession;
 pub(crate) use privileges::refuse_raised_privileges;
 pub use probe::Probe;
@@ -93,7 +99,7 @@ pub(crate) use records::Records;
 #[cfg(fuzzing)]
 pub(crate) use records::rewritten as rewritten_record;
 pub(crate) use rollback::Goal;
-pub(crate) use session::{Paused, Returned, Session};
+pub(crate) use session::{Returned, Session};
 pub(crate) use settings::Settings;
 pub use stage::check_stored;
 pub(crate) use stage::{Download, Staged};

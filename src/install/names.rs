@@ -14,6 +14,8 @@ pub(super) const ROOT: &str = "root";
 pub(super) const SETTINGS: &str = "settings";
 /// The first starts of a version.
 pub(super) const TRIAL: &str = "trial";
+/// The last events.
+pub(super) const EVENTS: &str = "events";
 /// Locked by the process that changes files here.
 pub(super) const LOCK: &str = "lock";
 /// Locked by the process that downloads.

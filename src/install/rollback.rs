@@ -122,7 +122,7 @@ impl AtPath {
         match &self.recorded {
             Some(recorded) if recorded.blake3 == self.blake3 => Some(recorded.clone()),
             _ => {
-                let under = Under { epoch: Epoch::FIRST, domain };
+                let under = Under::roots(Epoch::FIRST, domain);
                 Some(Installed::new(self.version()?.clone(), self.blake3, under))
             }
         }
@@ -157,7 +157,7 @@ fn choose(
         }
         is_there = true;
         let from = at_path.installed(to.domain).ok_or_else(nothing)?;
-        let tried = open_kept(locked, kept).and_then(|file| {
+        let tried = open_kept(locked.private(), kept).and_then(|file| {
             ensure_may_return(to, Some(&from), records)?;
             ensure_wanted(journal, &from, to, goal).map(|()| file)
         });

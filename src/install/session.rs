@@ -4,31 +4,24 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::directories::{Directories, UnlockedDirectories};
+use super::directories::UnlockedDirectories;
+use super::events::{self, Happened};
 use super::first_install::{Existing, first_install};
 use super::installation::Installation;
 use super::journal::{Installed, Journal, Swap, Under};
 use super::lock::{Lock, Locked};
+use super::paused::{Paused, Recorded};
 use super::records::Records;
 use super::rollback::{Goal, Skipped, Travelled};
 use super::settings::Settings;
 use super::stage::Staged;
 use super::swap::{self, Entering, Finished, Replaced, Swapped};
-use super::{clean_up, digest, identity, names, rollback, trial};
+use super::{clean_up, digest, names, repair, rollback, trial};
 use crate::error::{Error, Local, Result, io};
+use crate::escape::Printable;
+use crate::limits;
 use crate::report::Reporter;
-use crate::trust::{Digest, Name, Refusal, Version};
-
-/// What is recorded beside an executable, as this process read it and changes it.
-#[derive(Debug)]
-struct Recorded {
-    journal: Journal,
-    /// `None` if there is no journal, or a damaged one.
-    on_disk: Option<Journal>,
-    records: Records,
-    /// Why the journal is damaged. It is not changed until a verified check replaces it.
-    damaged: Option<Refusal>,
-}
+use crate::trust::{Digest, Name, Version};
 
 /// Steps 1 and 2 are done: the lock is held, and no swap is incomplete. The lock is released when
 /// this value is dropped.
@@ -41,16 +34,6 @@ pub(crate) struct Session {
     recorded: Recorded,
     /// The swap that this session completed first.
     finished: Option<Finished>,
-}
-
-/// A session that has released `lock`, to use the network: a rollback must not wait for that. It
-/// holds `staging`, so that no other process changes `floors` and `root`, or downloads.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Paused {
-    directories: Directories,
-    staging: Option<Lock>,
-    recorded: Recorded,
 }
 
 /// A rollback that is on the disk.
@@ -76,6 +59,14 @@ impl Session {
         let session = Session::lock(open(installation)?, None, None, wait, reporter)?; // 2
         installation.ensure_executable()?;
         Ok(session)
+    }
+
+    /// Steps 1 and 2 to mend what can be mended. There may be no executable.
+    ///
+    /// # Errors
+    /// [`Local::NothingToRollBack`] if there is no journal.
+    pub(crate) fn begin_repair(installation: &Installation, reporter: &mut dyn Reporter) -> Result<Self> {
+        Session::lock(open(installation)?, None, None, limits::LOCK_WAIT, reporter)
     }
 
     /// The same for an update of this product, which is going to use the network.
@@ -280,8 +271,10 @@ impl Session {
         is_tried: bool,
     ) -> Result<Swapped> {
         let replaced = Replaced { working: self.working(), ..replaced };
+        let updated = Happened::Updated { from: replaced.version.clone(), to: entering.version().clone() };
         let Recorded { journal, .. } = &mut self.recorded;
         let swapped = swap::swap_in(&self.locked, journal, entering, replaced, under, keep)?;
+        self.record(updated);
         if is_tried {
             self.begin_trial();
         }
@@ -289,6 +282,11 @@ impl Session {
             self.clean_up(); // what is not kept any more
         }
         Ok(swapped)
+    }
+
+    /// Records an event, for people.
+    pub(crate) fn record(&self, what: Happened) {
+        events::record(self.locked.private(), what);
     }
 
     fn clean_up(&self) {
@@ -302,7 +300,7 @@ impl Session {
         loop {
             match finished {
                 Some(Finished { swap, swapped }) if swap.rollback && goal.is_met_by(&swap.to.version) => {
-                    return Ok(returned(swap, swapped, Vec::new()));
+                    return Ok(self.returned(swap, swapped, Vec::new(), goal));
                 }
                 // The executable of before that update has not got its place yet.
                 Some(Finished { swapped: Swapped { warning: Some(error), .. }, .. })
@@ -329,7 +327,7 @@ impl Session {
                     if trial::load(self.locked.private()).is_some() {
                         self.begin_trial();
                     }
-                    return Ok(returned(swap, swapped, skipped));
+                    return Ok(self.returned(swap, swapped, skipped, goal));
                 }
                 Travelled::Earlier(earlier) => {
                     self.finished(Some(earlier));
@@ -339,12 +337,45 @@ impl Session {
         }
     }
 
+    fn returned(&self, swap: Swap, swapped: Swapped, skipped: Vec<Skipped>, goal: Goal<'_>) -> Returned {
+        let to = swap.to.version;
+        let from = swap.from.map_or_else(|| to.clone(), |from| from.version);
+        let (left, came) = (from.clone(), to.clone());
+        self.record(match goal {
+            Goal::ForwardTo(_) => Happened::Forward { from: left, to: came },
+            _ => Happened::Returned { from: left, to: came, by_itself: matches!(goal, Goal::Working(_)) },
+        });
+        Returned::Now { from, to, swapped: Box::new(swapped), skipped }
+    }
+
+    /// Mends what can be mended without a repository. The result is what was done, a line each.
+    pub(crate) fn repair(&mut self) -> Result<Vec<String>> {
+        let mut done = Vec::new();
+        if let Some(Finished { swap, swapped }) = self.finished.take() {
+            if let Some(error) = swapped.warning {
+                return Err(error);
+            }
+            done.push(format!("completed what had been interrupted: {} is installed", swap.to.version));
+        }
+        if let Some(path) = self.recover_rollback()?.then(|| self.locked.installation().executable()) {
+            done.push(format!("recorded the rollback at {}", Printable(path.display())));
+        }
+        let Recorded { journal, records, .. } = &mut self.recorded;
+        done.extend(repair::repair(&self.locked, journal, records)?);
+        self.clean_up();
+        done.iter().for_each(|what| self.record(Happened::Repaired { what: what.clone() }));
+        Ok(done)
+    }
+
     /// Ends all holds. The result is the versions.
     pub(crate) fn end_holds(&mut self) -> Result<Vec<Version>> {
         let held = self.recorded.journal.held();
         self.recorded.journal.holds_ended();
         self.save_journal()?;
         self.recorded.records.holds_ended();
+        if !held.is_empty() {
+            self.record(Happened::HoldsEnded { versions: held.clone() });
+        }
         Ok(held)
     }
 
@@ -368,7 +399,9 @@ impl Session {
         existing: Existing,
         is_tried: bool,
     ) -> Result<Swapped> {
+        let version = staged.version().clone();
         let installed = first_install(&self.locked, &mut self.recorded.journal, staged, under, existing)?;
+        self.record(Happened::Installed { version });
         if is_tried {
             self.begin_trial();
         }
@@ -400,89 +433,7 @@ impl Session {
     }
 }
 
-fn returned(swap: Swap, swapped: Swapped, skipped: Vec<Skipped>) -> Returned {
-    let to = swap.to.version;
-    let from = swap.from.map_or_else(|| to.clone(), |from| from.version);
-    Returned::Now { from, to, swapped: Box::new(swapped), skipped }
-}
-
-/// Step 1.
-fn open(installation: &Installation) -> Result<UnlockedDirectories> {
-    let opened = UnlockedDirectories::open(installation)?;
-    opened.check_safe()?;
-    Ok(opened)
-}
-
 impl Paused {
-    /// SPEC step 1: the file at the path is this tool. The result is its hash.
-    ///
-    /// # Errors
-    /// [`Local::NotTheTool`]; [`Local::ChangedMeanwhile`].
-    pub(crate) fn ensure_answers(&self, product: &Name, running: &Version) -> Result<Digest> {
-        identity::ensure_answers(&self.directories, self.recorded.journal.installed(), product, running)
-    }
-
-    /// The hash of the file at the path, which is the recorded one.
-    ///
-    /// # Errors
-    /// [`Local::ChangedMeanwhile`].
-    pub(crate) fn ensure_recorded(&self) -> Result<Digest> {
-        let found = self.digest()?;
-        match self.recorded.journal.installed() {
-            Some(installed) if installed.blake3 == found => Ok(found),
-            _ => {
-                Err(Local::ChangedMeanwhile { path: self.directories.installation().executable().into() }
-                    .into())
-            }
-        }
-    }
-
-    /// The hash of the file at the path.
-    pub(crate) fn digest(&self) -> Result<Digest> {
-        let path = self.directories.installation().executable();
-        let mut file = self.directories.executable().open().map_err(io("open", path))?;
-        let (_, found) = digest::digest_of(&mut file).map_err(io("read", path))?;
-        Ok(found)
-    }
-
-    /// The versions that are kept.
-    pub(crate) fn kept_versions(&self) -> Vec<Version> {
-        self.recorded.journal.kept().iter().map(|kept| kept.executable.version.clone()).collect()
-    }
-
-    /// Whether an executable with this hash is kept.
-    pub(crate) fn is_kept(&self, blake3: Digest) -> bool {
-        self.recorded.journal.kept_with(blake3).is_some()
-    }
-
-    /// The directories, for staging a file.
-    pub(crate) fn directories(&self) -> &Directories {
-        &self.directories
-    }
-
-    pub(crate) fn records(&mut self) -> &mut Records {
-        &mut self.recorded.records
-    }
-
-    /// What a check reads and saves.
-    pub(crate) fn for_check(&mut self) -> (&mut Records, &Journal) {
-        (&mut self.recorded.records, &self.recorded.journal)
-    }
-
-    /// The damaged files may be replaced, because a release was verified.
-    pub(crate) fn verified(&mut self) {
-        self.recorded.verified();
-    }
-
-    /// Whether the journal is the one that was read, as far as can be known without the lock: if
-    /// not, a download would be in vain.
-    ///
-    /// # Errors
-    /// [`Local::ChangedMeanwhile`].
-    pub(crate) fn ensure_current(&self) -> Result<()> {
-        self.recorded.ensure_current(&self.directories)
-    }
-
     /// Takes the lock again.
     ///
     /// # Errors
@@ -511,24 +462,9 @@ impl Paused {
     }
 }
 
-impl Recorded {
-    fn verified(&mut self) {
-        self.damaged = None;
-        self.records.verified();
-    }
-
-    fn ensure_current(&self, directories: &Directories) -> Result<()> {
-        let on_disk = match Journal::load(directories.private()) {
-            Err(Error::Refused(_)) => None,
-            loaded => loaded?,
-        };
-        if on_disk == self.on_disk {
-            return Ok(());
-        }
-        Err(Local::ChangedMeanwhile { path: directories.installation().executable().into() }.into())
-    }
-
-    fn is_unsaved(&self) -> bool {
-        self.damaged.is_none() && self.on_disk.as_ref() != Some(&self.journal)
-    }
+/// Step 1.
+fn open(installation: &Installation) -> Result<UnlockedDirectories> {
+    let opened = UnlockedDirectories::open(installation)?;
+    opened.check_safe()?;
+    Ok(opened)
 }

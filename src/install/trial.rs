@@ -72,7 +72,7 @@ impl Trial {
     }
 
     /// How many runs ended without a panic.
-    fn good(&self) -> usize {
+    pub(crate) fn good(&self) -> usize {
         self.ended.iter().filter(|run| !self.panicked.contains(run)).count()
     }
 

@@ -5,11 +5,14 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 
 use super::builder::Startup;
+use super::policy::{Policy, is_due};
+use crate::check::retry_after;
+use crate::clock::{Clock as _, SystemClock, Utc};
 use crate::error::{Error, Result};
 use crate::escape::Printable;
 use crate::install::Installation;
 use crate::report::Terminal;
-use crate::trust::Version;
+use crate::trust::{TrustAnchor, Version};
 use crate::updater::Updater;
 
 /// A flag of the library.
@@ -94,9 +97,37 @@ fn at_path(startup: &Startup) -> Result<(Installation, Option<Version>)> {
 
 fn status(startup: &Startup) -> Result<(String, u8)> {
     let (installation, at_path) = at_path(startup)?;
-    let status = Updater::status(&installation, at_path.as_ref())?;
+    let mut status = Updater::status(&installation, at_path.as_ref())?;
+    if status.next_start.is_none() {
+        status.next_start = Some(next_start(startup, &installation)?);
+    }
     let mut text = status.to_string();
     let location = startup.source.as_ref().map_or_else(ToString::to_string, |source| source.location());
     let _ = write!(text, "\n  from       {}", Printable(location));
     Ok((text, status.exit_code()))
+}
+
+/// What the next start does, where no record decides it.
+fn next_start(startup: &Startup, installation: &Installation) -> Result<String> {
+    if startup.policy == Policy::Off {
+        return Ok("checks nothing: that is the policy of the tool".into());
+    }
+    let (running, now) = (startup.running()?, SystemClock.now());
+    let last = installation.last_check(&startup.identity()?, TrustAnchor::digest(&startup.root))?;
+    Ok(match last.filter(|last| !is_due(last, &running, now, startup.interval, startup.policy)) {
+        None => "checks for updates, unless it is told not to".into(),
+        Some(last) => match (last.failure(), last.checked()) {
+            (Some(failure), _) => {
+                let wait = retry_after(failure.count).min(startup.interval);
+                format!(
+                    "checks nothing before {}, because the last try failed",
+                    Utc(failure.at + wait.as_secs())
+                )
+            }
+            (None, checked) => {
+                let next = checked.unwrap_or(now).saturating_add(startup.interval.as_secs());
+                format!("checks nothing before {}", Utc(next))
+            }
+        },
+    })
 }

@@ -155,12 +155,18 @@ impl SignatureText {
     /// The number of distinct keys among these that signed the message. Signatures that do not
     /// verify are ignored.
     pub fn count_valid(&self, keys: &[PublicKey], message: &[u8]) -> usize {
+        self.valid_keys(keys, message).len()
+    }
+
+    /// These keys, sorted.
+    pub(super) fn valid_keys(&self, keys: &[PublicKey], message: &[u8]) -> Vec<PublicKey> {
         let prehashed = Blake2b512::digest(message);
         let signed = |key: &&PublicKey| self.blocks.iter().any(|block| key.verifies(&prehashed, block));
         let mut distinct = keys.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
-        distinct.iter().filter(signed).count()
+        distinct.retain(|key| signed(&key));
+        distinct
     }
 }
 

@@ -17,7 +17,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
 
-use super::minisign::SignatureText;
+use super::minisign::{PublicKey, SignatureText};
 use super::timestamp::RollbackGuard;
 use super::verified::{Fetched, Verified};
 use super::{Digest, Document, DocumentKind, Identity, Manifest, Refusal, Root, Times, Timestamp, canonical};
@@ -158,7 +158,7 @@ impl Roots {
         document: &Fetched,
         signatures: &Fetched,
     ) -> Result<(), Refusal> {
-        threshold(kind, self, document.bytes(), &signature_text(kind, signatures.bytes())?)
+        threshold(kind, self, document.bytes(), &signature_text(kind, signatures.bytes())?).map(drop)
     }
 }
 
@@ -219,7 +219,7 @@ impl Verified<Timestamp> {
         let document = DocumentKind::Timestamp;
         let (signed, signatures) = Timestamp::split(object.bytes())?; // 4a; the fetch limits the size
         let signatures = signature_text(document, signatures)?; // 4b
-        threshold(document, root, signed, &signatures)?; // 4c
+        let signers = threshold(document, root, signed, &signatures)?; // 4c
         let version = Timestamp::parse(signed)?; // 4d
         if version.product != identity.product {
             let expected = identity.product.clone();
@@ -235,7 +235,7 @@ impl Verified<Timestamp> {
         }
         check_not_older(&version, guard)?; // 4h, 4i
         times.ensure_current(document, version.issued, version.expires)?; // 5
-        Ok(Verified::seal(version))
+        Ok(Verified::seal(version, signers))
     }
 }
 
@@ -283,7 +283,7 @@ impl Verified<Manifest> {
             return Err(Refusal::WrongDigest { document: kind, expected, found }); // 6a
         }
         let signatures = signature_text(kind, signatures.bytes())?; // 6b
-        threshold(kind, root, document.bytes(), &signatures)?; // 6c
+        let signers = threshold(kind, root, document.bytes(), &signatures)?; // 6c
         let manifest: Manifest = canonical::parse(kind, document.bytes())?; // 6d
         if manifest.product != identity.product {
             let expected = identity.product.clone();
@@ -310,7 +310,7 @@ impl Verified<Manifest> {
             return Err(Refusal::RootAhead { document: kind, needed, trusted: root.version }); // 6j
         }
         times.ensure_current(kind, manifest.issued, manifest.expires)?; // 6k
-        Ok(Verified::seal(manifest))
+        Ok(Verified::seal(manifest, signers))
     }
 }
 
@@ -330,18 +330,18 @@ fn signature_text(document: DocumentKind, text: &[u8]) -> Result<SignatureText, 
 }
 
 /// The only threshold check, for all three roles: enough *distinct* keys of the role that signs
-/// documents of this kind must have signed.
+/// documents of this kind must have signed. The result is these keys.
 fn threshold(
     document: DocumentKind,
     root: &Root,
     message: &[u8],
     signatures: &SignatureText,
-) -> Result<(), Refusal> {
+) -> Result<Vec<PublicKey>, Refusal> {
     let needed = root.roles.get(document.role()).threshold;
-    let valid = signatures.count_valid(&root.keys_of(document.role()), message);
-    let valid = u32::try_from(valid).unwrap_or(u32::MAX);
+    let signers = signatures.valid_keys(&root.keys_of(document.role()), message);
+    let valid = u32::try_from(signers.len()).unwrap_or(u32::MAX);
     // The parser refuses a threshold of 0. `max` keeps this check safe without it.
-    if valid >= needed.max(1) { Ok(()) } else { Err(Refusal::Threshold { document, needed, valid }) }
+    if valid >= needed.max(1) { Ok(signers) } else { Err(Refusal::Threshold { document, needed, valid }) }
 }
 
 /// The threshold check with the root's own keys (SPEC step 3e). Its refusal differs from that with
@@ -352,7 +352,7 @@ fn own_threshold(
     document: &Fetched,
     signatures: &SignatureText,
 ) -> Result<(), Refusal> {
-    threshold(kind, root, document.bytes(), signatures).map_err(|refusal| match refusal {
+    threshold(kind, root, document.bytes(), signatures).map(drop).map_err(|refusal| match refusal {
         Refusal::Threshold { document, needed, valid } => Refusal::SelfThreshold { document, needed, valid },
         other => other,
     })

@@ -32,20 +32,30 @@ impl Fetched {
 ///
 /// Only verification creates one. The type has no `Clone`, `Default` or `Deserialize`, and no
 /// public constructor:
-/// ```compile_fail,E0423
+/// ```compile_fail,E0451
 /// let manifest: relatch::trust::Manifest = todo!();
-/// let verified = relatch::trust::Verified(manifest);
+/// let verified = relatch::trust::Verified { document: manifest, signers: Vec::new() };
 /// ```
 /// ```compile_fail,E0277
 /// let verified: relatch::trust::Verified<relatch::trust::Manifest> = serde_json::from_str("{}").unwrap();
 /// ```
 #[must_use]
-pub struct Verified<T>(T);
+pub struct Verified<T> {
+    document: T,
+    signers: Vec<PublicKey>,
+}
 
 impl<T: Document> Verified<T> {
     /// Called only by `trusted_set`, after the last check of a document.
-    pub(super) fn seal(document: T) -> Self {
-        Verified(document)
+    pub(super) fn seal(document: T, signers: Vec<PublicKey>) -> Self {
+        Verified { document, signers }
+    }
+}
+
+impl<T> Verified<T> {
+    /// The distinct keys of the role that signed it: at least the threshold.
+    pub fn signers(&self) -> &[PublicKey] {
+        &self.signers
     }
 }
 
@@ -53,13 +63,12 @@ impl<T> Deref for Verified<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        &self.document
     }
 }
 
 /// The keys of the role that signed the message, for a signer that lists the collected signatures.
 /// No decision depends on it.
 pub fn signing_keys(root: &Root, role: Role, message: &[u8], signatures: &SignatureText) -> Vec<PublicKey> {
-    let signed = |key: &PublicKey| signatures.count_valid(std::slice::from_ref(key), message) == 1;
-    root.keys_of(role).into_iter().filter(signed).collect()
+    signatures.valid_keys(&root.keys_of(role), message)
 }

@@ -7,9 +7,9 @@ use super::budget::Budget;
 use super::update::Updater;
 use crate::check::{Candidate, Check, Decision, Memory, Purpose, Verdict, Want};
 use crate::error::{Error, Local, Result};
-use crate::install::{Journal, Paused, Records, Session, Under};
+use crate::install::{Happened, Journal, Paused, Records, Session, Under};
 use crate::limits;
-use crate::trust::{Notes, Refusal, Root, Roots, TrustAnchor, Version};
+use crate::trust::{Notes, PublicKey, Refusal, Root, Roots, TrustAnchor, Version};
 
 /// The result of steps 3 to 8.
 pub(super) struct CheckResult {
@@ -48,6 +48,9 @@ impl Updater {
             paused.verified();
         }
         paused.records().save(&self.identity, self.anchor_digest(), &verdict.memory)?;
+        if verdict.decision.is_ok() {
+            self.installation.record(Happened::Checked { found: verdict.memory.finding().clone() });
+        }
         let paused = paused.save_journal(limits::LOCK_WAIT)?;
         Ok((paused, CheckResult::of(verdict)?))
     }
@@ -166,11 +169,13 @@ impl CheckResult {
     /// # Errors
     /// The refusal of step 8.
     pub(super) fn of(Verdict { memory, decision, release }: Verdict) -> Result<Self> {
+        let manifest = release.as_ref().and_then(|release| release.manifest.as_ref());
+        let signers = manifest.map(|manifest| manifest.signers().iter().map(PublicKey::to_hex).collect());
+        let signers = signers.unwrap_or_default();
         let under = match memory.domain() {
-            Some(domain) => Under { epoch: domain.epoch(), domain: domain.id() },
+            Some(domain) => Under { epoch: domain.epoch(), domain: domain.id(), signers },
             None => return Err(Error::usage("a check without a trust domain")),
         };
-        let manifest = release.as_ref().and_then(|release| release.manifest.as_ref());
         let details = manifest.map(|manifest| (manifest.notes.clone(), manifest.critical));
         Ok(CheckResult { decision: decision?, memory, under, details })
     }

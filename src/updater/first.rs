@@ -239,7 +239,7 @@ impl Updater {
             }
             Some(installed) => {
                 // If the file is replaced before the swap, the epoch of the new one is unknown.
-                let carried = Under { epoch: Epoch::FIRST, domain: installed.domain };
+                let carried = Under::roots(Epoch::FIRST, installed.domain);
                 let known =
                     Replaced { version: &installed.version, under: carried, answered: None, working: None };
                 session.swap(Entering::Staged(staged), known, under, self.keep, is_tried)?

@@ -3,7 +3,7 @@
 //! ```text
 //! update     1, 2 a session; 9 download, 10 hash, 11 probe, 12 swap
 //! travel     6: to a kept executable, and the end of holds
-//! status     what is installed, kept and found
+//! examination  what is installed, kept, found and odd, and its repair
 //! check      3 to 8, with a `Check`
 //! fetch      reads the objects that a check requires
 //! successor  11: whether a release could update itself afterwards
@@ -14,6 +14,7 @@
 
 mod budget;
 mod check;
+mod examination;
 mod fetch;
 mod first;
 mod outcome;
@@ -24,6 +25,7 @@ mod update;
 
 pub(crate) use budget::Budget;
 pub use first::Install;
-pub use outcome::{Checked, Forward, KeptVersion, Outcome, RolledBack, Status};
+pub use outcome::{Checked, Forward, Outcome, RolledBack};
+pub use status::{HeldVersion, KeptVersion, Oddity, Status, TrialStatus};
 pub use update::Updater;
 pub(crate) use update::carried_root;

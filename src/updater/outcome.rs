@@ -1,14 +1,10 @@
-//! The results of checks, updates, rollbacks and status.
+//! The results of checks, updates and rollbacks.
 
 use std::fmt;
-use std::path::PathBuf;
-
-use serde::Serialize;
 
 use crate::check::Finding;
-use crate::clock::Utc;
 use crate::escape::Printable;
-use crate::trust::{Name, Notes, Version};
+use crate::trust::{Notes, Version};
 
 /// The result of a check.
 #[derive(Debug)]
@@ -101,67 +97,6 @@ impl fmt::Display for Forward {
     }
 }
 
-/// An executable that is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeptVersion {
-    /// Its version.
-    pub version: Version,
-    /// Its file, which can be started by hand.
-    pub path: PathBuf,
-    /// Why it does not come back, if the publisher does not let it.
-    pub refused: Option<String>,
-}
-
-/// The recorded state of an installation. No network is used.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Status {
-    /// The product; `None` if there is no recorded state.
-    pub product: Option<Name>,
-    /// The channel.
-    pub channel: Option<Name>,
-    /// The version at the path, if it is known.
-    pub installed: Option<Version>,
-    /// What is wrong with the file at the path: it is not what was installed, or a swap was
-    /// interrupted.
-    pub problem: Option<String>,
-    /// Whether a rollback put there what is installed.
-    pub returned: bool,
-    /// The version that a rollback returns to. Where a rollback put there what is installed, only
-    /// one that names this version does.
-    pub next_back: Option<Version>,
-    /// What is kept, the one that left the path last first.
-    pub kept: Vec<KeptVersion>,
-    /// The versions on hold, from which the user rolled back.
-    pub held: Vec<Version>,
-    /// The lowest version that may run under `Require`, be installed, or be restored by a rollback.
-    pub min_version: Option<Version>,
-    /// The finding of the last check.
-    #[serde(rename = "standing")]
-    pub finding: Option<Finding>,
-    /// When a check last succeeded, in Unix seconds; 0 for never.
-    pub checked: u64,
-    /// When a check or an update last failed, if none succeeded since, in Unix seconds; 0 for none.
-    pub failed: u64,
-    /// What failed, if no check succeeded since.
-    pub failure: Option<String>,
-    /// This installation's place in rollouts, 0 to 99.
-    pub rollout: Option<u8>,
-    /// The reason why the recorded state cannot be read, if it is damaged.
-    pub damaged: Option<String>,
-}
-
-impl Status {
-    /// The exit code of a command that shows it (SPEC section 10): 0, 3 if a record is damaged, and
-    /// 5 if something is wrong with the file at the path.
-    pub fn exit_code(&self) -> u8 {
-        match (&self.damaged, &self.problem) {
-            (Some(_), _) => 3,
-            (None, Some(_)) => 5,
-            (None, None) => 0,
-        }
-    }
-}
-
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -205,42 +140,5 @@ impl fmt::Display for RolledBack {
                 Ok(())
             }
         }
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn or<T: fmt::Display>(value: &Option<T>, none: &str) -> String {
-            value.as_ref().map_or_else(|| none.to_owned(), T::to_string)
-        }
-        let by = if self.returned { ", by a rollback" } else { "" };
-        writeln!(f, "version {}{by}", or(&self.installed, "unknown"))?;
-        if let Some(problem) = &self.problem {
-            writeln!(f, "  problem    {problem}")?;
-        }
-        writeln!(f, "  channel    {}", or(&self.channel, "(none recorded)"))?;
-        let checked = if self.checked == 0 { "never".into() } else { Utc(self.checked).to_string() };
-        writeln!(f, "  checked    {checked}")?;
-        if self.failed != 0 {
-            writeln!(f, "  failed     {}, since then", Utc(self.failed))?;
-            for line in self.failure.iter().flat_map(|text| text.lines()) {
-                writeln!(f, "             {}", Printable(line.trim_start()))?;
-            }
-        }
-        writeln!(f, "  found      {}", self.finding.as_ref().unwrap_or(&Finding::Unknown))?;
-        writeln!(f, "  back       {}", or(&self.next_back, "(nothing to go back to)"))?;
-        for (index, KeptVersion { version, path, refused }) in self.kept.iter().enumerate() {
-            let title = if index == 0 { "kept" } else { "" };
-            writeln!(f, "  {title:10} {version} at {}", Printable(path.display()))?;
-            if let Some(why) = refused {
-                writeln!(f, "             does not come back: {}", Printable(why))?;
-            }
-        }
-        let held: Vec<_> = self.held.iter().map(Version::to_string).collect();
-        write!(f, "  held       {}", if held.is_empty() { "(none)".into() } else { held.join(", ") })?;
-        if let Some(damaged) = &self.damaged {
-            write!(f, "\n  damaged    {damaged}")?;
-        }
-        Ok(())
     }
 }

@@ -10,8 +10,8 @@ use crate::check::{Decision, Memory, Selected};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Local, Result};
 use crate::install::{
-    Directories, Download, Entering, Installation, Journal, Observation, Paused, Probe, Replaced, Session,
-    Staged, Succession, Swapped, Under, ensure_is_mapped,
+    Directories, Download, Entering, Happened, Installation, Journal, Observation, Paused, Probe, Replaced,
+    Session, Staged, Succession, Swapped, Under, ensure_is_mapped,
 };
 use crate::limits;
 use crate::report::{Quiet, Reporter};
@@ -191,6 +191,10 @@ impl Updater {
 
     /// [`Updater::check`] with another budget.
     pub(crate) fn check_at(&mut self, budget: &Budget, now: bool) -> Result<Checked> {
+        self.checked(budget, now).inspect_err(|error| record_failure(&self.installation, error))
+    }
+
+    fn checked(&mut self, budget: &Budget, now: bool) -> Result<Checked> {
         self.installation.ensure_executable()?;
         let (paused, from) = self.begin(budget.lock_wait)?;
         let (mut paused, mut checked) = self.run_update_check(paused, &from, budget, now)?;
@@ -207,6 +211,15 @@ impl Updater {
 
     /// [`Updater::update`] with another budget. `starting` is called when the download begins.
     pub(crate) fn update_at(
+        &mut self,
+        budget: &Budget,
+        now: bool,
+        starting: impl FnOnce(&Version, &Version),
+    ) -> Result<Outcome> {
+        self.updated(budget, now, starting).inspect_err(|error| record_failure(&self.installation, error))
+    }
+
+    fn updated(
         &mut self,
         budget: &Budget,
         now: bool,
@@ -324,7 +337,7 @@ impl Updater {
             }
         };
         let mut session = paused.resume(limits::LOCK_WAIT)?; // 2
-        let carried = Under { epoch: self.anchor_epoch, ..under };
+        let carried = Under::roots(self.anchor_epoch, under.domain);
         let replaced = Replaced { version: from, under: carried, answered, working: None };
         let is_tried = self.probe == Probe::Library;
         let swapped = session.swap(entering, replaced, under, self.keep, is_tried)?; // 12
@@ -347,6 +360,16 @@ impl Updater {
         let mut progress = |done, total| reporter.downloading(version, done, total);
         let mut from = Download { source: &self.source, deadline, progress: &mut progress };
         Staged::download(directories, selected.artifact(), version, &mut from)
+    }
+}
+
+/// Records a failure for people. That another process was there first is none.
+fn record_failure(installation: &Installation, error: &Error) {
+    if !matches!(
+        error,
+        Error::Local(Local::Busy { .. } | Local::ChangedMeanwhile { .. }) | Error::Usage { .. }
+    ) {
+        installation.record(Happened::failed(error));
     }
 }
 

@@ -374,7 +374,10 @@ fn means_most(place: &Place) {
     goes_forward(place, "1.4.0");
     goes_back(place, "1.3.0");
     let held = place.status().held;
-    assert_eq!((held.len(), held[0].to_string(), held[15].to_string()), (16, "0.0.1".into(), "1.4.0".into()));
+    assert_eq!(
+        (held.len(), held[0].version.to_string(), held[15].version.to_string()),
+        (16, "0.0.1".into(), "1.4.0".into())
+    );
     // A seventeenth domain is refused, and no record is dropped for it.
     let by_other = with(Release::of("1.9.0", 9), |release| {
         (release.release_keys, release.timestamp_keys) = (keys(&[12]), keys(&[13]));

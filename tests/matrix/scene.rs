@@ -179,7 +179,8 @@ pub struct Place {
 }
 
 /// What an operation may leave in `.<exe>.relatch`, beside what the journal keeps.
-const NAMES: [&str; 7] = ["journal", "floors", "cache", "root", "lock", "staging", "settings"];
+const NAMES: [&str; 9] =
+    ["journal", "floors", "cache", "root", "lock", "staging", "settings", "trial", "events"];
 
 impl Place {
     pub fn new(dir: PathBuf, log: PathBuf) -> Self {

@@ -156,7 +156,9 @@ impl Tool {
     pub fn strays(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.site_dir()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let expected = ["journal", "floors", "cache", "root", "lock", "staging", PREVIOUS, "settings"];
+        let expected = [
+            "journal", "floors", "cache", "root", "lock", "staging", PREVIOUS, "settings", "trial", "events",
+        ];
         // What the journal names is kept.
         let journal = self.site_dir().join("journal");
         let kept = if journal.is_file() { read_record(&journal)["kept"].clone() } else { Value::Null };

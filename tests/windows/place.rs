@@ -148,7 +148,18 @@ impl Place {
     pub fn strays(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.inside("journal").parent().unwrap()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let expected = ["journal", "floors", "cache", "root", "lock", "staging", "previous.exe", "settings"];
+        let expected = [
+            "journal",
+            "floors",
+            "cache",
+            "root",
+            "lock",
+            "staging",
+            "previous.exe",
+            "settings",
+            "trial",
+            "events",
+        ];
         names.filter(|name| !expected.contains(&name.as_str())).collect()
     }
 

@@ -191,9 +191,14 @@ fn in_the_gap_nobody_says_that_the_version_is_there() {
     // What only asks says so, and what to do.
     let (_repository, place) = scene();
     arrange(&place, &gap, pending(&place));
-    let status = place.status().unwrap_err();
-    assert!(is_missing(&status, true) && status.advice().contains("relatch rollback"), "{status}");
-    assert!(status.to_string().contains("there is no executable at C:"), "{status}");
+    let missing = |place: &Place| {
+        let status = place.status().unwrap();
+        let problem = status.problem.unwrap();
+        assert!(problem.contains("there is no executable at C:"), "{problem}");
+        (problem.contains("was interrupted"), status.oddities[0].repair.clone())
+    };
+    let (interrupted, repair) = missing(&place);
+    assert!(interrupted && repair.contains("relatch doctor --repair"), "{repair}");
     assert!(is_missing(&check(&place).unwrap_err(), true));
     assert!(!place.path.exists());
     // What changes something closes it. The rollback that was cut is the one that is asked for.
@@ -203,10 +208,10 @@ fn in_the_gap_nobody_says_that_the_version_is_there() {
     let gone: Disk = [("exe", None), ("leaving.exe", None), (STAGED, None), ("previous.exe", None)];
     let (repository, place) = scene();
     arrange(&place, &gone, pending(&place));
-    assert!(is_missing(&place.status().unwrap_err(), true));
+    assert!(missing(&place).0);
     assert!(is_missing(&place.rollback().unwrap_err(), false));
     assert!(is_missing(&place.update().unwrap_err(), false));
-    assert!(is_missing(&place.status().unwrap_err(), false));
+    assert!(!missing(&place).0);
     place.install(&repository, Some(relatch::install::Probe::None), false).unwrap();
     assert!(place.content() == fake("2.0.0"));
 }

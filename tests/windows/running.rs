@@ -48,7 +48,7 @@ fn versions_that_still_run_are_in_nobodys_way() {
         );
         assert!(place.content() == bytes[number]);
         assert!(std::fs::read(place.inside("previous.exe")).unwrap() == bytes[number - 1]);
-        assert_eq!(place.status().unwrap().previous.unwrap().to_string(), versions[number - 1]);
+        assert_eq!(place.status().unwrap().kept[0].version.to_string(), versions[number - 1]);
         running.push(Running::start(&place, &format!("end-{}", number + 1)));
     }
     // One for each old version that runs: neither the installed one nor the previous one is among them.

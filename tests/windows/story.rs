@@ -18,7 +18,7 @@ fn install_update_rollback_and_hold() {
     let output = place.run(&["hello", "world"]);
     assert_eq!(stdout(&output), "widget 2.0.0 hello world\n", "{}", stderr(&output));
     assert!(stderr(&output).contains("updated 1.0.0 to 2.0.0"), "{}", stderr(&output));
-    assert_eq!(place.status().unwrap().previous.unwrap().to_string(), "1.0.0");
+    assert_eq!(place.status().unwrap().kept[0].version.to_string(), "1.0.0");
 
     let output = place.run(&["--rollback"]);
     assert!(stdout(&output).starts_with("widget: back to 1.0.0; 2.0.0 is on hold"), "{output:?}");

@@ -57,7 +57,7 @@ pub(super) struct Files<'a> {
 }
 
 /// What is known of the bytes at the path, if the journal does not know them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Replaced<'a> {
     /// As the running program reports it.
     pub(crate) version: &'a Version,
@@ -75,6 +75,15 @@ pub(crate) enum Entering {
     Staged(Staged),
     /// A kept executable: this version, and its hash, which is the signed one.
     Kept(Version, Digest),
+}
+
+impl Entering {
+    pub(super) fn version(&self) -> &Version {
+        match self {
+            Entering::Staged(staged) => staged.version(),
+            Entering::Kept(version, _) => version,
+        }
+    }
 }
 
 /// Swaps an executable in. The old one is kept, and of those that were kept before, the newest
@@ -116,7 +125,7 @@ pub(super) fn swap_in(
         Entering::Kept(version, blake3) => {
             let gone = || Local::ChangedMeanwhile { path: executable.into() };
             let kept = journal.kept_with(blake3).cloned().ok_or_else(gone)?;
-            let file = open_kept(locked, &kept)?.ok_or_else(gone)?;
+            let file = open_kept(locked.private(), &kept)?.ok_or_else(gone)?;
             let confirmed = kept.executable.confirmed;
             let to = Installed { confirmed, ..Installed::new(version, blake3, under) };
             let swap = Swap::update(&kept.file, Some(from), to);
@@ -250,7 +259,7 @@ mod tests {
     }
 
     fn installed(version: &str, content: &[u8]) -> Installed {
-        let under = Under { epoch: Epoch::FIRST, domain: Digest::of(b"") };
+        let under = Under::roots(Epoch::FIRST, Digest::of(b""));
         Installed::new(version.parse().unwrap(), Digest::of(content), under)
     }
 

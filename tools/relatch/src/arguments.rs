@@ -59,11 +59,17 @@ pub enum Command {
         /// The installed executable
         path: PathBuf,
     },
-    /// Show the installed version, the version that a rollback returns to, and the result of the
-    /// last check; exit code 3 if a record is damaged, 5 if the file is not what was installed
-    Status {
+    /// Show what is installed, kept and held, what happened last, and what is odd; exit code 3 if a
+    /// record is damaged, 5 if the file is not what was installed
+    #[command(alias = "status")]
+    Doctor {
         /// The installed executable
         path: PathBuf,
+        /// First mend what can be mended without the repository: a swap that was interrupted, an
+        /// executable that is gone while another one is kept, kept executables that were changed, a
+        /// mode that lets nobody run it
+        #[arg(long)]
+        repair: bool,
     },
 }
 

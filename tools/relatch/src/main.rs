@@ -94,9 +94,10 @@ fn run(command: Command) -> Result<CommandOutput> {
         Command::Unhold { path } => {
             Ok(CommandOutput::holds_ended(&Updater::end_holds(&Installation::at(&path)?)?))
         }
-        Command::Status { path } => {
+        Command::Doctor { path, repair } => {
             let installation = Installation::at(&path)?;
-            Ok(CommandOutput::status(&installation, Updater::status(&installation, None)?))
+            let repaired = if repair { Some(Updater::repair(&installation)?) } else { None };
+            Ok(CommandOutput::status(&installation, Updater::status(&installation, None)?, repaired))
         }
     }
 }

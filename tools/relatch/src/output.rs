@@ -99,10 +99,19 @@ impl CommandOutput {
         CommandOutput::success(text, json!({"result": "holds-ended", "versions": ended}))
     }
 
-    pub fn status(installation: &Installation, status: Status) -> Self {
+    pub fn status(installation: &Installation, status: Status, repaired: Option<Vec<String>>) -> Self {
         let path = installation.executable().display();
-        let text = as_commands(&format!("{}\n{status}", Printable(&path)));
-        let json = json!({"result": "status", "path": path.to_string(), "status": status});
+        let mut text = String::new();
+        match repaired.as_deref() {
+            None => {}
+            Some([]) => text.push_str("nothing to mend\n"),
+            Some(done) => text.extend(done.iter().map(|line| format!("{}\n", Printable(line)))),
+        }
+        text.push_str(&as_commands(&format!("{}\n{status}", Printable(&path))));
+        let mut json = json!({"result": "status", "path": path.to_string(), "status": status});
+        if let Some(done) = repaired {
+            json["repaired"] = json!(done);
+        }
         CommandOutput { exit_code: status.exit_code(), ..CommandOutput::success(text, json) }
     }
 }

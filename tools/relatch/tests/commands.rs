@@ -225,11 +225,11 @@ fn installed_checked_updated_and_brought_back() {
     assert_eq!((code, answer["reason"].as_str()), (0, Some("held")), "{answer}");
     let (code, answer) = world.json(&["status", WIDGET]);
     assert_eq!(code, 0);
-    assert_eq!(answer["status"]["held"][0], "1.1.0");
-    assert_eq!(answer["status"]["previous"], "1.1.0");
+    assert_eq!(answer["status"]["held"][0]["version"], "1.1.0");
+    assert_eq!(answer["status"]["kept"][0]["version"], "1.1.0");
     // The same for people.
-    let output = world.relatch(&["status", WIDGET]);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("held       1.1.0"));
+    let output = world.relatch(&["doctor", WIDGET]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("held       1.1.0, by a person"));
 }
 
 /// A status is for a script, too: it looks at the file, and its exit code says when something is
