@@ -9,5 +9,12 @@ use serde_json::{Map, Value};
 #[serde(transparent)]
 pub(crate) struct Unknown(Map<String, Value>);
 
+impl Unknown {
+    /// Without a field that is known where the fields are moved to.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+}
+
 // A JSON number is never NaN.
 impl Eq for Unknown {}

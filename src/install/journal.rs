@@ -88,6 +88,14 @@ pub(crate) struct Kept {
     pub(crate) executable: Installed,
 }
 
+impl Kept {
+    pub(super) fn new(file: &str, mut executable: Installed) -> Self {
+        // Else it would be written twice, and nobody could read it.
+        executable.unknown.forget("file");
+        Kept { file: file.to_owned(), executable }
+    }
+}
+
 /// A version that is not installed again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Hold {
@@ -269,6 +277,12 @@ impl Journal {
         kept.find(is_renamed).map(|kept| kept.file.as_str())
     }
 
+    /// Whether any executable is known to work: the library in it recorded its first starts.
+    pub(super) fn knows_confirmed(&self) -> bool {
+        let known = self.installed.iter().chain(self.kept.iter().map(|kept| &kept.executable));
+        known.into_iter().any(|executable| executable.confirmed)
+    }
+
     /// Whether a rollback put there what is installed: what left the path last is on hold.
     pub(crate) fn is_returned(&self) -> bool {
         let left = self.kept.first().map(|kept| &kept.executable.version);
@@ -384,7 +398,7 @@ impl Journal {
         }
         let place = swap.place_of_leaving();
         let leaving = swap.from.clone().filter(|_| is_kept);
-        let leaving = leaving.map(|executable| Kept { file: place.to_owned(), executable });
+        let leaving = leaving.map(|executable| Kept::new(place, executable));
         // The file of a kept executable that came to the path has another one now, or is gone.
         let is_free = |kept: &&Kept| kept.file != swap.file && (leaving.is_none() || kept.file != place);
         let others: Vec<_> = self.kept.iter().filter(is_free).cloned().collect();
@@ -409,7 +423,7 @@ impl Journal {
             true => Kept { file: aside.to_owned(), ..kept },
             false => kept,
         });
-        let leaving = Kept { file: names::PREVIOUS.to_owned(), executable: from.clone() };
+        let leaving = Kept::new(names::PREVIOUS, from.clone());
         let mut kept: Vec<_> = std::iter::once(leaving).chain(others).collect();
         let keep = keep.max(1);
         let confirmed = kept.iter().position(|kept| kept.executable.confirmed).filter(|at| *at >= keep);

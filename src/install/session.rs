@@ -324,7 +324,9 @@ impl Session {
                             drop(journal.save(self.locked.private())); // else it is a person's hold
                         }
                     }
-                    if trial::load(self.locked.private()).is_some() {
+                    let is_tried =
+                        trial::load(self.locked.private()).is_some() || self.journal().knows_confirmed();
+                    if is_tried {
                         self.begin_trial();
                     }
                     return Ok(self.returned(swap, swapped, skipped, goal));

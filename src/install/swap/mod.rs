@@ -300,7 +300,7 @@ mod tests {
         let mut journal = Journal::new(&"p".parse().unwrap()).unwrap();
         let (from, to) = (installed("1.0.0", b"old"), installed("2.0.0", b"verified"));
         let swap = match is_rollback {
-            true => Swap::rollback(from, Kept { file: name.into(), executable: to }),
+            true => Swap::rollback(from, Kept::new(name, to)),
             false => Swap::update(name, Some(from), to),
         };
         let files = Files { entering: &entering, leaving: &leaving };

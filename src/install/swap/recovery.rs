@@ -149,7 +149,7 @@ fn unrecorded_return(locked: &Locked, swap: &Swap, found: Digest) -> Result<Opti
     let (staged, place) = (locked.file(&swap.file), swap.place_of_leaving());
     let is_gone = names::is_staged(&swap.file) && !staged.exists().map_err(io("look at", &staged.path()))?;
     let is_return = is_gone && is_executable(locked.file(names::file_of(place)), &swap.to, None)?;
-    let to = Kept { file: place.to_owned(), executable: from.clone() };
+    let to = Kept::new(place, from.clone());
     Ok(is_return.then(|| Swap::rollback(swap.to.clone(), to)))
 }
 
