@@ -136,7 +136,7 @@ fn run(dir: &str, repository: Repository) -> Result<()> {
     stage.announce("No changed byte was executed. With the repository restored, the demo updates to 1.3.0.");
     stage.run("rm -r {files} && mv {dir}/as-signed {files}", 0)?;
     expect(&stage.run("{dir}/bin/demo {dir}/deploy.log", 1)?, "demo 1.3.0: line 3")?;
-    stage.run("target/debug/relatch status {dir}/bin/demo{exe}", 0)?;
+    stage.run("target/debug/relatch doctor {dir}/bin/demo{exe}", 0)?;
     stage.run("target/debug/signer verify --repo {repo} --root {dir}/root.json", 0)?;
 
     let server = stage.restart_server();
@@ -144,7 +144,7 @@ fn run(dir: &str, repository: Repository) -> Result<()> {
     println!(
         "\nEverything is in {dir}. Try:{server}\n  \
          {dir}/bin/demo --help                 the tool, with the arguments that relatch adds\n  \
-         {dir}/bin/demo --rollback             back to 1.1.0; a second rollback goes forward again\n  \
+         {dir}/bin/demo --rollback             back to 1.1.0; a second rollback changes nothing\n  \
          target/debug/signer show --repo {repo} --root {dir}/root.json\n  \
          target/debug/signer --help            prepare, sign and publish on different machines\n\
          To start over, run `cargo run -p quickstart` again. README.md shows how to add relatch to your tool."
