@@ -43,9 +43,9 @@ impl Scene {
 
     /// Asked without a change.
     fn status(&self) -> Status {
-        let before = self.tool.snapshot();
+        let before = self.tool.everything();
         let status = Updater::status(&self.installation(), None).unwrap();
-        assert_eq!(self.tool.snapshot(), before);
+        assert_eq!(self.tool.everything(), before);
         status
     }
 
@@ -246,7 +246,7 @@ fn damaged_records_are_not_repaired() {
         let scene = Scene::new(&["1.0.0", "1.1.0"]);
         std::fs::write(scene.tool.site_dir().join(name), "x").unwrap();
         assert!(scene.odd()[0].contains("the next check that succeeds"), "{:?}", scene.odd());
-        let before = scene.tool.snapshot();
+        let before = scene.tool.everything();
         let repaired = Updater::repair(&scene.installation());
         match name {
             "journal" => {
@@ -255,7 +255,7 @@ fn damaged_records_are_not_repaired() {
             }
             _ => assert_eq!(repaired.unwrap(), [""; 0]),
         }
-        assert_eq!(scene.tool.snapshot(), before, "{name}");
+        assert_eq!(scene.tool.everything(), before, "{name}");
     }
     let repository = Repository::new();
     let tool = Tool::copied(&executable_such(&repository, "1.0.0", json!({})));

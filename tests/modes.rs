@@ -128,7 +128,8 @@ fn modes_are_the_same_under_every_umask() {
         assert!(output.status.success(), "{umask}: {}", stderr(&output));
         let dir = scene.tool.site_dir();
         assert_eq!(format!("{:o}", mode(&dir)), "755", "{umask}");
-        let expected = ["cache 644", "floors 644", "journal 644", "lock 600", "staging 600"];
+        let expected =
+            ["cache 644", "events 644", "floors 644", "journal 644", "lock 600", "staging 600", "trial 644"];
         assert_eq!(modes(&dir), expected, "{umask}");
         assert_eq!(format!("{:o}", mode(&scene.tool.path)), "755", "{umask}");
         assert!(with_umask(umask, &scene.tool, &["--rollback"]).status.success(), "{umask}");

@@ -135,12 +135,12 @@ fn a_version_that_is_known_to_work_is_not_left() {
         for argument in confirm {
             assert!(scene.tool.run(&[argument]).status.success());
         }
-        let before = scene.tool.snapshot();
+        let before = scene.tool.everything();
         for _ in 0..4 {
             scene.fails();
         }
         assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.1.0 x\n", "{confirm:?}");
-        assert_eq!(scene.tool.snapshot(), before, "{confirm:?}");
+        assert_eq!(scene.tool.everything(), before, "{confirm:?}");
     }
 }
 

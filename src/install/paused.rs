@@ -1,6 +1,7 @@
 //! A session between its two halves: what it read, and what it holds while it uses the network.
 
 use super::directories::Directories;
+use super::events::{self, Happened};
 use super::journal::Journal;
 use super::lock::Lock;
 use super::records::Records;
@@ -83,6 +84,11 @@ impl Paused {
     /// What a check reads and saves.
     pub(crate) fn for_check(&mut self) -> (&mut Records, &Journal) {
         (&mut self.recorded.records, &self.recorded.journal)
+    }
+
+    /// Records an event, for people.
+    pub(crate) fn record(&self, what: Happened) {
+        events::record(self.directories.private(), what);
     }
 
     /// The damaged files may be replaced, because a release was verified.

@@ -22,3 +22,12 @@ impl Budget {
         Budget { lock_wait: limits::LOCK_WAIT, deadline, download: None, retry_failed: true }
     }
 }
+
+/// What a person asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// A release that is not rolled out to this installation yet.
+    pub(super) now: bool,
+    /// An update, and not a start that happens to be due.
+    pub(super) explicitly: bool,
+}

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::budget::Budget;
+use super::budget::{Asked, Budget};
 use super::update::Updater;
 use crate::check::{Candidate, Check, Decision, Memory, Purpose, Verdict, Want};
 use crate::error::{Error, Local, Result};
@@ -20,15 +20,6 @@ pub(super) struct CheckResult {
     pub(super) under: Under,
     /// The notes, and whether the release is critical, if a manifest was read.
     pub(super) details: Option<(Notes, bool)>,
-}
-
-/// What a person asked for.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Asked {
-    /// A release that is not rolled out to this installation yet.
-    pub(super) now: bool,
-    /// An update, and not a start that happens to be due.
-    pub(super) explicitly: bool,
 }
 
 impl Updater {
@@ -49,7 +40,7 @@ impl Updater {
         }
         paused.records().save(&self.identity, self.anchor_digest(), &verdict.memory)?;
         if verdict.decision.is_ok() {
-            self.installation.record(Happened::Checked { found: verdict.memory.finding().clone() });
+            paused.record(Happened::Checked { found: verdict.memory.finding().clone() });
         }
         let paused = paused.save_journal(limits::LOCK_WAIT)?;
         Ok((paused, CheckResult::of(verdict)?))

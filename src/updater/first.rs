@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::check::{Asked, CheckResult};
+use super::budget::Asked;
+use super::check::CheckResult;
 use super::successor::Unfit;
 use super::update::{Updater, warning_of};
 use crate::check::{Decision, Memory};

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
-use super::check::Asked;
+use super::budget::{Asked, Budget};
 use super::outcome::{Checked, Forward, Outcome};
 use crate::check::{Decision, Memory, Selected};
 use crate::clock::{Clock, SystemClock};

@@ -239,7 +239,7 @@ fn a_switch_of_channel_forgets_nothing() {
 /// 1.0.1 in the place of 1.1.0, which the publisher has withdrawn.
 fn withdrawn(policy: &str) -> (Repository, Tool, String) {
     let mut repository = Repository::new();
-    let fields = json!({"policy": policy, "interval": 0});
+    let fields = json!({"policy": policy, "interval": 0, "keep": 1});
     let bytes = |version: &str| executable_such(&repository, version, fields.clone());
     let (old, bad, good) = (bytes("1.0.0"), bytes("1.1.0"), bytes("1.0.1"));
     let tool = Tool::copied(&old);

@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::support::PRODUCT;
+use serde_json::json;
+
 use super::support::strace::is_available;
 use super::support::tool::{run, stderr};
+use super::support::{PRODUCT, executable_such};
 use super::{CALLS, NO_EXCHANGE, Scene};
 
 /// The calls that are written there, without comments.
@@ -23,7 +25,7 @@ fn reduced(call: &str, scene: &Scene) -> Option<String> {
     let dir = scene.tool.dir.path().canonicalize().unwrap();
     let private = scene.tool.site_dir();
     let any = |name: &str| match name.split_once('-') {
-        Some((prefix @ ("new" | "write"), _)) => format!("{prefix}-*"),
+        Some((prefix @ ("new" | "write" | "kept"), _)) => format!("{prefix}-*"),
         _ => name.replace(PRODUCT, "<exe>"),
     };
     let descriptor = |path: &Path| match path {
@@ -121,6 +123,14 @@ fn each_step_of_a_swap_is_on_the_disk_before_the_next() {
     let scene = Scene::outdated();
     let found = calls(&scene, "--update", &[NO_EXCHANGE.into()]);
     assert_calls("an update without an exchange of names", &found, &copied);
+
+    let mut scene = Scene::updated();
+    let bytes = executable_such(&scene.repository, "1.2.0", json!({"interval": 0}));
+    scene.repository.release("1.2.0", &bytes);
+    let found = calls(&scene, "--update", &[]);
+    let at = found.iter().position(|call| call.contains("RENAME_EXCHANGE")).unwrap();
+    let kept = written("With an earlier version that stays kept");
+    assert_calls("an update that keeps two", &found[at..at + kept.len()], &kept);
 }
 
 /// A process that was killed between the exchange and the fsync left names that a power cut may still

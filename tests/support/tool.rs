@@ -182,8 +182,14 @@ impl Tool {
             .clone()
     }
 
-    /// Everything on the disk in the tool's directory: names, content, permissions. The lock files' existence is no content.
+    /// Everything on the disk in the tool's directory: names, content, permissions. The lock files' existence is no content,
+    /// and what is only counted or told to people (`trial`, `events`) is not either.
     pub fn snapshot(&self) -> Snapshot {
+        self.everything().without_logs()
+    }
+
+    /// The same with these.
+    pub fn everything(&self) -> Snapshot {
         Snapshot::of(self.dir.path(), |path, _| Digest::of(&std::fs::read(path).unwrap()).to_string())
     }
 
@@ -193,6 +199,7 @@ impl Tool {
             0..65_536 => Digest::of(&std::fs::read(path).unwrap()).to_string(),
             size => format!("{size} {}", identity(meta)),
         })
+        .without_logs()
     }
 }
 
@@ -341,6 +348,12 @@ pub fn stderr(output: &Output) -> String {
 pub struct Snapshot(pub BTreeMap<String, (String, u32)>);
 
 impl Snapshot {
+    fn without_logs(mut self) -> Self {
+        let is_log = |name: &str| name.ends_with(".relatch/trial") || name.ends_with(".relatch/events");
+        self.0.retain(|name, _| !is_log(name));
+        self
+    }
+
     fn of(dir: &Path, look: impl Fn(&Path, &Metadata) -> String) -> Self {
         let mut files = BTreeMap::new();
         collect(dir, dir, &look, &mut files);

@@ -110,7 +110,7 @@ impl CommandOutput {
         text.push_str(&as_commands(&format!("{}\n{status}", Printable(&path))));
         let mut json = json!({"result": "status", "path": path.to_string(), "status": status});
         if let Some(done) = repaired {
-            json["repaired"] = json!(done);
+            json.as_object_mut().map(|json| json.insert("repaired".into(), json!(done)));
         }
         CommandOutput { exit_code: status.exit_code(), ..CommandOutput::success(text, json) }
     }
