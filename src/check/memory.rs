@@ -226,10 +226,25 @@ impl Memory {
     /// The user rolled back. The last finding was about the executable that was left.
     pub(crate) fn rolled_back(&mut self, from: (&Version, Digest), to: (&Version, Digest)) {
         let critical = self.floor().is_some_and(Floor::is_critical);
+        let held = || Finding::Held { version: from.0.clone(), critical };
+        self.went(from, to, held);
+    }
+
+    /// A person went forward to a kept executable.
+    pub(crate) fn went_forward(&mut self, from: (&Version, Digest), to: (&Version, Digest)) {
+        self.went(from, to, || Finding::Current);
+    }
+
+    /// `current` is what follows for the one that came, if the one that was left was current.
+    fn went(&mut self, from: (&Version, Digest), to: (&Version, Digest), current: impl FnOnce() -> Finding) {
         let finding = match self.cache.finding_about(from.0, Some(from.1)) {
             None => return,
-            Some(Finding::Current) => Finding::Held { version: from.0.clone(), critical },
-            Some(Finding::Held { version, .. }) if version == to.0 => Finding::Current,
+            Some(Finding::Current) => current(),
+            Some(
+                Finding::Held { version, .. }
+                | Finding::Outdated { version }
+                | Finding::NotInRollout { version, .. },
+            ) if version == to.0 => Finding::Current,
             Some(other) => other.clone(),
         };
         self.found(finding, to.0, Some(to.1));

@@ -266,6 +266,13 @@ impl Records {
         });
     }
 
+    /// A person went forward to a kept executable.
+    pub(super) fn went_forward(&mut self, from: &super::Installed, to: &super::Installed) {
+        self.change_last(|memory| {
+            memory.went_forward((&from.version, from.blake3), (&to.version, to.blake3));
+        });
+    }
+
     /// A person ended all holds: the next start checks.
     pub(super) fn holds_ended(&mut self) {
         self.change_last(Memory::holds_ended);

@@ -318,7 +318,10 @@ impl Session {
                 Travelled::Already(installed) => return Ok(Returned::Already { installed }),
                 Travelled::Now(Finished { swap, swapped }, skipped) => {
                     if let Some(from) = &swap.from {
-                        records.rolled_back(from, &swap.to);
+                        match swap.rollback {
+                            true => records.rolled_back(from, &swap.to),
+                            false => records.went_forward(from, &swap.to),
+                        }
                         if let Goal::Working(now) = goal {
                             journal.left_for_failing(&from.version, now);
                             drop(journal.save(self.locked.private())); // else it is a person's hold

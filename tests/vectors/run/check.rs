@@ -62,7 +62,8 @@ impl Place {
 
     /// By the name that it has in SPEC section 4.
     fn path(&self, name: &str) -> PathBuf {
-        self.site.join(if cfg!(windows) && name == "previous" { "previous.exe" } else { name })
+        let is_executable = name == "previous" || name.starts_with("kept-");
+        self.site.join(if cfg!(windows) && is_executable { format!("{name}.exe") } else { name.to_owned() })
     }
 }
 
@@ -103,6 +104,9 @@ pub fn run(vector: &Value, file: &Value) {
         if !client[name].is_null() {
             std::fs::write(place.path(name), bytes(&client[name])).unwrap();
         }
+    }
+    for (name, content) in client["kept"].as_object().unwrap() {
+        std::fs::write(place.path(name), bytes(content)).unwrap();
     }
     let before = place.file("root");
     let told = tell(&place, &client);
@@ -151,11 +155,28 @@ fn compare_record(name: &str, vector: &Value, file: &Value, place: &Place) {
     let found = place.file(name).map(|text| String::from_utf8(text).unwrap());
     let found = found.filter(|text| !text.ends_with(&format!("{NO_HASH}\n")));
     let found = found.map(|text| serde_json::from_str::<Value>(text.lines().next().unwrap()).unwrap());
+    let found = found.map(without_signers);
     match (found, expected(name, vector, file)) {
         (None, None) => {}
         (Some(found), Some(expected)) => compare_fields(name, of, &found, &expected),
         (found, expected) => panic!("{of}: {name} is {found:?} instead of {expected:?}"),
     }
+}
+
+/// Nothing depends on who signed what is installed or kept.
+fn without_signers(mut record: Value) -> Value {
+    let mut strip =
+        |executable: &mut Value| executable.as_object_mut().map(|fields| fields.remove("signers"));
+    if let Some(installed) = record.get_mut("installed") {
+        strip(installed);
+    }
+    record
+        .get_mut("kept")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+        .for_each(|kept| drop(strip(kept)));
+    record
 }
 
 fn compare(
@@ -180,8 +201,15 @@ fn compare(
             assert_eq!(&root["version"], number, "{name}: root");
         }
     }
+    let kept = then("kept");
+    for (file, content) in kept.as_object().unwrap() {
+        assert_eq!(place.file(file), Some(bytes(content)), "{name}: {file}");
+    }
     for entry in std::fs::read_dir(&place.site).unwrap() {
         let stray = entry.unwrap().file_name().into_string().unwrap();
+        if kept.get(stray.strip_suffix(".exe").unwrap_or(&stray)).is_some() {
+            continue;
+        }
         assert!(!stray.contains('-') && !stray.starts_with("leaving"), "{name}: {stray} is left behind");
     }
 }
@@ -190,10 +218,18 @@ fn compare(
 fn tell(place: &Place, client: &Map<String, Value>) -> Value {
     let running: Version = client["version"].as_str().unwrap().parse().unwrap();
     let updater = Updater::of_installed(&place.executable).unwrap().version(running.clone());
-    let answer = if client["command"] == "rollback" {
-        Updater::rollback(updater.installation(), Some(&running)).map(|done| match done {
+    let (command, place) = (client["command"].as_str().unwrap(), updater.installation());
+    let to: Option<Version> = client["to"].as_str().map(|to| to.parse().unwrap());
+    let answer = if command != "update" {
+        let done = match (command, &to) {
+            ("rollback", None) => Updater::rollback(place, Some(&running)),
+            ("rollback", Some(to)) => Updater::rollback_to(place, Some(&running), to),
+            (_, to) => Updater::forward(place, Some(&running), to.as_ref().unwrap()),
+        };
+        let reason = if to.is_some() { "installed" } else { "returned" };
+        done.map(|done| match done {
             RolledBack::Now { to, .. } => json!({"result": "install", "version": to.to_string()}),
-            RolledBack::Already { .. } => json!({"result": "nothing", "step": "6", "reason": "returned"}),
+            RolledBack::Already { .. } => json!({"result": "nothing", "step": "6", "reason": reason}),
         })
     } else {
         let mut updater = updater.clock(Stopped(client["clock"].as_u64().unwrap()));
@@ -217,8 +253,11 @@ fn tell(place: &Place, client: &Map<String, Value>) -> Value {
             json!({"result": "unavailable", "object": object.to_string()})
         }
         Err(Error::Local(Local::NothingToRollBack { .. })) => refused("6.1", json!({"reason": "nothing"})),
+        Err(Error::Local(Local::NotKept { .. })) => refused("6", json!({"reason": "not-kept"})),
+        Err(Error::Local(Local::KeptIsNewer { .. })) => refused("6", json!({"reason": "newer"})),
+        Err(Error::Local(Local::KeptIsOlder { .. })) => refused("6", json!({"reason": "older"})),
         Err(Error::Refused(refusal)) => {
-            let (step, more) = step(&refusal, client["command"] == "rollback", &running);
+            let (step, more) = step(&refusal, command != "update", &running);
             refused(step, more)
         }
         Err(other) => panic!("{other:?}"),

@@ -76,6 +76,8 @@ fn client() -> Value {
         "version": "1.3.0",
         "executable": content(&executable("1.3.0")),
         "previous": null,
+        "kept": {},
+        "to": null,
         "damaged": [],
         "clock": NOW,
         "now": false,

@@ -49,6 +49,57 @@ fn goes_back(case: Case, held: &[&str]) -> Value {
     leaves(case, &copy("1.3.0"), held)
 }
 
+/// Where an executable from before `previous` is kept.
+const FURTHER: &str = "kept-0123456789abcdef";
+
+fn further(version: &str) -> Value {
+    let mut kept = previous(&copy(version));
+    kept["file"] = FURTHER.into();
+    kept
+}
+
+/// The client was at 1.1.0 before that, too.
+fn two(name: &str, comment: &str) -> Case {
+    case(name, comment)
+        .client("kept", json!({FURTHER: content(&executable("1.1.0"))}))
+        .journal("kept", json!([previous(&copy("1.2.0")), further("1.1.0")]))
+}
+
+fn named(case: Case, command: &str, to: &str) -> Case {
+    case.client("command", command).client("to", to)
+}
+
+/// Back to one of the two: what leaves gets its place, as the first.
+fn several(case: Case, to: &'static str, held: &[&str]) -> Value {
+    let (kept, further_after) = match to {
+        "1.2.0" => (json!([previous(&copy("1.3.0")), further("1.1.0")]), "1.1.0"),
+        _ => (json!([further("1.3.0"), previous(&copy("1.2.0"))]), "1.3.0"),
+    };
+    let mut case =
+        case.then_journal("installed", copy(to)).then_journal("kept", kept).then_journal("held", holds(held));
+    if to == "1.2.0" {
+        case.after.insert("previous".into(), content(&executable("1.3.0")));
+    }
+    went(case, to, json!({FURTHER: content(&executable(further_after))}))
+}
+
+/// What the cache found is about the executable that came to the path.
+fn went(case: Case, to: &'static str, kept: Value) -> Value {
+    let held = to != "1.4.0";
+    let mut case = case.then(move |kept| {
+        let critical = kept.floor()["critical"].clone();
+        kept.cache["finding"] = match held {
+            true => json!({"is": "held", "version": "1.3.0", "critical": critical}),
+            false => json!({"is": "current"}),
+        };
+        kept.cache["about"] = json!({"version": to, "blake3": blake3(&executable(to))});
+    });
+    case.after.insert("executable".into(), content(&executable(to)));
+    case.after.insert("kept".into(), kept);
+    let kept = case.kept.clone();
+    case.finish(json!({"result": "install", "version": to}), kept)
+}
+
 /// The lineage of these clients has this root, too.
 fn of_root_seven(version: &str) -> Value {
     let mut executable = copy(version);
@@ -201,6 +252,66 @@ pub fn cases() -> Vec<Value> {
             .floor("min_version", "1.2.1")
             .journal("kept", of(EPOCH, &root_hash(&root(7))))
             .refuse("6.2"),
+        several(two("two are kept", "the one that left last"), "1.2.0", &["1.3.0"]),
+        several(
+            two("two are kept, and the first is retracted", "it is passed over")
+                .floor("retracted", json!(["1.2.0"])),
+            "1.1.0",
+            &["1.3.0"],
+        ),
+        several(
+            two("two are kept, and the first is altered", "it is passed over")
+                .client("previous", "another file\n"),
+            "1.1.0",
+            &["1.3.0"],
+        ),
+        several(
+            two(
+                "two are kept, and the second of them is held",
+                "it is not what left last, and would be passed over",
+            )
+            .journal("held", holds(&["1.1.0"])),
+            "1.2.0",
+            &["1.1.0", "1.3.0"],
+        ),
+        two("two are kept, and both are refused", "the reason of the first")
+            .client("previous", "another file\n")
+            .floor("retracted", json!(["1.1.0"]))
+            .refuse_with("6.1", altered()),
+        several(named(two("one of two", "by its name"), "rollback", "1.1.0"), "1.1.0", &["1.3.0"]),
+        several(
+            named(two("one that is held", "a person names it"), "rollback", "1.1.0")
+                .journal("held", holds(&["1.1.0"])),
+            "1.1.0",
+            &["1.3.0"],
+        ),
+        named(two("one of two that is retracted", "it is named, and refused"), "rollback", "1.1.0")
+            .floor("retracted", json!(["1.1.0"]))
+            .refuse_with("6.3", json!({})),
+        named(two("one that is not kept", "there is no network here"), "rollback", "1.0.0")
+            .refuse_with("6", json!({"reason": "not-kept"})),
+        named(two("back to a newer one", "that is forward"), "rollback", "1.4.0")
+            .client("kept", json!({FURTHER: content(&executable("1.4.0"))}))
+            .journal("kept", json!([previous(&copy("1.2.0")), further("1.4.0")]))
+            .refuse_with("6", json!({"reason": "newer"})),
+        named(two("forward to an older one", "that is back"), "forward", "1.2.0")
+            .refuse_with("6", json!({"reason": "older"})),
+        {
+            let case = named(two("back to what is installed", "it changes nothing"), "rollback", "1.3.0");
+            let kept = case.kept.clone();
+            case.finish(json!({"result": "nothing", "step": "6", "reason": "installed"}), kept)
+        },
+        {
+            let case = named(two("forward", "the hold ends, and there is no new one"), "forward", "1.4.0")
+                .client("kept", json!({FURTHER: content(&executable("1.4.0"))}))
+                .journal("kept", json!([further("1.4.0"), previous(&copy("1.2.0"))]))
+                .journal("held", holds(&["1.4.0"]));
+            let case = case
+                .then_journal("installed", copy("1.4.0"))
+                .then_journal("kept", json!([further("1.3.0"), previous(&copy("1.2.0"))]))
+                .then_journal("held", json!([]));
+            went(case, "1.4.0", json!({FURTHER: content(&executable("1.3.0"))}))
+        },
         case("6.1 before 6.2", "altered, and below the floor")
             .client("previous", "another file\n")
             .floor("min_version", "2.0.0")
