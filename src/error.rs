@@ -83,7 +83,7 @@ pub enum Local {
     NothingToRollBack { path: PathBuf },
     #[error("version {version} is not kept beside {}; {}", Printable(path.display()), Kept(kept))]
     NotKept { path: PathBuf, version: Version, kept: Vec<Version> },
-    #[error("the kept version {version} is on hold, because you went back from it")]
+    #[error("the kept version {version} is on hold, because a rollback left it")]
     KeptOnHold { version: Version },
     #[error("the kept version {version} is newer than {installed}, which is installed")]
     KeptIsNewer { version: Version, installed: Version },

@@ -21,7 +21,7 @@ pub enum Finding {
         /// The available version.
         version: Version,
     },
-    /// The user rolled back from the newest release.
+    /// The newest release was left by a rollback, or because it failed in its first starts.
     Held {
         /// The version that is on hold.
         version: Version,
@@ -62,7 +62,7 @@ impl fmt::Display for Finding {
                 let critical = if *critical { ", although the publisher marked it critical" } else { "" };
                 write!(
                     f,
-                    "{version} is on hold because you rolled back from it{critical}; --update={version} returns to \
+                    "{version} is on hold because a rollback left it{critical}; --update={version} returns to \
                      it, and the next higher release ends the hold"
                 )
             }
