@@ -229,21 +229,24 @@ pub(super) fn ensure_may_return(
     Ok(())
 }
 
-/// What a rollback would bring back now, as far as the records tell; and, if nothing, why not.
-pub(super) fn next_back(journal: &Journal, records: &Records) -> (Option<Version>, Vec<(Version, Refusal)>) {
-    let mut refused = Vec::new();
-    for kept in journal.kept().iter().filter(|kept| names::is_kept(&kept.file)) {
-        let to = &kept.executable;
-        let is_wanted = journal.installed().is_none_or(|from| {
-            from.blake3 != to.blake3 && ensure_wanted(journal, from, to, Goal::Back).is_ok()
-        });
-        if !is_wanted {
-            continue;
-        }
-        match ensure_may_return(to, journal.installed(), records) {
-            Ok(()) => return (Some(to.version.clone()), refused),
-            Err(why) => refused.push((to.version.clone(), why)),
-        }
-    }
-    (None, refused)
+/// What going there would bring back now, as far as the records tell.
+pub(super) fn next(journal: &Journal, records: &Records, goal: Goal<'_>) -> Option<Version> {
+    let is_wanted = |to: &Installed| match journal.installed() {
+        Some(from) => from.blake3 != to.blake3 && ensure_wanted(journal, from, to, goal).is_ok(),
+        None => true,
+    };
+    let may_return = |to: &Installed| ensure_may_return(to, journal.installed(), records).is_ok();
+    let kept = journal.kept().iter().filter(|kept| names::is_kept(&kept.file)).map(|kept| &kept.executable);
+    let mut kept = kept.filter(|to| to.confirmed || !matches!(goal, Goal::Working(_)));
+    kept.find(|to| is_wanted(to) && may_return(to)).map(|to| to.version.clone())
+}
+
+/// The kept versions that the publisher does not let come back, and why.
+pub(super) fn refused(journal: &Journal, records: &Records) -> Vec<(Version, Refusal)> {
+    let kept = journal.kept().iter().map(|kept| &kept.executable);
+    let refused = kept.filter_map(|to| {
+        let why = ensure_may_return(to, journal.installed(), records).err()?;
+        Some((to.version.clone(), why))
+    });
+    refused.collect()
 }

@@ -393,7 +393,7 @@ impl Session {
     /// What a rollback returns to, if it returns to anything.
     pub(crate) fn next_back(&self) -> Option<Version> {
         let Recorded { journal, records, .. } = &self.recorded;
-        rollback::next_back(journal, records).0
+        rollback::next(journal, records, Goal::Back)
     }
 
     /// Moves a verified executable to its path for the first time, and records it.

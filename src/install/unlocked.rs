@@ -13,7 +13,7 @@ use super::journal::Journal;
 use super::lock::Lock;
 use super::names;
 use super::records::{CacheFile, Records};
-use super::rollback::next_back;
+use super::rollback::{self, Goal};
 use super::settings::Settings;
 use super::user_dir::{Absent, open_user_dir};
 use crate::check::Cache;
@@ -35,12 +35,16 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
-    /// What a rollback would bring back, and what the publisher does not let come back before it.
-    pub(crate) fn next_back(&self) -> (Option<Version>, Vec<(Version, Refusal)>) {
-        match (&self.journal, &self.records) {
-            (Some(journal), Some(records)) => next_back(journal, records),
-            _ => (None, Vec::new()),
-        }
+    /// What going there would bring back.
+    pub(crate) fn next(&self, goal: Goal<'_>) -> Option<Version> {
+        let (journal, records) = self.journal.as_ref().zip(self.records.as_ref())?;
+        rollback::next(journal, records, goal)
+    }
+
+    /// The kept versions that the publisher does not let come back, and why.
+    pub(crate) fn refused(&self) -> Vec<(Version, Refusal)> {
+        let read = self.journal.as_ref().zip(self.records.as_ref());
+        read.map(|(journal, records)| rollback::refused(journal, records)).unwrap_or_default()
     }
 }
 

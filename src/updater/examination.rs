@@ -8,7 +8,7 @@ use crate::check::Memory;
 use crate::clock::{Clock as _, SystemClock, Utc};
 use crate::error::{Error, Local, Result};
 use crate::install::{
-    AtPath, Installation, Installed, Journal, Kept, Recorded, Session, Trial, ensure_is_mapped,
+    AtPath, Goal, Installation, Installed, Journal, Kept, Recorded, Session, Trial, ensure_is_mapped,
 };
 use crate::report::Quiet;
 use crate::trust::{Digest, Refusal, Version};
@@ -34,7 +34,8 @@ impl Updater {
         };
         let found = if missing.is_none() { Some(installation.digest()?) } else { None };
         let trial = installation.trial().map(|(trial, _)| trial).filter(|trial| Some(trial.blake3) == found);
-        let (next_back, refused) = recorded.next_back();
+        let (next_back, refused) = (recorded.next(Goal::Back), recorded.refused());
+        let working = recorded.next(Goal::Working(0));
         let oddities = oddities(installation, &recorded, found, missing.as_ref(), running)?;
         let Recorded { journal, records, damaged } = recorded;
         let last = records.as_ref().and_then(|records| records.last_memory());
@@ -47,6 +48,7 @@ impl Updater {
         let problem = missing.map(|why| why.to_string());
         let installed = journal.and_then(Journal::installed);
         let problem = problem.or_else(|| problem_of(&at_path, installed, found?, running));
+        let is_critical = memory.as_ref().is_some_and(Memory::is_critical);
         Ok(Status {
             product: records.as_ref().map(|records| records.product().clone()),
             channel,
@@ -66,11 +68,11 @@ impl Updater {
             failed: failure.map_or(0, |failure| failure.at),
             failure: failure.map(|failure| failure.text.clone()),
             rollout: journal.map(Journal::rollout),
-            next_start: trial.filter(Trial::is_failed).zip(journal).and_then(|(trial, journal)| {
-                let back = journal.kept().iter().find(|kept| kept.executable.confirmed)?;
-                let (failed, back) = (&trial.version, &back.executable.version);
-                Some(format!("leaves {failed}, which failed in its first starts, for {back}"))
-            }),
+            next_start: trial.filter(Trial::is_failed).zip(working).filter(|_| !is_critical).map(
+                |(trial, back)| {
+                    format!("leaves {}, which failed in its first starts, for {back}", trial.version)
+                },
+            ),
             events: installation.events(),
         })
     }
@@ -153,7 +155,9 @@ fn oddities(
     }
     let journal = recorded.journal.as_ref();
     if let Some(why) = missing {
-        match journal.is_some_and(|journal| journal.pending().is_some() || recorded.next_back().0.is_some()) {
+        match journal
+            .is_some_and(|journal| journal.pending().is_some() || recorded.next(Goal::Back).is_some())
+        {
             true => add(why.to_string(), MENDED),
             false => add(why.to_string(), "`relatch install` installs it again"),
         }
