@@ -155,9 +155,8 @@ fn oddities(
     }
     let journal = recorded.journal.as_ref();
     if let Some(why) = missing {
-        match journal
-            .is_some_and(|journal| journal.pending().is_some() || recorded.next(Goal::Back).is_some())
-        {
+        let may_return = recorded.refused().len() < journal.map_or(0, |journal| journal.kept().len());
+        match may_return || journal.is_some_and(|journal| journal.pending().is_some()) {
             true => add(why.to_string(), MENDED),
             false => add(why.to_string(), "`relatch install` installs it again"),
         }
