@@ -184,6 +184,9 @@ fn what_may_not_come_back_is_not_put_back() {
     draft.manifest["retracts"] = json!(["1.1.0"]);
     scene.repository.publish(&draft);
     assert!(scene.tool.run(&["--update"]).status.success());
+    let refused: Vec<_> = scene.status().kept.into_iter().map(|kept| kept.refused).collect();
+    assert!(refused[0].as_ref().unwrap().contains("withdrew version 1.1.0"), "{refused:?}");
+    assert_eq!(refused[1], None);
     std::fs::remove_file(&scene.tool.path).unwrap();
     let done = scene.repaired();
     assert!(done.len() == 1 && done[0].starts_with("put 1.0.0 back at "), "{done:?}");
