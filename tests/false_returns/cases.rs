@@ -124,8 +124,12 @@ pub const EXITS: &[Case] = &[
     alone("exit 139", &["exit", "139"], 139),
     alone("exit 143", &["exit", "143"], 143),
     alone("exec", &["become", "true"], 0).leaves(Trace::Hint),
-    shell("exec of a program that panics", r#""$0" become "$0" --no-update panic; echo "$?" >&2"#, "101")
-        .leaves(Trace::Hint),
+    shell(
+        "exec of a program that panics",
+        r#""$0" become env RELATCH_NO_UPDATE=1 "$0" panic; echo "$?" >&2"#,
+        "101",
+    )
+    .leaves(Trace::Hint),
     alone("abort", &["abort"], 134).leaves(Trace::Hint),
     alone("a stack overflow", &["end", "stack"], 134).leaves(Trace::Hint),
 ];
@@ -153,9 +157,8 @@ pub const SIGNALS: &[Case] = &[
     .needs(BOOT),
     shell(
         "SIGKILL in another namespace",
-        r#"unshare --pid --fork --mount-proc sh -c '"$0" wait /no/such | { head -n 1; kill -KILL 2 3; }' "$0"
-           echo "code $?" >&2"#,
-        "code 0",
+        r#"unshare --pid --fork --mount-proc sh -c '"$0" wait /no/such | { read -r line; kill -KILL 2; echo "$line" >&2; }' "$0""#,
+        "waiting",
     )
     .leaves(Trace::Unknown)
     .needs(SPACE),
@@ -167,7 +170,7 @@ pub const SIGNALS: &[Case] = &[
     .needs(SPACE),
     shell(
         "abort in a namespace of its user",
-        r#"unshare --user --map-root-user --pid --fork --mount-proc "$0" abort; echo "code $?" >&2"#,
+        r#"unshare --user --map-root-user --pid --fork --mount-proc sh -c '"$0" abort; echo "code $?" >&2' "$0""#,
         "code 134",
     )
     .leaves(Trace::Unknown)
