@@ -113,6 +113,16 @@ impl Trial {
         !self.is_confirmed() && self.started.len() < limits::TRIAL_RUNS
     }
 
+    /// The run of this process, if it began at this time or later, and neither ended nor failed.
+    #[cfg(any(not(unix), test))]
+    fn open_run(&self, process: u32, since: u64) -> Option<&Run> {
+        let is_open = |run: &&Run| !self.ended.contains(run) && !self.failed.contains(run);
+        self.started.iter().rev().filter(is_open).find(|run| {
+            let mut parts = run.0.split('.').map(|part| part.parse::<u64>().ok());
+            parts.next() == Some(Some(process.into())) && parts.next().flatten() >= Some(since)
+        })
+    }
+
     /// Whether a process of this machine, since it was started, began and is gone without an end:
     /// it crashed, was killed, or became another program.
     pub(crate) fn has_vanished(&self, is_alive: impl Fn(&Run) -> Option<bool>) -> bool {
@@ -151,6 +161,16 @@ impl Installation {
         let trial = load(private)?;
         let file = Entry::new(private, names::TRIAL).open_to_append().ok()?;
         Some((trial, TrialFile { file }))
+    }
+
+    /// Records that a child of this process crashed, if it recorded that it is a run of a trial,
+    /// and did not come to its end: a tool may exit with the code of another program that crashed.
+    #[cfg(not(unix))]
+    pub(crate) fn record_crash(&self, process: u32, since: u64) {
+        let Some((trial, mut file)) = self.trial() else { return };
+        if let Some(run) = trial.open_run(process, since) {
+            file.append(format_args!("crash {run}"));
+        }
     }
 }
 
@@ -265,6 +285,15 @@ mod tests {
             let more = trial(&format!("start 9.9.a\n{line}"));
             assert_eq!(more, trial("start 9.9.a\n"), "{line}");
         }
+    }
+
+    /// Not one that ended, panicked, or had the number before.
+    #[test]
+    fn a_crash_is_of_a_run_that_did_not_end() {
+        let runs = "start 7.100.0\nstart 7.200.0\nstart 8.200.0\nend 8.200.0\nstart 9.200.0\npanic 9.200.0\n";
+        let open = |process, since| trial(runs).open_run(process, since).map(Run::to_string);
+        assert_eq!(open(7, 200).as_deref(), Some("7.200.0"));
+        assert_eq!([open(7, 201), open(8, 200), open(9, 200), open(77, 0)], [const { None }; 4]);
     }
 
     /// Several processes append at the same time: each line is whole.
