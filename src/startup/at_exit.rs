@@ -1,10 +1,13 @@
 //! Something that happens at the end of a process: after main returned, and in
-//! [`std::process::exit`]. std has no such call.
-#![allow(unsafe_code, reason = "one call and one static, explained where they are")]
+//! [`std::process::exit`]. std has no such call. atexit(3) is the smallest that every system has:
+//! without it, a tool that ends by `exit`, as most do, never comes to an end that is seen.
+#![allow(unsafe_code, reason = "a call and a static, explained where they are")]
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 static ACTION: OnceLock<fn()> = OnceLock::new();
+static IS_DONE: AtomicBool = AtomicBool::new(false);
 
 /// Registers an action. There is one: a later one is ignored.
 pub(super) fn at_exit(action: fn()) {
@@ -13,23 +16,23 @@ pub(super) fn at_exit(action: fn()) {
     }
 }
 
-/// atexit(3) is the smallest call for this that every Unix has. A library that is unloaded takes
-/// its functions along.
-#[cfg(not(windows))]
 fn register() {
     unsafe extern "C" {
         /// C17 section 7.22.4.2.
         fn atexit(function: extern "C" fn()) -> std::ffi::c_int;
     }
-    // SAFETY: `run` is a function of this program, takes nothing, and does not unwind.
+    // SAFETY: `run` is a function of this program, takes nothing, and does not unwind. A library
+    // that is unloaded takes its functions along.
     unsafe { atexit(run) };
+    #[cfg(windows)]
+    exit_process();
 }
 
-/// ExitProcess, which std calls, does not know of atexit. It calls what the linker collects in this
-/// section (PE format, TLS callbacks), by which std runs destructors of thread-local values. A crash
-/// and TerminateProcess do not.
+/// std calls ExitProcess, which does not know of atexit. It calls what the linker collects in this
+/// section (PE format, TLS callbacks), by which std runs destructors of thread-local values; wine 8
+/// does not. A crash and TerminateProcess call neither.
 #[cfg(windows)]
-fn register() {
+fn exit_process() {
     use std::ffi::c_void;
 
     unsafe extern "system" fn of_process(_: *mut c_void, reason: u32, _: *mut c_void) {
@@ -43,14 +46,13 @@ fn register() {
     #[unsafe(link_section = ".CRT$XLB")]
     static CALLBACK: unsafe extern "system" fn(*mut c_void, u32, *mut c_void) = of_process;
 
-    // SAFETY: a reference is valid. Nothing else refers to the static: the linker would leave it
-    // out.
+    // SAFETY: a reference is valid. Without this, the linker leaves the static out.
     unsafe { std::ptr::from_ref(&CALLBACK).read_volatile() };
 }
 
 /// A panic in an `extern "C"` function ends the process.
 extern "C" fn run() {
-    if let Some(action) = ACTION.get() {
+    if let Some(action) = ACTION.get().filter(|_| !IS_DONE.swap(true, Ordering::Relaxed)) {
         drop(std::panic::catch_unwind(action));
     }
 }

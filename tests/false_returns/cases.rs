@@ -134,17 +134,18 @@ pub const EXITS: &[Case] = &[
     alone("a stack overflow", &["end", "stack"], 134).leaves(Trace::Hint),
 ];
 
+/// Whoever runs the suite may ignore some, as nohup(1) does; so would the tool then.
 pub const SIGNALS: &[Case] = &[
-    signals("SIGHUP", &[Signal::HUP], 129),
-    signals("SIGINT", &[Signal::INT], 130),
-    signals("SIGQUIT", &[Signal::QUIT], 131),
+    signals("SIGHUP", &[Signal::HUP], 129).needs("! sh -c 'kill -HUP $$'"),
+    signals("SIGINT", &[Signal::INT], 130).needs("! sh -c 'kill -INT $$'"),
+    signals("SIGQUIT", &[Signal::QUIT], 131).needs("! sh -c 'kill -QUIT $$'"),
     signals("SIGKILL", &[Signal::KILL], 137),
-    signals("SIGTERM", &[Signal::TERM], 143),
+    signals("SIGTERM", &[Signal::TERM], 143).needs("! sh -c 'kill -TERM $$'"),
     // The first ends no more than the handler of Rust's standard library.
     signals("SIGSEGV", &[Signal::SEGV, Signal::SEGV], 139),
     signals("SIGBUS", &[Signal::BUS, Signal::BUS], 135),
     signals("SIGABRT", &[Signal::ABORT], 134),
-    Case { name: "Ctrl-C at a terminal", how: How::ControlC, trace: Trace::Hint, needs: "command -v script" },
+    Case { name: "Ctrl-C at a terminal", how: How::ControlC, trace: Trace::Hint, needs: "command -v script && ! sh -c 'kill -INT $$'" },
     Case { name: "no memory in its control group", how: How::OutOfMemory, trace: Trace::Hint, needs: "" }
         .needs(super::act::MEMORY),
     shell(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::place::{Place, executable_such, stderr, stdout};
+use crate::place::{Place, executable_such, is_wine, stderr, stdout};
 use crate::repository::Repository;
 
 /// 1.0.0 is installed and known to work, 2.0.0 is there: the next start restarts.
@@ -26,6 +26,10 @@ fn words(place: &Place) -> Vec<String> {
 #[test]
 fn a_crash_of_the_version_that_a_restart_started_is_a_failure() {
     for how in [&["abort"][..], &["end", "stack"]] {
+        // There, std's handler of a full stack ends a process with 1.
+        if is_wine() && how != ["abort"] {
+            continue;
+        }
         let (_repository, place) = scene();
         let output = place.run(how);
         assert!(output.status.code().unwrap() as u32 >= 0xc000_0000, "{how:?}: {}", stderr(&output));
@@ -49,7 +53,13 @@ fn whatever_else_ends_it_is_no_crash() {
         let (_repository, place) = scene();
         let output = place.run(&["exit", &code.to_string()]);
         assert_eq!(output.status.code().map(|code| code as u32), Some(code), "{}", stderr(&output));
-        assert_eq!(words(&place), ["start", "end"], "{code:x}");
+        // wine does not run what std::process::exit is to run: then nothing tells it from a crash.
+        if !is_wine() {
+            assert_eq!(words(&place), ["start", "end"], "{code:x}");
+        } else if ![0xc000_0005, 0xc000_00fd, 0xc000_0409].contains(&code) {
+            assert_eq!(words(&place)[0], "start", "{code:x}");
+            assert!(!words(&place).contains(&"crash".into()), "{code:x}");
+        }
     }
     for (call, expected) in [
         (&["x"][..], &["start", "end"][..]),
@@ -71,8 +81,10 @@ fn a_crash_of_a_version_that_works_is_not_recorded() {
     assert_eq!(place.version(), "2.0.0");
     drop(place.rollback().unwrap());
     repository.release("3.0.0", &executable_such(&repository, "3.0.0", json!({})));
-    place.run(&["confirm"]);
-    let before = std::fs::read(place.inside("trial")).ok();
+    // It says so after the restart. From then on nothing is recorded.
+    assert!(place.run(&["confirm"]).status.success());
+    assert_eq!(place.version(), "3.0.0");
     place.run(&["abort"]);
-    assert_eq!(std::fs::read(place.inside("trial")).ok(), before);
+    let text = std::fs::read_to_string(place.inside("trial")).unwrap_or_default();
+    assert!(!text.contains("crash") && text.matches("start").count() < 2, "{text}");
 }
