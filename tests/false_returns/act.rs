@@ -29,15 +29,16 @@ pub fn act(scene: &Scene, how: &How) -> Result<(), String> {
             let said = stderr(&run(&mut shell));
             if said.contains(says) { Ok(()) } else { Err(said) }
         }
-        How::Signals(signals, expected) => {
+        How::Signal(signal, expected) => {
             let mut child = waiting(scene.tool.command().args(["wait", "/no/such"]));
-            for signal in *signals {
+            for _ in 0..1000 {
                 kill(&child, *signal);
-                // Two of the same at the same time are one.
-                if signals.len() > 1 {
-                    std::thread::sleep(std::time::Duration::from_millis(20));
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                if child.try_wait().unwrap().is_some() {
+                    break;
                 }
             }
+            drop(child.kill());
             let found = code(child.wait().unwrap());
             if found == *expected { Ok(()) } else { Err(format!("code {found}")) }
         }
@@ -92,6 +93,7 @@ fn waiting(command: &mut Command) -> Child {
     child
 }
 
+/// It is still a child, if it has ended.
 fn kill(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }

@@ -11,8 +11,8 @@ pub enum How {
     Alone(&'static [(&'static str, &'static str)], &'static [&'static str], i32),
     /// A script, whose `$0` is the tool, and what stderr contains.
     Shell(&'static str, &'static str),
-    /// The tool waits, and these arrive.
-    Signals(&'static [Signal], i32),
+    /// The tool waits, and this arrives until it ends.
+    Signal(Signal, i32),
     /// Ctrl-C at a terminal.
     ControlC,
     /// The memory of its control group ends.
@@ -72,8 +72,8 @@ const fn shell(name: &'static str, script: &'static str, says: &'static str) -> 
     Case { name, how: How::Shell(script, says), trace: Trace::Ended, needs: "" }
 }
 
-const fn signals(name: &'static str, signals: &'static [Signal], code: i32) -> Case {
-    Case { name, how: How::Signals(signals, code), trace: Trace::Hint, needs: "" }
+const fn signal(name: &'static str, signal: Signal, code: i32) -> Case {
+    Case { name, how: How::Signal(signal, code), trace: Trace::Hint, needs: "" }
 }
 
 impl Case {
@@ -136,15 +136,15 @@ pub const EXITS: &[Case] = &[
 
 /// Whoever runs the suite may ignore some, as nohup(1) does; so would the tool then.
 pub const SIGNALS: &[Case] = &[
-    signals("SIGHUP", &[Signal::HUP], 129).needs("! sh -c 'kill -HUP $$'"),
-    signals("SIGINT", &[Signal::INT], 130).needs("! sh -c 'kill -INT $$'"),
-    signals("SIGQUIT", &[Signal::QUIT], 131).needs("! sh -c 'kill -QUIT $$'"),
-    signals("SIGKILL", &[Signal::KILL], 137),
-    signals("SIGTERM", &[Signal::TERM], 143).needs("! sh -c 'kill -TERM $$'"),
-    // The first ends no more than the handler of Rust's standard library.
-    signals("SIGSEGV", &[Signal::SEGV, Signal::SEGV], 139),
-    signals("SIGBUS", &[Signal::BUS, Signal::BUS], 135),
-    signals("SIGABRT", &[Signal::ABORT], 134),
+    signal("SIGHUP", Signal::HUP, 129).needs("! sh -c 'kill -HUP $$'"),
+    signal("SIGINT", Signal::INT, 130).needs("! sh -c 'kill -INT $$'"),
+    signal("SIGQUIT", Signal::QUIT, 131).needs("! sh -c 'kill -QUIT $$'"),
+    signal("SIGKILL", Signal::KILL, 137),
+    signal("SIGTERM", Signal::TERM, 143).needs("! sh -c 'kill -TERM $$'"),
+    // The first of these two ends no more than the handler of Rust's standard library.
+    signal("SIGSEGV", Signal::SEGV, 139),
+    signal("SIGBUS", Signal::BUS, 135),
+    signal("SIGABRT", Signal::ABORT, 134),
     Case { name: "Ctrl-C at a terminal", how: How::ControlC, trace: Trace::Hint, needs: "command -v script && ! sh -c 'kill -INT $$'" },
     Case { name: "no memory in its control group", how: How::OutOfMemory, trace: Trace::Hint, needs: "" }
         .needs(super::act::MEMORY),

@@ -1,5 +1,11 @@
 //! Ways in which a run ends, or goes on: what `tests/false_returns` is about.
-#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "panics are what is tested")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "panics are what is tested"
+)]
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind, set_hook, take_hook};
