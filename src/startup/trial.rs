@@ -2,7 +2,9 @@
 //!
 //! A process cannot see by which signal it ends, and a process that is gone may have been killed by
 //! a person, by the system or by a reboot, or may be another program by now. So one thing alone
-//! counts as a failure: a panic that leaves `main`, or aborts it. Everything else is worth a hint.
+//! counts as a failure: a panic of the main thread that leaves `main`, or aborts it, and is not about
+//! the output. Everything else is worth a hint. On Windows a restart sees how its child ends, and
+//! may record a crash (`restart.rs`).
 
 use std::cell::Cell;
 use std::panic::PanicHookInfo;

@@ -89,6 +89,7 @@ impl Case {
 const SPACE: &str = "unshare --pid --fork --mount-proc true";
 const OWN_SPACE: &str = "unshare --user --map-root-user --pid --fork --mount-proc true";
 const BOOT: &str = "unshare --mount mount --bind /dev/null /proc/sys/kernel/random/boot_id";
+const TERMINAL: &str = "command -v script && ! sh -c 'kill -INT $$'";
 const FULL: &str = "test -c /dev/full";
 
 /// The control: each of these is seen.
@@ -145,12 +146,13 @@ pub const SIGNALS: &[Case] = &[
     signal("SIGSEGV", Signal::SEGV, 139),
     signal("SIGBUS", Signal::BUS, 135),
     signal("SIGABRT", Signal::ABORT, 134),
-    Case { name: "Ctrl-C at a terminal", how: How::ControlC, trace: Trace::Hint, needs: "command -v script && ! sh -c 'kill -INT $$'" },
-    Case { name: "no memory in its control group", how: How::OutOfMemory, trace: Trace::Hint, needs: "" }
+    Case { how: How::ControlC, ..signal("Ctrl-C at a terminal", Signal::INT, 130) }.needs(TERMINAL),
+    Case { how: How::OutOfMemory, ..signal("no memory in its control group", Signal::KILL, 137) }
         .needs(super::act::MEMORY),
     shell(
         "a reboot while it runs",
-        r#"unshare --mount sh -c 'mount --bind "$1" /proc/sys/kernel/random/boot_id && exec "$0" abort' "$0" "$1"
+        r#"unshare --mount sh -c 'mount --bind "$1" /proc/sys/kernel/random/boot_id &&
+               exec "$0" abort' "$0" "$1"
            echo "code $?" >&2"#,
         "code 134",
     )
@@ -158,7 +160,8 @@ pub const SIGNALS: &[Case] = &[
     .needs(BOOT),
     shell(
         "SIGKILL in another namespace",
-        r#"unshare --pid --fork --mount-proc sh -c '"$0" wait /no/such | { read -r line; kill -KILL 2; echo "$line" >&2; }' "$0""#,
+        r#"unshare --pid --fork --mount-proc sh -c '"$0" wait /no/such |
+               { read -r line; kill -KILL 2; echo "$line" >&2; }' "$0""#,
         "waiting",
     )
     .leaves(Trace::Unknown)
@@ -171,7 +174,8 @@ pub const SIGNALS: &[Case] = &[
     .needs(SPACE),
     shell(
         "abort in a namespace of its user",
-        r#"unshare --user --map-root-user --pid --fork --mount-proc sh -c '"$0" abort; echo "code $?" >&2' "$0""#,
+        r#"unshare --user --map-root-user --pid --fork --mount-proc sh -c '"$0" abort
+                echo "code $?" >&2' "$0""#,
         "code 134",
     )
     .leaves(Trace::Unknown)
