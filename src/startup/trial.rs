@@ -6,7 +6,6 @@
 //! the output. Everything else is worth a hint. On Windows a restart sees how its child ends, and
 //! may record a crash (`restart.rs`).
 
-use std::cell::Cell;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -23,12 +22,19 @@ struct Recording {
     run: Run,
     /// It is not one of its forks.
     process: u32,
+    /// `None` if another thread began it: then no panic is seen.
+    main: Option<ThreadId>,
     file: Mutex<TrialFile>,
 }
 
 static RECORDING: OnceLock<Recording> = OnceLock::new();
 
 impl Recording {
+    /// If it is the main thread.
+    fn of_this_thread() -> Option<&'static Self> {
+        RECORDING.get().filter(|recording| recording.main == Some(std::thread::current().id()))
+    }
+
     fn append(&self, what: &str) {
         if std::process::id() != self.process {
             return;
@@ -75,14 +81,15 @@ fn record(product: &str, installation: &Installation, trial: &Trial, mut file: T
         hint(product, installation, &trial.version, &mut file);
     }
     file.append(format_args!("start {run}"));
-    let recording = Recording { run, process: std::process::id(), file: Mutex::new(file) };
+    let main = is_main_thread().then(|| std::thread::current().id());
+    let recording = Recording { run, process: std::process::id(), main, file: Mutex::new(file) };
     if RECORDING.set(recording).is_err() {
         return;
     }
-    if is_main_thread() {
-        let (main, former) = (std::thread::current().id(), std::panic::take_hook());
+    if main.is_some() {
+        let former = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            note(info, main);
+            note(info);
             former(info);
         }));
     }
@@ -120,32 +127,26 @@ fn is_first_thread() -> bool {
     true
 }
 
-thread_local! {
-    /// Whether the last panic of this thread says that the program failed.
-    static IS_FAILURE: Cell<bool> = const { Cell::new(false) };
-}
+/// Whether the last panic of the main thread says that the program failed.
+static IS_FAILURE: AtomicBool = AtomicBool::new(false);
 
 /// Whether a panic of any thread was about the output. Whoever joins that thread may panic for it,
 /// in other words.
 static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
 
-fn note(info: &PanicHookInfo<'_>, main: ThreadId) {
+fn note(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     if is_about_output(text.unwrap_or_default()) {
         OUTPUT_FAILED.store(true, Ordering::Relaxed);
     }
-    if std::thread::current().id() != main {
-        return;
-    }
+    let Some(recording) = Recording::of_this_thread() else { return };
     let is_failure = !OUTPUT_FAILED.load(Ordering::Relaxed) && !is_output_closed();
-    IS_FAILURE.set(is_failure);
+    IS_FAILURE.store(is_failure, Ordering::Relaxed);
     // Nothing unwinds to `main`: the process ends here.
     if is_failure && cfg!(panic = "abort") {
-        if let Some(recording) = RECORDING.get() {
-            recording.append("panic");
-        }
+        recording.append("panic");
     }
 }
 
@@ -198,8 +199,9 @@ pub struct Running(pub(super) ());
 impl Drop for Running {
     fn drop(&mut self) {
         // What unwinds may be a panic that was resumed, which no hook sees.
-        if std::thread::panicking() && IS_FAILURE.get() && !OUTPUT_FAILED.load(Ordering::Relaxed) {
-            if let Some(recording) = RECORDING.get() {
+        let is_failure = IS_FAILURE.load(Ordering::Relaxed) && !OUTPUT_FAILED.load(Ordering::Relaxed);
+        if std::thread::panicking() && is_failure {
+            if let Some(recording) = Recording::of_this_thread() {
                 recording.append("panic");
             }
         }
