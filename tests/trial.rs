@@ -171,3 +171,78 @@ fn what_looks_like_a_crash_is_worth_one_hint() {
     scene.tool.run(&["abort"]);
     assert_eq!(stderr(&scene.tool.run(&["x"])), "");
 }
+
+/// The hook that was there before says it, and nothing else is said.
+#[test]
+fn a_trial_changes_no_output() {
+    let scene = Scene::new(json!({}));
+    let said = |arguments: &[&str], skipped: bool| {
+        let mut command = scene.tool.command();
+        if skipped {
+            command.env("RELATCH_NO_UPDATE", "1");
+        }
+        let output = run(command.args(arguments).env("RUST_BACKTRACE", "1"));
+        // Threads are numbered, and addresses chosen.
+        let said = stderr(&output).replace(|c: char| c.is_ascii_hexdigit(), "");
+        (output.status.code(), stdout(&output), said)
+    };
+    let calls: [&[&str]; 5] = [
+        &["panic"],
+        &["caught"],
+        &["thread"],
+        &["end", "fatal hook: calls"],
+        &["end", "fatal hook: replaces"],
+    ];
+    for call in calls {
+        assert_eq!(said(call, false), said(call, true), "{call:?}");
+    }
+    assert!(said(&["panic"], false).2.contains("this vrsion ils"), "of the hexadecimal digits");
+    assert_eq!(scene.tool.version(), "1.1.0");
+}
+
+/// Nor is a version left that has failed.
+#[test]
+fn where_the_check_is_skipped_nothing_is_recorded() {
+    let scene = Scene::new(json!({}));
+    for _ in 0..3 {
+        scene.fails();
+    }
+    let before = scene.tool.snapshot();
+    for arguments in [&["panic"][..], &["x"], &["abort"]] {
+        for (name, value) in [("RELATCH_NO_UPDATE", "1"), ("CI", "true"), ("TEST_POLICY", "off")] {
+            let output = run(scene.tool.command().args(arguments).env(name, value));
+            assert!(!stderr(&output).contains("back to"), "{}", stderr(&output));
+            assert_eq!(scene.tool.snapshot(), before, "{arguments:?} {name}");
+        }
+    }
+}
+
+/// Nobody may record anything there, and nothing else changes.
+#[test]
+#[cfg(target_os = "linux")]
+fn in_a_place_that_is_read_only_it_runs() {
+    let scene = Scene::new(json!({}));
+    let read_only = |arguments: &str| {
+        let script = format!(
+            "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\" && cd / && exec \"$0\" {arguments}"
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &script]).arg(&scene.tool.path).arg(scene.tool.dir.path());
+        run(command.env_remove("CI").env_remove("RELATCH_NO_UPDATE"))
+    };
+    if !stdout(&read_only("x")).contains("widget") {
+        println!("skipped: nothing can be mounted here");
+        return;
+    }
+    let before = scene.tool.snapshot();
+    for _ in 0..4 {
+        let output = read_only("panic");
+        assert_eq!(output.status.code(), Some(101), "{}", stderr(&output));
+    }
+    assert_eq!((scene.tool.snapshot(), scene.tool.version().as_str()), (before, "1.1.0"));
+    for _ in 0..3 {
+        scene.fails();
+    }
+    let output = read_only("x");
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("widget 1.1.0 x\n", ""));
+}

@@ -6,6 +6,8 @@
 use std::ffi::OsString;
 use std::process::Command;
 
+#[cfg(not(unix))]
+use crate::clock::{Clock as _, SystemClock};
 use crate::escape::Printable;
 use crate::install::{Installation, PROBE_VARIABLE};
 use crate::platform;
@@ -77,12 +79,42 @@ pub(super) fn restart(installation: &Installation, kind: Mark) {
         // process must outlive it, because a shell continues as soon as this process exits.
         #[cfg(windows)]
         let _waiting = platform::windows::Uninterrupted::new();
-        match command.status() {
-            Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        let since = SystemClock.now();
+        // While `child` exists, no other process has its number.
+        let ended = command.spawn().and_then(|mut child| Ok((child.wait()?, child)));
+        match ended {
+            Ok((status, child)) => {
+                let code = status.code().unwrap_or(1);
+                if is_crash(code as u32) {
+                    installation.record_crash(child.id(), since);
+                }
+                std::process::exit(code)
+            }
             Err(error) => print_line(format_args!(
                 "cannot restart {}: {error}",
                 Printable(installation.executable().display())
             )),
         }
     }
+}
+
+/// Whether a process that ended by this code crashed, and did not choose to end: an NTSTATUS that
+/// only its own instructions cause. Not an interrupt, a page that could not be read, or a missing
+/// DLL.
+#[cfg(not(unix))]
+fn is_crash(code: u32) -> bool {
+    matches!(
+        code,
+        0xc000_0005 // access violation
+            | 0xc000_001d // illegal instruction
+            | 0xc000_0025 // exception that cannot be continued
+            | 0xc000_0026 // invalid disposition of an exception
+            | 0xc000_0028 // bad stack
+            | 0xc000_0094 // division by zero
+            | 0xc000_0095 // overflow
+            | 0xc000_0096 // privileged instruction
+            | 0xc000_00fd // stack overflow
+            | 0xc000_0374 // damaged heap
+            | 0xc000_0409 // fail fast: abort
+    )
 }

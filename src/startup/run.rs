@@ -38,7 +38,9 @@ impl Startup {
     /// version. It never panics, and prints to stdout only the output of a flag.
     ///
     /// Keep the result to the end of `main`: `let _running = startup.run();`. A version that
-    /// panics in its first starts is then left for the one before (SPEC step 13).
+    /// panics in its first starts is then left for the one before (SPEC step 13). If you catch
+    /// panics, keep it outside of what is caught: a panic that drops it is taken for one that
+    /// nobody catches.
     pub fn run(self) -> Running {
         let (policy, candidate) = (self.policy, self.candidate());
         match self.start() {

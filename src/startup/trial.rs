@@ -2,10 +2,12 @@
 //!
 //! A process cannot see by which signal it ends, and a process that is gone may have been killed by
 //! a person, by the system or by a reboot, or may be another program by now. So one thing alone
-//! counts as a failure: a panic that leaves `main`, or aborts it. Everything else is worth a hint.
+//! counts as a failure: a panic of the main thread that leaves `main`, or aborts it, and is not about
+//! the output. Everything else is worth a hint. On Windows a restart sees how its child ends, and
+//! may record a crash (`restart.rs`).
 
-use std::cell::Cell;
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread::ThreadId;
 
@@ -20,18 +22,25 @@ struct Recording {
     run: Run,
     /// It is not one of its forks.
     process: u32,
+    /// `None` if another thread began it: then no panic is seen.
+    main: Option<ThreadId>,
     file: Mutex<TrialFile>,
 }
 
 static RECORDING: OnceLock<Recording> = OnceLock::new();
 
 impl Recording {
+    /// If it is the main thread.
+    fn of_this_thread() -> Option<&'static Self> {
+        RECORDING.get().filter(|recording| recording.main == Some(std::thread::current().id()))
+    }
+
     fn append(&self, what: &str) {
         if std::process::id() != self.process {
             return;
         }
         if let Ok(mut file) = self.file.try_lock() {
-            file.append(&format!("{what} {}", self.run));
+            file.append(format_args!("{what} {}", self.run));
         }
     }
 }
@@ -55,7 +64,7 @@ impl Candidate {
             print_line(format_args!(
                 "{product}: {running} failed in {} of its first starts; back to {to} (`{product} --update={running}` \
                  tries it again)",
-                trial.panics()
+                trial.failures()
             ));
             return Some(installation);
         }
@@ -67,20 +76,23 @@ impl Candidate {
 }
 
 fn record(product: &str, installation: &Installation, trial: &Trial, mut file: TrialFile) {
-    let Some(run) = this_run() else { return };
+    let Some(run) = this_run().filter(|_| RECORDING.get().is_none()) else { return };
     if !trial.hinted && trial.has_vanished(is_alive) {
         hint(product, installation, &trial.version, &mut file);
     }
-    file.append(&format!("start {run}"));
-    let recording = Recording { run, process: std::process::id(), file: Mutex::new(file) };
+    file.append(format_args!("start {run}"));
+    let main = is_main_thread().then(|| std::thread::current().id());
+    let recording = Recording { run, process: std::process::id(), main, file: Mutex::new(file) };
     if RECORDING.set(recording).is_err() {
         return;
     }
-    let (main, former) = (std::thread::current().id(), std::panic::take_hook());
-    std::panic::set_hook(Box::new(move |info| {
-        note(info, main);
-        former(info);
-    }));
+    if main.is_some() {
+        let former = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            note(info);
+            former(info);
+        }));
+    }
     at_exit(|| {
         if let Some(recording) = RECORDING.get() {
             recording.append("end");
@@ -95,37 +107,74 @@ fn hint(product: &str, installation: &Installation, version: &Version, file: &mu
         print_line(format_args!(
             "{product}: {version} may be failing here; `{product} --rollback` returns to {back}"
         ));
-        file.append("hinted");
+        file.append(format_args!("hinted"));
     }
 }
 
-thread_local! {
-    /// Whether the last panic of this thread says that the program failed.
-    static IS_FAILURE: Cell<bool> = const { Cell::new(false) };
+/// Whether this thread runs the main function. A panic of another is seen by the one that joins it.
+fn is_main_thread() -> bool {
+    // std gives this name to it. So may a tool, to another thread.
+    std::thread::current().name() == Some("main") && is_first_thread()
 }
 
-fn note(info: &PanicHookInfo<'_>, main: ThreadId) {
-    if std::thread::current().id() != main {
-        return;
-    }
+#[cfg(target_os = "linux")]
+fn is_first_thread() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_first_thread() -> bool {
+    true
+}
+
+/// Whether the last panic of the main thread says that the program failed.
+static IS_FAILURE: AtomicBool = AtomicBool::new(false);
+
+/// Whether a panic of any thread was about the output. Whoever joins that thread may panic for it,
+/// in other words.
+static OUTPUT_FAILED: AtomicBool = AtomicBool::new(false);
+
+fn note(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let is_failure = !is_broken_pipe(text.unwrap_or_default());
-    IS_FAILURE.set(is_failure);
+    if is_about_output(text.unwrap_or_default()) {
+        OUTPUT_FAILED.store(true, Ordering::Relaxed);
+    }
+    let Some(recording) = Recording::of_this_thread() else { return };
+    let is_failure = !OUTPUT_FAILED.load(Ordering::Relaxed) && !is_output_closed();
+    IS_FAILURE.store(is_failure, Ordering::Relaxed);
     // Nothing unwinds to `main`: the process ends here.
     if is_failure && cfg!(panic = "abort") {
-        if let Some(recording) = RECORDING.get() {
-            recording.append("panic");
-        }
+        recording.append("panic");
     }
 }
 
-/// The reader of the output has seen enough: `tool | head -1`.
-fn is_broken_pipe(message: &str) -> bool {
-    let numbers: &[&str] = if cfg!(windows) { &["109", "232"] } else { &["32"] };
+/// The reader of the output has seen enough: `tool | head -1`. Or `println!` failed, as where a
+/// disk is full.
+fn is_about_output(message: &str) -> bool {
+    let numbers: &[&str] =
+        if cfg!(windows) { &["(os error 109)", "(os error 232)"] } else { &["(os error 32)"] };
     message.contains("BrokenPipe")
-        || numbers.iter().any(|number| message.contains(&format!("(os error {number})")))
+        || message.starts_with("failed printing to ")
+        || numbers.iter().any(|number| message.contains(number))
+}
+
+/// Whether nobody reads the output any more. A tool may say so in words of its own.
+#[cfg(unix)]
+fn is_output_closed() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let (output, errors) = (std::io::stdout(), std::io::stderr());
+    let mut outputs = [&output as &dyn std::os::fd::AsFd, &errors]
+        .map(|file| PollFd::from_borrowed_fd(file.as_fd(), PollFlags::empty()));
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let closed = PollFlags::ERR | PollFlags::HUP;
+    poll(&mut outputs, Some(&now)).is_ok() && outputs.iter().any(|file| file.revents().intersects(closed))
+}
+
+#[cfg(not(unix))]
+fn is_output_closed() -> bool {
+    false
 }
 
 /// The tool works: the version that runs is not left by itself any more, and is kept whatever comes
@@ -137,7 +186,7 @@ fn is_broken_pipe(message: &str) -> bool {
 pub fn confirm() {
     if let Some(recording) = RECORDING.get().filter(|recording| recording.process == std::process::id()) {
         if let Ok(mut file) = recording.file.try_lock() {
-            file.append("confirmed");
+            file.append(format_args!("confirmed"));
         }
     }
 }
@@ -149,8 +198,10 @@ pub struct Running(pub(super) ());
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if std::thread::panicking() && IS_FAILURE.get() {
-            if let Some(recording) = RECORDING.get() {
+        // What unwinds may be a panic that was resumed, which no hook sees.
+        let is_failure = IS_FAILURE.load(Ordering::Relaxed) && !OUTPUT_FAILED.load(Ordering::Relaxed);
+        if std::thread::panicking() && is_failure {
+            if let Some(recording) = Recording::of_this_thread() {
                 recording.append("panic");
             }
         }
@@ -165,14 +216,16 @@ mod tests {
     fn a_closed_pipe_is_no_failure() {
         for message in [
             "failed printing to stdout: Broken pipe (os error 32)",
+            "failed printing to stdout: No space left on device (os error 28)",
+            if cfg!(windows) { "cannot write (os error 232)" } else { "cannot write (os error 32)" },
             "called `Result::unwrap()` on an `Err` value: Os { code: 32, kind: BrokenPipe, message: \"Broken pipe\" }",
         ] {
-            assert!(cfg!(windows) || is_broken_pipe(message), "{message}");
+            assert!(is_about_output(message), "{message}");
         }
         for message in
             ["", "index out of bounds", "called `Option::unwrap()` on a `None` value", "(os error 2)"]
         {
-            assert!(!is_broken_pipe(message), "{message}");
+            assert!(!is_about_output(message), "{message}");
         }
     }
 }

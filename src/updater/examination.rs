@@ -95,7 +95,7 @@ impl Updater {
 }
 
 fn trial_status(trial: &Trial) -> TrialStatus {
-    TrialStatus { good: trial.good(), failed: trial.panics() }
+    TrialStatus { good: trial.good(), failed: trial.failures() }
 }
 
 fn held_of(journal: &Journal) -> Vec<HeldVersion> {

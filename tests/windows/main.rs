@@ -25,3 +25,4 @@ mod restart;
 mod running;
 mod safety;
 mod story;
+mod trial;

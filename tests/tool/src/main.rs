@@ -2,6 +2,10 @@
 //!
 //! One build gives the tests as many real executables as they like, each with its own hash.
 
+mod ends;
+#[cfg(unix)]
+mod unix;
+
 use std::io::{Read, Seek, SeekFrom};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -37,8 +41,12 @@ struct Config {
     mark: Option<std::path::PathBuf>,
 }
 
-#[allow(clippy::panic, reason = "a version that fails")]
 fn main() -> ExitCode {
+    ends::around(tool)
+}
+
+#[allow(clippy::panic, reason = "a version that fails")]
+fn tool() -> ExitCode {
     let Some(config) = own_config() else {
         eprintln!("test-tool: nothing is appended to this executable");
         return ExitCode::from(70);
@@ -137,6 +145,7 @@ fn main() -> ExitCode {
         [first, code] if first == "exit" => {
             std::process::exit(code.parse::<i64>().map_or(70, |code| code as i32));
         }
+        [first, how] if first == "end" => return ends::end(how),
         [first] if first == "abort" => std::process::abort(),
         // A fault of the version that runs.
         [first] if first == "panic" => panic!("this version fails"),
