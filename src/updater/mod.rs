@@ -16,6 +16,8 @@ mod budget;
 mod check;
 mod fetch;
 mod first;
+#[cfg(all(test, unix))]
+mod model;
 mod outcome;
 mod status;
 mod successor;
