@@ -1,12 +1,13 @@
 //! What lies in the two directories of an installation, in a form in which what means the same is
 //! the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ pub(super) const TOOL: &str = "tool";
 /// All files that a later process may read, by name. The executable is one of them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Disk {
-    files: BTreeMap<String, File>,
+    files: BTreeMap<String, Arc<File>>,
     /// Whether `.tool.relatch` exists.
     has_private: bool,
 }
@@ -97,15 +98,26 @@ impl Stage {
 
     /// What lies in the directories now, as it is.
     pub(super) fn raw(&self) -> Disk {
-        let names = self.names().into_iter().filter(|name| !is_lock(name) && !name.starts_with("write-"));
-        let read = |name: String| {
-            let mut file = fs::File::open(self.path(&name)).unwrap();
-            let mode = file.metadata().unwrap().permissions().mode() & 0o7777;
-            let mut bytes = Vec::with_capacity(4096);
-            file.read_to_end(&mut bytes).unwrap();
-            (name, File { bytes, mode })
-        };
-        Disk { files: names.map(read).collect(), has_private: self.private.exists() }
+        let mut disk = Disk { files: BTreeMap::new(), has_private: false };
+        self.refresh(&mut disk, &self.names());
+        disk
+    }
+
+    /// Reads these files again.
+    pub(super) fn refresh(&self, disk: &mut Disk, names: &[String]) {
+        disk.has_private |= self.private.exists();
+        for name in names.iter().filter(|name| !is_lock(name) && !name.starts_with("write-")) {
+            match fs::File::open(self.path(name)) {
+                Ok(mut file) => {
+                    let mode = file.metadata().unwrap().permissions().mode() & 0o7777;
+                    let mut bytes = Vec::with_capacity(4096);
+                    file.read_to_end(&mut bytes).unwrap();
+                    disk.files.insert(name.clone(), Arc::new(File { bytes, mode }));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => drop(disk.files.remove(name)),
+                Err(error) => panic!("{name}: {error}"),
+            }
+        }
     }
 }
 
@@ -117,7 +129,7 @@ impl Disk {
     /// An executable that somebody installed by hand.
     pub(super) fn by_hand(content: &[u8]) -> Self {
         let file = File { bytes: content.to_vec(), mode: 0o755 };
-        Disk { files: [(TOOL.to_owned(), file)].into(), has_private: false }
+        Disk { files: [(TOOL.to_owned(), Arc::new(file))].into(), has_private: false }
     }
 
     /// The same without what differs in each run: random names, the place in rollouts and times. No
@@ -142,12 +154,13 @@ impl Disk {
             self.put_record("cache", &cache);
         }
         if let Some(trial) = self.files.get_mut("trial") {
-            trial.bytes = canonical_trial(&String::from_utf8(trial.bytes.clone()).unwrap());
+            let bytes = canonical_trial(std::str::from_utf8(&trial.bytes).unwrap());
+            *trial = Arc::new(File { bytes, mode: trial.mode });
         }
         let files = self.files.into_iter();
         let renamed = files.filter_map(|(name, file)| match is_random(&name) {
-            true => Some((names.get(&name)?.clone(), file)),
-            false => Some((name, file)),
+            true => Some((names.get(&name)?.clone(), shared(file))),
+            false => Some((name, shared(file))),
         });
         Disk { files: renamed.collect(), has_private: self.has_private }
     }
@@ -161,7 +174,8 @@ impl Disk {
     fn put_record(&mut self, name: &str, record: &Value) {
         let json = record.to_string();
         let bytes = format!("{json}\n{}\n", Digest::of(json.as_bytes())).into_bytes();
-        self.files.get_mut(name).unwrap().bytes = bytes;
+        let file = self.files.get_mut(name).unwrap();
+        *file = Arc::new(File { bytes, mode: file.mode });
     }
 
     /// The version at the path, if a whole executable is there that can be started.
@@ -219,6 +233,19 @@ impl Disk {
 
     pub(super) fn has_private(&self) -> bool {
         self.has_private
+    }
+}
+
+/// The same file, once for all disks that have it.
+fn shared(file: Arc<File>) -> Arc<File> {
+    static FILES: LazyLock<Mutex<HashSet<Arc<File>>>> = LazyLock::new(Mutex::default);
+    let mut files = FILES.lock().unwrap();
+    match files.get(&file) {
+        Some(known) => known.clone(),
+        None => {
+            files.insert(file.clone());
+            file
+        }
     }
 }
 

@@ -22,28 +22,48 @@ mod forge;
 mod history;
 mod steps;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use disk::Disk;
 use history::{Broken, End, History, State};
-use steps::{Answer, Step, Weather, World, possible, run};
+use steps::{Answer, Paused, Ran, Step, Weather, World, possible, run};
 
 /// What is explored.
 #[derive(Debug, Clone)]
 struct Explored {
     world: World,
+    /// The releases that are served.
+    releases: &'static [usize],
     /// What may be put at the path by hand, and how often.
     by_hand: &'static [u8],
     times_by_hand: u8,
     /// How many other processes do something while one downloads.
     others: u8,
+    /// Whether versions are found to work, or fail.
+    trials: bool,
     /// Whether the disk may be full, and whether any single call may fail.
     full: bool,
     faults: bool,
     depth: Option<usize>,
+    /// What came of a step depends on nothing else.
+    known: Known,
+}
+
+/// What came of the steps that were run.
+#[derive(Clone, Default)]
+struct Known(Arc<Mutex<HashMap<Run, Arc<Ran>>>>);
+
+/// What a run depends on.
+type Run = (Disk, Option<Paused>, Step, Weather);
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} runs", self.0.lock().unwrap().len())
+    }
 }
 
 /// A step, how it ended, and what it led to.
@@ -70,8 +90,18 @@ impl fmt::Debug for State {
 }
 
 impl Explored {
+    fn run(&self, state: &State, step: Step, weather: Weather) -> Arc<Ran> {
+        let key = (state.disk.clone(), state.paused.clone(), step, weather);
+        if let Some(known) = self.known.0.lock().unwrap().get(&key) {
+            return known.clone();
+        }
+        let ran = Arc::new(run(self.world, &state.disk, state.paused.as_ref(), step, weather));
+        self.known.0.lock().unwrap().insert(key, ran.clone());
+        ran
+    }
+
     fn add(&self, state: &State, step: Step, weather: Weather, transitions: &mut Vec<Transition>) -> usize {
-        let ran = run(self.world, &state.disk, state.paused.as_ref(), step, weather);
+        let ran = self.run(state, step, weather);
         let mut add = |end, disk| {
             let to = Arc::new(state.after(step, weather, &ran, end, disk));
             if *to != *state {
@@ -80,7 +110,9 @@ impl Explored {
         };
         add(End::Completed, &ran.after);
         ran.killed.iter().filter(|disk| **disk != ran.after).for_each(|disk| add(End::Killed, disk));
-        ran.paused.iter().for_each(|disk| add(End::Paused, disk));
+        if self.others > 0 {
+            ran.paused.iter().for_each(|disk| add(End::Paused, disk));
+        }
         ran.calls
     }
 }
@@ -98,7 +130,7 @@ impl Model for Explored {
         let may_replace = state.history.by_hand < self.times_by_hand;
         let by_hand = if may_replace { self.by_hand } else { &[] };
         let others = state.paused.as_ref().map(|paused| paused.others);
-        for step in possible(&state.disk, state.paused.as_ref(), by_hand) {
+        for step in possible(&state.disk, state.paused.as_ref(), self.releases, by_hand) {
             match (step, others) {
                 // Without others it is the rest of that update, and has been seen.
                 (Step::Finish | Step::Die, Some(0)) => continue,
@@ -110,6 +142,7 @@ impl Model for Explored {
                     continue;
                 }
                 (_, Some(others)) if others >= self.others => continue,
+                (Step::Confirm | Step::Panic | Step::Start, _) if !self.trials => continue,
                 _ => {}
             }
             let calls = self.add(state, step, Weather::Good, transitions);
@@ -195,15 +228,18 @@ fn explore(explored: &Explored) {
 #[test]
 fn every_order_of_operations_and_crashes() {
     let world = World { exchanges: true, links: true, keep: 2 };
-    let by_hand = &[1, 3];
+    let get = |name: &str| std::env::var(name).ok().map(|it| it.parse::<usize>().unwrap());
     let explored = Explored {
-        world,
-        by_hand,
-        times_by_hand: 0,
-        others: 1,
-        full: true,
-        faults: false,
-        depth: std::env::var("DEPTH").ok().map(|depth| depth.parse().unwrap()),
+        world: World { keep: get("KEEP").unwrap_or(2), exchanges: get("EX").unwrap_or(1) == 1, ..world },
+        releases: &[0, 1, 2, 3][get("FROM").unwrap_or(0)..get("TO").unwrap_or(4)],
+        by_hand: &[1, 3],
+        times_by_hand: get("HAND").unwrap_or(0) as u8,
+        others: get("OTHERS").unwrap_or(0) as u8,
+        trials: get("TRIALS").unwrap_or(0) == 1,
+        full: get("FULL").unwrap_or(0) == 1,
+        faults: get("FAULTS").unwrap_or(0) == 1,
+        depth: get("DEPTH"),
+        known: Known::default(),
     };
     explore(&explored);
 }

@@ -1,7 +1,7 @@
 //! What happens to an installation, by the code itself, and what lay on the disk before each call
 //! by which it changed a name: that is what a process leaves that dies there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
@@ -57,7 +57,7 @@ pub(super) enum Step {
 }
 
 /// Whether the disk takes what is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Weather {
     Good,
     /// No file can be created.
@@ -106,42 +106,62 @@ pub(super) struct Ran {
     pub(super) again: Option<(Disk, Answer)>,
 }
 
+/// What a run has left after each of its calls.
 struct Log {
     stage: Rc<Stage>,
+    world: World,
+    weather: Weather,
+    /// What lay there before the call that was seen last, and the names of that call.
+    now: Disk,
+    names: Vec<String>,
+    /// Files that it has created: it may write to them without a call that is seen.
+    created: BTreeSet<String>,
     seen: Vec<Disk>,
     calls: usize,
     intruded: bool,
 }
 
 impl Log {
-    fn see(&mut self, world: World, weather: Weather, call: &str, names: &[&OsStr]) -> io::Result<()> {
+    /// From now on, of what lies there. What was seen before is another process's.
+    fn begin(&mut self, weather: Weather) {
+        self.weather = weather;
+        self.now = self.stage.raw();
+        self.seen = vec![self.now.clone()];
+        self.calls = 0;
+    }
+
+    fn see(&mut self, call: &str, names: &[&OsStr]) -> io::Result<()> {
         self.note();
+        self.names = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        if call == "create" {
+            self.created.extend(self.names.iter().cloned());
+        }
         let at = self.calls;
         self.calls += 1;
-        if names.iter().any(|name| is_guarded(name)) && !is_busy(&self.stage, false) {
-            self.intruded = true;
-        }
-        match (call, weather) {
+        let is_guarded = self.weather == Weather::Good && self.names.iter().any(|name| is_guarded(name));
+        self.intruded |= is_guarded && !is_busy(&self.stage, false);
+        match (call, self.weather) {
             (_, Weather::Fault(fault)) if fault == at => Err(io::ErrorKind::Other.into()),
             ("create", Weather::Full) => Err(io::ErrorKind::StorageFull.into()),
-            ("exchange", _) if !world.exchanges => Err(io::ErrorKind::Unsupported.into()),
-            ("link", _) if !world.links => Err(io::ErrorKind::PermissionDenied.into()),
+            ("exchange", _) if !self.world.exchanges => Err(io::ErrorKind::Unsupported.into()),
+            ("link", _) if !self.world.links => Err(io::ErrorKind::PermissionDenied.into()),
             _ => Ok(()),
         }
     }
 
     fn note(&mut self) {
-        let now = self.stage.raw();
-        if self.seen.last() != Some(&now) {
-            self.seen.push(now);
+        let mut names = std::mem::take(&mut self.names);
+        names.extend(self.created.iter().cloned());
+        self.stage.refresh(&mut self.now, &names);
+        if self.seen.last() != Some(&self.now) {
+            self.seen.push(self.now.clone());
         }
     }
 }
 
 /// Whether only the holder of `lock` may change this file.
-fn is_guarded(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    matches!(&*name, TOOL | "journal" | "previous" | "leaving") || name.starts_with("kept-")
+fn is_guarded(name: &str) -> bool {
+    matches!(name, TOOL | "journal" | "previous" | "leaving") || name.starts_with("kept-")
 }
 
 /// Whether another process cannot begin; `fetching` is whether it would use the network.
@@ -169,13 +189,21 @@ thread_local! {
 pub(super) fn run(world: World, disk: &Disk, paused: Option<&Paused>, step: Step, weather: Weather) -> Ran {
     stand_in::answers(answer_of);
     let stage = STAGE.with(Rc::clone);
-    let log = Log { stage: stage.clone(), seen: Vec::new(), calls: 0, intruded: false };
-    let log = Rc::new(RefCell::new(log));
-    let overtook = RefCell::new(false);
-    let pause = RefCell::new(None);
+    let log = Rc::new(RefCell::new(Log {
+        stage: stage.clone(),
+        world,
+        weather: Weather::Good,
+        now: disk.clone(),
+        names: Vec::new(),
+        created: BTreeSet::new(),
+        seen: Vec::new(),
+        calls: 0,
+        intruded: false,
+    }));
+    let (overtook, pause) = (Cell::new(false), RefCell::new(None));
     let watched = |act: &dyn Fn() -> Answer| {
         let log = log.clone();
-        moment::watched(move |call, names| log.borrow_mut().see(world, weather, call, names), act)
+        moment::watched(move |call, names| log.borrow_mut().see(call, names), act)
     };
     let answer = match (step, paused) {
         (Step::Finish, Some(paused)) => {
@@ -183,13 +211,14 @@ pub(super) fn run(world: World, disk: &Disk, paused: Option<&Paused>, step: Step
             let starting = || {
                 let before = stage.raw().canonical();
                 stage.put(disk);
-                *overtook.borrow_mut() = before.journal() != disk.journal();
-                log.borrow_mut().seen.clear();
+                overtook.set(before.journal() != disk.journal());
+                log.borrow_mut().begin(weather);
             };
             watched(&|| update(world, &stage, paused.release, starting))
         }
         (Step::Update(release), None) => {
             stage.put(disk);
+            log.borrow_mut().begin(weather);
             let starting = || {
                 log.borrow_mut().intruded |= !is_busy(&stage, true);
                 *pause.borrow_mut() = Some(stage.raw().canonical());
@@ -198,6 +227,7 @@ pub(super) fn run(world: World, disk: &Disk, paused: Option<&Paused>, step: Step
         }
         (step, paused) => {
             stage.put(disk);
+            log.borrow_mut().begin(weather);
             let _staging = paused.map(|_| hold_staging(&stage));
             watched(&|| other(&stage, step))
         }
@@ -216,7 +246,7 @@ pub(super) fn run(world: World, disk: &Disk, paused: Option<&Paused>, step: Step
         killed,
         paused: pause.into_inner(),
         after,
-        overtook: overtook.into_inner() && answer == Answer::Updated,
+        overtook: overtook.get() && answer == Answer::Updated,
         answer,
         calls: log.calls,
         intruded: log.intruded,
@@ -334,10 +364,15 @@ fn answer_of(file: &std::fs::File) -> ProbeAnswer {
 }
 
 /// The steps that may change something from here.
-pub(super) fn possible(disk: &Disk, paused: Option<&Paused>, by_hand: &[u8]) -> Vec<Step> {
+pub(super) fn possible(
+    disk: &Disk,
+    paused: Option<&Paused>,
+    releases: &[usize],
+    by_hand: &[u8],
+) -> Vec<Step> {
     let mut steps = vec![Step::Back { known: true }, Step::Back { known: false }];
     if paused.is_none() {
-        steps.extend((0..forge::RELEASES.len()).map(Step::Update));
+        steps.extend(releases.iter().copied().map(Step::Update));
     } else {
         steps.extend([Step::Finish, Step::Die]);
     }
