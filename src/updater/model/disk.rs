@@ -204,7 +204,12 @@ impl Disk {
     /// The hold of a version that failed lasts a week.
     pub(super) fn has_weak_hold(&self) -> bool {
         let journal = self.record("journal").unwrap_or_default();
-        journal["held"].as_array().into_iter().flatten().filter_map(|hold| hold.get("until")).any(|u| !is_over(u))
+        journal["held"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|hold| hold.get("until"))
+            .any(|u| !is_over(u))
     }
 
     /// A week later.
@@ -225,6 +230,11 @@ impl Disk {
         let floor = &floors["domains"][0]["epochs"][0]["channels"][0];
         let min = floor["min_version"].as_str().map_or(0, |min| min.parse().unwrap());
         (floor["seq"].as_u64().unwrap_or(0), min)
+    }
+
+    /// Whether the journal has a swap that is not complete.
+    pub(super) fn is_swapping(&self) -> bool {
+        self.record("journal").is_some_and(|journal| !journal["pending"].is_null())
     }
 
     pub(super) fn journal(&self) -> Option<&[u8]> {

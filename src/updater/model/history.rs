@@ -28,8 +28,8 @@ pub(super) struct History {
     floor: (u64, u8),
     /// Where a rollback leads that was interrupted. It is asked for again.
     pub(super) asked: Option<(Step, u8)>,
-    /// How often somebody put another executable there.
-    pub(super) by_hand: u8,
+    /// Whether somebody put another executable there.
+    pub(super) by_hand: bool,
     /// The invariants that the last step broke.
     pub(super) broken: BTreeSet<Broken>,
 }
@@ -71,6 +71,15 @@ impl State {
         if let (Some(before), Some(now)) = (before, now) {
             if before != now {
                 history.see_swap(step, before, now);
+                // Two records of two swaps do not fit on a full disk, and the person is told.
+                if weather != Weather::Good && self.disk.is_swapping() {
+                    history.held.remove(&before);
+                }
+            }
+            if matches!(step, Step::ByHand(_)) {
+                // Nothing but the names told of a rollback.
+                let recorded = disk.versions("held");
+                history.held.retain(|held| recorded.contains(held));
             }
             if let (End::Completed, Answer::Failed(_), true) = (end, &ran.answer, before != now) {
                 history.broken.insert(Broken::FailedHalfway);
@@ -96,9 +105,7 @@ impl State {
                 Some(Paused { began: self.disk.clone(), release, others: 0 })
             }
             (Step::Finish | Step::Die, ..) => None,
-            (_, _, paused) => {
-                paused.clone().map(|paused| Paused { others: paused.others + 1, ..paused })
-            }
+            (_, _, paused) => paused.clone().map(|paused| Paused { others: paused.others + 1, ..paused }),
         }
     }
 }
@@ -134,7 +141,7 @@ impl History {
                     self.last_confirmed = None; // who overwrites it, loses it
                 }
                 self.confirmed.remove(&now);
-                self.by_hand += 1;
+                self.by_hand = true;
             }
             Step::EndHolds | Step::Confirm | Step::Panic | Step::Week | Step::Die => {
                 self.broken.insert(Broken::Unasked);
@@ -152,16 +159,16 @@ impl History {
     /// Asked for twice, a rollback is the one that was asked for, whatever interrupted it.
     fn see_repetition(&mut self, step: Step, weather: Weather, ran: &Ran, end: End, now: Option<u8>) {
         let is_back = matches!(step, Step::Back { .. } | Step::BackTo(_));
+        let has_succeeded = matches!(ran.answer, Answer::Now | Answer::Already);
         let asked = self.asked.take();
         if let (Some((asked, to)), End::Completed) = (asked, end) {
-            if asked == step && now != Some(to) {
+            if asked == step && has_succeeded && now != Some(to) {
                 self.broken.insert(Broken::RolledBackTwice);
             }
         }
         if !is_back {
             return;
         }
-        let has_succeeded = matches!(ran.answer, Answer::Now | Answer::Already);
         match end {
             End::Killed if has_succeeded => self.asked = ran.after.runnable().map(|to| (step, to)),
             End::Completed => {

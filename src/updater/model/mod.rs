@@ -25,22 +25,23 @@ mod steps;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 
 use disk::Disk;
+use forge::RELEASES;
 use history::{Broken, End, History, State};
 use steps::{Answer, Paused, Ran, Step, Weather, World, possible, run};
 
 /// What is explored.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Explored {
     world: World,
     /// The releases that are served.
     releases: &'static [usize],
-    /// What may be put at the path by hand, and how often.
+    /// The versions one of which may be put at the path by hand, once.
     by_hand: &'static [u8],
-    times_by_hand: u8,
     /// How many other processes do something while one downloads.
     others: u8,
     /// Whether versions are found to work, or fail.
@@ -48,7 +49,6 @@ struct Explored {
     /// Whether the disk may be full, and whether any single call may fail.
     full: bool,
     faults: bool,
-    depth: Option<usize>,
     /// What came of a step depends on nothing else.
     known: Known,
 }
@@ -59,12 +59,6 @@ struct Known(Arc<Mutex<HashMap<Run, Arc<Ran>>>>);
 
 /// What a run depends on.
 type Run = (Disk, Option<Paused>, Step, Weather);
-
-impl fmt::Debug for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} runs", self.0.lock().unwrap().len())
-    }
-}
 
 /// A step, how it ended, and what it led to.
 #[derive(Clone, PartialEq)]
@@ -127,8 +121,7 @@ impl Model for Explored {
     }
 
     fn actions(&self, state: &State, transitions: &mut Vec<Transition>) {
-        let may_replace = state.history.by_hand < self.times_by_hand;
-        let by_hand = if may_replace { self.by_hand } else { &[] };
+        let by_hand = if state.history.by_hand { &[] } else { self.by_hand };
         let others = state.paused.as_ref().map(|paused| paused.others);
         for step in possible(&state.disk, state.paused.as_ref(), self.releases, by_hand) {
             match (step, others) {
@@ -142,6 +135,8 @@ impl Model for Explored {
                     continue;
                 }
                 (_, Some(others)) if others >= self.others => continue,
+                // Of what was put there by hand, it knows nothing.
+                (Step::Back { known: false }, _) if !self.by_hand.is_empty() => continue,
                 (Step::Confirm | Step::Panic | Step::Start, _) if !self.trials => continue,
                 _ => {}
             }
@@ -165,7 +160,7 @@ impl Model for Explored {
         fn keeps(state: &State, broken: Broken) -> bool {
             !state.history.broken.contains(&broken)
         }
-        vec![
+        let mut properties = vec![
             Property::always("an executable that runs is at the path", |_, state: &State| {
                 state.disk.runnable().is_some()
             }),
@@ -176,7 +171,9 @@ impl Model for Explored {
                 keeps(state, Broken::Forbidden)
             }),
             Property::always("no floor falls", |_, state: &State| keeps(state, Broken::FloorFell)),
-            Property::always("two processes never both swap", |_, state: &State| keeps(state, Broken::BothSwapped)),
+            Property::always("two processes never both swap", |_, state: &State| {
+                keeps(state, Broken::BothSwapped)
+            }),
             Property::always("the last confirmed version is not lost", |_, state: &State| {
                 state.history.last_confirmed.is_none_or(|version| state.disk.has(version))
             }),
@@ -186,60 +183,148 @@ impl Model for Explored {
             Property::always("what fails changes no executable", |_, state: &State| {
                 keeps(state, Broken::FailedHalfway)
             }),
-            // Else the others would say little.
-            Property::sometimes("a version is held", |_, state: &State| !state.history.held.is_empty()),
-            Property::sometimes("a version is withdrawn", |_, state: &State| !state.history.withdrawn.is_empty()),
-            Property::sometimes("a version is confirmed and not at the path", |_, state: &State| {
-                state.history.last_confirmed.is_some_and(|last| state.disk.runnable() != Some(last))
-            }),
-            Property::sometimes("a rollback was interrupted", |_, state: &State| state.history.asked.is_some()),
-            Property::sometimes("a version was left for failing", |_, state: &State| state.disk.has_weak_hold()),
-            Property::sometimes("an update waits while others act", |_, state: &State| {
-                state.paused.as_ref().is_some_and(|paused| paused.others > 0)
-            }),
-        ]
+        ];
+        // Else the others would say little.
+        let is_withdrawn = self.releases.iter().any(|release| !RELEASES[*release].retracts.is_empty());
+        let expected: [(bool, Property<Self>); 6] = [
+            (
+                true,
+                Property::sometimes("a version is held", |_, state: &State| !state.history.held.is_empty()),
+            ),
+            (
+                true,
+                Property::sometimes("a rollback was interrupted", |_, state: &State| {
+                    state.history.asked.is_some()
+                }),
+            ),
+            (
+                is_withdrawn,
+                Property::sometimes("a version is withdrawn", |_, state: &State| {
+                    !state.history.withdrawn.is_empty()
+                }),
+            ),
+            (
+                self.trials,
+                Property::sometimes("a version is confirmed and not at the path", |_, state: &State| {
+                    state.history.last_confirmed.is_some_and(|last| state.disk.runnable() != Some(last))
+                }),
+            ),
+            (
+                self.trials,
+                Property::sometimes("a version was left for failing", |_, state: &State| {
+                    state.disk.has_weak_hold()
+                }),
+            ),
+            (
+                self.others > 0,
+                Property::sometimes("an update waits while others act", |_, state: &State| {
+                    state.paused.as_ref().is_some_and(|paused| paused.others > 0)
+                }),
+            ),
+        ];
+        properties.extend(expected.into_iter().filter(|(is_expected, _)| *is_expected).map(|(_, it)| it));
+        properties
     }
 }
 
-fn explore(explored: &Explored) {
-    let begun = std::time::Instant::now();
-    let mut checker = explored.clone().checker().threads(2).finish_when(HasDiscoveries::AnyFailures);
-    if let Some(depth) = explored.depth {
-        checker = checker.target_max_depth(depth);
-    }
-    let checker = checker.spawn_bfs().join();
+/// Explores all of it, and prints how much that was.
+fn explore(name: &str, explored: Explored) {
+    let begun = Instant::now();
+    let checker = explored.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
-        "{} states, {} transitions, depth {}, {:?}: {explored:?}",
+        "{name}: {} states, {} transitions by {} runs, {} deep, {:.1} s",
         checker.unique_state_count(),
         checker.state_count(),
+        checker.model().known.0.lock().unwrap().len(),
         checker.max_depth(),
-        begun.elapsed()
+        begun.elapsed().as_secs_f32(),
     );
-    for (name, path) in checker.discoveries() {
-        if matches!(checker.model().property(name).expectation, stateright::Expectation::Always) {
-            for (at, transition) in path.into_actions().iter().enumerate() {
-                println!("{at}. {transition:?}");
-            }
+    for (property, path) in checker.discoveries() {
+        if checker.model().property(property).expectation == Expectation::Always {
+            let steps: Vec<_> = path.into_actions().iter().map(|it| format!("{it:#?}")).collect();
+            panic!("{name}: {property}: broken by\n{}", steps.join("\n"));
         }
     }
     checker.assert_properties();
 }
 
-#[test]
-fn every_order_of_operations_and_crashes() {
-    let world = World { exchanges: true, links: true, keep: 2 };
-    let get = |name: &str| std::env::var(name).ok().map(|it| it.parse::<usize>().unwrap());
-    let explored = Explored {
-        world: World { keep: get("KEEP").unwrap_or(2), exchanges: get("EX").unwrap_or(1) == 1, ..world },
-        releases: &[0, 1, 2, 3][get("FROM").unwrap_or(0)..get("TO").unwrap_or(4)],
-        by_hand: &[1, 3],
-        times_by_hand: get("HAND").unwrap_or(0) as u8,
-        others: get("OTHERS").unwrap_or(0) as u8,
-        trials: get("TRIALS").unwrap_or(0) == 1,
-        full: get("FULL").unwrap_or(0) == 1,
-        faults: get("FAULTS").unwrap_or(0) == 1,
-        depth: get("DEPTH"),
+/// A small world: two releases, one executable is kept, and nothing goes wrong but crashes.
+fn small() -> Explored {
+    Explored {
+        world: World { exchanges: true, links: true, keep: 1 },
+        releases: &[0, 1],
+        by_hand: &[],
+        others: 0,
+        trials: false,
+        full: false,
+        faults: false,
         known: Known::default(),
-    };
-    explore(&explored);
+    }
+}
+
+/// Every release.
+const ALL: &[usize] = &[0, 1, 2, 3];
+
+/// `RELATCH_TEST_LONG=1` explores larger worlds (ARCHITECTURE.md).
+fn is_long() -> bool {
+    std::env::var_os("RELATCH_TEST_LONG").is_some()
+}
+
+#[test]
+fn crashes_and_trials() {
+    explore("crashes and trials", Explored { trials: true, ..small() });
+    if is_long() {
+        let world = World { keep: 2, ..small().world };
+        explore("the same, two kept", Explored { world, trials: true, full: true, ..small() });
+    }
+}
+
+#[test]
+fn two_processes() {
+    explore("two processes, a full disk", Explored { others: 1, full: true, ..small() });
+    if is_long() {
+        let larger = Explored { others: 2, trials: true, ..small() };
+        explore("three processes and trials", larger);
+    }
+}
+
+#[test]
+fn retraction() {
+    explore("retraction", Explored { releases: &[1, 2, 3], ..small() });
+    if is_long() {
+        let world = World { keep: 2, ..small().world };
+        explore("all releases, two kept", Explored { world, releases: ALL, ..small() });
+        explore("all releases and trials", Explored { releases: ALL, trials: true, ..small() });
+    }
+}
+
+#[test]
+fn names_that_cannot_be_exchanged() {
+    let world = World { exchanges: false, ..small().world };
+    explore("no exchange", Explored { world, ..small() });
+    let world = World { exchanges: false, links: false, keep: 2 };
+    explore("no exchange, no links, two kept", Explored { world, ..small() });
+    if is_long() {
+        let world = World { exchanges: false, ..small().world };
+        explore("no exchange, trials", Explored { world, trials: true, full: true, ..small() });
+        let larger = Explored { world, faults: true, releases: &[1, 2, 3], ..small() };
+        explore("no exchange, retraction, any call fails", larger);
+    }
+}
+
+#[test]
+fn by_hand() {
+    explore("by hand", Explored { by_hand: &[1, 3], ..small() });
+    if is_long() {
+        let larger = Explored { by_hand: &[1, 2, 3, 4], trials: true, others: 1, ..small() };
+        explore("by hand, two processes, trials", larger);
+    }
+}
+
+#[test]
+fn calls_that_fail() {
+    explore("any call fails", Explored { faults: true, releases: &[0], ..small() });
+    if is_long() {
+        explore("any call fails, two releases", Explored { faults: true, trials: true, ..small() });
+    }
 }

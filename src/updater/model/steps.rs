@@ -38,7 +38,9 @@ pub(super) enum Step {
     Update(usize),
     /// What a person asks for. `known` is whether the tool at the path does it, which knows its
     /// version, and not another program.
-    Back { known: bool },
+    Back {
+        known: bool,
+    },
     BackTo(u8),
     ForwardTo(u8),
     EndHolds,
@@ -311,9 +313,7 @@ fn other(stage: &Stage, step: Step) -> Answer {
         Step::BackTo(to) => {
             travelled(Updater::rollback_to(installation, Some(&running(stage)), &version(to)))
         }
-        Step::ForwardTo(to) => {
-            travelled(Updater::forward(installation, Some(&running(stage)), &version(to)))
-        }
+        Step::ForwardTo(to) => travelled(Updater::forward(installation, Some(&running(stage)), &version(to))),
         Step::EndHolds => match Updater::end_holds(installation) {
             Ok(_) => Answer::Done,
             Err(error) => Answer::Failed(error.to_string()),
@@ -321,14 +321,15 @@ fn other(stage: &Stage, step: Step) -> Answer {
         Step::Confirm | Step::Panic | Step::Start => {
             // As in startup/trial.rs, which speaks of the process that runs.
             let running = running(stage);
-            let Some((trial, mut file)) =
-                installation.trial().filter(|(trial, _)| trial.version == running)
+            let Some((trial, mut file)) = installation.trial().filter(|(trial, _)| trial.version == running)
             else {
                 return Answer::Nothing;
             };
             match step {
                 Step::Confirm if trial.is_open() => file.append("confirmed"),
-                Step::Panic if trial.is_open() => (1..=3).for_each(|run| file.append(&format!("panic {run}"))),
+                Step::Panic if trial.is_open() => {
+                    (1..=3).for_each(|run| file.append(&format!("panic {run}")))
+                }
                 Step::Start if trial.is_failed() => {
                     return match Updater::leave_failing(installation, &running) {
                         Ok(_) => Answer::Done,
