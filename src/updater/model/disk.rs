@@ -232,9 +232,10 @@ impl Disk {
         (floor["seq"].as_u64().unwrap_or(0), min)
     }
 
-    /// Whether the journal has a swap that is not complete.
-    pub(super) fn is_swapping(&self) -> bool {
-        self.record("journal").is_some_and(|journal| !journal["pending"].is_null())
+    /// Whether the journal has a swap to a kept executable that is not complete.
+    pub(super) fn is_swapping_kept(&self) -> bool {
+        let journal = self.record("journal").unwrap_or_default();
+        journal["pending"]["file"].as_str().is_some_and(|file| !file.starts_with("new-"))
     }
 
     pub(super) fn journal(&self) -> Option<&[u8]> {

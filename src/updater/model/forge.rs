@@ -26,12 +26,12 @@ pub(super) struct Release {
 }
 
 /// What the publisher releases; a release's number (`seq`) is its place, from 1. Version 1 was
-/// installed by hand. 3 is withdrawn for 2, and 4 forbids what is below 2.
+/// installed by hand. 3 is withdrawn for 2, and what is below 2 is forbidden with it.
 pub(super) const RELEASES: [Release; 4] = [
     Release { version: 2, min_version: None, retracts: &[], critical: false },
     Release { version: 3, min_version: None, retracts: &[], critical: false },
-    Release { version: 2, min_version: None, retracts: &[3], critical: false },
-    Release { version: 4, min_version: Some(2), retracts: &[], critical: false },
+    Release { version: 2, min_version: Some(2), retracts: &[3], critical: false },
+    Release { version: 4, min_version: None, retracts: &[], critical: false },
 ];
 
 /// The bytes of the executable of a version.

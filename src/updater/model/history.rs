@@ -71,8 +71,9 @@ impl State {
         if let (Some(before), Some(now)) = (before, now) {
             if before != now {
                 history.see_swap(step, before, now);
-                // Two records of two swaps do not fit on a full disk, and the person is told.
-                if weather != Weather::Good && self.disk.is_swapping() {
+                // After an exchange and its return the names are what they were: if no record of
+                // either fits on the disk, nothing tells of them.
+                if weather != Weather::Good && self.disk.is_swapping_kept() {
                     history.held.remove(&before);
                 }
             }
