@@ -244,12 +244,14 @@ pub(crate) mod stand_in {
 
     use super::ProbeAnswer;
 
+    type Answer = fn(&File) -> ProbeAnswer;
+
     thread_local! {
-        static ANSWER: Cell<Option<fn(&File) -> ProbeAnswer>> = const { Cell::new(None) };
+        static ANSWER: Cell<Option<Answer>> = const { Cell::new(None) };
     }
 
     /// From now on this thread starts no executable to probe it.
-    pub(crate) fn answers(answer: fn(&File) -> ProbeAnswer) {
+    pub(crate) fn answers(answer: Answer) {
         ANSWER.set(Some(answer));
     }
 
