@@ -39,7 +39,7 @@ pub(super) struct History {
 pub(super) enum Broken {
     /// A version that was held or withdrawn came back by itself.
     ReturnedByItself,
-    /// A person was led to a version that is withdrawn or below the floor.
+    /// A person was led to a version that is held, withdrawn or below the floor.
     Forbidden,
     FloorFell,
     BothSwapped,
@@ -134,6 +134,10 @@ impl History {
                 }
             }
             Step::Back { .. } | Step::BackTo(_) => {
+                // Nobody asked for what is held, unless by its version.
+                if self.held.contains(&now) && matches!(step, Step::Back { .. }) {
+                    self.broken.insert(Broken::Forbidden);
+                }
                 self.held.insert(before);
             }
             Step::ForwardTo(_) => {}

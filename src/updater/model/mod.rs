@@ -180,9 +180,10 @@ impl Model for Explored {
             Property::always("what is held or withdrawn does not come back by itself", |_, state: &State| {
                 keeps(state, Broken::ReturnedByItself) && keeps(state, Broken::Unasked)
             }),
-            Property::always("no way leads to what is withdrawn or below the floor", |_, state: &State| {
-                keeps(state, Broken::Forbidden)
-            }),
+            Property::always(
+                "no rollback leads to what is held, withdrawn or below the floor",
+                |_, state: &State| keeps(state, Broken::Forbidden),
+            ),
             Property::always("no floor falls", |_, state: &State| keeps(state, Broken::FloorFell)),
             Property::always("two processes never both swap", |_, state: &State| {
                 keeps(state, Broken::BothSwapped)

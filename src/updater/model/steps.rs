@@ -371,13 +371,14 @@ pub(super) fn possible(
     releases: &[usize],
     by_hand: &[u8],
 ) -> Vec<Step> {
+    // Else an invariant is broken already.
+    let Some(at_path) = disk.runnable() else { return Vec::new() };
     let mut steps = vec![Step::Back { known: true }, Step::Back { known: false }];
     if paused.is_none() {
         steps.extend(releases.iter().copied().map(Step::Update));
     } else {
         steps.extend([Step::Finish, Step::Die]);
     }
-    let Some(at_path) = disk.runnable() else { return steps };
     let kept: BTreeSet<_> = disk.versions("kept").into_iter().filter(|kept| *kept != at_path).collect();
     for kept in kept {
         steps.push(if kept < at_path { Step::BackTo(kept) } else { Step::ForwardTo(kept) });
