@@ -135,6 +135,8 @@ impl Model for Explored {
     fn actions(&self, state: &State, transitions: &mut Vec<Transition>) {
         let by_hand = if state.history.by_hand { &[] } else { self.by_hand };
         let others = state.paused.as_ref().map(|paused| paused.others);
+        // In the other worlds, to keep these smaller. Of what was put there by hand it knows nothing.
+        let has_other_program = self.by_hand.is_empty() && self.trials == Trials::Open;
         for step in possible(&state.disk, state.paused.as_ref(), self.releases, by_hand) {
             match (step, others) {
                 // Without others it is the rest of that update, and has been seen.
@@ -147,8 +149,7 @@ impl Model for Explored {
                     continue;
                 }
                 (_, Some(others)) if others >= self.others => continue,
-                // Of what was put there by hand, it knows nothing.
-                (Step::Back { known: false }, _) if !self.by_hand.is_empty() => continue,
+                (Step::Back { known: false }, _) if !has_other_program => continue,
                 (Step::Confirm, _) if self.trials == Trials::Open => continue,
                 (Step::Panic | Step::Start, _) if self.trials != Trials::Decided => continue,
                 _ => {}
