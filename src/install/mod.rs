@@ -81,6 +81,8 @@ mod users;
 mod verdict;
 
 pub(crate) use answer::ProbeAnswer;
+#[cfg(all(test, unix))]
+pub(crate) use dir::moment;
 pub(crate) use directories::Directories;
 pub use events::{Event, Happened};
 pub(crate) use first_install::Existing;
@@ -92,6 +94,8 @@ pub(crate) use paused::Paused;
 pub(crate) use preflight::Succession;
 pub(crate) use privileges::refuse_raised_privileges;
 pub use probe::Probe;
+#[cfg(all(test, unix))]
+pub(crate) use probe::stand_in;
 pub(crate) use probe::{ProbeFailure, VARIABLE as PROBE_VARIABLE, probe_nonce};
 #[doc(hidden)]
 pub use recorded_files::RecordedFiles;

@@ -143,12 +143,15 @@ impl Session {
         let recorded = Recorded { journal, on_disk, records, damaged };
         let mut session = Session { locked, staging, recorded, finished: None };
         if session.recorded.damaged.is_none() {
+            // Before recovery, which may record that this executable has left the path.
+            session.note_confirmed();
+            let before = session.recorded.journal.clone();
             let finished = swap::recover(&session.locked, &mut session.recorded.journal)?;
-            session.recorded.on_disk = session.recorded.on_disk.map(|_| session.recorded.journal.clone());
-            session.finished(finished);
-            if session.working().is_some_and(|blake3| session.journal().holds(blake3)) {
-                session.recorded.journal.confirmed(); // saved with the next change
+            if session.recorded.journal != before {
+                session.recorded.on_disk = session.recorded.on_disk.map(|_| session.recorded.journal.clone());
             }
+            session.finished(finished);
+            session.note_confirmed();
             // A swap whose commit failed may have its old executable under a staged name.
             if session.recorded.journal.pending().is_none() {
                 for kept in session.recorded.journal.kept().iter().filter(|kept| names::is_kept(&kept.file)) {
@@ -161,6 +164,13 @@ impl Session {
             }
         }
         Ok(session)
+    }
+
+    /// What is installed is known to work by its trial. It is saved with the next change.
+    fn note_confirmed(&mut self) {
+        if self.working().is_some_and(|blake3| self.journal().holds(blake3)) {
+            self.recorded.journal.confirmed();
+        }
     }
 
     /// Takes over a swap that was complete and not recorded.

@@ -17,6 +17,8 @@ mod check;
 mod examination;
 mod fetch;
 mod first;
+#[cfg(all(test, unix))]
+mod model;
 mod outcome;
 mod status;
 mod successor;

@@ -112,18 +112,22 @@ impl<'a> Entry<'a> {
 
     /// Creates a file that did not exist, readable and writable by its owner alone.
     pub(super) fn create(self) -> Result<File> {
+        #[cfg(all(test, unix))]
+        moment::see("create", &[self.name])?;
         self.dir.create_file(self.name)
     }
 
     /// Renames the file, and replaces the one that has the new name.
     pub(super) fn rename(self, to: Entry<'_>) -> Result<()> {
+        #[cfg(all(test, unix))]
+        moment::see("rename", &[self.name, to.name])?;
         self.dir.rename(self.name, to.dir, to.name)
     }
 
     /// Exchanges two names atomically; `false` if the system or the file system cannot.
     pub(super) fn exchange(self, with: Entry<'_>) -> Result<bool> {
         #[cfg(all(test, unix))]
-        if !moment::is_possible() {
+        if !moment::is_possible(&[self.name, with.name])? {
             return Ok(false);
         }
         self.dir.exchange(self.name, with.dir, with.name)
@@ -137,24 +141,32 @@ impl<'a> Entry<'a> {
 
     /// Gives the file a second name that must not exist.
     pub(super) fn link(self, to: Entry<'_>) -> Result<()> {
+        #[cfg(all(test, unix))]
+        moment::see("link", &[self.name, to.name])?;
         self.dir.link(self.name, to.dir, to.name)
     }
 
     /// Removes the name of a file.
     pub(super) fn remove(self) -> Result<()> {
+        #[cfg(all(test, unix))]
+        moment::see("remove", &[self.name])?;
         self.dir.remove(self.name)
     }
 }
 
-/// What happens just before the next exchange of names in a test.
+/// What happens just before a call that changes a name, in a test.
 #[cfg(all(test, unix))]
-pub(super) mod moment {
+pub(crate) mod moment {
     use std::cell::RefCell;
+    use std::ffi::OsStr;
+    use std::io::{ErrorKind, Result};
 
     type Act = Box<dyn FnOnce() -> bool>;
+    type Watch = Box<dyn FnMut(&'static str, &[&OsStr]) -> Result<()>>;
 
     thread_local! {
         static NEXT: RefCell<Option<Act>> = const { RefCell::new(None) };
+        static WATCH: RefCell<Option<Watch>> = const { RefCell::new(None) };
     }
 
     /// The result of `act` is whether names can be exchanged here.
@@ -162,8 +174,30 @@ pub(super) mod moment {
         NEXT.set(Some(Box::new(act)));
     }
 
-    pub(super) fn is_possible() -> bool {
-        NEXT.take().is_none_or(|act| act())
+    /// While `act` runs, `watch` sees each call and its names before it is made. Its error is the
+    /// call's. What `watch` calls itself is not seen.
+    pub(crate) fn watched<T>(
+        watch: impl FnMut(&'static str, &[&OsStr]) -> Result<()> + 'static,
+        act: impl FnOnce() -> T,
+    ) -> T {
+        let before = WATCH.replace(Some(Box::new(watch)));
+        let done = act();
+        WATCH.set(before);
+        done
+    }
+
+    pub(super) fn see(call: &'static str, names: &[&OsStr]) -> Result<()> {
+        let Some(mut watch) = WATCH.take() else { return Ok(()) };
+        let seen = watch(call, names);
+        WATCH.set(Some(watch));
+        seen
+    }
+
+    pub(super) fn is_possible(names: &[&OsStr]) -> Result<bool> {
+        match see("exchange", names) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(false),
+            seen => seen.map(|()| NEXT.take().is_none_or(|act| act())),
+        }
     }
 }
 

@@ -165,8 +165,7 @@ fn compare_record(name: &str, vector: &Value, file: &Value, place: &Place) {
 
 /// Nothing depends on who signed what is installed or kept.
 fn without_signers(mut record: Value) -> Value {
-    let mut strip =
-        |executable: &mut Value| executable.as_object_mut().map(|fields| fields.remove("signers"));
+    let strip = |executable: &mut Value| executable.as_object_mut().map(|fields| fields.remove("signers"));
     if let Some(installed) = record.get_mut("installed") {
         strip(installed);
     }
