@@ -300,7 +300,7 @@ fn canonical_trial(text: &str) -> Vec<u8> {
     let is_confirmed = text.lines().any(|line| line == "confirmed");
     let has_failed = text.lines().filter(|line| line.starts_with("panic ")).count() >= limits::FAILING_RUNS;
     let confirmed = if is_confirmed { "confirmed\n" } else { "" };
-    let failed = if has_failed { "panic 1\npanic 2\npanic 3\n" } else { "" };
+    let failed = if has_failed { "panic 1.1.a\npanic 2.1.a\npanic 3.1.a\n" } else { "" };
     format!("{head}\n{confirmed}{failed}").into_bytes()
 }
 
