@@ -77,7 +77,7 @@ mod users;
 mod verdict;
 
 pub(crate) use answer::ProbeAnswer;
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))]
 pub(crate) use dir::moment;
 pub(crate) use directories::Directories;
 pub(crate) use first_install::Existing;
@@ -88,7 +88,7 @@ pub(crate) use observation::Observation;
 pub(crate) use preflight::Succession;
 pub(crate) use privileges::refuse_raised_privileges;
 pub use probe::Probe;
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))]
 pub(crate) use probe::stand_in;
 pub(crate) use probe::{ProbeFailure, VARIABLE as PROBE_VARIABLE, probe_nonce};
 #[doc(hidden)]
