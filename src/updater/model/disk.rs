@@ -238,10 +238,16 @@ impl Disk {
         (floor["seq"].as_u64().unwrap_or(0), min)
     }
 
-    /// Whether the journal has a swap to a kept executable that is not complete.
-    pub(super) fn is_swapping_kept(&self) -> bool {
+    /// Whether the exchange with a kept executable was the last thing, and is not recorded.
+    pub(super) fn has_unrecorded_exchange(&self) -> bool {
         let journal = self.record("journal").unwrap_or_default();
-        journal["pending"]["file"].as_str().is_some_and(|file| !file.starts_with("new-"))
+        match journal["pending"]["file"].as_str() {
+            Some(file) => !file.starts_with("new-"),
+            None => {
+                let installed = journal["installed"]["version"].as_str();
+                installed.is_some_and(|version| version.parse().ok() != self.runnable())
+            }
+        }
     }
 
     pub(super) fn journal(&self) -> Option<&[u8]> {
