@@ -327,11 +327,6 @@ impl Journal {
         failed.map(|hold| hold.version.clone()).collect()
     }
 
-    /// Whether this hash is that of what is installed.
-    pub(crate) fn holds(&self, blake3: Digest) -> bool {
-        self.installed.as_ref().is_some_and(|installed| installed.blake3 == blake3)
-    }
-
     /// The swap that is in progress, or that a crash interrupted.
     pub(crate) fn pending(&self) -> Option<&Swap> {
         self.pending.as_ref()
@@ -344,10 +339,12 @@ impl Journal {
         self.installed = None;
     }
 
-    /// What is installed is known to work.
-    pub(super) fn confirmed(&mut self) {
-        if let Some(installed) = &mut self.installed {
-            installed.confirmed = true;
+    /// The executable with this hash is known to work, if it is installed, or if an update to it is
+    /// not recorded as complete.
+    pub(super) fn confirmed(&mut self, blake3: Digest) {
+        let entering = self.pending.as_mut().map(|swap| &mut swap.to);
+        for known in self.installed.as_mut().into_iter().chain(entering) {
+            known.confirmed |= known.blake3 == blake3;
         }
     }
 

@@ -81,7 +81,7 @@ mod users;
 mod verdict;
 
 pub(crate) use answer::ProbeAnswer;
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))]
 pub(crate) use dir::moment;
 pub(crate) use directories::Directories;
 pub use events::{Event, Happened};
@@ -94,7 +94,7 @@ pub(crate) use paused::Paused;
 pub(crate) use preflight::Succession;
 pub(crate) use privileges::refuse_raised_privileges;
 pub use probe::Probe;
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))]
 pub(crate) use probe::stand_in;
 pub(crate) use probe::{ProbeFailure, VARIABLE as PROBE_VARIABLE, probe_nonce};
 #[doc(hidden)]

@@ -126,7 +126,7 @@ impl Probe {
 
 /// What an executable with this library says of itself.
 pub(super) fn ask(program: Program<'_>) -> Result<ProbeAnswer, ProbeFailure> {
-    #[cfg(all(test, unix))]
+    #[cfg(all(test, target_os = "linux"))]
     if let Some(answer) = stand_in::answer_of(program.file) {
         return Ok(answer);
     }
@@ -237,7 +237,7 @@ fn signal_of(_: ExitStatus) -> Option<i32> {
 }
 
 /// Answers for executables that no system would start, in a test.
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))]
 pub(crate) mod stand_in {
     use std::cell::Cell;
     use std::fs::File;

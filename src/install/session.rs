@@ -168,8 +168,8 @@ impl Session {
 
     /// What is installed is known to work by its trial. It is saved with the next change.
     fn note_confirmed(&mut self) {
-        if self.working().is_some_and(|blake3| self.journal().holds(blake3)) {
-            self.recorded.journal.confirmed();
+        if let Some(blake3) = self.working() {
+            self.recorded.journal.confirmed(blake3);
         }
     }
 

@@ -17,7 +17,7 @@ mod check;
 mod examination;
 mod fetch;
 mod first;
-#[cfg(all(test, unix))]
+#[cfg(all(test, target_os = "linux"))] // where a file system in memory is at hand
 mod model;
 mod outcome;
 mod status;

@@ -176,6 +176,7 @@ pub(crate) mod moment {
 
     /// While `act` runs, `watch` sees each call and its names before it is made. Its error is the
     /// call's. What `watch` calls itself is not seen.
+    #[cfg(target_os = "linux")]
     pub(crate) fn watched<T>(
         watch: impl FnMut(&'static str, &[&OsStr]) -> Result<()> + 'static,
         act: impl FnOnce() -> T,

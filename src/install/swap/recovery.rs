@@ -141,14 +141,15 @@ fn keep_overtaken(locked: &Locked, journal: &mut Journal, swap: &Swap) -> Result
 }
 
 /// The rollback from an update that could not be recorded, if the disk was full both times: the
-/// staged file is gone, and what was updated to is in its place.
+/// staged file is gone, and what was updated to is in its place, or still `leaving`.
 fn unrecorded_return(locked: &Locked, swap: &Swap, found: Digest) -> Result<Option<Swap>> {
     let Some(from) = swap.from.as_ref().filter(|from| from.blake3 == found && !swap.rollback) else {
         return Ok(None);
     };
     let (staged, place) = (locked.file(&swap.file), swap.place_of_leaving());
     let is_gone = names::is_staged(&swap.file) && !staged.exists().map_err(io("look at", &staged.path()))?;
-    let is_return = is_gone && is_executable(locked.file(names::file_of(place)), &swap.to, None)?;
+    let is_to = |name: &str| is_executable(locked.file(name), &swap.to, None);
+    let is_return = is_gone && (is_to(names::file_of(place))? || is_to(names::BACKUP)?);
     let to = Kept::new(place, from.clone());
     Ok(is_return.then(|| Swap::rollback(swap.to.clone(), to)))
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
+use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
 use super::forge::{FORGED, version_of};
@@ -58,13 +59,14 @@ impl Stage {
     /// Makes the directories what they are on this disk. The files of the locks stay: a process
     /// may hold them.
     pub(super) fn put(&self, disk: &Disk) {
-        if !disk.has_private {
-            drop(fs::remove_dir_all(&self.private));
-        } else if !self.private.exists() {
-            fs::create_dir(&self.private).unwrap();
+        let stays = |name: &String| disk.has_private && is_lock(name);
+        for name in self.names().iter().filter(|name| !stays(name)) {
+            fs::remove_file(self.path(name)).unwrap();
         }
-        for name in self.names().into_iter().filter(|name| !is_lock(name)) {
-            fs::remove_file(self.path(&name)).unwrap();
+        match (disk.has_private, self.private.exists()) {
+            (true, false) => fs::DirBuilder::new().mode(0o755).create(&self.private).unwrap(),
+            (false, true) => fs::remove_dir(&self.private).unwrap(),
+            _ => {}
         }
         for (name, file) in &disk.files {
             self.write(name, &file.bytes, file.mode);
@@ -81,19 +83,23 @@ impl Stage {
         let mut options = fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(mode).open(self.path(name)).unwrap();
         file.write_all(bytes).unwrap();
-        if mode & 0o022 != 0 {
-            file.set_permissions(fs::Permissions::from_mode(mode)).unwrap(); // whatever the umask is
-        }
+        file.set_permissions(fs::Permissions::from_mode(mode)).unwrap(); // whatever the umask is
     }
 
     /// The names of all files.
     fn names(&self) -> Vec<String> {
-        let list = |dir: &Path| -> Vec<String> {
-            let Ok(found) = fs::read_dir(dir) else { return Vec::new() };
-            let files = found.map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_file());
-            files.map(|entry| entry.file_name().into_string().unwrap()).collect()
-        };
-        [list(self.dir.path()), list(&self.private)].concat()
+        let mut names = Vec::new();
+        if self.path(TOOL).exists() {
+            names.push(TOOL.to_owned());
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if let Ok(private) = rustix::fs::open(&self.private, flags, Mode::empty()) {
+            for entry in rustix::fs::Dir::read_from(private).unwrap() {
+                let name = entry.unwrap().file_name().to_str().unwrap().to_owned();
+                names.extend(Some(name).filter(|name| !name.starts_with('.')));
+            }
+        }
+        names
     }
 
     /// What lies in the directories now, as it is.
@@ -233,10 +239,16 @@ impl Disk {
         (floor["seq"].as_u64().unwrap_or(0), min)
     }
 
-    /// Whether the journal has a swap to a kept executable that is not complete.
-    pub(super) fn is_swapping_kept(&self) -> bool {
+    /// Whether the exchange with a kept executable was the last thing, and is not recorded.
+    pub(super) fn has_unrecorded_exchange(&self) -> bool {
         let journal = self.record("journal").unwrap_or_default();
-        journal["pending"]["file"].as_str().is_some_and(|file| !file.starts_with("new-"))
+        match journal["pending"]["file"].as_str() {
+            Some(file) => !file.starts_with("new-"),
+            None => {
+                let installed = journal["installed"]["version"].as_str();
+                installed.is_some_and(|version| version.parse().ok() != self.runnable())
+            }
+        }
     }
 
     pub(super) fn journal(&self) -> Option<&[u8]> {

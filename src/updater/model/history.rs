@@ -71,16 +71,15 @@ impl State {
         if let (Some(before), Some(now)) = (before, now) {
             if before != now {
                 history.see_swap(step, before, now);
-                // After an exchange and its return the names are what they were: if no record of
-                // either fits on the disk, nothing tells of them.
-                if weather != Weather::Good && self.disk.is_swapping_kept() {
-                    history.held.remove(&before);
+                // The names tell of one exchange with a kept executable, and not of two in a row: if
+                // the disk takes no record of either, a rollback is worth more than its hold.
+                if weather != Weather::Good && self.disk.has_unrecorded_exchange() {
+                    history.hold_what_is_recorded(disk);
                 }
             }
             if matches!(step, Step::ByHand(_)) {
                 // Nothing but the names told of a rollback.
-                let recorded = disk.versions("held");
-                history.held.retain(|held| recorded.contains(held));
+                history.hold_what_is_recorded(disk);
             }
             if let (End::Completed, Answer::Failed(_), true) = (end, &ran.answer, before != now) {
                 history.broken.insert(Broken::FailedHalfway);
@@ -97,6 +96,8 @@ impl State {
         if ran.intruded || (ran.overtook && end == End::Completed) {
             history.broken.insert(Broken::BothSwapped);
         }
+        // What is downloaded again later is on trial again.
+        history.confirmed.retain(|version| disk.has(*version));
         State { disk: disk.clone(), paused: self.paused_after(step, end), history }
     }
 
@@ -123,6 +124,11 @@ impl History {
             self.withdrawn.extend(release.retracts);
         }
         self.floor = (self.floor.0.max(floor.0), self.floor.1.max(floor.1));
+    }
+
+    fn hold_what_is_recorded(&mut self, disk: &Disk) {
+        let recorded = disk.versions("held");
+        self.held.retain(|held| recorded.contains(held));
     }
 
     fn see_swap(&mut self, step: Step, before: u8, now: u8) {
