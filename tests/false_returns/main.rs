@@ -3,7 +3,7 @@
 //!
 //! Each case runs where two panics are recorded and no run ended well, so that one false record
 //! makes the next start go back. The short form runs each case ten times. `RELATCH_TEST_LONG=1`
-//! runs each a thousand times, which takes an hour; with `--nocapture` it prints the table.
+//! runs each a thousand times, which takes half an hour; with `--nocapture` it prints the table.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
