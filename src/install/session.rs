@@ -336,7 +336,8 @@ impl Session {
                             drop(journal.save(self.locked.private())); // else it is a person's hold
                         }
                     }
-                    if trial::load(self.locked.private()).is_some() {
+                    // Without a record, only its trial says that what has left the path works.
+                    if swapped.warning.is_none() && trial::load(self.locked.private()).is_some() {
                         self.begin_trial();
                     }
                     return Ok(returned(swap, swapped, skipped));
