@@ -337,9 +337,10 @@ impl Session {
                             drop(journal.save(self.locked.private())); // else it is a person's hold
                         }
                     }
+                    // Without a record, only its trial says that what has left the path works.
                     let is_tried =
                         trial::load(self.locked.private()).is_some() || self.journal().knows_confirmed();
-                    if is_tried {
+                    if is_tried && swapped.warning.is_none() {
                         self.begin_trial();
                     }
                     return Ok(self.returned(swap, swapped, skipped, goal));

@@ -239,15 +239,15 @@ impl Disk {
         (floor["seq"].as_u64().unwrap_or(0), min)
     }
 
-    /// Whether the exchange with a kept executable was the last thing, and is not recorded.
-    pub(super) fn has_unrecorded_exchange(&self) -> bool {
+    /// Whether the journal does not have the last exchange, so that nothing tells of it after one
+    /// that brings this version. To the version before an update, something does.
+    pub(super) fn has_unrecorded_exchange(&self, now: u8) -> bool {
         let journal = self.record("journal").unwrap_or_default();
-        match journal["pending"]["file"].as_str() {
-            Some(file) => !file.starts_with("new-"),
-            None => {
-                let installed = journal["installed"]["version"].as_str();
-                installed.is_some_and(|version| version.parse().ok() != self.runnable())
-            }
+        let version = |of: &Value| of["version"].as_str().map(|version| version.parse::<u8>().unwrap());
+        let pending = &journal["pending"];
+        match pending["file"].as_str() {
+            Some(file) => !file.starts_with("new-") || version(&pending["from"]) != Some(now),
+            None => version(&journal["installed"]).is_some_and(|known| Some(known) != self.runnable()),
         }
     }
 

@@ -73,7 +73,7 @@ impl State {
                 history.see_swap(step, before, now);
                 // The names tell of one exchange with a kept executable, and not of two in a row: if
                 // the disk takes no record of either, a rollback is worth more than its hold.
-                if weather != Weather::Good && self.disk.has_unrecorded_exchange() {
+                if weather != Weather::Good && self.disk.has_unrecorded_exchange(now) {
                     history.hold_what_is_recorded(disk);
                 }
             }

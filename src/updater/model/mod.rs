@@ -331,8 +331,8 @@ fn names_that_cannot_be_exchanged() {
 fn by_hand() {
     explore("by hand", Explored { by_hand: &[1, 3], ..small() });
     if is_long() {
-        let larger = Explored { by_hand: &[1, 2, 3, 4], trials: Trials::Decided, others: 1, ..small() };
-        explore("by hand, two processes, trials", larger);
+        let larger = Explored { by_hand: &[1, 2, 3, 4], others: 1, full: true, ..small() };
+        explore("by hand, two processes, a full disk", larger);
     }
 }
 
