@@ -66,14 +66,14 @@ pub const MOST_KEPT: usize = 16;
 pub const CONFIRMING_RUNS: usize = 5;
 /// Runs that a panic ended: after so many a version that is not known to work is left.
 pub const FAILING_RUNS: usize = 3;
+/// The keys that are recorded as signers of an executable: for people.
+pub const SIGNERS: usize = 8;
 /// Starts of a version that are recorded until it is known to work.
 pub const TRIAL_RUNS: usize = 20;
 /// The record of the last events: months of them.
 pub const EVENTS: ByteLimit = ByteLimit(64 * 1024);
 /// An event with the text of an error, in bytes.
 pub const EVENT: usize = 4 * 1024;
-/// The events that stay when that record is full.
-pub const EVENTS_LEFT: usize = 100;
 /// The record of these starts: a line of at most 64 bytes for each begin and end.
 pub const TRIAL: ByteLimit = ByteLimit(8 * 1024);
 /// How long a version stays on hold that was left because it failed.

@@ -133,7 +133,7 @@ fn forward_is_a_command_of_its_own_and_needs_no_network() {
     assert!(said.contains("`--rollback=1.0.0` goes back to it"), "{said}");
     scene.says(&["--rollback=0.9.0"], 5, "0.9.0 is not kept beside");
     scene.says(&["--rollback=x y"], 2, "x y");
-    scene.says(&["--update=0.9.0"], 0, "nothing newer is released");
+    scene.says(&["--update=0.9.0"], 5, "version 0.9.0 is not kept beside");
     assert_eq!(scene.tool.snapshot().executable(), before.executable());
     // One that is not kept and released, on hold or not.
     scene.release("1.3.0");
@@ -237,5 +237,74 @@ fn a_flag_with_other_words_behind_it_is_an_error_and_runs_nothing() {
             let output = scene.tool.run(words);
             assert_eq!(stdout(&output), format!("widget 1.1.0 {}\n", words.join(" ")), "{policy}");
         }
+    }
+}
+
+fn spoil(damage: &str, file: &std::path::Path) {
+    match damage {
+        "gone" => std::fs::remove_file(file).unwrap(),
+        _ => std::fs::write(file, "another").unwrap(),
+    }
+}
+
+/// A record says that the bytes are kept, and they are not: they are downloaded.
+#[test]
+fn what_is_kept_no_more_is_downloaded() {
+    for damage in ["altered", "gone"] {
+        let mut scene = Scene::new(&["1.0.0", "1.1.0"], json!({}));
+        let kept = scene.tool.status().kept[0].path.clone();
+        spoil(damage, &kept);
+        let mut draft = scene.repository.draft("1.0.0", &scene.bytes("1.0.0"));
+        draft.manifest["retracts"] = json!(["1.1.0"]);
+        scene.repository.publish(&draft);
+        let before = scene.blobs();
+        scene.says(&["--update"], 0, "replaced 1.1.0 by 1.0.0");
+        assert_eq!((scene.tool.version().as_str(), scene.blobs()), ("1.0.0", before + 1), "{damage}");
+
+        let scene = Scene::new(&["1.0.0", "1.1.0"], json!({}));
+        scene.says(&["--rollback"], 0, "back to 1.0.0");
+        let kept = scene.tool.status().kept[0].path.clone();
+        spoil(damage, &kept);
+        let before = scene.blobs();
+        scene.says(&["--update=1.1.0"], 0, "to 1.1.0");
+        assert_eq!((scene.tool.version().as_str(), scene.blobs()), ("1.1.0", before + 1), "{damage}");
+    }
+}
+
+/// A version that is named is installed, or it is an error.
+#[test]
+fn a_version_that_cannot_be_had_is_an_error() {
+    let scene = Scene::new(&["1.0.0", "1.1.0"], json!({}));
+    let before = scene.tool.snapshot();
+    for version in ["9.9.9", "0.9.0", "1.0.5"] {
+        scene.says(&[&format!("--update={version}")], 5, &format!("version {version} is not kept"));
+    }
+    scene.says(&["--update=1.1.0"], 0, "1.1.0 is installed already");
+    assert_eq!(scene.tool.snapshot().executable(), before.executable());
+}
+
+/// A hold tells nothing of how the installed version came to the path.
+#[test]
+fn what_an_install_put_there_is_left_by_a_rollback() {
+    let mut scene = Scene::new(&["0.9.0", "1.0.0", "1.1.0"], json!({}));
+    scene.says(&["--rollback"], 0, "back to 1.0.0");
+    // A person puts the version on hold back, and updates.
+    std::fs::write(&scene.tool.path, scene.bytes("1.1.0")).unwrap();
+    scene.release("1.2.0");
+    scene.says(&["--update"], 0, "to 1.2.0");
+    assert!(!scene.tool.status().returned);
+    let said = scene.says(&["--rollback"], 0, "back to 0.9.0; 1.2.0 is on hold");
+    assert!(said.contains("passed over 1.1.0: "), "{said}");
+    // That it is held no more changes nothing of that.
+    scene.says(&["--unhold"], 0, "may be installed again");
+    scene.says(&["--rollback"], 0, "0.9.0 is installed already; nothing was changed");
+}
+
+#[test]
+fn a_flag_that_is_not_right_is_no_run() {
+    let scene = Scene::new(&["1.0.0"], json!({}));
+    for flag in ["--unhold=1.0.0", "--update-status=x", "--rollback=", "--update=", "--rollback=x y"] {
+        let said = scene.says(&[flag], 2, "nothing was changed");
+        assert!(!said.contains("widget 1.0.0"), "{said}");
     }
 }

@@ -246,3 +246,81 @@ fn in_a_place_that_is_read_only_it_runs() {
     let output = read_only("x");
     assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("widget 1.1.0 x\n", ""));
 }
+
+/// Its bytes did not fail.
+#[test]
+fn another_build_of_the_version_is_not_left() {
+    let scene = Scene::new(json!({}));
+    for _ in 0..3 {
+        scene.fails();
+    }
+    let mut fields = scene.fields.clone();
+    fields["interval"] = 3601.into();
+    std::fs::write(&scene.tool.path, executable_such(&scene.repository, "1.1.0", fields)).unwrap();
+    let output = scene.tool.run(&["x"]);
+    assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("widget 1.1.0 x\n", ""));
+}
+
+/// It runs, and may turn out to work: its failures are no reason to leave it later.
+#[test]
+fn a_critical_version_is_not_left_and_can_prove_itself() {
+    let mut scene = Scene::new(json!({}));
+    let bytes = executable_such(&scene.repository, "1.2.0", scene.fields.clone());
+    let mut draft = scene.repository.draft("1.2.0", &bytes);
+    draft.manifest["critical"] = true.into();
+    scene.repository.publish(&draft);
+    assert!(scene.tool.run(&["--update"]).status.success());
+    for _ in 0..4 {
+        scene.fails();
+    }
+    assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.2.0 x\n");
+    assert!(scene.tool.run(&["confirm"]).status.success());
+    // Whatever is released after it.
+    scene
+        .repository
+        .release("1.3.0", &executable_such(&scene.repository, "1.3.0", json!({"broken": "exit 9"})));
+    assert!(!scene.tool.run(&["--update"]).status.success());
+    assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.2.0 x\n");
+    assert!(scene.tool.status().trial.is_none());
+}
+
+/// A person who goes back once more from what was left for failing holds it.
+#[test]
+fn a_rollback_after_a_return_makes_the_hold_a_persons() {
+    let scene = Scene::new(json!({}));
+    for _ in 0..3 {
+        scene.fails();
+    }
+    assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.0.0 x\n");
+    assert!(scene.tool.status().held[0].until.is_some());
+    assert!(stdout(&scene.tool.run(&["--rollback"])).contains("1.0.0 is installed already"));
+    assert_eq!(scene.tool.status().held[0].until, None);
+}
+
+/// One that ended by itself is none: for a rollback, for the status, and for the sixteen.
+#[test]
+fn a_hold_that_is_over_is_gone() {
+    let scene = Scene::new(json!({}));
+    for _ in 0..3 {
+        scene.fails();
+    }
+    assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.0.0 x\n");
+    scene.tool.edit("journal", |journal| journal["held"][0]["until"] = 1.into());
+    assert_eq!(scene.tool.status().held, []);
+    assert!(scene.tool.run(&["--update"]).status.success());
+    assert_eq!(scene.tool.version(), "1.1.0");
+    assert_eq!(scene.tool.record("journal")["held"], json!([]));
+}
+
+/// What only counts stops nothing.
+#[test]
+fn a_directory_in_the_place_of_the_trial_stops_no_update() {
+    let mut repository = Repository::new();
+    let bytes = |repository: &Repository, version: &str| executable_such(repository, version, json!({}));
+    let tool = Tool::copied(&bytes(&repository, "1.0.0"));
+    std::fs::create_dir_all(tool.site_dir().join("trial")).unwrap();
+    let new = bytes(&repository, "1.1.0");
+    repository.release("1.1.0", &new);
+    assert!(tool.run(&["--update"]).status.success());
+    assert_eq!(tool.version(), "1.1.0");
+}

@@ -46,6 +46,17 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// The version that was found, if it is not the installed one.
+    pub(crate) fn version(&self) -> Option<&Version> {
+        match self {
+            Finding::Unknown | Finding::Current => None,
+            Finding::Outdated { version }
+            | Finding::Held { version, .. }
+            | Finding::NotInRollout { version, .. }
+            | Finding::NoTarget { version, .. } => Some(version),
+        }
+    }
+
     /// Whether a rollout is from 0 to 100: the state on the disk is untrusted input.
     pub(crate) fn is_in_range(&self) -> bool {
         !matches!(self, Finding::NotInRollout { rollout: 101.., .. })

@@ -95,11 +95,6 @@ impl Memory {
         self.trusted_floor().is_some_and(|floor| floor.is_retracted(version))
     }
 
-    /// Whether the release that was accepted last is critical.
-    pub(crate) fn is_critical(&self) -> bool {
-        self.trusted_floor().is_some_and(Floor::is_critical)
-    }
-
     /// What was accepted on this channel in the trusted epoch.
     pub(crate) fn trusted_floor(&self) -> Option<&Floor> {
         let domain = self.domain.as_ref()?;

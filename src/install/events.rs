@@ -121,10 +121,16 @@ pub(super) fn record(private: &OpenDir, what: Happened) {
         Err(_) => return, // another user's, or no file
     };
     if !appended {
-        // The first one, or the file is full: its newer half stays.
-        let half = before.len().saturating_sub(limits::EVENTS_LEFT);
-        let lines = before.iter().skip(half).filter_map(self::line).chain([line]);
-        let content: String = lines.collect();
+        // The first one, or the file is full: the newest events stay, up to half of its size.
+        let mut room = (limits::EVENTS.0 / 2) as usize;
+        let mut lines: Vec<_> = before.iter().rev().filter_map(self::line).collect();
+        lines.insert(0, line);
+        let fits = |line: &&String| {
+            room = room.saturating_sub(line.len());
+            room > 0
+        };
+        let lines: Vec<_> = lines.iter().take_while(fits).map(String::as_str).collect();
+        let content: String = lines.into_iter().rev().collect();
         drop(durable::replace_unflushed(private, names::EVENTS, content.as_bytes()));
     }
 }
@@ -148,7 +154,7 @@ fn append(mut file: File, line: &str) -> std::io::Result<()> {
 fn load(private: &OpenDir) -> Vec<Event> {
     let mut bytes = Vec::new();
     let Ok(file) = Entry::new(private, names::EVENTS).open() else { return Vec::new() };
-    // Who appends does not know of the others.
+    // Several processes may append at once.
     if file.take(2 * limits::EVENTS.0).read_to_end(&mut bytes).is_err() {
         return Vec::new();
     }
@@ -196,7 +202,7 @@ mod tests {
             }
         }
         let found = load(&dir);
-        assert!(found.len() >= limits::EVENTS_LEFT, "{}", found.len());
+        assert!(found.len() >= 200, "{}", found.len());
         assert_eq!(found.last().unwrap().what, updated(MANY - 1));
         let numbers: Vec<_> = found.iter().map(|event| event.what.clone()).collect();
         let expected: Vec<_> = (MANY - found.len()..MANY).map(updated).collect();
@@ -220,6 +226,22 @@ mod tests {
         // A later version of relatch may have other events.
         std::fs::write(path.join(names::EVENTS), "{\"at\":1,\"event\":\"later\",\"x\":2}\n").unwrap();
         assert_eq!(load(&dir), []);
+    }
+
+    /// As a repository can cause them.
+    #[test]
+    fn long_events_do_not_push_out_the_newest() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = crate::platform::canonicalize(temporary.path()).unwrap();
+        let dir = OpenDir::open(&path).unwrap();
+        for number in 0..400 {
+            record(&dir, Happened::Repaired { what: format!("{number} {}", "x".repeat(limits::EVENT / 2)) });
+            let length = std::fs::metadata(path.join(names::EVENTS)).unwrap().len();
+            assert!(length <= limits::EVENTS.0, "{length}");
+            let last = load(&dir).pop().unwrap().what;
+            let is_last = |what: &str| what.starts_with(&format!("{number} "));
+            assert!(matches!(&last, Happened::Repaired { what } if is_last(what)), "{number}");
+        }
     }
 
     #[test]

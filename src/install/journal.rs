@@ -30,33 +30,42 @@ pub(crate) struct Installed {
     /// The keys that signed its manifest, as 64 hexadecimal digits each. Nothing depends on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) signers: Vec<String>,
+    /// Whether its release was critical.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) critical: bool,
     /// Whether it is known to work (SPEC step 13).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) confirmed: bool,
+    /// Whether a rollback put it at the path. Only what is there is so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) returned: bool,
     #[serde(flatten)]
     pub(crate) unknown: Unknown,
 }
 
 /// The newest root under which an executable is installed: its epoch, and its trust domain. And who
-/// signed the release.
+/// signed the release, and how it is marked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Under {
     pub(crate) epoch: Epoch,
     pub(crate) domain: Digest,
     /// See [`Installed::signers`].
     pub(crate) signers: Vec<String>,
+    pub(crate) critical: bool,
 }
 
 impl Under {
     /// Of bytes that were there before this library recorded them.
     pub(crate) fn roots(epoch: Epoch, domain: Digest) -> Self {
-        Under { epoch, domain, signers: Vec::new() }
+        Under { epoch, domain, signers: Vec::new(), critical: false }
     }
 }
 
 impl Installed {
-    pub(crate) fn new(version: Version, blake3: Digest, Under { epoch, domain, signers }: Under) -> Self {
-        Installed { version, blake3, epoch, domain, signers, confirmed: false, unknown: Unknown::default() }
+    pub(crate) fn new(version: Version, blake3: Digest, under: Under) -> Self {
+        let Under { epoch, domain, signers, critical } = under;
+        let (confirmed, returned, unknown) = (false, false, Unknown::default());
+        Installed { version, blake3, epoch, domain, signers, critical, confirmed, returned, unknown }
     }
 }
 
@@ -64,12 +73,17 @@ impl Swap {
     /// Of a staged or a kept file. `from` is `None` for a first install.
     pub(super) fn update(file: &str, from: Option<Installed>, to: Installed) -> Self {
         let file = file.to_owned();
-        Swap { file, from, to, rollback: false, kept: None, unknown: Unknown::default() }
+        Swap { file, from, to, rollback: false, until: None, kept: None, unknown: Unknown::default() }
     }
 
     /// To a kept executable.
     pub(super) fn rollback(from: Installed, to: Kept) -> Self {
         Swap { rollback: true, ..Swap::update(&to.file, Some(from), to.executable) }
+    }
+
+    /// The same from a version that failed in its first starts at this time: the hold ends by itself.
+    pub(super) fn for_failing(self, now: u64) -> Self {
+        Swap { until: Some(end_of_hold(now)), ..self }
     }
 
     /// Where the executable that leaves the path is kept: under the name of the one that comes from
@@ -92,6 +106,7 @@ impl Kept {
     pub(super) fn new(file: &str, mut executable: Installed) -> Self {
         // Else it would be written twice, and nobody could read it.
         executable.unknown.forget("file");
+        executable.returned = false;
         Kept { file: file.to_owned(), executable }
     }
 }
@@ -118,6 +133,9 @@ pub(crate) struct Swap {
     /// Whether this is a rollback, which puts `from` on hold. It is not recorded before it happens:
     /// a record of one was written by an earlier version of relatch.
     pub(crate) rollback: bool,
+    /// When the hold of `from` ends, if it is not a person's. Never recorded before the swap.
+    #[serde(skip)]
+    until: Option<u64>,
     /// What is kept after it; `None` if that follows from the other fields, as for an exchange with
     /// a kept executable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,6 +183,14 @@ pub(crate) struct Journal {
     pending: Option<Swap>,
     #[serde(flatten)]
     unknown: Unknown,
+}
+
+fn end_of_hold(now: u64) -> u64 {
+    now.saturating_add(limits::AUTOMATIC_HOLD.as_secs())
+}
+
+fn lasts(until: u64, now: u64) -> bool {
+    now < until && until - now <= limits::AUTOMATIC_HOLD.as_secs()
 }
 
 impl Journal {
@@ -283,10 +309,9 @@ impl Journal {
         known.into_iter().any(|executable| executable.confirmed)
     }
 
-    /// Whether a rollback put there what is installed: what left the path last is on hold.
+    /// Whether a rollback put there what is installed.
     pub(crate) fn is_returned(&self) -> bool {
-        let left = self.kept.first().map(|kept| &kept.executable.version);
-        left.is_some_and(|left| self.held.iter().any(|held| held.version == *left))
+        self.installed.as_ref().is_some_and(|installed| installed.returned)
     }
 
     /// What is at the path, if its bytes have this hash.
@@ -322,8 +347,7 @@ impl Journal {
     /// The versions that failed in their first starts, and whose hold has not ended. If the clock
     /// was set back by more than such a hold lasts, it has.
     pub(crate) fn held_for_failing(&self, now: u64) -> Vec<Version> {
-        let lasts = |until: u64| now < until && until - now <= limits::AUTOMATIC_HOLD.as_secs();
-        let failed = self.held.iter().filter(|hold| hold.until.is_some_and(lasts));
+        let failed = self.held.iter().filter(|hold| hold.until.is_some_and(|until| lasts(until, now)));
         failed.map(|hold| hold.version.clone()).collect()
     }
 
@@ -348,12 +372,22 @@ impl Journal {
         }
     }
 
-    /// What left the path last was left because it failed: the hold ends by itself.
+    /// This version was left because it failed: the hold ends by itself.
     pub(super) fn left_for_failing(&mut self, version: &Version, now: u64) {
-        let until = now.saturating_add(limits::AUTOMATIC_HOLD.as_secs());
         for hold in self.held.iter_mut().filter(|hold| hold.version == *version) {
-            hold.until = Some(until);
+            hold.until = Some(end_of_hold(now));
         }
+    }
+
+    /// A person went back from what was left for failing: these holds are a person's from now on.
+    /// The result is whether there was one.
+    pub(super) fn holds_taken_over(&mut self) -> bool {
+        self.held.iter_mut().filter_map(|hold| hold.until.take()).count() > 0
+    }
+
+    /// Holds that ended by themselves are none.
+    pub(crate) fn holds_over(&mut self, now: u64) {
+        self.held.retain(|hold| hold.until.is_none_or(|until| lasts(until, now)));
     }
 
     /// A kept executable is not what was recorded, or is gone.
@@ -383,9 +417,10 @@ impl Journal {
             if self.held.len() == limits::HOLDS {
                 self.held.remove(0);
             }
-            self.held.push(Hold { version: from.version.clone(), until: None, unknown: Unknown::default() });
+            let version = from.version.clone();
+            self.held.push(Hold { version, until: swap.until, unknown: Unknown::default() });
         }
-        self.installed = Some(swap.to.clone());
+        self.installed = Some(Installed { returned: swap.rollback, ..swap.to.clone() });
     }
 
     /// What is kept after a swap.
@@ -422,12 +457,12 @@ impl Journal {
         });
         let leaving = Kept::new(names::PREVIOUS, from.clone());
         let mut kept: Vec<_> = std::iter::once(leaving).chain(others).collect();
+        // What leaves the path is always kept, and so is the last one that is known to work.
         let keep = keep.max(1);
         let confirmed = kept.iter().position(|kept| kept.executable.confirmed).filter(|at| *at >= keep);
-        if let Some(confirmed) = confirmed {
-            kept.swap(keep - 1, confirmed);
-        }
-        kept.truncate(keep);
+        let confirmed = confirmed.map(|at| kept.remove(at));
+        kept.truncate(if confirmed.is_some() { (keep - 1).max(1) } else { keep });
+        kept.extend(confirmed);
         Swap { kept: Some(kept), ..Swap::update(file, Some(from), to) }
     }
 
@@ -444,6 +479,14 @@ impl Journal {
     /// An executable that this library did not put at the path, of which the version is known.
     pub(super) fn found_at_path(&mut self, found: Installed) {
         self.installed = Some(found);
+    }
+
+    /// The file `previous` has this name already, and the swap in progress did not happen.
+    pub(super) fn previous_is_aside(&mut self, name: &str) {
+        self.kept
+            .iter_mut()
+            .filter(|kept| kept.file == names::PREVIOUS)
+            .for_each(|kept| kept.file = name.into());
     }
 
     /// The swap in progress was complete, and something else is at the path since. `is_kept` is

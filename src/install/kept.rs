@@ -50,6 +50,9 @@ impl Installation {
 /// # Errors
 /// [`Refusal::PreviousAltered`].
 pub(super) fn open_kept(private: &OpenDir, kept: &Kept) -> Result<Option<File>> {
+    if !names::is_kept(&kept.file) {
+        return Ok(None); // a record is input
+    }
     let entry = Entry::new(private, names::file_of(&kept.file));
     let path = entry.path();
     let mut file = match entry.open() {

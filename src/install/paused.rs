@@ -3,6 +3,7 @@
 use super::directories::Directories;
 use super::events::{self, Happened};
 use super::journal::Journal;
+use super::kept::open_kept;
 use super::lock::Lock;
 use super::records::Records;
 use super::{digest, identity};
@@ -67,9 +68,10 @@ impl Paused {
         self.recorded.journal.kept().iter().map(|kept| kept.executable.version.clone()).collect()
     }
 
-    /// Whether an executable with this hash is kept.
+    /// Whether an executable with this hash is kept, and its file has it.
     pub(crate) fn is_kept(&self, blake3: Digest) -> bool {
-        self.recorded.journal.kept_with(blake3).is_some()
+        let kept = self.recorded.journal.kept_with(blake3);
+        kept.is_some_and(|kept| matches!(open_kept(self.directories.private(), kept), Ok(Some(_))))
     }
 
     /// The directories, for staging a file.

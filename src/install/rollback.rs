@@ -22,8 +22,8 @@ pub(crate) enum Goal<'a> {
     Back,
     /// This version, which is lower. The one that is left is put on hold.
     BackTo(&'a Version),
-    /// The last one that is known to work, from one that failed at this time.
-    Working(u64),
+    /// The last one that is known to work, from the one with this hash, which failed by this time.
+    Working { failed: Digest, now: u64 },
     /// This version, which is higher. Nothing is put on hold.
     ForwardTo(&'a Version),
 }
@@ -32,7 +32,7 @@ impl Goal<'_> {
     /// Whether a rollback to this version is what was asked for.
     pub(super) fn is_met_by(self, to: &Version) -> bool {
         match self {
-            Goal::Back | Goal::Working(_) => true,
+            Goal::Back | Goal::Working { .. } => true,
             Goal::BackTo(version) | Goal::ForwardTo(version) => version == to,
         }
     }
@@ -79,7 +79,11 @@ pub(super) fn travel(
     let at_path = AtPath { blake3, recorded: journal.installed().cloned(), running: running.cloned() };
     let is_recorded = at_path.recorded.as_ref().is_some_and(|recorded| recorded.blake3 == blake3);
     match (goal, at_path.version()) {
-        (Goal::Back | Goal::Working(_), Some(version)) if is_recorded && journal.is_returned() => {
+        // Its trial was that of other bytes.
+        (Goal::Working { failed, .. }, _) if failed != blake3 => {
+            return Err(Local::ChangedMeanwhile { path: executable.into() }.into());
+        }
+        (Goal::Back, Some(version)) if is_recorded && journal.is_returned() => {
             return Ok(Travelled::Already(version.clone()));
         }
         (Goal::BackTo(wanted) | Goal::ForwardTo(wanted), Some(version)) if version == wanted => {
@@ -94,7 +98,8 @@ pub(super) fn travel(
     journal.found_at_path(from.clone());
     let warning = if unknown { journal.save(locked.private()).err() } else { None };
     let swap = match goal {
-        Goal::Back | Goal::BackTo(_) | Goal::Working(_) => Swap::rollback(from, kept.clone()),
+        Goal::Back | Goal::BackTo(_) => Swap::rollback(from, kept.clone()),
+        Goal::Working { now, .. } => Swap::rollback(from, kept.clone()).for_failing(now),
         Goal::ForwardTo(_) => Swap::update(&kept.file, Some(from), kept.executable.clone()),
     };
     let files = Files { entering: &entering, leaving: &current };
@@ -152,7 +157,7 @@ fn choose(
     let mut is_there = false;
     for kept in known.clone() {
         let to = &kept.executable;
-        if !goal.is_met_by(&to.version) || (matches!(goal, Goal::Working(_)) && !to.confirmed) {
+        if !goal.is_met_by(&to.version) || (matches!(goal, Goal::Working { .. }) && !to.confirmed) {
             continue;
         }
         is_there = true;
@@ -163,9 +168,9 @@ fn choose(
         });
         match (tried, goal) {
             (Ok(Some(file)), _) => return Ok(Chosen { kept: kept.clone(), file, from, skipped }),
-            (Ok(None), Goal::Back | Goal::Working(_)) => {} // it is not kept
+            (Ok(None), Goal::Back | Goal::Working { .. }) => {} // it is not kept
             (Ok(None), _) => return Err(nothing().into()),
-            (Err(error), Goal::Back | Goal::Working(_)) => skipped.push((to.version.clone(), error)),
+            (Err(error), Goal::Back | Goal::Working { .. }) => skipped.push((to.version.clone(), error)),
             (Err(error), _) => return Err(error),
         }
     }
@@ -186,10 +191,10 @@ fn ensure_wanted(journal: &Journal, from: &Installed, to: &Installed, goal: Goal
     let order = to.version.compare(&from.version).unwrap_or(Ordering::Less);
     let version = || to.version.clone();
     match goal {
-        Goal::Back | Goal::Working(_) if journal.held().contains(&to.version) => {
+        Goal::Back | Goal::Working { .. } if journal.held().contains(&to.version) => {
             Err(Local::KeptOnHold { version: version() }.into())
         }
-        Goal::Back | Goal::BackTo(_) | Goal::Working(_) if order.is_gt() => {
+        Goal::Back | Goal::BackTo(_) | Goal::Working { .. } if order.is_gt() => {
             Err(Local::KeptIsNewer { version: version(), installed: from.version.clone() }.into())
         }
         Goal::ForwardTo(_) if order.is_lt() => {
@@ -237,7 +242,7 @@ pub(super) fn next(journal: &Journal, records: &Records, goal: Goal<'_>) -> Opti
     };
     let may_return = |to: &Installed| ensure_may_return(to, journal.installed(), records).is_ok();
     let kept = journal.kept().iter().filter(|kept| names::is_kept(&kept.file)).map(|kept| &kept.executable);
-    let mut kept = kept.filter(|to| to.confirmed || !matches!(goal, Goal::Working(_)));
+    let mut kept = kept.filter(|to| to.confirmed || !matches!(goal, Goal::Working { .. }));
     kept.find(|to| is_wanted(to) && may_return(to)).map(|to| to.version.clone())
 }
 

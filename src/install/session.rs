@@ -17,6 +17,7 @@ use super::settings::Settings;
 use super::stage::Staged;
 use super::swap::{self, Entering, Finished, Replaced, Swapped};
 use super::{clean_up, digest, names, repair, rollback, trial};
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, Local, Result, io};
 use crate::escape::Printable;
 use crate::limits;
@@ -178,6 +179,11 @@ impl Session {
         let Some(finished) = finished else { return };
         if let Some(from) = finished.swap.from.as_ref().filter(|_| finished.swap.rollback) {
             self.recorded.records.rolled_back(from, &finished.swap.to);
+            // A return whose process ended before its record. Saved with the next change.
+            let trial = trial::load(self.locked.private());
+            if trial.is_some_and(|trial| trial.blake3 == from.blake3 && trial.is_failed()) {
+                self.recorded.journal.left_for_failing(&from.version, SystemClock.now());
+            }
         }
         self.finished = Some(finished);
     }
@@ -213,7 +219,8 @@ impl Session {
     /// known whether there is a way back to it.
     pub(crate) fn begin_first_trial(&self, version: &Version) -> Result<()> {
         let private = self.locked.private();
-        if self.journal().installed().is_some() || trial::load(private).is_some() {
+        let is_begun = trial::load(private).is_some_and(|trial| trial.version == *version);
+        if self.journal().installed().is_some() || is_begun {
             return Ok(());
         }
         let path = self.locked.installation().executable();
@@ -325,16 +332,17 @@ impl Session {
             }
             let Recorded { journal, records, .. } = &mut self.recorded;
             match rollback::travel(&self.locked, journal, records, running, goal)? {
-                Travelled::Already(installed) => return Ok(Returned::Already { installed }),
+                Travelled::Already(installed) => {
+                    if !matches!(goal, Goal::ForwardTo(_)) && journal.holds_taken_over() {
+                        self.save_journal()?;
+                    }
+                    return Ok(Returned::Already { installed });
+                }
                 Travelled::Now(Finished { swap, swapped }, skipped) => {
                     if let Some(from) = &swap.from {
                         match swap.rollback {
                             true => records.rolled_back(from, &swap.to),
                             false => records.went_forward(from, &swap.to),
-                        }
-                        if let Goal::Working(now) = goal {
-                            journal.left_for_failing(&from.version, now);
-                            drop(journal.save(self.locked.private())); // else it is a person's hold
                         }
                     }
                     // Without a record, only its trial says that what has left the path works.
@@ -359,13 +367,17 @@ impl Session {
         let (left, came) = (from.clone(), to.clone());
         self.record(match goal {
             Goal::ForwardTo(_) => Happened::Forward { from: left, to: came },
-            _ => Happened::Returned { from: left, to: came, by_itself: matches!(goal, Goal::Working(_)) },
+            _ => Happened::Returned { from: left, to: came, by_itself: matches!(goal, Goal::Working { .. }) },
         });
         Returned::Now { from, to, swapped: Box::new(swapped), skipped }
     }
 
     /// Mends what can be mended without a repository. The result is what was done, a line each.
     pub(crate) fn repair(&mut self) -> Result<Vec<String>> {
+        // Nobody knows what may come back.
+        if let Some(why) = self.recorded.records.damaged() {
+            return Err(why.clone().into());
+        }
         let mut done = Vec::new();
         if let Some(Finished { swap, swapped }) = self.finished.take() {
             if let Some(error) = swapped.warning {
@@ -395,10 +407,9 @@ impl Session {
         Ok(held)
     }
 
-    /// Whether the publisher marked the release that was accepted last as critical.
+    /// Whether the publisher marked the release that is installed as critical.
     pub(crate) fn is_critical(&self) -> bool {
-        let last = self.recorded.records.last_memory();
-        last.is_some_and(|(_, memory)| memory.is_critical())
+        self.journal().installed().is_some_and(|installed| installed.critical)
     }
 
     /// What a rollback returns to, if it returns to anything.

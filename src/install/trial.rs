@@ -15,7 +15,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 
 use super::dir::{Entry, OpenDir};
 use super::directories::UnlockedDirectories;
@@ -138,6 +138,11 @@ pub(crate) struct TrialFile {
 }
 
 impl TrialFile {
+    /// Whether a further start is recorded: as many as begin at once must find room for their ends.
+    pub(crate) fn has_room_for_start(&self) -> bool {
+        self.file.metadata().is_ok_and(|found| found.len() < limits::TRIAL.0 / 2)
+    }
+
     /// Best effort: what is not recorded is not counted. Nothing is allocated, as the process may be
     /// ending.
     pub(crate) fn append(&mut self, line: fmt::Arguments<'_>) {
@@ -154,13 +159,21 @@ impl TrialFile {
 
 impl Installation {
     /// The trial of what is at the path, and where to record a run of it. `None` if there is none,
-    /// or if this user may not record anything there.
+    /// if this user may not record anything there, or if other users may.
     pub(crate) fn trial(&self) -> Option<(Trial, TrialFile)> {
         let opened = UnlockedDirectories::open(self).ok()?;
-        let private = opened.private()?;
-        let trial = load(private)?;
-        let file = Entry::new(private, names::TRIAL).open_to_append().ok()?;
-        Some((trial, TrialFile { file }))
+        let entry = Entry::new(opened.private()?, names::TRIAL);
+        // Most starts end here.
+        if !entry.exists().ok()? || opened.check_safe().is_err() {
+            return None;
+        }
+        let file = entry.open_to_append().ok()?;
+        Some((read(&file)?, TrialFile { file }))
+    }
+
+    /// The trial, for people.
+    pub(crate) fn read_trial(&self) -> Option<Trial> {
+        load(UnlockedDirectories::open(self).ok()?.private()?)
     }
 
     /// Records that a child of this process crashed, if it recorded that it is a run of a trial,
@@ -176,8 +189,11 @@ impl Installation {
 
 /// `None` if there is none.
 pub(super) fn load(private: &OpenDir) -> Option<Trial> {
+    read(&Entry::new(private, names::TRIAL).open().ok()?)
+}
+
+fn read(file: &File) -> Option<Trial> {
     let mut text = String::new();
-    let file = Entry::new(private, names::TRIAL).open().ok()?;
     file.take(limits::TRIAL.0).read_to_string(&mut text).ok()?;
     Trial::parse(&text)
 }
@@ -189,10 +205,7 @@ pub(super) fn begin(private: &OpenDir, blake3: Digest, version: &Version) -> Res
 
 /// Ends a trial. If the file cannot be removed, it is about another executable.
 pub(super) fn end(private: &OpenDir) {
-    match Entry::new(private, names::TRIAL).remove() {
-        Err(error) if error.kind() != ErrorKind::NotFound => {}
-        _ => {}
-    }
+    durable::remove(Entry::new(private, names::TRIAL));
 }
 
 /// The name of this process; `None` if the system does not tell.

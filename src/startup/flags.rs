@@ -28,22 +28,27 @@ impl Flag {
     /// The flag that these arguments are; `None` if the first of them is none.
     pub(super) fn of(arguments: &[OsString]) -> Option<Result<Flag>> {
         let (first, rest) = arguments.split_first()?;
-        let first = first.to_str()?;
-        let flag = match first.split_once('=') {
-            None if first == "--rollback" => Ok(Flag::Rollback(None)),
-            None if first == "--unhold" => Ok(Flag::Unhold),
-            None if first == "--update-status" => Ok(Flag::Status),
-            None if first == "--update" => Ok(Flag::Update { now: false }),
-            Some(("--update", "now")) => Ok(Flag::Update { now: true }),
-            Some(("--update", version)) => version_of(version).map(Flag::UpdateTo),
-            Some(("--rollback", version)) => version_of(version).map(|to| Flag::Rollback(Some(to))),
+        let first = first.to_string_lossy();
+        let (name, value) =
+            first.split_once('=').map_or((&*first, None), |(name, value)| (name, Some(value)));
+        let flag = match (name, value) {
+            ("--rollback", None) => Ok(Flag::Rollback(None)),
+            ("--rollback", Some(version)) => version_of(version).map(|to| Flag::Rollback(Some(to))),
+            ("--unhold", None) => Ok(Flag::Unhold),
+            ("--update-status", None) => Ok(Flag::Status),
+            ("--unhold" | "--update-status", Some(_)) => {
+                Err(Error::usage(format!("{name} takes no value, and nothing else is done")))
+            }
+            ("--update", None) => Ok(Flag::Update { now: false }),
+            ("--update", Some("now")) => Ok(Flag::Update { now: true }),
+            ("--update", Some(version)) => version_of(version).map(Flag::UpdateTo),
             _ => return None,
         };
         Some(match rest {
             [] => flag,
             _ => Err(Error::usage(format!(
                 "{} stands alone: give it without other arguments, and nothing else is done",
-                Printable(first)
+                Printable(&first)
             ))),
         })
     }

@@ -46,16 +46,11 @@ impl Startup {
         match self.start() {
             Next::Continue => {
                 if let Some(installation) = candidate.and_then(Candidate::begin) {
-                    restart(&installation, Mark::Restarted);
+                    run_instead(&installation, Mark::Restarted, policy);
                 }
             }
             Next::Exit(code) => std::process::exit(code.into()),
-            Next::Restart(installation, mark) => {
-                restart(&installation, mark);
-                if policy == Policy::Require {
-                    std::process::exit(5); // the running version must not run
-                }
-            }
+            Next::Restart(installation, mark) => run_instead(&installation, mark, policy),
         }
         Running(())
     }
@@ -275,6 +270,14 @@ impl Startup {
             (Err(error), Some(requirement)) => requirement.excuse(error).map(|()| Next::Continue),
             (Err(error), None) => Err(error),
         }
+    }
+}
+
+/// Returns only on failure, and not if the running version must not run.
+fn run_instead(installation: &Installation, mark: Mark, policy: Policy) {
+    restart(installation, mark);
+    if policy == Policy::Require {
+        std::process::exit(5);
     }
 }
 

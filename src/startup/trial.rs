@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread::ThreadId;
 
 use super::at_exit::at_exit;
-use crate::install::{Installation, Run, Trial, TrialFile, is_alive, this_run};
+use crate::install::{Goal, Installation, Run, Trial, TrialFile, is_alive, this_run};
 use crate::report::print_line;
 use crate::trust::Version;
 use crate::updater::Updater;
@@ -59,14 +59,15 @@ impl Candidate {
         let installation = Installation::of_running().ok().filter(|found| !found.was_replaced())?;
         let (trial, file) = installation.trial().filter(|(trial, _)| trial.version == running)?;
         if trial.is_failed() {
-            // If it cannot be left, it runs.
-            let to = Updater::leave_failing(&installation, &running).ok()?;
-            print_line(format_args!(
-                "{product}: {running} failed in {} of its first starts; back to {to} (`{product} --update={running}` \
-                 tries it again)",
-                trial.failures()
-            ));
-            return Some(installation);
+            // If it cannot be left, it runs, and later runs may show that it works.
+            if let Ok(to) = Updater::leave_failing(&installation, &running, trial.blake3) {
+                print_line(format_args!(
+                    "{product}: {running} failed in {} of its first starts; back to {to} (`{product} \
+                     --update={running}` tries it again)",
+                    trial.failures()
+                ));
+                return Some(installation);
+            }
         }
         if trial.is_open() {
             record(&product, &installation, &trial, file);
@@ -76,7 +77,10 @@ impl Candidate {
 }
 
 fn record(product: &str, installation: &Installation, trial: &Trial, mut file: TrialFile) {
-    let Some(run) = this_run().filter(|_| RECORDING.get().is_none()) else { return };
+    if RECORDING.get().is_some() || !file.has_room_for_start() {
+        return;
+    }
+    let Some(run) = this_run() else { return };
     if !trial.hinted && trial.has_vanished(is_alive) {
         hint(product, installation, &trial.version, &mut file);
     }
@@ -102,8 +106,8 @@ fn record(product: &str, installation: &Installation, trial: &Trial, mut file: T
 
 /// Once for each version.
 fn hint(product: &str, installation: &Installation, version: &Version, file: &mut TrialFile) {
-    let Ok(status) = Updater::status(installation, Some(version)) else { return };
-    if let Some(back) = status.next_back {
+    let Ok(recorded) = installation.recorded(None) else { return };
+    if let Some(back) = recorded.next(Goal::Back) {
         print_line(format_args!(
             "{product}: {version} may be failing here; `{product} --rollback` returns to {back}"
         ));

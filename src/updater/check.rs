@@ -161,10 +161,11 @@ impl CheckResult {
     /// The refusal of step 8.
     pub(super) fn of(Verdict { memory, decision, release }: Verdict) -> Result<Self> {
         let manifest = release.as_ref().and_then(|release| release.manifest.as_ref());
-        let signers = manifest.map(|manifest| manifest.signers().iter().map(PublicKey::to_hex).collect());
-        let signers = signers.unwrap_or_default();
+        let signers = manifest.map(|manifest| manifest.signers()).unwrap_or_default();
+        let signers = signers.iter().take(limits::SIGNERS).map(PublicKey::to_hex).collect();
+        let critical = manifest.is_some_and(|manifest| manifest.critical);
         let under = match memory.domain() {
-            Some(domain) => Under { epoch: domain.epoch(), domain: domain.id(), signers },
+            Some(domain) => Under { epoch: domain.epoch(), domain: domain.id(), signers, critical },
             None => return Err(Error::usage("a check without a trust domain")),
         };
         let details = manifest.map(|manifest| (manifest.notes.clone(), manifest.critical));

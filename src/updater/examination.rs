@@ -33,9 +33,10 @@ impl Updater {
             found => found.map(|()| None)?,
         };
         let found = if missing.is_none() { Some(installation.digest()?) } else { None };
-        let trial = installation.trial().map(|(trial, _)| trial).filter(|trial| Some(trial.blake3) == found);
+        let trial = installation.read_trial().filter(|trial| Some(trial.blake3) == found);
         let (next_back, refused) = (recorded.next(Goal::Back), recorded.refused());
-        let working = recorded.next(Goal::Working(0));
+        let goal = |trial: &Trial| Goal::Working { failed: trial.blake3, now: 0 };
+        let working = trial.as_ref().and_then(|trial| recorded.next(goal(trial)));
         let oddities = oddities(installation, &recorded, found, missing.as_ref(), running)?;
         let Recorded { journal, records, damaged } = recorded;
         let last = records.as_ref().and_then(|records| records.last_memory());
@@ -48,7 +49,7 @@ impl Updater {
         let problem = missing.map(|why| why.to_string());
         let installed = journal.and_then(Journal::installed);
         let problem = problem.or_else(|| problem_of(&at_path, installed, found?, running));
-        let is_critical = memory.as_ref().is_some_and(Memory::is_critical);
+        let is_critical = installed.is_some_and(|installed| installed.critical);
         Ok(Status {
             product: records.as_ref().map(|records| records.product().clone()),
             channel,
@@ -99,6 +100,8 @@ fn trial_status(trial: &Trial) -> TrialStatus {
 }
 
 fn held_of(journal: &Journal) -> Vec<HeldVersion> {
+    let mut journal = journal.clone();
+    journal.holds_over(SystemClock.now());
     let held = journal.holds_until();
     held.map(|(version, until)| HeldVersion { version: version.clone(), until }).collect()
 }
@@ -156,6 +159,7 @@ fn oddities(
     let journal = recorded.journal.as_ref();
     if let Some(why) = missing {
         let may_return = recorded.refused().len() < journal.map_or(0, |journal| journal.kept().len());
+        let may_return = may_return && recorded.damaged.is_none();
         match may_return || journal.is_some_and(|journal| journal.pending().is_some()) {
             true => add(why.to_string(), MENDED),
             false => add(why.to_string(), "`relatch install` installs it again"),

@@ -9,7 +9,7 @@ use crate::error::{Local, Result, io};
 use crate::install::{Goal, Installation, Returned, Session, ensure_is_mapped};
 use crate::limits;
 use crate::report::Quiet;
-use crate::trust::Version;
+use crate::trust::{Digest, Version};
 
 impl Updater {
     /// Goes back to the kept executable that left the path last and may come back (SPEC section 6),
@@ -52,17 +52,28 @@ impl Updater {
     }
 
     /// Leaves a version that failed in its first starts, for the last one that is known to work.
-    /// The result is that one. If the process holds or awaits no lock, nothing is waited for.
+    /// The result is that one. `failed` is the hash of the executable that failed. If another
+    /// process holds the lock, it is not waited for.
     ///
     /// # Errors
     /// As from [`Updater::rollback`]; nothing is changed. Also if the version is critical.
-    pub(crate) fn leave_failing(installation: &Installation, running: &Version) -> Result<Version> {
+    pub(crate) fn leave_failing(
+        installation: &Installation,
+        running: &Version,
+        failed: Digest,
+    ) -> Result<Version> {
+        let goal = Goal::Working { failed, now: SystemClock.now() };
+        let nothing = || Local::NothingToRollBack { path: installation.executable().into() };
         ensure_is_mapped(installation)?;
+        // Asked at each start that cannot leave it: without a lock first.
+        if installation.recorded(None)?.next(goal).is_none() {
+            return Err(nothing().into());
+        }
         let mut session = Session::begin_rollback(installation, Duration::ZERO, &mut Quiet)?;
         if session.is_critical() {
-            return Err(Local::NothingToRollBack { path: installation.executable().into() }.into());
+            return Err(nothing().into());
         }
-        match session.travel(Some(running), Goal::Working(SystemClock.now()))? {
+        match session.travel(Some(running), goal)? {
             Returned::Now { to, .. } => Ok(to),
             Returned::Already { .. } => {
                 Err(Local::ChangedMeanwhile { path: installation.executable().into() }.into())
@@ -103,11 +114,11 @@ fn travel(installation: &Installation, running: Option<&Version>, goal: Goal<'_>
         }
         Returned::Already { installed } => {
             let journal = session.journal();
-            let forward = journal
-                .held()
-                .into_iter()
-                .rev()
-                .find(|held| journal.kept().iter().any(|kept| kept.executable.version == *held));
+            let is_forward = |held: &Version| {
+                held.compare(&installed).is_ok_and(std::cmp::Ordering::is_gt)
+                    && journal.kept().iter().any(|kept| kept.executable.version == *held)
+            };
+            let forward = journal.held().into_iter().rev().find(is_forward);
             RolledBack::Already { installed, further: session.next_back(), forward }
         }
     })

@@ -15,7 +15,7 @@ use crate::install::{
 use crate::limits;
 use crate::report::{Quiet, Reporter};
 use crate::source::{Fetcher, Source};
-use crate::trust::{Digest, Epoch, Identity, Name, TrustAnchor, Version};
+use crate::trust::{Digest, Epoch, Identity, Name, Refusal, TrustAnchor, Version};
 
 /// The root that a tool carries.
 ///
@@ -180,12 +180,20 @@ impl Updater {
     /// # Errors
     /// [`Local::NotKept`] if it is neither; [`Local::KeptIsOlder`]; see [`Error`].
     pub fn update_to(&mut self, version: &Version) -> Result<Forward> {
-        match Updater::forward(&self.installation, self.running.as_ref(), version) {
-            Err(Error::Local(Local::NotKept { .. } | Local::NothingToRollBack { .. })) => {}
+        let why = match Updater::forward(&self.installation, self.running.as_ref(), version) {
+            Err(
+                why @ (Error::Local(Local::NotKept { .. } | Local::NothingToRollBack { .. })
+                | Error::Refused(Refusal::PreviousAltered { .. })),
+            ) => why,
             kept => return kept.map(Forward::Kept),
-        }
+        };
         self.wanted = Some(version.clone());
-        self.update(true).map(Forward::Released)
+        let released = self.update(true);
+        self.wanted = None;
+        match released {
+            Err(Error::Local(Local::NotKept { .. })) if matches!(why, Error::Refused(_)) => Err(why),
+            released => released.map(Forward::Released),
+        }
     }
 
     /// [`Updater::check`] with another budget.
@@ -227,14 +235,14 @@ impl Updater {
         let (paused, from) = self.begin(budget.lock_wait)?;
         let (mut paused, mut checked) = self.run_update_check(paused, &from, budget, now)?;
         let selected = match checked.decision {
-            Decision::Nothing(finding) => return Ok(Outcome::Nothing(finding)),
+            Decision::Nothing(finding) => {
+                self.ensure_wanted(finding.version().unwrap_or(&from), &paused)?;
+                return Ok(Outcome::Nothing(finding));
+            }
             Decision::Update(selected) => selected,
         };
         let to = selected.version().clone();
-        if let Some(wanted) = self.wanted.as_ref().filter(|wanted| **wanted != to) {
-            let (path, kept) = (self.installation.executable().into(), paused.kept_versions());
-            return Err(Local::NotKept { path, version: wanted.clone(), kept }.into());
-        }
+        self.ensure_wanted(&to, &paused)?;
         let withdrawn = checked.memory.is_retracted(&from);
         if !budget.retry_failed && checked.memory.is_failed_probe() {
             let why = "it failed before; an explicit update tries it again".into();
@@ -286,7 +294,7 @@ impl Updater {
         self.note_replacement(&mut session)?;
         let from = self.installed(&session)?;
         if let (Some(running), Probe::Library) = (&self.running, &self.probe) {
-            session.begin_first_trial(running)?;
+            drop(session.begin_first_trial(running)); // else nothing is counted
         }
         Ok((session.pause(), from))
     }
@@ -347,6 +355,17 @@ impl Updater {
         // If this fails, the next check finds it again.
         drop(session.records().save_cache(&self.identity, self.anchor_digest(), memory.cache()));
         Ok(session.next_back().is_some())
+    }
+
+    /// The error if a person named another version than this one.
+    fn ensure_wanted(&self, released: &Version, paused: &Paused) -> Result<()> {
+        match &self.wanted {
+            Some(wanted) if wanted != released => {
+                let (path, kept) = (self.installation.executable().into(), paused.kept_versions());
+                Err(Local::NotKept { path, version: wanted.clone(), kept }.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn stage(

@@ -105,7 +105,7 @@ impl<'a> Entry<'a> {
         self.dir.open_or_create(self.name)
     }
 
-    /// Opens a regular file to which lines are appended.
+    /// Opens a regular file for reading, and to append lines to it.
     pub(super) fn open_to_append(self) -> Result<File> {
         self.dir.open_to_append(self.name)
     }

@@ -204,7 +204,7 @@ impl OpenDir {
     }
 
     pub(super) fn open_to_append(&self, name: &OsStr) -> Result<File> {
-        self.open_regular(name, OFlags::WRONLY | OFlags::APPEND)
+        self.open_regular(name, OFlags::RDWR | OFlags::APPEND)
     }
 
     pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {

@@ -144,7 +144,7 @@ impl OpenDir {
     }
 
     pub(super) fn open_to_append(&self, name: &OsStr) -> Result<File> {
-        self.open_regular(name, OpenOptions::new().append(true))
+        self.open_regular(name, OpenOptions::new().read(true).append(true))
     }
 
     pub(super) fn open_following_links(&self, name: &OsStr) -> Result<File> {

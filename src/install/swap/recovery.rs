@@ -2,7 +2,7 @@
 
 use super::super::digest::digest_of;
 use super::super::dir::Entry;
-use super::super::journal::{Journal, Kept, Swap};
+use super::super::journal::{Journal, Swap};
 use super::super::lock::Locked;
 use super::super::{durable, names};
 use super::commit::{Swapped, commit, is_executable, keep_leaving, put, remove_privileges, sync_both};
@@ -111,7 +111,7 @@ pub(in crate::install) fn resolve(
         // A first install claimed the name, and died before it put the executable there.
         durable::remove(locked.executable());
     }
-    if let Some(rollback) = unrecorded_return(locked, &swap, found)? {
+    if let Some(rollback) = unrecorded_return(locked, journal, &swap, found)? {
         journal.swap_ended(&swap, true);
         return resolve(locked, journal, rollback);
     }
@@ -120,6 +120,12 @@ pub(in crate::install) fn resolve(
     let is_third = swap.from.as_ref().is_none_or(|from| from.blake3 != found);
     if is_third && is_known && !swap.rollback && keep_overtaken(locked, journal, &swap)? {
         return Ok(None);
+    }
+    // It happened, up to a point, and somebody put the old one back.
+    if let (Some(aside), Some(previous)) = (journal.aside(&swap).map(str::to_owned), journal.previous()) {
+        if is_executable(locked.file(&aside), &previous.executable, None)? {
+            journal.previous_is_aside(&aside);
+        }
     }
     durable::remove(locked.file(names::BACKUP));
     if names::is_staged(&swap.file) {
@@ -141,17 +147,22 @@ fn keep_overtaken(locked: &Locked, journal: &mut Journal, swap: &Swap) -> Result
 }
 
 /// The rollback from an update that could not be recorded, if the disk was full both times: the
-/// staged file is gone, and what was updated to is in its place, or still `leaving`.
-fn unrecorded_return(locked: &Locked, swap: &Swap, found: Digest) -> Result<Option<Swap>> {
-    let Some(from) = swap.from.as_ref().filter(|from| from.blake3 == found && !swap.rollback) else {
+/// staged file is gone, and what was updated to has the name of the one that came back, or is still
+/// `leaving`.
+fn unrecorded_return(locked: &Locked, journal: &Journal, swap: &Swap, found: Digest) -> Result<Option<Swap>> {
+    let staged = locked.file(&swap.file);
+    if swap.rollback
+        || !names::is_staged(&swap.file)
+        || staged.exists().map_err(io("look at", &staged.path()))?
+    {
         return Ok(None);
-    };
-    let (staged, place) = (locked.file(&swap.file), swap.place_of_leaving());
-    let is_gone = names::is_staged(&swap.file) && !staged.exists().map_err(io("look at", &staged.path()))?;
+    }
+    let mut after = journal.clone();
+    after.swap_ended(swap, true);
+    let Some(rollback) = after.unrecorded_rollback(found) else { return Ok(None) };
     let is_to = |name: &str| is_executable(locked.file(name), &swap.to, None);
-    let is_return = is_gone && (is_to(names::file_of(place))? || is_to(names::BACKUP)?);
-    let to = Kept::new(place, from.clone());
-    Ok(is_return.then(|| Swap::rollback(swap.to.clone(), to)))
+    let is_return = is_to(names::file_of(&rollback.file))? || is_to(names::BACKUP)?;
+    Ok(is_return.then_some(rollback))
 }
 
 fn undone(locked: &Locked, journal: &mut Journal, found: Option<Digest>) -> Result<()> {

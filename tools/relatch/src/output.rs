@@ -70,7 +70,10 @@ impl CommandOutput {
             _ => "nothing",
         };
         let text = as_commands(&format!("nothing to do: {reason}"));
-        CommandOutput::success(text, json!({"result": "nothing", "reason": word, "why": reason.to_string()}))
+        CommandOutput::success(
+            text,
+            json!({"result": "nothing", "reason": word, "why": as_commands(&reason.to_string())}),
+        )
     }
 
     pub fn rolled_back(done: &RolledBack) -> Self {
@@ -141,8 +144,8 @@ fn failure(error: &Error) -> Value {
     json!({
         "result": "error",
         "cause": cause,
-        "error": error.to_string(),
-        "advice": error.advice(),
+        "error": as_commands(&error.to_string()),
+        "advice": as_commands(&error.advice()),
         "exit_code": error.exit_code(),
     })
 }

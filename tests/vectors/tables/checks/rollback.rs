@@ -15,6 +15,13 @@ fn case(name: &str, comment: &str) -> Case {
         .journal("kept", json!([previous(&copy("1.2.0"))]))
 }
 
+/// Put at the path by a rollback.
+fn returned(version: &str) -> Value {
+    let mut executable = copy(version);
+    executable["returned"] = true.into();
+    executable
+}
+
 fn holds(versions: &[&str]) -> Value {
     versions.iter().map(|version| json!({"version": version})).collect::<Vec<_>>().into()
 }
@@ -22,7 +29,7 @@ fn holds(versions: &[&str]) -> Value {
 /// Names are exchanged, and what was left, `from`, is held last.
 fn leaves(case: Case, from: &Value, held: &[&str]) -> Value {
     let case = case
-        .then_journal("installed", copy("1.2.0"))
+        .then_journal("installed", returned("1.2.0"))
         .then_journal("kept", json!([previous(from)]))
         .then_journal("held", holds(held));
     let is_known = !case.is_damaged("cache");
@@ -168,10 +175,9 @@ pub fn cases() -> Vec<Value> {
             &["1.3.0"],
         ),
         {
-            // What left the path last is held: a rollback from there led here.
             let case = case("twice", "it changes nothing")
-                .journal("held", holds(&["1.2.0"]))
-                .journal("kept", json!([previous(&copy("1.2.0"))]));
+                .journal("installed", returned("1.3.0"))
+                .journal("held", holds(&["1.4.0"]));
             let kept = case.kept.clone();
             case.finish(json!({"result": "nothing", "step": "6", "reason": "returned"}), kept)
         },
