@@ -28,7 +28,8 @@
 //! users, restrictions, durable, safety               an open directory, small files; step 1: place
 //! directories, lock                                  both directories, step 2
 //! launch (verdict), stage, answer, probe (diagnosis)  steps 9 to 11
-//! record_file, journal, floors, settings, root_file  the recorded files
+//! record_file, executables, journal, floors          the recorded files
+//! settings, root_file
 //! records, user_dir                                  what checks remember, and where
 //! identity                                           whether the file at the path is the tool
 //! kept, trial, events                                what is kept, the first starts of a version, the log
@@ -46,6 +47,7 @@ mod dir;
 mod directories;
 mod durable;
 mod events;
+mod executables;
 mod first_install;
 mod floors;
 mod identity;

@@ -144,15 +144,17 @@ impl Session {
         let recorded = Recorded { journal, on_disk, records, damaged };
         let mut session = Session { locked, staging, recorded, finished: None };
         if session.recorded.damaged.is_none() {
-            // Before recovery, which may record that this executable has left the path.
-            session.note_confirmed();
+            // Before recovery, which may record that this executable has left the path. It is saved
+            // with the next change.
+            if let Some(blake3) = session.working() {
+                session.recorded.journal.confirmed(blake3);
+            }
             let before = session.recorded.journal.clone();
             let finished = swap::recover(&session.locked, &mut session.recorded.journal)?;
             if session.recorded.journal != before {
                 session.recorded.on_disk = session.recorded.on_disk.map(|_| session.recorded.journal.clone());
             }
             session.finished(finished);
-            session.note_confirmed();
             // A swap whose commit failed may have its old executable under a staged name.
             if session.recorded.journal.pending().is_none() {
                 for kept in session.recorded.journal.kept().iter().filter(|kept| names::is_kept(&kept.file)) {
@@ -165,13 +167,6 @@ impl Session {
             }
         }
         Ok(session)
-    }
-
-    /// What is installed is known to work by its trial. It is saved with the next change.
-    fn note_confirmed(&mut self) {
-        if let Some(blake3) = self.working() {
-            self.recorded.journal.confirmed(blake3);
-        }
     }
 
     /// Takes over a swap that was complete and not recorded.

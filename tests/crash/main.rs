@@ -205,7 +205,8 @@ impl Place {
         let dir = self.dir.join(format!(".{PRODUCT}.relatch"));
         for entry in std::fs::read_dir(dir).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let expected = ["journal", "floors", "cache", "root", "lock", "staging", "previous"];
+            let expected =
+                ["journal", "floors", "cache", "root", "lock", "staging", "previous", "trial", "events"];
             assert!(expected.contains(&name.as_str()), "{when}: {name} is left");
         }
     }

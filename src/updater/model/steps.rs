@@ -331,7 +331,7 @@ fn other(stage: &Stage, step: Step) -> Answer {
                     (1..=3).for_each(|run| file.append(format_args!("panic {run}.1.a")))
                 }
                 Step::Start if trial.is_failed() => {
-                    return match Updater::leave_failing(installation, &running) {
+                    return match Updater::leave_failing(installation, &running, trial.blake3) {
                         Ok(_) => Answer::Done,
                         Err(error) => Answer::Failed(error.to_string()),
                     };

@@ -388,6 +388,9 @@ impl Case {
         kept.cache["about"] = json!({"version": version, "blake3": hash});
         kept.journal["installed"] =
             json!({"version": version, "blake3": hash, "epoch": epoch, "domain": domain});
+        if self.release.manifest["critical"] == true {
+            kept.journal["installed"]["critical"] = true.into();
+        }
         let old = self.of_client("executable");
         kept.journal["kept"] = json!([self.left(&before, &old, &domain)]);
         self.after.insert("executable".into(), executable);

@@ -82,8 +82,10 @@ fn several(case: Case, to: &'static str, held: &[&str]) -> Value {
         "1.2.0" => (json!([previous(&copy("1.3.0")), further("1.1.0")]), "1.1.0"),
         _ => (json!([further("1.3.0"), previous(&copy("1.2.0"))]), "1.3.0"),
     };
-    let mut case =
-        case.then_journal("installed", copy(to)).then_journal("kept", kept).then_journal("held", holds(held));
+    let mut case = case
+        .then_journal("installed", returned(to))
+        .then_journal("kept", kept)
+        .then_journal("held", holds(held));
     if to == "1.2.0" {
         case.after.insert("previous".into(), content(&executable("1.3.0")));
     }
