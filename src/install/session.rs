@@ -197,8 +197,13 @@ impl Session {
         if self.recorded.is_unsaved() {
             self.recorded.journal.save(self.locked.private())?;
             self.recorded.on_disk = Some(self.recorded.journal.clone());
-            if self.journal().installed().is_some_and(|installed| installed.confirmed) {
-                trial::end(self.locked.private());
+            // Not that of an executable that a rollback put there without a record.
+            let (private, installed) = (self.locked.private(), self.journal().installed());
+            let is_over = |trial: trial::Trial| {
+                installed.is_some_and(|installed| installed.confirmed && installed.blake3 == trial.blake3)
+            };
+            if trial::load(private).is_some_and(is_over) {
+                trial::end(private);
             }
         }
         Ok(())
