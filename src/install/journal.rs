@@ -270,10 +270,12 @@ impl Journal {
         }
     }
 
-    /// A person went back from what was left for failing: these holds are a person's from now on.
-    /// The result is whether there was one.
-    pub(super) fn holds_taken_over(&mut self) -> bool {
-        self.held.iter_mut().filter_map(|hold| hold.until.take()).count() > 0
+    /// A person went back where what left the path last was left for failing: its hold is a
+    /// person's from now on. The result is whether it was not.
+    pub(super) fn hold_taken_over(&mut self) -> bool {
+        let Some(left) = self.kept.first().map(|kept| &kept.executable.version) else { return false };
+        let mut held = self.held.iter_mut().filter(|hold| hold.version == *left);
+        held.next().is_some_and(|hold| hold.until.take().is_some())
     }
 
     /// Holds that ended by themselves are none.

@@ -333,7 +333,7 @@ impl Session {
             let Recorded { journal, records, .. } = &mut self.recorded;
             match rollback::travel(&self.locked, journal, records, running, goal)? {
                 Travelled::Already(installed) => {
-                    if !matches!(goal, Goal::ForwardTo(_)) && journal.holds_taken_over() {
+                    if !matches!(goal, Goal::ForwardTo(_)) && journal.hold_taken_over() {
                         self.save_journal()?;
                     }
                     return Ok(Returned::Already { installed });
