@@ -8,7 +8,6 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::dir::OpenDir;
-use super::executables::end_of_hold;
 pub(crate) use super::executables::{Installed, Kept, Swap, Under};
 use super::random::random;
 use super::record_file::{Kind, read_open, write_checked};
@@ -261,13 +260,6 @@ impl Journal {
             known.extend(swap.kept.iter_mut().flatten().map(|kept| &mut kept.executable));
         }
         known.into_iter().for_each(|known| known.confirmed |= known.blake3 == blake3);
-    }
-
-    /// This version was left because it failed: the hold ends by itself.
-    pub(super) fn left_for_failing(&mut self, version: &Version, now: u64) {
-        for hold in self.held.iter_mut().filter(|hold| hold.version == *version) {
-            hold.until = Some(end_of_hold(now));
-        }
     }
 
     /// A person went back where what left the path last was left for failing: its hold is a

@@ -174,11 +174,6 @@ impl Session {
         let Some(finished) = finished else { return };
         if let Some(from) = finished.swap.from.as_ref().filter(|_| finished.swap.rollback) {
             self.recorded.records.rolled_back(from, &finished.swap.to);
-            // A return whose process ended before its record. Saved with the next change.
-            let trial = trial::load(self.locked.private());
-            if trial.is_some_and(|trial| trial.blake3 == from.blake3 && trial.is_failed()) {
-                self.recorded.journal.left_for_failing(&from.version, SystemClock.now());
-            }
         }
         self.finished = Some(finished);
     }
