@@ -307,6 +307,8 @@ fn a_hold_that_is_over_is_gone() {
     assert_eq!(stdout(&scene.tool.run(&["x"])), "widget 1.0.0 x\n");
     scene.tool.edit("journal", |journal| journal["held"][0]["until"] = 1.into());
     assert_eq!(scene.tool.status().held, []);
+    assert!(scene.tool.run(&["--unhold"]).status.success());
+    assert!(!scene.tool.status().events.last().unwrap().what.to_string().contains("hold"));
     assert!(scene.tool.run(&["--update"]).status.success());
     assert_eq!(scene.tool.version(), "1.1.0");
     assert_eq!(scene.tool.record("journal")["held"], json!([]));

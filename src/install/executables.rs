@@ -124,6 +124,6 @@ pub(crate) struct Swap {
     pub(crate) unknown: Unknown,
 }
 
-pub(super) fn end_of_hold(now: u64) -> u64 {
+fn end_of_hold(now: u64) -> u64 {
     now.saturating_add(limits::AUTOMATIC_HOLD.as_secs())
 }

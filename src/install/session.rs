@@ -166,6 +166,7 @@ impl Session {
                 session.clean_up();
             }
         }
+        session.recorded.journal.holds_over(SystemClock.now()); // saved with the next change
         Ok(session)
     }
 
