@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::dir::{Entry, OpenDir};
+use super::dir::{Entry, OpenDir, file_size_limit};
 use super::directories::UnlockedDirectories;
 use super::{Installation, durable, names};
 use crate::check::Finding;
@@ -142,7 +142,8 @@ fn line(event: &Event) -> Option<String> {
 }
 
 fn has_room(file: &File, line: &str) -> bool {
-    file.metadata().is_ok_and(|found| found.len() + line.len() as u64 <= limits::EVENTS.0)
+    let most = limits::EVENTS.0.min(file_size_limit());
+    file.metadata().is_ok_and(|found| found.len() + line.len() as u64 <= most)
 }
 
 /// In one call: several processes append.

@@ -393,6 +393,7 @@ impl Session {
 
     /// Ends all holds. The result is the versions.
     pub(crate) fn end_holds(&mut self) -> Result<Vec<Version>> {
+        self.recover_rollback()?; // which may have left one on hold
         let held = self.recorded.journal.held();
         self.recorded.journal.holds_ended();
         self.save_journal()?;

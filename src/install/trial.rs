@@ -17,7 +17,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 
-use super::dir::{Entry, OpenDir};
+use super::dir::{Entry, OpenDir, file_size_limit};
 use super::directories::UnlockedDirectories;
 use super::{Installation, durable, names};
 use crate::error::Result;
@@ -151,6 +151,11 @@ impl TrialFile {
         let mut rest = text.as_mut_slice();
         if writeln!(rest, "{line}").is_ok() {
             let written = size - rest.len();
+            // A longer one would get this process killed (SIGXFSZ).
+            let most = limits::TRIAL.0.min(file_size_limit());
+            if !self.file.metadata().is_ok_and(|found| found.len() + written as u64 <= most) {
+                return;
+            }
             // One call: several processes append to it. What is not written at once never is.
             drop(self.file.write(text.get(..written).unwrap_or_default()));
         }

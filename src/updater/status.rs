@@ -1,7 +1,7 @@
 //! What is recorded of an installation, for people and scripts.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -75,11 +75,17 @@ pub struct KeptVersion {
     /// Its version.
     pub version: Version,
     /// Its file, which can be started by hand.
+    #[serde(serialize_with = "displayed")]
     pub path: PathBuf,
     /// Whether it is known to work.
     pub confirmed: bool,
     /// Why it does not come back, if the publisher does not let it.
     pub refused: Option<String>,
+}
+
+/// JSON has no names that are not Unicode.
+fn displayed<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// A version that no check installs.
